@@ -1,0 +1,12 @@
+//! Real clients pull through a running gate: what is signed arrives, what is not is refused in words that the client itself shows,
+//! and nobody goes around. What is not installed here is skipped by name (`tests/src/clients/skip.rs`).
+
+mod buildah;
+mod containerd;
+mod cosign;
+mod crane;
+mod docker;
+mod oras;
+mod podman;
+mod skopeo;
+mod stage;

@@ -1,0 +1,145 @@
+//! A forwarder of connections that counts them and keeps the request lines that it saw.
+//!
+//! Two uses. In front of an upstream, under the address that image references name, it makes a way around the gate visible:
+//! it works, so a client that falls through succeeds, and the count is not zero. In front of the gate it shows what a client
+//! really asked for.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<String>>,
+    stopped: AtomicBool,
+}
+
+/// Listens on a loopback address of its own until dropped.
+#[derive(Debug)]
+pub struct Forwarder {
+    address: String,
+    seen: Arc<Seen>,
+}
+
+impl Forwarder {
+    /// Forwards to `target` (`127.0.0.1:PORT`), which need not listen yet.
+    ///
+    /// # Errors
+    /// No address to listen on.
+    pub fn start(target: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?.to_string();
+        let seen = Arc::new(Seen::default());
+        let (shared, target) = (Arc::clone(&seen), target.to_owned());
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if shared.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                shared.connections.fetch_add(1, Ordering::Relaxed);
+                let (shared, target) = (Arc::clone(&shared), target.clone());
+                thread::spawn(move || forward(&client, &target, &shared));
+            }
+        });
+        Ok(Self { address, seen })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Connections since the start. Nobody who was asked nothing is zero by chance: a failed attempt at TLS counts too.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// The request lines since the last call, without the protocol's version: `HEAD /v2/shop/app/manifests/v1`.
+    pub fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.seen.stopped.store(true, Ordering::Relaxed);
+        // Wakes the thread that accepts, so that the port is free again.
+        drop(TcpStream::connect(&self.address));
+    }
+}
+
+/// Copies both ways until one side ends. An error is the end of that connection, as it is for a network.
+fn forward(client: &TcpStream, target: &str, seen: &Seen) {
+    let Ok(server) = TcpStream::connect(target) else { return };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            drop(io::copy(&mut &server, &mut &*client));
+            drop(client.shutdown(Shutdown::Both));
+        });
+        drop(copy_requests(client, &server, seen));
+        drop(server.shutdown(Shutdown::Write));
+    });
+}
+
+/// Readers of images send no bodies: what comes from the client is request heads only, so every line can be looked at.
+fn copy_requests(mut client: &TcpStream, mut server: &TcpStream, seen: &Seen) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        let count = client.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let bytes = buffer.get(..count).unwrap_or_default();
+        for &byte in bytes {
+            if byte == b'\n' {
+                note_request(&line, seen);
+                line.clear();
+            } else {
+                line.push(byte);
+            }
+        }
+        server.write_all(bytes)?;
+    }
+}
+
+fn note_request(line: &[u8], seen: &Seen) {
+    let text = String::from_utf8_lossy(line);
+    if let Some(request) = text.trim_end().strip_suffix(" HTTP/1.1") {
+        seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::http;
+
+    #[test]
+    fn what_passes_is_counted_and_its_request_line_kept() -> io::Result<()> {
+        let server = TcpListener::bind("127.0.0.1:0")?;
+        let forwarder = Forwarder::start(&server.local_addr()?.to_string())?;
+        assert_eq!(forwarder.connections(), 0);
+        let served = thread::spawn(move || -> io::Result<()> {
+            let (mut stream, _) = server.accept()?;
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head)?;
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+        });
+        assert_eq!(http::get(forwarder.address(), "/v2/?ns=a")?.status, 204);
+        served.join().unwrap()?;
+        assert_eq!(forwarder.connections(), 1);
+        assert_eq!(forwarder.take_requests(), ["GET /v2/?ns=a"]);
+        assert!(forwarder.take_requests().is_empty());
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The gate itself, as a process with files of its own.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    process::Command,
+};
+
+use serde_json::Value;
+use tempfile::{NamedTempFile, TempDir};
+
+use super::{
+    http,
+    process::{Process, free_address},
+    tool,
+};
+
+/// What a gate is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    policy: String,
+    configuration: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Settings {
+    /// With the text of `policy.toml`.
+    #[must_use]
+    pub fn new(policy: &str) -> Self {
+        Self { policy: policy.to_owned(), configuration: String::new(), files: Vec::new() }
+    }
+
+    /// An `[upstream]` table: the registry `name`, also called `alias`, is reached at `address` (`127.0.0.1:PORT`) in plain HTTP.
+    #[must_use]
+    pub fn upstream(self, name: &str, alias: &str, address: &str) -> Self {
+        let table = format!("[upstream.\"{name}\"]\nurl = \"http://{address}\"\naliases = [\"{alias}\"]\n");
+        self.configuration(&table)
+    }
+
+    /// More tables of `pullgate.toml`, other than `[listen]`, `[admin]` and `[audit]`.
+    #[must_use]
+    pub fn configuration(mut self, tables: &str) -> Self {
+        self.configuration.push_str(tables);
+        self
+    }
+
+    /// A file beside the policy, by the path that the policy names: a key, a trust root.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn file(mut self, path: &str, from: &Path) -> io::Result<Self> {
+        self.files.push((path.to_owned(), fs::read(from)?));
+        Ok(self)
+    }
+}
+
+/// A running gate; stopped when dropped.
+#[derive(Debug)]
+pub struct Gate {
+    address: String,
+    admin: String,
+    process: Process,
+    folder: TempDir,
+}
+
+impl Gate {
+    /// Starts one and waits until it is ready.
+    ///
+    /// # Errors
+    /// It was not built, its configuration is refused, or it does not become ready: with what it said.
+    pub fn start(settings: &Settings) -> io::Result<Self> {
+        let folder = TempDir::with_prefix("pullgate-gate-")?;
+        let (address, admin) = (free_address()?, free_address()?);
+        for (path, bytes) in &settings.files {
+            let file = folder.path().join(path);
+            if let Some(parent) = file.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(file, bytes)?;
+        }
+        fs::write(folder.path().join("policy.toml"), &settings.policy)?;
+        let configuration = format!(
+            "policy = \"policy.toml\"\nstate = \"state\"\n\
+             [listen]\naddress = \"{address}\"\n[admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n{}",
+            settings.configuration
+        );
+        let file = folder.path().join("pullgate.toml");
+        fs::write(&file, configuration)?;
+        let mut command = Command::new(tool::gate()?);
+        command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
+        let mut process = Process::start(&mut command, &folder.path().join("log"))?;
+        process.wait_ready(|| http::get(&admin, "/readyz").is_ok_and(|answer| answer.status == 200))?;
+        Ok(Self { address, admin, process, folder })
+    }
+
+    /// Where clients pull, `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where health and metrics are, `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// What it logged, the audit log apart.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// The records of the audit log so far. A record is written after its answer: wait for the one that you want.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line is not JSON.
+    pub fn audit(&self) -> io::Result<Vec<Value>> {
+        let text = fs::read_to_string(self.folder.path().join("audit.jsonl"))?;
+        text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::other)).collect()
+    }
+
+    /// Puts another policy in the place of the one in force, whole, and asks for a reload.
+    /// The gate takes it soon after: wait for an answer that shows it.
+    ///
+    /// # Errors
+    /// It cannot be written, or the gate has ended.
+    pub fn set_policy(&self, policy: &str) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(self.folder.path())?;
+        file.write_all(policy.as_bytes())?;
+        file.persist(self.folder.path().join("policy.toml"))?;
+        self.process.signal("HUP")
+    }
+}
