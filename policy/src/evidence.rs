@@ -1,0 +1,205 @@
+//! What was verified about one subject, and what did not count and why.
+//!
+//! Facts enter through [`VerifiedSignature::assert_verified`] and [`VerifiedAttestation::assert_verified`] only; the
+//! workspace's lints forbid both outside `policy/verify`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::code::Code;
+use crate::identity::Principal;
+use crate::oci::Digest;
+
+pub mod passing;
+
+/// Where a piece of evidence was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// cosign's tag `sha256-HEX.att`.
+    AttTag,
+    /// The attestation manifest that BuildKit puts into an index.
+    BuildKit,
+    /// The same tags in the separate evidence repository.
+    EvidenceRepository,
+    /// The fallback tag `sha256-HEX` of the referrers API.
+    FallbackTag,
+    /// The referrers API.
+    Referrers,
+    /// cosign's tag `sha256-HEX.sig`.
+    SigTag,
+}
+
+impl Layout {
+    /// Every layout.
+    pub const ALL: [Self; 6] =
+        [Self::AttTag, Self::BuildKit, Self::EvidenceRepository, Self::FallbackTag, Self::Referrers, Self::SigTag];
+
+    /// The name as it is written in records and output.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AttTag => "att-tag",
+            Self::BuildKit => "build-kit",
+            Self::EvidenceRepository => "evidence-repository",
+            Self::FallbackTag => "fallback-tag",
+            Self::Referrers => "referrers",
+            Self::SigTag => "sig-tag",
+        }
+    }
+}
+
+/// Which piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source {
+    /// Where it was found.
+    pub layout: Layout,
+    /// The manifest that carries it.
+    pub manifest: Digest,
+    /// The layer; equal to `manifest` when the manifest itself is meant.
+    pub blob: Digest,
+}
+
+/// What a transparency log says of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Logged {
+    /// No entry that verifies; the code says why.
+    No(Code),
+    /// An entry about this very signature verified under the trust table of the authority.
+    Yes,
+}
+
+/// A signature whose cryptography holds, about one subject.
+#[derive(Debug, Clone)]
+pub struct VerifiedSignature {
+    facts: SignatureFacts,
+}
+
+/// The facts of a signature.
+#[derive(Debug, Clone)]
+pub struct SignatureFacts {
+    /// The digest that the signed bytes name.
+    pub subject: Digest,
+    /// Who signed.
+    pub principal: Principal,
+    /// Whether it is logged.
+    pub logged: Logged,
+    /// When, by a clock of the trust table; never by the signer's.
+    pub trusted_time: Option<Timestamp>,
+    /// What the signed payload says besides.
+    pub annotations: BTreeMap<String, String>,
+    /// The `docker-reference` of a simple-signing payload.
+    pub claimed_reference: Option<String>,
+    /// Where it was found.
+    pub source: Source,
+}
+
+impl VerifiedSignature {
+    /// States that the cryptography was checked. For `policy/verify` only.
+    #[must_use]
+    pub fn assert_verified(facts: SignatureFacts) -> Self {
+        Self { facts }
+    }
+
+    /// The facts.
+    #[must_use]
+    pub fn facts(&self) -> &SignatureFacts {
+        &self.facts
+    }
+}
+
+/// An attestation whose cryptography holds, about one subject.
+#[derive(Debug, Clone)]
+pub struct VerifiedAttestation {
+    facts: AttestationFacts,
+}
+
+/// The facts of an attestation.
+#[derive(Debug, Clone)]
+pub struct AttestationFacts {
+    /// The digest that the statement's matching subject names.
+    pub subject: Digest,
+    /// Who signed.
+    pub principal: Principal,
+    /// Whether it is logged.
+    pub logged: Logged,
+    /// When, by a clock of the trust table.
+    pub trusted_time: Option<Timestamp>,
+    /// The predicate type, exactly.
+    pub predicate_type: String,
+    /// The whole statement.
+    pub statement: Value,
+    /// The annotations of the matching subject.
+    pub annotations: BTreeMap<String, String>,
+    /// Where it was found.
+    pub source: Source,
+}
+
+impl VerifiedAttestation {
+    /// States that the cryptography was checked. For `policy/verify` only.
+    #[must_use]
+    pub fn assert_verified(facts: AttestationFacts) -> Self {
+        Self { facts }
+    }
+
+    /// The facts.
+    #[must_use]
+    pub fn facts(&self) -> &AttestationFacts {
+        &self.facts
+    }
+}
+
+/// A piece of evidence that did not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Which one.
+    pub source: Source,
+    /// Why.
+    pub code: Code,
+    /// A few more words; shown escaped.
+    pub detail: String,
+}
+
+/// A layout that could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread {
+    /// Which one.
+    pub layout: Layout,
+    /// Why.
+    pub code: Code,
+}
+
+/// Everything that was learned about one subject.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The digest that all of it is about.
+    pub subject: Digest,
+    /// When the registry was asked.
+    pub collected: Timestamp,
+    /// Signatures that hold.
+    pub signatures: Vec<VerifiedSignature>,
+    /// Attestations that hold.
+    pub attestations: Vec<VerifiedAttestation>,
+    /// What did not count.
+    pub rejected: Vec<Rejected>,
+    /// Layouts that could not be asked.
+    pub unread: Vec<Unread>,
+}
+
+impl Evidence {
+    /// Evidence of which nothing is known yet.
+    #[must_use]
+    pub fn none(subject: Digest, collected: Timestamp) -> Self {
+        Self {
+            subject,
+            collected,
+            signatures: Vec::new(),
+            attestations: Vec::new(),
+            rejected: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+}

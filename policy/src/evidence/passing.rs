@@ -1,0 +1,195 @@
+//! Evidence that is served without a verdict, because it is nothing but evidence (design §2; A030 to A034).
+//!
+//! Never by tag, media type alone or User-Agent: every layer was fetched, hashed and strictly parsed here as the
+//! evidence that its type says. A layer that a runtime could unpack is no JSON text, so it cannot get through.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::content::Intact;
+use crate::limits;
+use crate::oci::manifest::Image;
+use crate::oci::{Descriptor, Digest, Document, Manifest, media_type};
+use crate::strict_json;
+
+/// A manifest that was found to be nothing but evidence, with the gate's own copies of its blobs.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Passing {
+    document: Intact<Document>,
+    blobs: Vec<Intact<Bytes>>,
+}
+
+/// The manifest is judged like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not evidence and nothing else")]
+pub struct NotEvidence;
+
+/// What evidence a layer's media type says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerKind {
+    /// A Sigstore bundle.
+    Bundle,
+    /// A DSSE envelope.
+    Dsse,
+    /// A simple-signing payload.
+    SimpleSigning,
+}
+
+impl LayerKind {
+    /// Reads the kind from a media type, exactly: no parameters, no other case (A033).
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            media_type::SIMPLE_SIGNING => Some(Self::SimpleSigning),
+            media_type::DSSE => Some(Self::Dsse),
+            text if media_type::is_bundle(text) => Some(Self::Bundle),
+            _ => None,
+        }
+    }
+}
+
+impl Passing {
+    /// The blobs that must be fetched before [`Passing::check`] can say yes; none when the manifest cannot pass.
+    #[must_use]
+    pub fn needs(document: &Document) -> Option<Vec<Digest>> {
+        let Manifest::Image(image) = document.manifest() else { return None };
+        let sum = image.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+        // "Every layer" must not be vacuously true (A032).
+        let count = (1..=limits::SIGNATURES_MAX).contains(&image.layers.len());
+        if !count || sum > limits::EVIDENCE_BYTES || !config_may_pass(image) {
+            return None;
+        }
+        let fits = |layer: &Descriptor| {
+            LayerKind::of(&layer.media_type).is_some() && layer.size <= limits::EVIDENCE_ITEM_BYTES
+        };
+        if !image.layers.iter().all(fits) {
+            return None;
+        }
+        document.manifest().content().map(|descriptor| descriptor.digest).collect()
+    }
+
+    /// Checks that the manifest is nothing but evidence. `blobs` are those that [`Passing::needs`] named.
+    ///
+    /// # Errors
+    /// [`NotEvidence`] when a blob is missing or is not what its type says.
+    pub fn check(document: Intact<Document>, blobs: Vec<Intact<Bytes>>) -> Result<Self, NotEvidence> {
+        Self::needs(document.value()).ok_or(NotEvidence)?;
+        let Manifest::Image(image) = document.value().manifest() else { return Err(NotEvidence) };
+        let find = |descriptor: &Descriptor| {
+            let wanted = descriptor.digest.ok_or(NotEvidence)?;
+            blobs
+                .iter()
+                .find(|blob| blob.value().len() as u64 == descriptor.size && wanted.recompute(blob.value()) == wanted)
+                .ok_or(NotEvidence)
+        };
+        let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotEvidence)?;
+        if !config.is_object() {
+            return Err(NotEvidence);
+        }
+        for layer in &image.layers {
+            let kind = LayerKind::of(&layer.media_type).ok_or(NotEvidence)?;
+            if !is_evidence(kind, find(layer)?.value()) {
+                return Err(NotEvidence);
+            }
+        }
+        Ok(Self { document, blobs })
+    }
+
+    /// The manifest.
+    pub fn document(&self) -> &Intact<Document> {
+        &self.document
+    }
+
+    /// The gate's own copies of config and layers.
+    #[must_use]
+    pub fn blobs(&self) -> &[Intact<Bytes>] {
+        &self.blobs
+    }
+}
+
+/// The config is OCI's empty one, or a small image config as cosign writes (A032).
+fn config_may_pass(image: &Image) -> bool {
+    let known = matches!(
+        image.config.media_type.as_str(),
+        media_type::OCI_EMPTY | media_type::OCI_CONFIG | media_type::DOCKER_CONFIG
+    );
+    known && image.config.size <= limits::EVIDENCE_CONFIG_BYTES
+}
+
+/// Tells whether `bytes` are a document of this kind and nothing else.
+fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
+    let Ok(value) = strict_json::parse(bytes) else { return false };
+    let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
+    match kind {
+        LayerKind::SimpleSigning => text("/critical/image/docker-manifest-digest") && text("/critical/type"),
+        LayerKind::Dsse => {
+            text("/payload") && text("/payloadType") && value.get("signatures").is_some_and(Value::is_array)
+        }
+        LayerKind::Bundle => {
+            let typed = value.get("mediaType").and_then(Value::as_str).is_some_and(media_type::is_bundle);
+            let one = value.get("dsseEnvelope").is_some() != value.get("messageSignature").is_some();
+            typed && one && value.get("verificationMaterial").is_some_and(Value::is_object)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Untrusted;
+
+    fn intact(bytes: &[u8]) -> Intact<Bytes> {
+        Untrusted::new(Bytes::copy_from_slice(bytes)).hash()
+    }
+
+    fn manifest(config: &[u8], layers: &[(&str, &[u8])]) -> Intact<Document> {
+        let descriptor = |media_type: &str, bytes: &[u8]| {
+            serde_json::json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()})
+        };
+        let layers: Vec<_> = layers.iter().map(|(media_type, bytes)| descriptor(media_type, bytes)).collect();
+        let text = serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+            "config": descriptor(media_type::OCI_CONFIG, config), "layers": layers,
+        });
+        intact(text.to_string().as_bytes()).parse(None).unwrap()
+    }
+
+    const PAYLOAD: &[u8] =
+        br#"{"critical":{"image":{"docker-manifest-digest":"sha256:00"},"type":"cosign container image signature"}}"#;
+
+    #[test]
+    fn a_true_signature_manifest_passes() {
+        let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        assert_eq!(Passing::needs(document.value()).unwrap().len(), 2);
+        assert!(Passing::check(document, vec![intact(b"{}"), intact(PAYLOAD)]).is_ok());
+    }
+
+    #[test]
+    fn a031_an_image_in_evidence_clothing_does_not_pass() {
+        let tar = [&b"{\"critical\":{}}"[..], &[0; 512]].concat();
+        let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, &tar)]);
+        assert!(Passing::check(document, vec![intact(b"{}"), intact(&tar)]).is_err());
+        let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        assert!(Passing::check(document, vec![intact(b"{}")]).is_err(), "a layer that was not read");
+    }
+
+    #[test]
+    fn a032_a033_empty_mixed_and_odd_clothes_are_no_evidence() {
+        let layer = "application/vnd.oci.image.layer.v1.tar";
+        let odd = "application/vnd.dev.cosign.simplesigning.v1+JSON";
+        let parameter = "application/vnd.dev.cosign.simplesigning.v1+json;v=1";
+        let clothes: [&[(&str, &[u8])]; 4] = [
+            &[],
+            &[(media_type::SIMPLE_SIGNING, PAYLOAD), (layer, PAYLOAD)],
+            &[(odd, PAYLOAD)],
+            &[(parameter, PAYLOAD)],
+        ];
+        for layers in clothes {
+            assert!(Passing::needs(manifest(b"{}", layers).value()).is_none(), "{layers:?}");
+        }
+        let config = vec![b' '; usize::try_from(limits::EVIDENCE_CONFIG_BYTES).unwrap() + 1];
+        let document = manifest(&config, &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        assert!(Passing::needs(document.value()).is_none());
+    }
+}

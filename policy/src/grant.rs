@@ -1,0 +1,142 @@
+//! Grants: content reachable from a permitted subject. A grant names its root and is worth what the root's permit is
+//! worth now; it is never a yes of its own (A023).
+//!
+//! ```compile_fail,E0451
+//! use pullgate_policy::grant::Grant;
+//! let forged = Grant { ..todo!() };
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, Document, Manifest, Repository};
+use crate::policy::Revisions;
+use crate::seal::{AsRecord, Record, Seal, Sealed};
+use crate::verdict::{Permit, Subject};
+
+/// Leave to serve one piece of content under a root that is permitted now.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Grant {
+    claim: GrantClaim,
+    permit: Permit,
+}
+
+/// A grant as it is stored: it proves nothing until [`GrantClaim::confirm`] sees the root's permit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantClaim {
+    repository: Repository,
+    digest: Digest,
+    media_type: String,
+    size: u64,
+    role: Role,
+    root: Digest,
+}
+
+/// What the content is to its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Config or layer of a manifest: for the blob route only.
+    Blob,
+    /// Child of an index: for the manifest route only (A134).
+    Child,
+}
+
+impl Grant {
+    pub(crate) fn derive(permit: &Permit, document: &Document) -> Vec<Self> {
+        let role = match document.manifest() {
+            Manifest::Image(_) => Role::Blob,
+            Manifest::Index(_) => Role::Child,
+        };
+        let of = |descriptor: &crate::oci::Descriptor| {
+            Some(Self {
+                claim: GrantClaim {
+                    repository: permit.subject().repository.clone(),
+                    digest: descriptor.digest?,
+                    media_type: descriptor.media_type.clone(),
+                    size: descriptor.size,
+                    role,
+                    root: permit.subject().digest,
+                },
+                permit: permit.clone(),
+            })
+        };
+        document.manifest().content().filter_map(of).collect()
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.claim.digest
+    }
+
+    /// The repository in which it counts.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.claim.repository
+    }
+
+    /// The size that the parent names, bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.claim.size
+    }
+
+    /// The media type that the parent names.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.claim.media_type
+    }
+
+    /// What the content is to its parent.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.claim.role
+    }
+
+    /// The permit of the root.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+impl GrantClaim {
+    /// Opens a stored grant; none when its seal does not hold or it is about something else.
+    #[must_use]
+    pub fn open(seal: &Seal, sealed: &Sealed, repository: &Repository, digest: &Digest) -> Option<Self> {
+        let claim: Self = seal.open(sealed)?;
+        (claim.repository == *repository && claim.digest == *digest).then_some(claim)
+    }
+
+    /// The root, whose permit must be found or decided before this is worth anything.
+    #[must_use]
+    pub fn root(&self) -> Subject {
+        Subject { repository: self.repository.clone(), digest: self.root }
+    }
+
+    /// What the content is to its parent.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Makes a grant of it, if `permit` is the root's and counts now.
+    #[must_use]
+    pub fn confirm(self, permit: Permit, revisions: Revisions, now: Timestamp) -> Option<Grant> {
+        let holds = *permit.subject() == self.root() && permit.counts(revisions, now);
+        holds.then_some(Grant { claim: self, permit })
+    }
+}
+
+impl Record for GrantClaim {
+    const PURPOSE: &'static str = "grant/1";
+}
+
+impl AsRecord for Grant {
+    type Record = GrantClaim;
+
+    fn as_record(&self) -> GrantClaim {
+        self.claim.clone()
+    }
+}

@@ -1,0 +1,387 @@
+//! Whom the policy trusts (an [`Authority`]) and who signed (a [`Principal`]); and when the one is the other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+use crate::limits;
+use crate::oci::Digest;
+use crate::text;
+
+/// A name that the policy file gives to something: an authority, a trust table, a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// Takes the name as written.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A public key, by the SHA-256 of its SubjectPublicKeyInfo in DER: one key in two encodings is one (A233).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyId(Digest);
+
+impl KeyId {
+    /// The id of a SubjectPublicKeyInfo in canonical DER.
+    #[must_use]
+    pub fn of_spki(der: &[u8]) -> Self {
+        Self(Digest::of(der))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Who signed: what a verified key or certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Principal {
+    /// A key that the policy lists.
+    Key(KeyId),
+    /// An identity that a certificate of a trust table names.
+    Identity(Identity),
+}
+
+/// What a code-signing certificate says of its holder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The trust table under which the certificate verified.
+    pub trust: Name,
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The kind of the subject alternative name.
+    pub kind: SanKind,
+    /// The subject alternative name.
+    pub san: String,
+    /// Fulcio's extensions by name (`source_repository_uri`, …).
+    pub claims: BTreeMap<String, String>,
+}
+
+/// Kinds of a subject alternative name; never mixed up (A239).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SanKind {
+    /// rfc822Name.
+    Email,
+    /// otherName with Fulcio's user-name type.
+    OtherName,
+    /// uniformResourceIdentifier.
+    Uri,
+}
+
+/// What makes two signatures be by one signer, for thresholds: the key, or issuer and name (A233).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PrincipalKey(String);
+
+impl Principal {
+    /// The signer for the purpose of counting. Two certificates of one identity are one; so is one identity under two trust tables.
+    #[must_use]
+    pub fn key(&self) -> PrincipalKey {
+        match self {
+            Self::Key(id) => PrincipalKey(format!("key {id}")),
+            Self::Identity(identity) => PrincipalKey(format!("identity {:?} {:?}", identity.issuer, identity.san)),
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(f, "key {id}"),
+            Self::Identity(identity) => {
+                write!(f, "{} (issuer {})", text::escape(&identity.san), text::escape(&identity.issuer))
+            }
+        }
+    }
+}
+
+/// Whom the policy trusts.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// Its name.
+    pub name: Name,
+    /// What it may count for.
+    pub uses: Uses,
+    /// Whether a transparency log entry is demanded.
+    pub transparency: Transparency,
+    /// The trust table whose logs, and for identities whose certificates, count.
+    pub trust: Name,
+    /// How its holder is known.
+    pub by: By,
+}
+
+/// How the holder of an authority is known.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// By a certificate.
+    Identity {
+        /// The OIDC issuer, exactly.
+        issuer: String,
+        /// The identity.
+        pattern: IdentityPattern,
+        /// Claims that must be equal.
+        claims: BTreeMap<String, String>,
+    },
+    /// By any of these keys; never empty.
+    Keys(Vec<KeyId>),
+}
+
+/// What an authority may count for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uses {
+    /// For attestations only.
+    Attestations,
+    /// For both.
+    Both,
+    /// For signatures only.
+    Signatures,
+}
+
+/// Whether a transparency log entry is demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transparency {
+    /// Not looked for: an instance that has no log.
+    None,
+    /// May be absent.
+    Optional,
+    /// Must be there and verify.
+    Required,
+}
+
+/// The identity that an authority asks for.
+#[derive(Debug, Clone)]
+pub enum IdentityPattern {
+    /// Byte for byte.
+    Exact(String),
+    /// A regular expression over the whole identity.
+    Regex(WholeRegex),
+}
+
+/// A regular expression that matches whole strings only, whatever its author wrote (A236).
+#[derive(Debug, Clone)]
+pub struct WholeRegex(Regex);
+
+/// Why a text is no regular expression that may be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RegexInvalid(String);
+
+impl WholeRegex {
+    /// Compiles `pattern` alone first, so that it cannot close the anchoring group, then anchored at both ends.
+    ///
+    /// # Errors
+    /// [`RegexInvalid`] with the compiler's message; also when the program is over `regex_bytes`.
+    pub fn new(pattern: &str) -> Result<Self, RegexInvalid> {
+        let compile = |text: &str| {
+            regex::RegexBuilder::new(text)
+                .size_limit(limits::REGEX_BYTES)
+                .build()
+                .map_err(|error| RegexInvalid(error.to_string()))
+        };
+        compile(pattern)?;
+        // The line break ends a comment that `(?x)` may have left open; `\A` and `\z` do not change under `(?m)`.
+        let whole = if pattern.contains("(?") && pattern.contains('#') {
+            format!("\\A(?:{pattern}\n)\\z")
+        } else {
+            format!("\\A(?:{pattern})\\z")
+        };
+        compile(&whole).map(Self)
+    }
+
+    /// Tells whether the whole of `text` matches.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.find(text).is_some_and(|found| found.start() == 0 && found.end() == text.len())
+    }
+}
+
+/// Claims that pin who called a shared workflow (A242).
+pub const CALLER_CLAIMS: [&str; 3] =
+    ["source_repository_uri", "source_repository_owner_uri", "github_workflow_repository"];
+
+/// Fulcio's claims by name (Fulcio OID registry, 1.3.6.1.4.1.57264.1).
+pub const CLAIMS: [&str; 21] = [
+    "build_config_digest",
+    "build_config_uri",
+    "build_signer_digest",
+    "build_signer_uri",
+    "build_trigger",
+    "deployment_environment",
+    "github_workflow_name",
+    "github_workflow_ref",
+    "github_workflow_repository",
+    "github_workflow_sha",
+    "github_workflow_trigger",
+    "run_invocation_uri",
+    "runner_environment",
+    "source_repository_digest",
+    "source_repository_identifier",
+    "source_repository_owner_identifier",
+    "source_repository_owner_uri",
+    "source_repository_ref",
+    "source_repository_uri",
+    "source_repository_visibility",
+    "token_subject",
+];
+
+impl Authority {
+    /// Tells whether `principal` is this authority.
+    ///
+    /// # Errors
+    /// The [`Code`] that says why not; [`Code::UnknownAuthority`] when it is plainly somebody else.
+    pub fn recognises(&self, principal: &Principal) -> Result<(), Code> {
+        match (&self.by, principal) {
+            (By::Keys(keys), Principal::Key(id)) if keys.contains(id) => Ok(()),
+            (By::Identity { issuer, pattern, claims }, Principal::Identity(identity)) => {
+                self.recognises_identity(issuer, pattern, claims, identity)
+            }
+            // Kinds do not mix: a certificate around a policy key is no key (A232).
+            (By::Keys(_) | By::Identity { .. }, Principal::Key(_) | Principal::Identity(_)) => Err(Code::UnknownAuthority),
+        }
+    }
+
+    fn recognises_identity(
+        &self,
+        issuer: &str,
+        pattern: &IdentityPattern,
+        claims: &BTreeMap<String, String>,
+        identity: &Identity,
+    ) -> Result<(), Code> {
+        if self.trust != identity.trust || issuer != identity.issuer {
+            return Err(Code::UnknownAuthority);
+        }
+        let named = match pattern {
+            IdentityPattern::Exact(wanted) => *wanted == identity.san,
+            IdentityPattern::Regex(regex) => regex.matches(&identity.san),
+        };
+        if !named {
+            return Err(Code::UnknownAuthority);
+        }
+        if claims.iter().any(|(name, value)| identity.claims.get(name) != Some(value)) {
+            return Err(Code::ClaimMismatch);
+        }
+        let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
+        if pinned || identity.speaks_for_its_own_repository() { Ok(()) } else { Err(Code::CallerUnpinned) }
+    }
+}
+
+impl Identity {
+    /// A workflow's identity must lie below the repository it ran for, or anybody who calls it would be it (A242).
+    fn speaks_for_its_own_repository(&self) -> bool {
+        match (self.kind, self.claims.get("source_repository_uri")) {
+            (SanKind::Uri, Some(repository)) => {
+                self.san.strip_prefix(repository.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            }
+            (SanKind::Uri, None) => match self.claims.get("github_workflow_repository") {
+                Some(repository) => self.san.contains(&format!("/{repository}/")),
+                None => true,
+            },
+            (SanKind::Email | SanKind::OtherName, _) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://token.actions.githubusercontent.com";
+    const SAN: &str = "https://github.com/myorg/myrepo/.github/workflows/b.yml@refs/heads/main";
+
+    fn identity(san: &str, claims: &[(&str, &str)]) -> Identity {
+        Identity {
+            trust: Name::new("sigstore"),
+            issuer: ISSUER.into(),
+            kind: SanKind::Uri,
+            san: san.into(),
+            claims: claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        }
+    }
+
+    fn authority(pattern: IdentityPattern, claims: &[(&str, &str)]) -> Authority {
+        Authority {
+            name: Name::new("ci"),
+            uses: Uses::Both,
+            transparency: Transparency::Required,
+            trust: Name::new("sigstore"),
+            by: By::Identity {
+                issuer: ISSUER.into(),
+                pattern,
+                claims: claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn a236_a_regex_matches_whole_identities_only() {
+        for (pattern, good, evil) in [
+            ("https://github.com/myorg/", "https://github.com/myorg/", "https://github.com/myorg/../evil"),
+            ("a|b", "b", "bb"),
+            ("a|b", "a", "ax"),
+            ("(?x) a # comment", "a", "a # comment"),
+            ("(?m)^a$", "a", "a\nb"),
+            ("a", "a", "a\n"),
+            ("a\\x23", "a#", "a"),
+            ("a(?:#|b)", "a#", "a#\n"),
+        ] {
+            let regex = WholeRegex::new(pattern).unwrap();
+            assert!(!regex.matches(evil), "{pattern} {evil:?}");
+            if !pattern.contains("(?:#") {
+                assert!(regex.matches(good), "{pattern} {good:?}");
+            }
+        }
+        for pattern in ["a)|(b", "(", "a){1000}{1000}{1000}", "a{1000}{1000}{1000}"] {
+            assert!(WholeRegex::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a242_a_stranger_who_calls_the_shared_workflow_is_refused_unless_pinned() {
+        let exact = || IdentityPattern::Exact(SAN.into());
+        let own = Principal::Identity(identity(SAN, &[("source_repository_uri", "https://github.com/myorg/myrepo")]));
+        let stranger = Principal::Identity(identity(SAN, &[("source_repository_uri", "https://github.com/myorg/my")]));
+        assert_eq!(authority(exact(), &[]).recognises(&own), Ok(()));
+        assert_eq!(authority(exact(), &[]).recognises(&stranger), Err(Code::CallerUnpinned));
+        let pinned = authority(exact(), &[("source_repository_uri", "https://github.com/myorg/my")]);
+        assert_eq!(pinned.recognises(&stranger), Ok(()));
+        assert_eq!(pinned.recognises(&own), Err(Code::ClaimMismatch));
+    }
+
+    #[test]
+    fn a232_a240_a322_kinds_issuers_and_trust_tables_do_not_mix() {
+        let exact = authority(IdentityPattern::Exact(SAN.into()), &[]);
+        let mut other_issuer = identity(SAN, &[]);
+        other_issuer.issuer.push('/');
+        let mut other_trust = identity(SAN, &[]);
+        other_trust.trust = Name::new("corp");
+        for principal in [
+            Principal::Identity(other_issuer),
+            Principal::Identity(other_trust),
+            Principal::Identity(identity(&format!("{SAN}-evil"), &[])),
+            Principal::Key(KeyId::of_spki(b"x")),
+        ] {
+            assert_eq!(exact.recognises(&principal), Err(Code::UnknownAuthority));
+        }
+        assert_eq!(exact.recognises(&Principal::Identity(identity(SAN, &[]))), Ok(()));
+    }
+}

@@ -1,0 +1,20 @@
+//! What a pull is about, what the policy says, and the one pure function that decides.
+//!
+//! Nothing here reads a file, a socket or the clock: bytes, evidence, policy and time come in, a verdict goes out.
+//! [`decide::judge`] is the place to start reading.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod code;
+pub mod content;
+pub mod decide;
+pub mod evidence;
+pub mod grant;
+pub mod identity;
+pub mod limits;
+pub mod oci;
+pub mod policy;
+pub mod scope;
+pub mod seal;
+pub mod strict_json;
+pub mod text;
+pub mod verdict;

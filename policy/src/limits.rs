@@ -1,0 +1,177 @@
+//! Every limit, once, with its unit. What crossing one means stands beside it and in `SECURITY.md`'s table of limits.
+//!
+//! Sizes are bytes after transfer framing is removed; nothing is ever decompressed.
+
+use std::time::Duration;
+
+/// Bytes of one MiB.
+pub const MIB: u64 = 1024 * 1024;
+
+/// Bytes of a manifest, an index, a page of referrers. Over it: `manifest-too-large`.
+pub const MANIFEST_BYTES: u64 = 4 * MIB;
+/// Nesting of JSON that is read. Over it: `manifest-invalid` or `payload-invalid`.
+pub const JSON_DEPTH: usize = 64;
+/// Layers of one manifest. Over it: `manifest-invalid`.
+pub const LAYERS_PER_MANIFEST: usize = 1_000;
+/// Children of one index. Over it: `index-too-large`.
+pub const INDEX_CHILDREN: usize = 1_000;
+/// Nesting of indexes. Over it: `index-too-large`.
+pub const INDEX_DEPTH: usize = 3;
+/// Largest size that a descriptor may claim, 2^53: what every JSON reader can hold.
+pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
+/// Bytes of one annotation's value in evidence. Over it: `payload-invalid`.
+pub const ANNOTATION_BYTES: usize = 256 * 1024;
+
+/// Distinct digests fetched for the evidence of one subject. The rest: `evidence-limit`.
+pub const EVIDENCE_FETCHES: usize = 256;
+/// Signatures and attestations read for one subject. The rest: `evidence-limit`.
+pub const SIGNATURES_MAX: usize = 512;
+/// Bytes of one piece of evidence (attestations with an SBOM are large). Over it: `evidence-too-large`.
+pub const EVIDENCE_ITEM_BYTES: u64 = 16 * MIB;
+/// Bytes of a simple-signing payload. Over it: `evidence-too-large`.
+pub const EVIDENCE_SIGNATURE_BYTES: u64 = MIB;
+/// Bytes of all evidence of one subject. The rest: `evidence-limit`.
+pub const EVIDENCE_BYTES: u64 = 64 * MIB;
+/// Bytes of the config of a manifest that passes as evidence. Over it: judged as an image.
+pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
+/// Pages of a referrers list. Over it: `referrers-incomplete`.
+pub const REFERRERS_PAGES: usize = 20;
+
+/// Subjects of one in-toto statement. Over it: `statement-invalid`.
+pub const STATEMENT_SUBJECTS: usize = 1_024;
+/// Digests of one subject. Over it: `statement-invalid`.
+pub const SUBJECT_DIGESTS: usize = 32;
+/// Log entries of one bundle. Over it: `bundle-invalid`.
+pub const LOG_ENTRIES: usize = 32;
+/// Timestamps of one bundle. Over it: `bundle-invalid`.
+pub const TIMESTAMPS: usize = 32;
+/// Signatures of a DSSE envelope in a bundle. Any other count: `dsse-signature-count`.
+pub const DSSE_SIGNATURES_BUNDLE: usize = 1;
+/// Signatures of a DSSE envelope in an `.att` layer. Over it: `dsse-signature-count`.
+pub const DSSE_SIGNATURES_ATT: usize = 16;
+/// Hashes of an inclusion proof. Over it: `inclusion-proof-invalid`.
+pub const INCLUSION_PATH: usize = 64;
+/// Certificates of a chain. Over it: `certificate-invalid`.
+pub const CHAIN_LENGTH: usize = 10;
+/// Bytes of one certificate. Over it: `certificate-invalid`.
+pub const CERTIFICATE_BYTES: usize = 64 * 1024;
+/// Bytes of a key file. Over it: `key-unsupported`.
+pub const KEY_FILE_BYTES: u64 = MIB;
+/// Bits of an RSA modulus, at least.
+pub const RSA_BITS_MIN: u32 = 2048;
+/// Bits of an RSA modulus, at most.
+pub const RSA_BITS_MAX: u32 = 4096;
+/// Bytes of an identity (a certificate's SAN). Over it: `identity-malformed`.
+pub const IDENTITY_BYTES: usize = 2 * 1024;
+/// Bytes of a compiled regular expression. Over it: a load error.
+pub const REGEX_BYTES: usize = MIB as usize;
+/// How far a proven time may lie ahead of our clock. Over it: `time-in-future`.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// How long a manifest request waits for its verdict; the work goes on. Over it: undecided, `deadline`.
+pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
+/// How long a verdict may be worked on after its client has been answered. Over it: the job ends.
+pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
+/// Verdicts in work. Over it: they queue.
+pub const VERDICTS_MAX: usize = 64;
+/// Verdicts that wait for their turn. Over it: undecided, `overload`.
+pub const QUEUE_MAX: usize = 1_024;
+/// Bytes of manifests and evidence held for verdicts in work. Over it: new ones wait.
+pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
+
+/// Time to connect to an upstream.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// Time for the TLS handshake with an upstream.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Time until an upstream's response head.
+pub const FIRST_BYTE: Duration = Duration::from_secs(8);
+/// Pause between two pieces of a blob from an upstream.
+pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
+/// Pause between two pieces of a manifest or evidence from an upstream.
+pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
+/// Repeats of one upstream request (connect errors, 502, 503, 504).
+pub const UPSTREAM_RETRIES: usize = 2;
+/// Redirects followed for one upstream request. Over it: `redirect-refused`.
+pub const REDIRECTS: usize = 5;
+/// Bytes of an upstream's response head. Over it: `upstream-protocol`.
+pub const UPSTREAM_HEADER_BYTES: usize = 64 * 1024;
+/// Headers of an upstream's response. Over it: `upstream-protocol`.
+pub const UPSTREAM_HEADERS: usize = 100;
+/// Bytes of a `WWW-Authenticate` header. Over it: `upstream-unauthorized`.
+pub const CHALLENGE_BYTES: usize = 4 * 1024;
+/// Bytes of a token service's answer. Over it: `upstream-unauthorized`.
+pub const TOKEN_BODY_BYTES: u64 = MIB;
+/// Bytes of a token. Over it: `upstream-unauthorized`.
+pub const TOKEN_BYTES: usize = 64 * 1024;
+/// Longest life of a token, whatever the service says.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3600);
+/// Shortest life of a token, whatever the service says.
+pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(10);
+/// Bytes read of an upstream's error body, which is never passed on.
+pub const ERROR_BODY_BYTES: u64 = 64 * 1024;
+/// Time for a credential helper.
+pub const CREDENTIAL_HELPER: Duration = Duration::from_secs(10);
+/// Bytes of a credential helper's answer, and of any secret file.
+pub const CREDENTIAL_BYTES: u64 = 64 * 1024;
+
+/// Bytes of a client's request head. Over it: 431.
+pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
+/// Headers of a client's request. Over it: 431.
+pub const REQUEST_HEADERS: usize = 100;
+/// Bytes of a request target. Over it: 414.
+pub const TARGET_BYTES: usize = 8 * 1024;
+/// Bytes of one query value. Over it: 400.
+pub const QUERY_VALUE_BYTES: usize = 1024;
+/// Time for a client's request head. Over it: the connection is closed.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two requests of a connection. Over it: the connection is closed.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Pause in which a client takes no byte of a body. Over it: the connection is cut.
+pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
+/// Connections of the data port. Over it: accepting pauses.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// Time for pulls under way after SIGTERM.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of one piece of a blob that is streamed.
+pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
+pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
+/// Entries of the memory of denials and absences. Over it: the oldest goes.
+pub const NEGATIVE_ENTRIES: u64 = 10_000;
+/// Verdicts remembered in memory. Over it: the least used goes (it is still in the store).
+pub const VERDICT_ENTRIES: u64 = 100_000;
+/// Unread children of permitted indexes that the gate reads before it refuses a blob.
+pub const CHILDREN_READ_FOR_BLOB: usize = 32;
+
+/// How long a tag's digest is believed, unless configured.
+pub const TAG_TTL: Duration = Duration::from_secs(60);
+/// How long a permit counts, unless configured.
+pub const PERMIT_TTL: Duration = Duration::from_secs(3600);
+/// How long a denial counts, unless configured.
+pub const DENY_TTL: Duration = Duration::from_secs(30);
+/// The longest `tag_ttl`. Over it: `limit-exceeded` at load.
+pub const TAG_TTL_MAX: Duration = Duration::from_secs(3600);
+/// The longest `permit_ttl`. Over it: `limit-exceeded` at load.
+pub const PERMIT_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest `deny_ttl`. Over it: `limit-exceeded` at load.
+pub const DENY_TTL_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of a repository with its registry. Over it: 400.
+pub const NAME_BYTES: usize = 255;
+/// Path components of a repository. Over it: 400.
+pub const NAME_COMPONENTS: usize = 32;
+/// Bytes of a tag. Over it: 404.
+pub const TAG_BYTES: usize = 128;
+
+/// Characters of a denial's message.
+pub const MESSAGE_BYTES: usize = 200;
+/// Characters of a denial's reason phrase.
+pub const REASON_PHRASE_BYTES: usize = 100;
+/// Characters of a `Warning` header's text.
+pub const WARNING_BYTES: usize = 200;
+/// Bytes of one field of a log or audit record. Over it: cut and marked.
+pub const LOG_FIELD_BYTES: usize = 1024;
+/// Audit records that wait to be written. Over it: `audit.on_failure` says.
+pub const AUDIT_QUEUE: usize = 4_096;
+/// Bytes of a configuration or policy file.
+pub const CONFIG_FILE_BYTES: u64 = 4 * MIB;

@@ -1,0 +1,272 @@
+//! The policy as checked values. `config` builds it from text; here is what it means.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Authority, Name};
+use crate::oci::{Digest, Repository};
+use crate::scope::Scope;
+
+/// The content hash of a policy (its text and the bytes of its keys) or of the trust roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Revision(Digest);
+
+impl Revision {
+    /// The revision of these parts, in this order; lengths are hashed too, so that no two lists of parts are one.
+    #[must_use]
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = crate::oci::Hasher::sha256();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.finish())
+    }
+}
+
+impl std::fmt::Display for Revision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// The two revisions that a verdict is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Revisions {
+    /// Of the policy.
+    pub policy: Revision,
+    /// Of all trust roots and the verifier.
+    pub trust: Revision,
+}
+
+/// A place in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// The file's name as people know it, without its folder.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// All policies of a gate.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    /// Its revisions.
+    pub revisions: Revisions,
+    /// What a repository gets that no scope matches.
+    pub unmatched: Unmatched,
+    /// Whom the policies may name.
+    pub authorities: BTreeMap<Name, Authority>,
+    /// The policies.
+    pub policies: Vec<Policy>,
+    /// Digests that nobody gets.
+    pub blocks: Vec<Block>,
+    /// Dated holes.
+    pub exemptions: Vec<Exemption>,
+    /// How long a permit counts from the moment its evidence was collected.
+    pub permit_ttl: Duration,
+}
+
+/// What a repository gets that no scope matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// A denial, without a request upstream.
+    Deny,
+    /// Content, unchecked.
+    Permit,
+    /// Content, unchecked, with a warning.
+    Warn,
+}
+
+/// One `[[policy]]`.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its name.
+    pub name: Name,
+    /// Where it stands.
+    pub location: Location,
+    /// The repositories it governs.
+    pub scopes: Vec<Scope>,
+    /// Whether a denial denies.
+    pub mode: Mode,
+    /// What is done when no verdict can be reached.
+    pub on_undecided: OnUndecided,
+    /// Whether layers may come from `urls`.
+    pub foreign_layers: ForeignLayers,
+    /// What it asks for.
+    pub rule: Rule,
+}
+
+/// Whether a denial denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    Enforce,
+    /// The content is served with a warning, and the denial is recorded.
+    Warn,
+}
+
+/// What is done when no verdict can be reached because the upstream could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUndecided {
+    /// 503.
+    Deny,
+    /// Serve unchecked.
+    InsecurePermit,
+    /// Serve the same digest if kept evidence, at most this old, permits it under the current policy.
+    LastPermit(Duration),
+}
+
+/// Whether layers may come from `urls`, past the gate (A130).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignLayers {
+    /// They are a finding.
+    Deny,
+    /// They are not.
+    Permit,
+}
+
+/// What a policy asks for.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// Nothing; said loudly everywhere.
+    InsecurePermitAnything,
+    /// All of these; never empty (an empty list would permit, so [`crate::decide`] denies on one).
+    Requirements(Vec<Requirement>),
+}
+
+/// One `[[policy.require]]`.
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    /// Where it stands.
+    pub location: Location,
+    /// What kind of evidence it asks for.
+    pub asks: Asks,
+    /// The authorities of whom `threshold` must have signed.
+    pub any_of: Vec<Name>,
+    /// How many distinct authorities, each met by another key or identity. Zero is never met.
+    pub threshold: usize,
+    /// What the signed bytes must also say.
+    pub annotations: BTreeMap<String, String>,
+    /// How long ago it may have been signed, by a trusted clock.
+    pub max_age: Option<Duration>,
+}
+
+/// What kind of evidence a requirement asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// An attestation of any of these predicate types, exactly.
+    Attestation(Vec<String>),
+    /// A signature.
+    Signature,
+}
+
+/// One `[[block]]`.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// What is blocked, on every route.
+    pub digest: Digest,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// One `[[exempt]]`.
+#[derive(Debug, Clone)]
+pub struct Exemption {
+    /// What it covers.
+    pub covers: Covers,
+    /// The first moment at which it no longer counts.
+    pub until: Timestamp,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why, in the owner's words.
+    pub reason: String,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// What an exemption covers.
+#[derive(Debug, Clone)]
+pub enum Covers {
+    /// One digest, in every repository.
+    Digest(Digest),
+    /// Every digest of these repositories.
+    Scopes(Vec<Scope>),
+}
+
+/// Which policy governs a repository.
+#[derive(Debug, Clone, Copy)]
+pub enum Governing<'a> {
+    /// This one, by this scope.
+    Policy(&'a Policy, &'a Scope),
+    /// None.
+    Unmatched(Unmatched),
+}
+
+impl PolicySet {
+    /// The policy that governs `repository`: the one with the most specific scope that matches.
+    #[must_use]
+    pub fn governing(&self, repository: &Repository) -> Governing<'_> {
+        self.policies
+            .iter()
+            .flat_map(|policy| policy.scopes.iter().map(move |scope| (policy, scope)))
+            .filter(|(_, scope)| scope.matches(repository))
+            .min_by(|(_, a), (_, b)| a.specificity(b))
+            .map_or(Governing::Unmatched(self.unmatched), |(policy, scope)| Governing::Policy(policy, scope))
+    }
+
+    /// The block on `digest`, if there is one.
+    #[must_use]
+    pub fn block(&self, digest: &Digest) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.digest == *digest)
+    }
+
+    /// The exemption that covers the subject at `now`: of several, the one that lasts longest.
+    #[must_use]
+    pub fn exemption(&self, repository: &Repository, digest: &Digest, now: Timestamp) -> Option<&Exemption> {
+        self.exemptions
+            .iter()
+            .filter(|exemption| now < exemption.until && exemption.covers.includes(repository, digest))
+            .max_by_key(|exemption| exemption.until)
+    }
+
+    /// The authorities that the requirements for `repository` name: what verification must know of.
+    #[must_use]
+    pub fn authorities_for(&self, repository: &Repository) -> Vec<&Authority> {
+        let Governing::Policy(policy, _) = self.governing(repository) else { return Vec::new() };
+        let Rule::Requirements(requirements) = &policy.rule else { return Vec::new() };
+        let names: std::collections::BTreeSet<_> = requirements.iter().flat_map(|one| &one.any_of).collect();
+        names.into_iter().filter_map(|name| self.authorities.get(name)).collect()
+    }
+
+    /// How many scopes are enforced; a gate with none gates nothing (A410).
+    #[must_use]
+    pub fn enforcing_scopes(&self) -> usize {
+        self.policies
+            .iter()
+            .filter(|policy| policy.mode == Mode::Enforce && matches!(policy.rule, Rule::Requirements(_)))
+            .map(|policy| policy.scopes.len())
+            .sum()
+    }
+}
+
+impl Covers {
+    fn includes(&self, repository: &Repository, digest: &Digest) -> bool {
+        match self {
+            Self::Digest(covered) => covered == digest,
+            Self::Scopes(scopes) => scopes.iter().any(|scope| scope.matches(repository)),
+        }
+    }
+}

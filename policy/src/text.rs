@@ -1,0 +1,72 @@
+//! Text from outside, made fit for a log line, a header or a person's screen (A521, A522).
+
+use crate::limits;
+
+/// Shows `text` with every control and bidirectional character escaped, cut to `log_field_bytes` with a mark.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(limits::LOG_FIELD_BYTES));
+    for c in text.chars() {
+        let piece = if is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() };
+        if shown.len() + piece.len() > limits::LOG_FIELD_BYTES - MARK.len() {
+            shown.push_str(MARK);
+            break;
+        }
+        shown.push_str(&piece);
+    }
+    shown
+}
+
+const MARK: &str = "[cut]";
+
+/// Tells whether a character can change how the text around it is shown or split.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Keeps what a header may carry: visible ASCII and spaces, no quote and no backslash; cut at a word within `limit`.
+#[must_use]
+pub fn header(text: &str, limit: usize) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| if (c.is_ascii_graphic() || c == ' ') && c != '"' && c != '\\' { c } else { '?' })
+        .collect();
+    shorten(&plain, limit)
+}
+
+/// One line of at most `limit` ASCII characters for a denial's message; quotes stay, controls go.
+#[must_use]
+pub fn line(text: &str, limit: usize) -> String {
+    let plain: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    shorten(&plain, limit)
+}
+
+fn shorten(plain: &str, limit: usize) -> String {
+    if plain.len() <= limit {
+        return plain.to_owned();
+    }
+    let room = limit.saturating_sub(3);
+    let head: String = plain.chars().take(room).collect();
+    let kept = head.rsplit_once(' ').map_or(head.as_str(), |(kept, _)| kept);
+    format!("{kept}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a521_controls_and_bidi_are_escaped_and_length_is_bounded() {
+        assert_eq!(escape("a\r\n\u{1b}[1m\u{202e}b"), "a\\u{d}\\u{a}\\u{1b}[1m\\u{202e}b");
+        let long = escape(&"é".repeat(limits::LOG_FIELD_BYTES));
+        assert!(long.len() <= limits::LOG_FIELD_BYTES && long.ends_with(MARK));
+    }
+
+    #[test]
+    fn a522_a_header_holds_visible_ascii_only() {
+        assert_eq!(header("pol\"icy é\r\n x\\", 100), "pol?icy ??? x?");
+        assert!(header(&"word ".repeat(100), limits::WARNING_BYTES).len() <= limits::WARNING_BYTES);
+    }
+}
