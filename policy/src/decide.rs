@@ -18,6 +18,7 @@ use crate::policy::{
 use crate::text;
 use crate::verdict::{Denial, Ground, Met, Permit, PermitParts, Reason, Subject, Undecided, Verdict};
 
+pub mod fallback;
 mod matching;
 
 /// Says what `set` says of `subject` before any evidence is looked at: a block, an exemption, no scope, or a policy

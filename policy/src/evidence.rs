@@ -13,6 +13,7 @@ use crate::code::Code;
 use crate::identity::Principal;
 use crate::oci::Digest;
 
+pub mod kept;
 pub mod passing;
 
 /// Where a piece of evidence was found.

@@ -1,1 +1,27 @@
-//! stub
+//! The data path of Pullgate: a registry mirror that only lets signed images through.
+//!
+//! Start at [`pull`]: one function reads as the list of stages that a manifest goes through.
+
+pub mod admin;
+pub mod app;
+pub mod audit;
+pub mod body;
+pub mod cli;
+pub mod clock;
+pub mod data_port;
+pub mod flight;
+pub mod gate;
+pub mod live;
+pub mod memory;
+pub mod metrics;
+pub mod pull;
+pub mod range;
+pub mod record;
+pub mod refusal;
+pub mod reload;
+pub mod respond;
+pub mod route;
+pub mod server;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;

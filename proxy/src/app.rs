@@ -1,0 +1,106 @@
+//! The composition root: every handle of a running gate, built once, named once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Document, Reference, Repository};
+use pullgate_policy::policy::Revisions;
+use pullgate_policy::seal::Seal;
+use pullgate_policy::verdict::Subject;
+use tokio::sync::Semaphore;
+
+use crate::admin::Health;
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::flight::Flight;
+use crate::live::Live;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::pull::{Judged, JobKey, Pulled};
+use crate::refusal::Refusal;
+use crate::store::Store;
+
+/// A running gate.
+#[derive(Debug)]
+pub struct App {
+    live: ArcSwap<Live>,
+    /// What is remembered on disk.
+    pub store: Store,
+    /// What is remembered in memory.
+    pub memory: Memory,
+    /// The seal on what is stored.
+    pub seal: Seal,
+    /// The pull log.
+    pub audit: Audit,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What is wrong, for `/readyz`.
+    pub health: Health,
+    /// The time.
+    pub clock: Clock,
+    /// Manifest requests under way.
+    pub pulls: Flight<JobKey, Result<Pulled, Refusal>>,
+    /// Verdicts under way.
+    pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
+    /// Places for verdicts in work.
+    pub work: Semaphore,
+    /// Verdicts that wait for a place.
+    pub queue: Arc<Semaphore>,
+}
+
+/// The handles that an [`App`] is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// The first load of the configuration.
+    pub live: Live,
+    /// What is remembered on disk.
+    pub store: Store,
+    /// The seal on what is stored.
+    pub seal: Seal,
+    /// The pull log.
+    pub audit: Audit,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What is wrong.
+    pub health: Health,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl App {
+    /// Puts the handles together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { live, store, seal, audit, metrics, health, clock } = parts;
+        let memory = Memory::new(live.config().cache.deny_ttl, live.config().cache.tag_ttl);
+        Arc::new(Self {
+            live: ArcSwap::from_pointee(live),
+            store,
+            memory,
+            seal,
+            audit,
+            metrics,
+            health,
+            clock,
+            pulls: Flight::new(),
+            verdicts: Flight::new(),
+            work: Semaphore::new(limits::VERDICTS_MAX),
+            queue: Arc::new(Semaphore::new(limits::QUEUE_MAX + limits::VERDICTS_MAX)),
+        })
+    }
+
+    /// The configuration of this moment; a pull takes it once.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts another load of the configuration in force, whole.
+    pub fn replace(&self, live: Live) {
+        self.live.store(Arc::new(live));
+        // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
+        self.memory.forget_denials();
+    }
+}

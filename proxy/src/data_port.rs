@@ -1,0 +1,103 @@
+//! The data port: connections, limits, and the layers around the one handler. Domain steps are not layers; these are
+//! transport only (design §8).
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use pullgate_policy::code::Code;
+use pullgate_policy::limits;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::audit::DecisionId;
+use crate::body::Body;
+use crate::gate;
+use crate::refusal::Refusal;
+use crate::respond;
+
+mod idle;
+
+/// Serves the data port until `shutdown` resolves, then drains: pulls under way end, at most `drain_timeout`.
+pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, client, place)) = accepted else { continue };
+        let connection = graceful.watch(connection(&app, stream, client));
+        tokio::spawn(async move {
+            // A client that breaks off is no event; hyper has closed the socket.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits::DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!(seconds = limits::DRAIN_TIMEOUT.as_secs(), "pulls under way were cut at the end of the drain");
+    }
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+/// Waits for a place before it accepts, so that more connections than `connections_max` wait in the kernel.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, client)) => Some((stream, client, place)),
+        Err(error) => {
+            // Out of descriptors: pause, or this loop would burn the processor that could free them (A547).
+            tracing::warn!(%error, "cannot accept");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+fn connection(
+    app: &Arc<App>,
+    stream: TcpStream,
+    client: SocketAddr,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+    // A small answer must not wait for a full packet.
+    let _ = stream.set_nodelay(true);
+    let app = Arc::clone(app);
+    let handler = tower::service_fn(move |request: Request<Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<Response<Body>, Infallible>(gate::answer(app, client, request).await) }
+    });
+    let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
+    // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have (design §2).
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_TIMEOUT)
+        .max_buf_size(limits::REQUEST_HEAD_BYTES)
+        .max_headers(limits::REQUEST_HEADERS)
+        .half_close(false)
+        .serve_connection(TokioIo::new(idle::WriteIdle::new(stream)), TowerToHyperService::new(service))
+}
+
+/// A panic is no verdict (A545).
+fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let id = DecisionId::random();
+    tracing::error!(id = id.short(), "a handler panicked; the request is undecided");
+    let refusal = Refusal::undecided(Code::Internal);
+    respond::refuse(&refusal, &id, &http::Method::GET, respond::DeniedHead::Forbidden)
+}

@@ -1,0 +1,137 @@
+//! One piece of work per key at a time, shared by everybody who asks, and not ended by a client that leaves (A057, A060).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pullgate_policy::limits;
+use tokio::sync::watch;
+
+type Running<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
+
+/// Merges concurrent work by key.
+pub struct Flight<K, V> {
+    running: Running<K, V>,
+}
+
+/// The work panicked, or was not done within `background_deadline`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the work ended without a result")]
+pub struct Lost;
+
+/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545).
+struct Landing<K: Hash + Eq, V> {
+    running: Running<K, V>,
+    key: K,
+}
+
+impl<K: Hash + Eq, V> Drop for Landing<K, V> {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl<K, V> Flight<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Nothing is under way.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { running: Arc::default() }
+    }
+
+    /// Joins the work for `key`, or begins it. Dropping the returned future leaves the work running.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn join<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> Result<V, Lost>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut receiver = self.board(key, work);
+        loop {
+            if let Some(value) = receiver.borrow_and_update().clone() {
+                return Ok(value);
+            }
+            receiver.changed().await.map_err(|_| Lost)?;
+        }
+    }
+
+    fn board<F>(&self, key: K, work: impl FnOnce() -> F) -> watch::Receiver<Option<V>>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = running.get(&key) {
+            return receiver.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        running.insert(key.clone(), receiver.clone());
+        let landing = Landing { running: Arc::clone(&self.running), key };
+        let work = work();
+        tokio::spawn(async move {
+            let done = tokio::time::timeout(limits::BACKGROUND_DEADLINE, work).await;
+            drop(landing);
+            if let Ok(value) = done {
+                sender.send_replace(Some(value));
+            }
+        });
+        receiver
+    }
+}
+
+impl<K, V> fmt::Debug for Flight<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flight")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a057_a_hundred_who_ask_cost_one() {
+        let flight = Arc::new(Flight::new());
+        let count = Arc::new(AtomicUsize::new(0));
+        let asks = (0..100).map(|_| {
+            let (flight, count) = (Arc::clone(&flight), Arc::clone(&count));
+            tokio::spawn(async move {
+                let work = || async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    count.fetch_add(1, Ordering::SeqCst)
+                };
+                flight.join("key", work).await
+            })
+        });
+        for ask in asks.collect::<Vec<_>>() {
+            assert_eq!(ask.await.unwrap(), Ok(0));
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a060_work_outlives_the_client_that_began_it() {
+        let flight = Flight::new();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let work = || async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            sender.send(()).ok();
+        };
+        let left = tokio::time::timeout(Duration::from_millis(1), flight.join("key", work)).await;
+        assert!(left.is_err());
+        receiver.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a545_a_panic_is_lost_and_the_next_one_starts_anew() {
+        let flight: Flight<&str, u8> = Flight::new();
+        assert_eq!(flight.join("key", || async { panic!("injected") }).await, Err(Lost));
+        assert_eq!(flight.join("key", || async { 7 }).await, Ok(7));
+    }
+}

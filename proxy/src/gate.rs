@@ -1,0 +1,194 @@
+//! One request on the data port: from its line to its answer and its record.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use pullgate_policy::code::Code;
+use pullgate_policy::oci::{Digest, Reference};
+
+use crate::app::App;
+use crate::audit::DecisionId;
+use crate::body::Body;
+use crate::live::Live;
+use crate::pull::blob::Blob;
+use crate::pull::serve::{self, set};
+use crate::pull::{self, Pull, blob, listing};
+use crate::range::{self, Wanted};
+use crate::record::{self, Asked};
+use crate::refusal::Refusal;
+use crate::respond;
+use crate::route::{self, Route, Target};
+use crate::store::blobs::BodyFault;
+
+/// Answers one request. Whatever happens inside, a client gets an answer of the distribution specification.
+pub async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let started = Instant::now();
+    let id = DecisionId::random();
+    let live = app.live();
+    let (parts, body) = request.into_parts();
+    let asked = Asked { client, method: parts.method.clone(), headers: parts.headers.clone(), id: id.clone(), started };
+    let answered = match well_formed(&parts, &body) {
+        Ok(()) => match route::parse(&parts.method, &parts.uri, live.as_ref()) {
+            Ok(route) => served(&app, &live, &asked, route).await,
+            Err(fault) => Err(Refusal::Request(fault)),
+        },
+        Err(refusal) => Err(refusal),
+    };
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refusal) => {
+            if let Refusal::Undecided(undecided) = &refusal {
+                app.metrics.undecided(undecided.code());
+            }
+            tracing::debug!(code = refusal.code(), id = id.short(), "refused");
+            respond::refuse(&refusal, &id, &parts.method, live.denied_head())
+        }
+    };
+    let headers = response.headers_mut();
+    set(headers, HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
+    set(headers, HeaderName::from_static("x-content-type-options"), "nosniff");
+    response
+}
+
+/// One authority, no body: what is smuggled in is not read as a second request (A009, A054).
+fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refusal> {
+    use http_body::Body as _;
+    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().collect();
+    let authority_agrees = match (parts.uri.authority(), hosts.as_slice()) {
+        (None, [_] | []) => true,
+        (Some(authority), [host]) => host.as_bytes() == authority.as_str().as_bytes(),
+        (None | Some(_), _) => false,
+    };
+    let framed = parts.headers.contains_key(http::header::TRANSFER_ENCODING) || !body.is_end_stream();
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    if !authority_agrees || (reads && framed) { Err(Refusal::Malformed) } else { Ok(()) }
+}
+
+async fn served(app: &Arc<App>, live: &Arc<Live>, asked: &Asked, route: Route) -> Result<Response<Body>, Refusal> {
+    let method = &asked.method;
+    match route {
+        Route::Base => Ok(base(method)),
+        Route::Manifest(target, reference) => manifest(app, asked, &target, reference).await,
+        Route::Blob(target, digest) => blob_answer(app, live, asked, &target, digest).await,
+        Route::Tags(target, page) => listing::tags(live, &target, &page, method).await,
+        Route::Referrers(target, digest, artifact_type) => {
+            listing::referrers(app, live, &target, (&digest, artifact_type.as_deref()), method).await
+        }
+    }
+}
+
+/// Local and at once: clients give up on it after 15 s, and a denial here would be no denial of anything.
+fn base(method: &Method) -> Response<Body> {
+    let body = bytes::Bytes::from_static(b"{}");
+    let mut response = Response::new(Body::empty());
+    set(response.headers_mut(), CONTENT_TYPE, "application/json");
+    set(response.headers_mut(), CONTENT_LENGTH, &body.len().to_string());
+    if *method != Method::HEAD {
+        *response.body_mut() = Body::full(body);
+    }
+    response
+}
+
+async fn manifest(
+    app: &Arc<App>,
+    asked: &Asked,
+    target: &Target,
+    reference: Reference,
+) -> Result<Response<Body>, Refusal> {
+    let pull = Pull { repository: target.repository.clone(), reference, accept: accept(&asked.headers) };
+    let answer = pull::manifest(app, &pull).await;
+    // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
+    let (record, answered) = match answer {
+        Ok((pulled, live)) => (record::served(app, &live, asked, &pull, &pulled), Ok(pulled)),
+        Err((refusal, live)) => (record::refused(app, &live, asked, &pull, &refusal), Err(refusal)),
+    };
+    app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
+    let pulled = answered?;
+    Ok(serve::answer(&pulled, target, &pull.reference, &asked.method))
+}
+
+/// The client's list of media types: several lines, one list (clients.md §3.2). An answer depends on the set, not on the
+/// order, which Docker engine changes at random.
+fn accept(headers: &HeaderMap) -> String {
+    let mut types: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .collect();
+    types.sort_unstable();
+    types.dedup();
+    types.join(", ")
+}
+
+async fn blob_answer(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+    target: &Target,
+    digest: Digest,
+) -> Result<Response<Body>, Refusal> {
+    let found = match blob::blob(app, live, &target.repository, digest).await {
+        Ok(found) => found,
+        Err(refusal) => {
+            let record = record::blob_refused(app, live, asked, &target.repository, &digest, &refusal);
+            app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
+            return Err(refusal);
+        }
+    };
+    app.metrics.blob_served(target.repository.registry().as_str());
+    let mut response = match found {
+        Blob::Evidence(bytes) => part_of_bytes(&asked.headers, &bytes)?,
+        Blob::Granted(reader, _grant) => {
+            let fault = |fault: BodyFault| Refusal::undecided(fault.code());
+            let length = reader.length().await.map_err(fault)?;
+            match range::wanted(&asked.headers, length) {
+                Wanted::Unsatisfiable => return Err(Refusal::RangeUnsatisfiable(length)),
+                Wanted::Whole => whole(length, Body::Blob(reader)),
+                Wanted::Part(first, last) => part((first, last), length, Body::Blob(Box::new(reader.range(first, last)))),
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    set(headers, CONTENT_TYPE, "application/octet-stream");
+    set(headers, ACCEPT_RANGES, "bytes");
+    set(headers, HeaderName::from_static("docker-content-digest"), &digest.to_string());
+    set(headers, HeaderName::from_static("oci-namespace"), target.repository.registry().as_str());
+    if asked.method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    Ok(response)
+}
+
+fn part_of_bytes(headers: &HeaderMap, bytes: &bytes::Bytes) -> Result<Response<Body>, Refusal> {
+    let length = bytes.len() as u64;
+    match range::wanted(headers, length) {
+        Wanted::Unsatisfiable => Err(Refusal::RangeUnsatisfiable(length)),
+        Wanted::Whole => Ok(whole(length, Body::full(bytes.clone()))),
+        Wanted::Part(first, last) => {
+            let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+            let piece = bytes.slice(index(first)..index(last).saturating_add(1).min(bytes.len()));
+            Ok(part((first, last), length, Body::full(piece)))
+        }
+    }
+}
+
+fn whole(length: u64, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn part((first, last): (u64, u64), length: u64, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(last.saturating_sub(first).saturating_add(1)));
+    set(response.headers_mut(), CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
+    response
+}

@@ -1,0 +1,104 @@
+//! What one load of the configuration made: policy, keys, trust and upstreams together. A pull takes it once and keeps it
+//! to its end, so it never sees half of two loads (A411, A412).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pullgate_config::{Config, DeniedHeadStatus};
+use pullgate_policy::oci::{Registry, Repository};
+use pullgate_policy::policy::{PolicySet, Revisions};
+
+use crate::respond::DeniedHead;
+use crate::route::Registries;
+use crate::upstream::{self, Upstream};
+
+/// One load of the configuration.
+pub struct Live {
+    config: Config,
+    upstreams: BTreeMap<Registry, Arc<Upstream>>,
+    aliases: BTreeMap<String, Registry>,
+}
+
+impl Live {
+    /// Builds the clients of every upstream.
+    ///
+    /// # Errors
+    /// [`upstream::SetupFault`] names the upstream whose settings cannot be used.
+    pub fn new(config: Config) -> Result<Self, upstream::SetupFault> {
+        let mut upstreams = BTreeMap::new();
+        let mut aliases = BTreeMap::new();
+        for (registry, settings) in &config.upstreams {
+            let client = Upstream::new(upstream::Settings::of(registry, settings)?)?;
+            upstreams.insert(registry.clone(), Arc::new(client));
+            for alias in &settings.aliases {
+                aliases.insert(alias.to_ascii_lowercase(), registry.clone());
+            }
+        }
+        if upstreams.contains_key(&Registry::docker_hub()) {
+            for alias in ["index.docker.io", "registry-1.docker.io"] {
+                aliases.insert(alias.to_owned(), Registry::docker_hub());
+            }
+        }
+        Ok(Self { config, upstreams, aliases })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The policies.
+    #[must_use]
+    pub fn policy(&self) -> &PolicySet {
+        &self.config.policy.set
+    }
+
+    /// The revisions of policy and trust.
+    #[must_use]
+    pub fn revisions(&self) -> Revisions {
+        self.config.policy.set.revisions
+    }
+
+    /// The client of a repository's upstream, if it has a table.
+    #[must_use]
+    pub fn upstream(&self, repository: &Repository) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(repository.registry())
+    }
+
+    /// The separate evidence repository of a repository's upstream.
+    #[must_use]
+    pub fn evidence_repository(&self, repository: &Repository) -> Option<&Repository> {
+        self.config.upstreams.get(repository.registry())?.evidence.as_ref()
+    }
+
+    /// How a denied HEAD is answered.
+    #[must_use]
+    pub fn denied_head(&self) -> DeniedHead {
+        match self.config.listen.denied_head_status {
+            DeniedHeadStatus::Forbidden => DeniedHead::Forbidden,
+            DeniedHeadStatus::MultipleChoices => DeniedHead::MultipleChoices,
+        }
+    }
+}
+
+impl Registries for Live {
+    fn find(&self, name: &str) -> Option<Registry> {
+        let name = name.to_ascii_lowercase();
+        if let Some(registry) = self.aliases.get(&name) {
+            return Some(registry.clone());
+        }
+        let registry = name.parse().ok()?;
+        self.upstreams.contains_key(&registry).then_some(registry)
+    }
+
+    fn default(&self) -> Option<Registry> {
+        self.config.listen.default_registry.clone()
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("revisions", &self.revisions()).finish_non_exhaustive()
+    }
+}

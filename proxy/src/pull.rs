@@ -1,0 +1,234 @@
+//! One manifest request, from its name to the content or the refusal.
+//!
+//! [`judged`] is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
+//! order of its lines is the security argument. Blobs have their own way in [`blob`], under grants that this one gives.
+
+use std::sync::Arc;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::decide::{self, Outcome};
+use pullgate_policy::evidence::Evidence;
+use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::policy::Revisions;
+use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
+
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::Refusal;
+
+pub mod blob;
+pub mod collect;
+mod fallback;
+pub mod listing;
+mod recall;
+pub mod resolve;
+mod scope;
+pub mod serve;
+pub mod verify;
+
+/// A manifest request, parsed.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The repository.
+    pub repository: Repository,
+    /// The tag or digest.
+    pub reference: Reference,
+    /// The media types that the client takes, as it sent them; joined by commas.
+    pub accept: String,
+}
+
+/// What merges manifest requests: everything that the answer may depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    repository: Repository,
+    reference: Reference,
+    accept: String,
+    revisions: Revisions,
+}
+
+/// What a manifest request is answered with.
+#[derive(Debug, Clone)]
+pub struct Pulled {
+    /// The content.
+    pub content: Content,
+    /// Where the verdict came from.
+    pub memory: Remembered,
+    /// What was learned about the subject, where it was looked at in this pull.
+    pub evidence: Option<Arc<Evidence>>,
+    /// The digest that the tag had before, if it has another now (A121).
+    pub moved_from: Option<Digest>,
+    /// Why no verdict could be reached, where `on_undecided` allowed the content.
+    pub undecided: Option<Code>,
+}
+
+/// Content that may leave, and by what right.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// It is nothing but evidence.
+    Evidence(Arc<Passing>),
+    /// A permit, its own or its root's.
+    Permitted(Box<Permitted<Document>>),
+}
+
+/// Where a verdict came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// From a permit in memory or in the store.
+    Hit,
+    /// From evidence that was kept.
+    Kept,
+    /// It was reached in this pull.
+    Miss,
+}
+
+/// A verdict on one subject, with what it rests on.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The permit.
+    pub permit: Permit,
+    /// The evidence.
+    pub evidence: Arc<Evidence>,
+    /// Where it came from.
+    pub memory: Remembered,
+}
+
+/// Answers a manifest request within `verdict_deadline`; the work goes on for the client's next try.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn manifest(app: &Arc<App>, pull: &Pull) -> Result<(Pulled, Arc<Live>), (Refusal, Arc<Live>)> {
+    for _ in 0..DECIDED_AGAIN_MAX {
+        let live = app.live();
+        let key = JobKey {
+            repository: pull.repository.clone(),
+            reference: pull.reference.clone(),
+            accept: pull.accept.clone(),
+            revisions: live.revisions(),
+        };
+        let job = {
+            let (app, live, pull) = (Arc::clone(app), Arc::clone(&live), pull.clone());
+            || async move { judged(&app, &live, &pull).await }
+        };
+        let answer = match tokio::time::timeout(limits::VERDICT_DEADLINE, app.pulls.join(key, job)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
+            Err(_elapsed) => fallback::without_resolving(app, &live, pull, Code::Deadline).await,
+        };
+        // A verdict begun under one revision does not serve under the next: it is reached again (A412).
+        if app.live().revisions() == live.revisions() {
+            return match answer {
+                Ok(pulled) => Ok((pulled, live)),
+                Err(refusal) => Err((refusal, live)),
+            };
+        }
+    }
+    Err((Refusal::undecided(Code::Overload), app.live()))
+}
+
+/// How often one request may meet a reload before it gives up.
+const DECIDED_AGAIN_MAX: usize = 3;
+
+/// Serves one manifest, or says why not.
+async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+    scope::may_ask(live, pull)?; // nobody probes an upstream through a repository that no policy governs (A062)
+    let resolved = match resolve::manifest(app, live, pull).await {
+        Ok(resolved) => resolved, // once: asking again would let the tag move between check and use (A040)
+        Err(Refusal::Undecided(undecided)) => {
+            return fallback::without_resolving(app, live, pull, undecided.code()).await;
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let subject = Subject { repository: pull.repository.clone(), digest: resolved.document.digest() };
+    let document = &resolved.document;
+    if let Some(denial) = decide::blocked(live.policy(), &subject, document.value()) {
+        return Err(Refusal::Denied(Box::new(denial))); // before anything that is remembered (A409)
+    }
+    let found = match recall::content(app, live, &subject, document).await? {
+        Some(found) => found,
+        None => verdict(app, live, &subject, document).await?,
+    };
+    serve::remember(app, &found.content).await;
+    Ok(Pulled { moved_from: resolved.moved_from, ..found })
+}
+
+/// Reaches a verdict that is not remembered: as evidence that passes, or by collect, verify, decide.
+async fn verdict(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Pulled, Refusal> {
+    if let Some(passing) = collect::passing::look(app, live, subject, document).await? {
+        return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
+    }
+    match shared_verdict(app, live, subject, document).await {
+        Ok(judged) => Pulled::under(judged, document),
+        Err(Refusal::Undecided(undecided)) => fallback::resolved(app, live, subject, document, undecided).await,
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// One verdict per subject at a time, however many ask (A057); bounded in number (A058).
+pub(crate) async fn shared_verdict(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Judged, Refusal> {
+    let key = (subject.clone(), live.revisions());
+    let (handle, live) = (Arc::clone(app), Arc::clone(live));
+    let (subject, document) = (subject.clone(), document.clone());
+    let job = || async move {
+        let app = handle;
+        let _waiting = app.queue.try_acquire().map_err(|_| Refusal::undecided(Code::Overload))?;
+        let _working = app.work.acquire().await.map_err(|_| Refusal::undecided(Code::Overload))?;
+        reach(&app, &live, &subject, &document).await
+    };
+    app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
+}
+
+/// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
+async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Document>) -> Result<Judged, Refusal> {
+    let now = app.clock.now();
+    if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
+        let evidence = verify::evidence(app, live, subject, document, &kept).await?;
+        if let Outcome::Decided(Verdict::Permit(permit)) =
+            decide::judge(live.policy(), subject, document.value(), &evidence, now)
+        {
+            return Ok(recall::keep(app, permit, evidence, &kept, Remembered::Kept).await);
+        }
+        // A signature may have arrived since: a denial is told from fresh evidence only.
+    }
+    let collected = collect::evidence(app, live, subject, document).await?;
+    let evidence = verify::evidence(app, live, subject, document, &collected).await?;
+    match decide::judge(live.policy(), subject, document.value(), &evidence, now) {
+        Outcome::Decided(Verdict::Permit(permit)) => {
+            Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)
+        }
+        Outcome::Decided(Verdict::Deny(denial)) => {
+            recall::keep_denial(app, live, subject, &denial, &collected).await;
+            Err(Refusal::Denied(Box::new(denial)))
+        }
+        Outcome::Undecided(undecided) => Err(Refusal::Undecided(undecided)),
+    }
+}
+
+impl Pulled {
+    fn new(content: Content, memory: Remembered) -> Self {
+        Self { content, memory, evidence: None, moved_from: None, undecided: None }
+    }
+
+    fn under(judged: Judged, document: &Intact<Document>) -> Result<Self, Refusal> {
+        let content = permitted(judged.permit, document)?;
+        Ok(Self { evidence: Some(judged.evidence), ..Self::new(content, judged.memory) })
+    }
+}
+
+/// Joins a permit and the document it is about. That they are about one digest is checked by the type.
+fn permitted(permit: Permit, document: &Intact<Document>) -> Result<Content, Refusal> {
+    let permitted = permit.apply(document.clone()).map_err(|_| Refusal::undecided(Code::Internal))?;
+    Ok(Content::Permitted(Box::new(permitted)))
+}

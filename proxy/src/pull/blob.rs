@@ -1,0 +1,128 @@
+//! Blobs: served under a grant whose root is permitted now, or as the gate's own copy of evidence; never otherwise.
+
+use std::sync::Arc;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::decide::shape_denial;
+use pullgate_policy::grant::{Grant, Role};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Reference, Repository};
+
+use super::{collect::passing, recall, resolve, scope};
+use crate::app::App;
+use crate::live::Live;
+use crate::metrics::CacheResult;
+use crate::refusal::{Missing, Refusal};
+use crate::store::blobs::Reader;
+use crate::upstream::Presence;
+
+/// A blob that may leave.
+#[derive(Debug)]
+pub enum Blob {
+    /// The gate's own verified copy of a piece of evidence.
+    Evidence(bytes::Bytes),
+    /// Content under a grant, with its length in bytes.
+    Granted(Box<Reader>, Grant),
+}
+
+/// Finds a blob and the right to serve it.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn blob(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, digest: Digest) -> Result<Blob, Refusal> {
+    scope::governed(live, repository)?;
+    scope::not_blocked(live, &digest)?;
+    // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
+    if is_manifest(app, &digest).await {
+        return Err(Refusal::Missing(Missing::Blob));
+    }
+    if let Some(passing) = app.memory.passing_with_blob(repository, digest).await
+        && let Some(copy) = passing.blobs().iter().find(|copy| copy.digest() == digest)
+    {
+        scope::not_blocked(live, &passing.document().digest())?;
+        return Ok(Blob::Evidence(copy.value().clone()));
+    }
+    let grant = match recall::grant(app, live, repository, digest, Role::Blob).await {
+        Some(grant) => Some(grant),
+        None => read_children(app, live, repository, digest).await,
+    };
+    match grant {
+        Some(grant) => open(app, live, repository, digest, grant).await,
+        None => Err(ungranted(app, live, repository, &digest).await),
+    }
+}
+
+async fn is_manifest(app: &App, digest: &Digest) -> bool {
+    app.store.documents().get(digest).await.is_some_and(|bytes| bytes.parse(None).is_ok())
+}
+
+/// A node that has the manifests already asks for blobs only: the children of indexes that are permitted here are read,
+/// at most 32, before the gate says no (design §9).
+async fn read_children(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, digest: Digest) -> Option<Grant> {
+    for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
+        let Some(grant) = recall::grant(app, live, repository, child, Role::Child).await else { continue };
+        let document = match resolve::held(app, repository, &child).await {
+            Some(document) => document,
+            None => match resolve::fetch(app, live, repository, &Reference::Digest(child), "").await {
+                Ok(document) => document,
+                Err(_) => continue,
+            },
+        };
+        let lists_it = document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
+        let Ok(permitted) = pullgate_policy::verdict::Permitted::under_grant(grant, document) else { continue };
+        let content = super::Content::Permitted(Box::new(permitted));
+        super::serve::remember(app, &content).await;
+        if lists_it {
+            return recall::grant(app, live, repository, digest, Role::Blob).await;
+        }
+    }
+    None
+}
+
+/// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
+async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
+    app.metrics.cache("grants", CacheResult::Miss);
+    let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
+    let Some(upstream) = live.upstream(repository) else { return denied() };
+    match upstream.blob_exists(repository, digest).await {
+        Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
+        Ok(Presence::Here(_)) => denied(),
+        Err(_) => denied(),
+    }
+}
+
+async fn open(
+    app: &Arc<App>,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+    grant: Grant,
+) -> Result<Blob, Refusal> {
+    let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
+    // A copy counts here only once this repository's own upstream has had the blob (A026).
+    if app.store.present(repository, &digest).await
+        && let Some(reader) = app.store.blobs().open(&digest, Some(grant.size())).await
+    {
+        app.metrics.cache("blobs", CacheResult::Hit);
+        return Ok(Blob::Granted(Box::new(reader), grant));
+    }
+    app.metrics.cache("blobs", CacheResult::Miss);
+    if let Some(reader) = app.store.blobs().open(&digest, Some(grant.size())).await {
+        return match upstream.blob_exists(repository, &digest).await {
+            Ok(Presence::Here(_)) => {
+                app.store.keep_present(repository, &digest).await;
+                Ok(Blob::Granted(Box::new(reader), grant))
+            }
+            Ok(Presence::Absent) => Err(Refusal::Missing(Missing::Blob)),
+            Err(fault) => Err(Refusal::upstream(&fault, Missing::Blob)),
+        };
+    }
+    let source = {
+        let (upstream, repository) = (Arc::clone(upstream), repository.clone());
+        move || async move { upstream.blob(&repository, &digest).await }
+    };
+    let fetched = app.store.blobs().fetch(repository, digest, Some(grant.size()), source).await;
+    let reader = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
+    app.store.keep_present(repository, &digest).await;
+    Ok(Blob::Granted(Box::new(reader), grant))
+}

@@ -1,0 +1,210 @@
+//! Looks for everything that might be evidence about one subject, in all layouts side by side, within named limits.
+//!
+//! What is found here is untrusted until `policy/verify` has seen it. What is over a limit, absent or broken is no
+//! evidence: it is listed with its code, it neither helps nor spoils (invariant 3).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, Manifest, Reference, Repository};
+use pullgate_policy::verdict::Subject;
+use pullgate_verify::Found;
+
+use super::resolve;
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::Refusal;
+
+pub mod kept;
+mod layouts;
+pub mod passing;
+mod pieces;
+
+/// What one collection brought.
+#[derive(Debug, Clone)]
+pub struct Collected {
+    /// When the upstream was asked.
+    pub at: Timestamp,
+    /// The manifests that carry evidence.
+    pub manifests: Vec<(Layout, Digest)>,
+    /// What they carry.
+    pub found: Arc<Vec<Found>>,
+    /// What could not be read.
+    pub rejected: Vec<Rejected>,
+    /// Layouts that could not be asked.
+    pub unread: Vec<Unread>,
+}
+
+/// How many pieces of evidence are fetched at once for one subject.
+const FETCHED_AT_ONCE: usize = 8;
+
+/// A manifest that may carry evidence.
+#[derive(Debug, Clone)]
+struct Candidate {
+    layout: Layout,
+    repository: Repository,
+    digest: Digest,
+    document: Option<Intact<Document>>,
+}
+
+/// A manifest that carries evidence about the subject.
+#[derive(Debug, Clone)]
+struct Carrier {
+    layout: Layout,
+    repository: Repository,
+    document: Intact<Document>,
+}
+
+/// What one step brought besides its result.
+#[derive(Debug, Default)]
+struct Findings {
+    rejected: Vec<Rejected>,
+    unread: Vec<Unread>,
+}
+
+/// Collects the evidence about `subject`.
+///
+/// # Errors
+/// None today: a layout that fails is named in [`Collected::unread`], and `decide` says what that means.
+pub async fn evidence(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Collected, Refusal> {
+    let at = app.clock.now();
+    let mut findings = Findings::default();
+    let listed = layouts::list(app, live, subject, document.value(), &mut findings).await;
+    let candidates = within_limit(interleave(listed), &mut findings);
+    let carriers = read(app, live, subject, candidates, &mut findings).await;
+    let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
+    let found = pieces::fetch(app, live, &carriers, &mut findings).await;
+    let Findings { rejected, unread } = findings;
+    Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread })
+}
+
+/// Takes one of each layout in turn, so that junk in one crowds nothing out of another (A143).
+fn interleave<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let mut queues: Vec<VecDeque<T>> = lists.into_iter().map(VecDeque::from).collect();
+    let mut taken = Vec::new();
+    loop {
+        let before = taken.len();
+        taken.extend(queues.iter_mut().filter_map(VecDeque::pop_front));
+        if taken.len() == before {
+            return taken;
+        }
+    }
+}
+
+/// Each manifest once, and at most `evidence_fetches`; the rest is named (A141).
+fn within_limit(candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Candidate> {
+    let mut seen = BTreeSet::new();
+    let mut kept = Vec::new();
+    for candidate in candidates {
+        if !seen.insert((candidate.repository.clone(), candidate.digest)) {
+            continue;
+        }
+        if kept.len() < limits::EVIDENCE_FETCHES {
+            kept.push(candidate);
+        } else {
+            findings.reject(candidate.layout, candidate.digest, candidate.digest, Code::EvidenceLimit, "not fetched");
+        }
+    }
+    kept
+}
+
+async fn read(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    candidates: Vec<Candidate>,
+    findings: &mut Findings,
+) -> Vec<Carrier> {
+    let read = stream::iter(candidates.into_iter().map(|candidate| async move {
+        let document = match candidate.document.clone() {
+            Some(document) => Ok(document),
+            None => by_digest(app, live, &candidate.repository, candidate.digest).await,
+        };
+        (candidate, document)
+    }))
+    .buffered(FETCHED_AT_ONCE)
+    .collect::<Vec<_>>()
+    .await;
+    let mut carriers = Vec::new();
+    for (Candidate { layout, repository, digest, .. }, document) in read {
+        match document {
+            Ok(document) if is_about(layout, document.value().manifest(), &subject.digest) => {
+                carriers.push(Carrier { layout, repository, document });
+            }
+            Ok(_) => findings.reject(layout, digest, digest, Code::SubjectMismatch, "refers to another subject"),
+            Err(refusal) => findings.refused(layout, digest, digest, &refusal),
+        }
+    }
+    carriers
+}
+
+async fn by_digest(app: &App, live: &Live, repository: &Repository, digest: Digest) -> Result<Intact<Document>, Refusal> {
+    match resolve::held(app, repository, &digest).await {
+        Some(document) => Ok(document),
+        None => resolve::fetch(app, live, repository, &Reference::Digest(digest), "").await,
+    }
+}
+
+/// A referrer must itself name the subject; the list that led to it is a hint only (A145).
+fn is_about(layout: Layout, manifest: &Manifest, subject: &Digest) -> bool {
+    match layout {
+        Layout::FallbackTag | Layout::Referrers => {
+            manifest.subject().is_some_and(|named| named.digest == Some(*subject))
+        }
+        Layout::AttTag | Layout::BuildKit | Layout::EvidenceRepository | Layout::SigTag => true,
+    }
+}
+
+impl Findings {
+    fn reject(&mut self, layout: Layout, manifest: Digest, blob: Digest, code: Code, detail: &str) {
+        let source = Source { layout, manifest, blob };
+        self.rejected.push(Rejected { source, code, detail: detail.to_owned() });
+    }
+
+    /// What could not be asked may hold the good one; what is broken is broken.
+    fn refused(&mut self, layout: Layout, manifest: Digest, blob: Digest, refusal: &Refusal) {
+        match refusal {
+            Refusal::Undecided(undecided) if pullgate_policy::decide::fallback::applies(undecided) => {
+                self.unread.push(Unread { layout, code: undecided.code() });
+            }
+            refusal => self.reject(layout, manifest, blob, Code::EvidenceIncomplete, refusal.code()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a143_layouts_take_turns() {
+        assert_eq!(interleave(vec![vec![1, 2, 3, 4], vec![10], vec![], vec![20, 21]]), [1, 10, 20, 2, 21, 3, 4]);
+    }
+
+    #[test]
+    fn a141_what_is_over_the_limit_is_named() {
+        let candidate = |n: usize| Candidate {
+            layout: Layout::Referrers,
+            repository: "r.io/a".parse().unwrap(),
+            digest: Digest::of(&n.to_be_bytes()),
+            document: None,
+        };
+        let mut findings = Findings::default();
+        let kept = within_limit((0..=limits::EVIDENCE_FETCHES).map(candidate).collect(), &mut findings);
+        assert_eq!(kept.len(), limits::EVIDENCE_FETCHES);
+        assert_eq!(findings.rejected.len(), 1);
+        assert_eq!(findings.rejected[0].code, Code::EvidenceLimit);
+    }
+}

@@ -1,0 +1,158 @@
+//! From manifests that carry evidence to the pieces themselves: hashed, bounded, sorted by kind.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::passing::LayerKind;
+use pullgate_policy::evidence::{Layout, Source};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Descriptor, Digest, Manifest, Repository, media_type};
+use pullgate_verify::{Found, Item};
+
+use super::{Carrier, FETCHED_AT_ONCE, Findings, interleave};
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::{Missing, Refusal};
+
+/// A layer that is worth fetching.
+struct Wanted {
+    source: Source,
+    repository: Repository,
+    kind: LayerKind,
+    size: u64,
+    annotations: BTreeMap<String, String>,
+}
+
+/// Fetches the pieces that the carriers hold, from the store where they are known.
+pub(super) async fn fetch(app: &App, live: &Live, carriers: &[Carrier], findings: &mut Findings) -> Vec<Found> {
+    let wanted = within_limits(wanted(carriers, findings), findings);
+    let fetched = stream::iter(wanted.into_iter().map(|one| async move {
+        let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
+        (one, bytes)
+    }))
+    .buffered(FETCHED_AT_ONCE)
+    .collect::<Vec<_>>()
+    .await;
+    gather(fetched, findings)
+}
+
+/// The pieces that the carriers hold, from the store alone; none when one of them is lost.
+pub(super) async fn held(app: &App, carriers: &[Carrier], findings: &mut Findings) -> Option<Vec<Found>> {
+    let mut fetched = Vec::new();
+    for one in within_limits(wanted(carriers, findings), findings) {
+        let bytes = app.store.documents().get(&one.source.blob).await?;
+        fetched.push((one, Ok(bytes)));
+    }
+    Some(gather(fetched, findings))
+}
+
+/// One blob of evidence: the store's copy, else the upstream's, hashed and cut at its size.
+pub(super) async fn blob(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+    size: u64,
+) -> Result<Intact<Bytes>, Refusal> {
+    if let Some(bytes) = app.store.documents().get(&digest).await {
+        return Ok(bytes);
+    }
+    let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
+    let fetched = upstream.small_blob(repository, &digest, size).await;
+    let bytes = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
+    app.store.documents().put(bytes.value()).await;
+    Ok(bytes)
+}
+
+fn gather(fetched: Vec<(Wanted, Result<Intact<Bytes>, Refusal>)>, findings: &mut Findings) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (Wanted { source, kind, annotations, .. }, bytes) in fetched {
+        match bytes {
+            Ok(bytes) => {
+                let bytes = bytes.value().clone();
+                let item = match kind {
+                    LayerKind::Bundle => Item::Bundle { json: bytes },
+                    LayerKind::Dsse => Item::Dsse { envelope: bytes, annotations },
+                    LayerKind::SimpleSigning => Item::SimpleSigning { payload: bytes, annotations },
+                };
+                found.push(Found { source, item });
+            }
+            Err(refusal) => findings.refused(source.layout, source.manifest, source.blob, &refusal),
+        }
+    }
+    found
+}
+
+fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
+    let mut by_layout: BTreeMap<Layout, Vec<Wanted>> = BTreeMap::new();
+    for Carrier { layout, repository, document } in carriers {
+        let manifest = document.digest();
+        let Manifest::Image(image) = document.value().manifest() else {
+            findings.reject(*layout, manifest, manifest, Code::Unsupported, "an index where evidence is carried");
+            continue;
+        };
+        if image.layers.is_empty() {
+            findings.reject(*layout, manifest, manifest, Code::Unsupported, "a manifest without layers");
+        }
+        for layer in &image.layers {
+            match accept(layer) {
+                Ok((blob, kind)) => by_layout.entry(*layout).or_default().push(Wanted {
+                    source: Source { layout: *layout, manifest, blob },
+                    repository: repository.clone(),
+                    kind,
+                    size: layer.size,
+                    annotations: layer.annotations.clone(),
+                }),
+                Err((code, detail)) => {
+                    findings.reject(*layout, manifest, layer.digest.unwrap_or(manifest), code, detail);
+                }
+            }
+        }
+    }
+    interleave(by_layout.into_values().collect())
+}
+
+/// Looks at a layer's words: only to say what will be fetched, never what it is worth.
+fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str)> {
+    let kind = match (LayerKind::of(&layer.media_type), layer.media_type.as_str()) {
+        (Some(kind), _) => kind,
+        (None, media_type::IN_TOTO) => return Err((Code::Unsupported, "an unsigned statement")),
+        (None, _) => return Err((Code::Unsupported, "a kind of layer that is not read")),
+    };
+    let digest = layer.digest.ok_or((Code::Unsupported, "a digest algorithm that is not computed"))?;
+    let limit = match kind {
+        LayerKind::SimpleSigning => limits::EVIDENCE_SIGNATURE_BYTES,
+        LayerKind::Bundle | LayerKind::Dsse => limits::EVIDENCE_ITEM_BYTES,
+    };
+    if layer.size > limit {
+        return Err((Code::EvidenceTooLarge, "not fetched"));
+    }
+    if layer.annotations.values().any(|value| value.len() > limits::ANNOTATION_BYTES) {
+        return Err((Code::PayloadInvalid, "an annotation over its limit"));
+    }
+    Ok((digest, kind))
+}
+
+/// At most `signatures_max` pieces of `evidence_bytes` together, and `evidence_fetches` distinct digests (A141, A142).
+fn within_limits(wanted: Vec<Wanted>, findings: &mut Findings) -> Vec<Wanted> {
+    let mut kept = Vec::new();
+    let (mut bytes, mut digests) = (0_u64, std::collections::BTreeSet::new());
+    for one in wanted {
+        let sum = bytes.saturating_add(one.size);
+        digests.insert(one.source.blob);
+        let fits = kept.len() < limits::SIGNATURES_MAX
+            && sum <= limits::EVIDENCE_BYTES
+            && digests.len() <= limits::EVIDENCE_FETCHES;
+        if fits {
+            bytes = sum;
+            kept.push(one);
+        } else {
+            let Source { layout, manifest, blob } = one.source;
+            findings.reject(layout, manifest, blob, Code::EvidenceLimit, "not fetched");
+        }
+    }
+    kept
+}

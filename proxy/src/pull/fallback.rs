@@ -1,0 +1,79 @@
+//! What `on_undecided` allows when the upstream could not be asked (design §2; A148).
+
+use std::sync::Arc;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::decide::fallback;
+use pullgate_policy::oci::{Document, Reference};
+use pullgate_policy::policy::OnUndecided;
+use pullgate_policy::verdict::{Subject, Undecided};
+
+use super::{Pull, Pulled, Remembered, collect, permitted, recall, resolve, serve, verify};
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::Refusal;
+
+/// The reference could not be resolved, or not in time: the digest itself, or the last one seen of the tag, within
+/// `last_permit`.
+pub(super) async fn without_resolving(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    pull: &Pull,
+    code: Code,
+) -> Result<Pulled, Refusal> {
+    let undecided = Undecided::new(code);
+    if !fallback::applies(&undecided) {
+        return Err(Refusal::Undecided(undecided));
+    }
+    let digest = match (&pull.reference, fallback::setting(live.policy(), &pull.repository)) {
+        (Reference::Digest(digest), _) => Some(*digest),
+        (Reference::Tag(tag), OnUndecided::LastPermit(age)) => {
+            app.store.tag(&pull.repository, tag, &pull.accept, age, app.clock.now()).await
+        }
+        (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
+    };
+    let Some(digest) = digest else { return Err(Refusal::Undecided(undecided)) };
+    let Some(document) = resolve::held(app, &pull.repository, &digest).await else {
+        return Err(Refusal::Undecided(undecided));
+    };
+    let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
+    super::scope::not_blocked(live, &subject.digest)?;
+    // A permit or grant that still counts needs no fallback.
+    let mut found = match recall::content(app, live, &subject, &document).await? {
+        Some(found) => found,
+        None => resolved(app, live, &subject, &document, undecided).await?,
+    };
+    found.undecided = Some(code);
+    serve::remember(app, &found.content).await;
+    Ok(found)
+}
+
+/// The evidence could not be asked for: what kept evidence permits under the current policy, or what the policy's
+/// `insecure_permit` says. Nothing of it is stored.
+pub(super) async fn resolved(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    document: &Intact<Document>,
+    undecided: Undecided,
+) -> Result<Pulled, Refusal> {
+    if !fallback::applies(&undecided) {
+        return Err(Refusal::Undecided(undecided));
+    }
+    let (policy, now) = (live.policy(), app.clock.now());
+    let permit = match fallback::setting(policy, &subject.repository) {
+        OnUndecided::Deny => None,
+        OnUndecided::InsecurePermit => fallback::insecure_permit(policy, subject, document.value(), &undecided, now),
+        OnUndecided::LastPermit(age) => match collect::kept::find_with_outcome(app, subject, age, now).await {
+            None => None,
+            Some((kept, outcome)) => {
+                let evidence = verify::evidence(app, live, subject, document, &kept).await?;
+                fallback::last_permit(policy, subject, document.value(), (&evidence, outcome), now)
+            }
+        },
+    };
+    let Some(permit) = permit else { return Err(Refusal::Undecided(undecided)) };
+    let content = permitted(permit, document)?;
+    Ok(Pulled { undecided: Some(undecided.code()), ..Pulled::new(content, Remembered::Kept) })
+}

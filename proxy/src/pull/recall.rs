@@ -1,0 +1,169 @@
+//! What is remembered about a subject, and what is kept of a verdict.
+//!
+//! A record becomes a permit only through the current policy: repository, subject, both revisions, age and seal must hold
+//! (design §8). A grant is worth what its root's permit is worth now (A023).
+
+use std::sync::Arc;
+
+use pullgate_policy::content::Intact;
+use pullgate_policy::decide;
+use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
+use pullgate_policy::evidence::Evidence;
+use pullgate_policy::grant::{Grant, GrantClaim, Role};
+use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
+
+use super::collect::Collected;
+use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
+use crate::app::App;
+use crate::live::Live;
+use crate::metrics::CacheResult;
+use crate::refusal::Refusal;
+use crate::store::RecordKind;
+
+/// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
+/// permitted now, or a denial of the last moments.
+pub(super) async fn content(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Option<Pulled>, Refusal> {
+    if let Some(verdict) = decide::without_evidence(live.policy(), subject, document.value(), app.clock.now()) {
+        return match verdict {
+            Verdict::Permit(permit) => Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Miss))),
+            Verdict::Deny(denial) => Err(Refusal::Denied(Box::new(denial))),
+        };
+    }
+    let own = permit(app, live, subject).await;
+    app.metrics.cache("verdicts", if own.is_some() { CacheResult::Hit } else { CacheResult::Miss });
+    if let Some(permit) = own {
+        return Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Hit)));
+    }
+    if let Some(grant) = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await
+        && let Ok(permitted) = Permitted::under_grant(grant, document.clone())
+    {
+        return Ok(Some(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)));
+    }
+    match app.memory.denial(subject, live.revisions()).await {
+        Some(denial) => Err(Refusal::Denied(Box::new(denial.as_ref().clone()))),
+        None => Ok(None),
+    }
+}
+
+/// A stored permit that counts now.
+async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
+    let (revisions, now) = (live.revisions(), app.clock.now());
+    if let Some(permit) = app.memory.permit(subject, revisions).await
+        && permit.counts(revisions, now)
+    {
+        return Some(permit.as_ref().clone());
+    }
+    let key = subject.digest.to_string();
+    let sealed = app.store.find(RecordKind::Permit, &subject.repository, &key, &revisions_key(live)).await?;
+    let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?;
+    app.memory.keep_permit(&permit).await;
+    Some(permit)
+}
+
+fn revisions_key(live: &Live) -> String {
+    format!("{} {}", live.revisions().policy, live.revisions().trust)
+}
+
+/// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
+/// evidence first.
+pub(super) async fn grant(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+    role: Role,
+) -> Option<Grant> {
+    for claim in claims(app, repository, &digest).await.into_iter().filter(|claim| claim.role() == role) {
+        let root = claim.root();
+        // A root does not grant itself: an index that lists its own digest is no proof of anything.
+        if root.digest == digest {
+            continue;
+        }
+        let Some(permit) = Box::pin(root_permit(app, live, &root)).await else { continue };
+        if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
+            return Some(grant);
+        }
+    }
+    None
+}
+
+async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
+    let open = |sealed: &[pullgate_policy::seal::Sealed]| {
+        sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect::<Vec<_>>()
+    };
+    if let Some(sealed) = app.memory.grants(repository, *digest).await {
+        return open(&sealed);
+    }
+    open(&app.store.grants_for(repository, digest).await)
+}
+
+/// The permit of a root, remembered or reached again. A blocked or unresolvable root has none.
+async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Option<Permit> {
+    scope::not_blocked(live, &root.digest).ok()?;
+    if let Some(permit) = permit(app, live, root).await {
+        return Some(permit);
+    }
+    let document = match resolve::held(app, &root.repository, &root.digest).await {
+        Some(document) => document,
+        None => {
+            let reference = Reference::Digest(root.digest);
+            resolve::fetch(app, live, &root.repository, &reference, "").await.ok()?
+        }
+    };
+    if decide::blocked(live.policy(), root, document.value()).is_some() {
+        return None;
+    }
+    match decide::without_evidence(live.policy(), root, document.value(), app.clock.now()) {
+        Some(Verdict::Permit(permit)) => Some(permit),
+        Some(Verdict::Deny(_)) => None,
+        None if app.memory.denial(root, live.revisions()).await.is_some() => None,
+        None => super::shared_verdict(app, live, root, &document).await.ok().map(|judged| judged.permit),
+    }
+}
+
+/// Keeps a permit and the evidence it rests on.
+pub(super) async fn keep(
+    app: &App,
+    permit: Permit,
+    evidence: Evidence,
+    collected: &Collected,
+    memory: Remembered,
+) -> Judged {
+    let subject = permit.subject();
+    let outcome = match permit.ground() {
+        Ground::Satisfied => KeptOutcome::Permitted,
+        Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => KeptOutcome::NotPermitted,
+    };
+    if memory == Remembered::Miss {
+        keep_evidence(app, subject, collected, outcome).await;
+    }
+    app.memory.keep_permit(&permit).await;
+    let revisions = format!("{} {}", permit.revisions().policy, permit.revisions().trust);
+    let sealed = app.seal.seal(&permit);
+    app.store.keep(RecordKind::Permit, &subject.repository, &subject.digest.to_string(), &revisions, sealed).await;
+    Judged { permit, evidence: Arc::new(evidence), memory }
+}
+
+/// Remembers a denial for `deny_ttl`, in memory only: a signature may arrive at any moment.
+pub(super) async fn keep_denial(app: &App, live: &Live, subject: &Subject, denial: &Denial, collected: &Collected) {
+    app.memory.keep_denial(subject, live.revisions(), denial).await;
+    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
+}
+
+async fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
+    let kept = Kept {
+        subject: subject.clone(),
+        collected: collected.at,
+        manifests: collected.manifests.clone(),
+        unread: collected.unread.iter().map(|unread| (unread.layout, unread.code)).collect(),
+        outcome,
+    };
+    let sealed = app.seal.seal(&kept);
+    app.store.keep(RecordKind::Evidence, &subject.repository, &subject.digest.to_string(), "", sealed).await;
+}

@@ -1,0 +1,134 @@
+//! From a reference to the one document that it means now. The digest is computed from the bytes that came; no header,
+//! tag or name stands in for it (invariant 1).
+
+use bytes::Bytes;
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::decide;
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
+
+use super::Pull;
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::{Missing, Refusal};
+use crate::upstream::FetchedManifest;
+
+/// A reference, resolved.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// What it means.
+    pub document: Intact<Document>,
+    /// The digest that the tag had before, if it moved.
+    pub moved_from: Option<Digest>,
+}
+
+/// Finds the document: in memory and store where the repository's upstream once gave it, else from the upstream.
+///
+/// # Errors
+/// [`Refusal`]: missing, undecided, or a shape that no mode serves.
+pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, Refusal> {
+    let known = match &pull.reference {
+        Reference::Digest(digest) => Some(*digest),
+        Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, &pull.accept).await,
+    };
+    if let Some(digest) = known
+        && let Some(document) = held(app, &pull.repository, &digest).await
+    {
+        return Ok(Resolved { document, moved_from: None });
+    }
+    let document = fetch(app, live, &pull.repository, &pull.reference, &pull.accept).await?;
+    let moved_from = match &pull.reference {
+        Reference::Digest(_) => None,
+        Reference::Tag(tag) => note_tag(app, pull, tag, document.digest()).await,
+    };
+    Ok(Resolved { document, moved_from })
+}
+
+/// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
+/// from another repository does not count: existence there is not existence here (A026).
+pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
+    let bytes = app.store.documents().get(digest).await?;
+    if !app.store.present(repository, &bytes.digest()).await {
+        return None;
+    }
+    bytes.parse(None).ok()
+}
+
+/// Asks the upstream, once.
+pub async fn fetch(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    reference: &Reference,
+    accept: &str,
+) -> Result<Intact<Document>, Refusal> {
+    let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
+    let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
+    let fetched = fetched.map_err(|fault| match fault {
+        crate::upstream::Fault::TooLarge => shape(ManifestFault::TooLarge),
+        fault => Refusal::upstream(&fault, Missing::Manifest),
+    })?;
+    let document = read(fetched, reference)?;
+    app.store.documents().put(document.value().bytes()).await;
+    app.store.keep_present(repository, &document.digest()).await;
+    Ok(document)
+}
+
+fn read(fetched: FetchedManifest, reference: &Reference) -> Result<Intact<Document>, Refusal> {
+    let content_type = fetched.content_type.as_deref();
+    let intact: Intact<Bytes> = match reference {
+        Reference::Digest(digest) => {
+            fetched.body.check(digest).map_err(|_| Refusal::undecided(Code::UpstreamIntegrity))?
+        }
+        Reference::Tag(_) => {
+            // By tag, a login page with status 200 is no manifest and nobody's fault but the upstream's (A109).
+            if content_type.is_some_and(|name| !is_manifest_type(name)) {
+                return Err(Refusal::undecided(Code::UpstreamProtocol));
+            }
+            fetched.body.hash()
+        }
+    };
+    intact.parse(content_type).map_err(shape)
+}
+
+/// The denial of a shape that is refused in every mode, warn mode too.
+pub(super) fn shape(fault: ManifestFault) -> Refusal {
+    let code = match fault {
+        ManifestFault::Ambiguous => Code::ManifestAmbiguous,
+        ManifestFault::IndexTooLarge => Code::IndexTooLarge,
+        ManifestFault::Invalid => Code::ManifestInvalid,
+        ManifestFault::TooLarge => Code::ManifestTooLarge,
+        ManifestFault::Unsupported => Code::ManifestUnsupported,
+    };
+    Refusal::Denied(Box::new(decide::shape_denial(code)))
+}
+
+fn is_manifest_type(name: &str) -> bool {
+    media_type::MANIFESTS.contains(&name)
+        || matches!(
+            name,
+            // Schema 1 in its three costumes: a manifest, and one that is refused by name (A112).
+            "application/vnd.docker.distribution.manifest.v1+json"
+                | "application/vnd.docker.distribution.manifest.v1+prettyjws"
+                | "text/plain"
+        )
+}
+
+/// The client's own list, because the upstream chooses by it; the full list where it sends none (clients.md §4).
+fn accepted(accept: &str) -> Vec<String> {
+    let listed: Vec<String> = accept.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
+    let names_a_manifest = listed.iter().any(|one| {
+        let name = one.split(';').next().unwrap_or_default().trim();
+        media_type::MANIFESTS.contains(&name)
+    });
+    if names_a_manifest { listed } else { media_type::MANIFESTS.iter().map(|name| (*name).to_owned()).collect() }
+}
+
+async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
+    app.memory.keep_tag(&pull.repository, tag, &pull.accept, digest).await;
+    let before = app.store.keep_tag(&pull.repository, tag, &pull.accept, &digest, app.clock.now()).await;
+    before.filter(|before| *before != digest)
+}
+
+const _: () = assert!(limits::MANIFEST_BYTES <= limits::EVIDENCE_ITEM_BYTES, "every manifest fits the document store");

@@ -1,0 +1,94 @@
+//! The last stage: what a permitted manifest grants, and the answer that carries it.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, WARNING};
+use http::{Method, Response};
+use pullgate_policy::oci::{Digest, Document, Reference};
+use pullgate_policy::verdict::Ground;
+use pullgate_policy::{limits, text};
+
+use super::{Content, Pulled};
+use crate::app::App;
+use crate::body::Body;
+use crate::route::Target;
+
+/// Keeps the grants that follow from serving this, in memory at once and in the store. Evidence that passes grants
+/// nothing; its blobs are the gate's own copies (A031).
+pub(super) async fn remember(app: &App, content: &Content) {
+    match content {
+        Content::Evidence(_) => {}
+        Content::Permitted(permitted) => {
+            let mut sealed = Vec::new();
+            for grant in permitted.grants() {
+                let record = app.seal.seal(&grant);
+                app.memory.keep_grant(grant.repository(), grant.digest(), record.clone()).await;
+                sealed.push((grant.repository().clone(), grant.digest(), grant.permit().subject().digest, record));
+            }
+            app.store.keep_grants(sealed).await;
+        }
+    }
+}
+
+impl Content {
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        match self {
+            Self::Evidence(passing) => passing.document().value(),
+            Self::Permitted(permitted) => permitted.value(),
+        }
+    }
+
+    /// Its SHA-256 digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Evidence(passing) => passing.document().digest(),
+            Self::Permitted(permitted) => permitted.digest(),
+        }
+    }
+}
+
+/// Answers with the very bytes that were judged. Every header is ours (A111, A523).
+#[must_use]
+pub fn answer(pulled: &Pulled, target: &Target, reference: &Reference, method: &Method) -> Response<Body> {
+    let document = pulled.content.document();
+    // A client that asked by sha512 checks the digest it asked for.
+    let digest = match reference {
+        Reference::Digest(digest) => *digest,
+        Reference::Tag(_) => pulled.content.digest(),
+    };
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    set(headers, CONTENT_TYPE, document.media_type());
+    set(headers, CONTENT_LENGTH, &document.bytes().len().to_string());
+    set(headers, HeaderName::from_static("docker-content-digest"), &digest.to_string());
+    set(headers, HeaderName::from_static("oci-namespace"), target.repository.registry().as_str());
+    if let Some(warning) = warning(pulled) {
+        set(headers, WARNING, &format!("299 - \"{warning}\""));
+    }
+    if *method != Method::HEAD {
+        *response.body_mut() = Body::full(document.bytes().clone());
+    }
+    response
+}
+
+/// What a person should know although the content is served.
+#[must_use]
+pub fn warning(pulled: &Pulled) -> Option<String> {
+    let text = match (&pulled.content, pulled.undecided) {
+        (_, Some(code)) => format!("pullgate could not decide ({code}); served as on_undecided says"),
+        (Content::Evidence(_), None) => return None,
+        (Content::Permitted(permitted), None) => match permitted.permit().ground() {
+            Ground::WarnOnly(denial) => format!("pullgate would refuse this: {}", denial.first().text),
+            Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked => return None,
+        },
+    };
+    Some(text::header(&text, limits::WARNING_BYTES))
+}
+
+/// Sets a header; a value that does not fit is left out, never a panic (A522).
+pub(crate) fn set(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}

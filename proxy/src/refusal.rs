@@ -1,0 +1,82 @@
+//! Every way in which a request ends without the content it asked for.
+
+use pullgate_policy::code::Code;
+use pullgate_policy::verdict::{Denial, Undecided};
+
+use crate::route::RouteFault;
+use crate::upstream::Fault;
+
+/// Why no content is served.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// The policy says no.
+    Denied(Box<Denial>),
+    /// The upstream says that it does not exist, or the gate does not show it.
+    Missing(Missing),
+    /// The range starts beyond the end of a blob of this many bytes.
+    RangeUnsatisfiable(u64),
+    /// The request itself.
+    Request(RouteFault),
+    /// The request is not one that HTTP allows here.
+    Malformed,
+    /// No verdict could be reached.
+    Undecided(Undecided),
+}
+
+/// What does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A blob.
+    Blob,
+    /// A manifest.
+    Manifest,
+    /// A repository.
+    Name,
+}
+
+impl Refusal {
+    /// No verdict, because of `code`.
+    #[must_use]
+    pub fn undecided(code: Code) -> Self {
+        Self::Undecided(Undecided::new(code))
+    }
+
+    /// What an upstream's failure means for a request about `missing`.
+    #[must_use]
+    pub fn upstream(fault: &Fault, missing: Missing) -> Self {
+        match fault {
+            Fault::NotFound => Self::Missing(missing),
+            fault => Self::undecided(upstream_code(fault)),
+        }
+    }
+
+    /// The code for metrics and records.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.first().code.as_str(),
+            Self::Malformed => "request-malformed",
+            Self::Missing(Missing::Blob) => "blob-unknown",
+            Self::Missing(Missing::Manifest) => "manifest-unknown",
+            Self::Missing(Missing::Name) => "name-unknown",
+            Self::RangeUnsatisfiable(_) => "range-unsatisfiable",
+            Self::Request(fault) => match fault {
+                RouteFault::DigestInvalid => "digest-invalid",
+                RouteFault::MethodNotAllowed => "method-not-allowed",
+                RouteFault::NameInvalid => "name-invalid",
+                RouteFault::NoRegistry => "no-registry",
+                RouteFault::NotFound => "not-found",
+                RouteFault::QueryInvalid => "query-invalid",
+                RouteFault::RegistryUnknown => Code::RegistryUnknown.as_str(),
+                RouteFault::TagInvalid => "tag-invalid",
+            },
+            Self::Undecided(undecided) => undecided.code().as_str(),
+        }
+    }
+}
+
+/// The reason code of an upstream's failure.
+#[must_use]
+pub fn upstream_code(fault: &Fault) -> Code {
+    Code::find(fault.code()).unwrap_or(Code::Internal)
+}

@@ -1,0 +1,230 @@
+//! From a request line to a [`Route`]: pure, total, and the only place that reads paths and queries.
+//!
+//! A name is split at `/` first and decoded once, then it must be inside the grammar; nothing is normalised and served
+//! (A005). What goes upstream is built from the parsed values alone (A007, A011).
+
+use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
+use pullgate_policy::limits;
+use pullgate_policy::oci::name::ReferenceInvalid;
+use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
+
+/// What a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /v2/`: is this a registry?
+    Base,
+    /// A blob.
+    Blob(Target, Digest),
+    /// A manifest by tag or digest.
+    Manifest(Target, Reference),
+    /// The list of referrers of a digest.
+    Referrers(Target, Digest, Option<String>),
+    /// The list of tags.
+    Tags(Target, Page),
+}
+
+/// The repository that a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The canonical repository.
+    pub repository: Repository,
+    /// The name as the client wrote it, for `Link` headers.
+    pub as_asked: String,
+    /// Whether the client named the registry by `ns`.
+    pub namespace: Namespace,
+}
+
+/// How the client named the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namespace {
+    /// By the path, or not at all.
+    Path,
+    /// By the query parameter `ns`.
+    Query,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most this many.
+    pub n: Option<u32>,
+    /// After this one.
+    pub last: Option<String>,
+}
+
+/// Why a request is refused at the edge, with no request upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RouteFault {
+    /// A digest outside the grammar.
+    #[error("the digest is malformed")]
+    DigestInvalid,
+    /// A method or route that a mirror does not have.
+    #[error("the gate serves pulls only")]
+    MethodNotAllowed,
+    /// A repository or namespace outside the grammar, or two that disagree.
+    #[error("the name is malformed")]
+    NameInvalid,
+    /// No registry is named and there is no default.
+    #[error("no registry is named")]
+    NoRegistry,
+    /// Not a path of the distribution specification.
+    #[error("no such route")]
+    NotFound,
+    /// A query value that is over its limit or malformed.
+    #[error("the query is malformed")]
+    QueryInvalid,
+    /// A registry without an `[upstream]` table (A001).
+    #[error("the registry is not served here")]
+    RegistryUnknown,
+    /// A tag outside the grammar: a manifest that cannot exist.
+    #[error("the tag is malformed")]
+    TagInvalid,
+}
+
+/// The registries that may be asked for.
+pub trait Registries {
+    /// The registry that a name or alias stands for, if it has an `[upstream]` table.
+    fn find(&self, name: &str) -> Option<Registry>;
+    /// The registry of requests that name none.
+    fn default(&self) -> Option<Registry>;
+}
+
+/// Reads a request line.
+///
+/// # Errors
+/// [`RouteFault`].
+pub fn parse(method: &Method, uri: &Uri, registries: &impl Registries) -> Result<Route, RouteFault> {
+    if method != Method::GET && method != Method::HEAD {
+        return Err(RouteFault::MethodNotAllowed);
+    }
+    let rest = match uri.path() {
+        "/v2" | "/v2/" => return Ok(Route::Base),
+        path => path.strip_prefix("/v2/").ok_or(RouteFault::NotFound)?,
+    };
+    if rest == "_catalog" {
+        return Err(RouteFault::MethodNotAllowed);
+    }
+    let query = Query::parse(uri.query().unwrap_or_default())?;
+    let parts: Vec<&str> = rest.split('/').collect();
+    // The last marker counts, so a repository may itself contain `manifests` or `blobs` (A007).
+    match parts.as_slice() {
+        [name @ .., "blobs", "uploads", _] | [name @ .., "blobs", "uploads"] if !name.is_empty() => {
+            Err(RouteFault::MethodNotAllowed)
+        }
+        [name @ .., "manifests", reference] => {
+            let target = target(name, &query, registries)?;
+            Ok(Route::Manifest(target, reference_of(reference)?))
+        }
+        [name @ .., "blobs", digest] => Ok(Route::Blob(target(name, &query, registries)?, digest_of(digest)?)),
+        [name @ .., "tags", "list"] => Ok(Route::Tags(target(name, &query, registries)?, query.page)),
+        [name @ .., "referrers", digest] => {
+            let target = target(name, &query, registries)?;
+            Ok(Route::Referrers(target, digest_of(digest)?, query.artifact_type))
+        }
+        _ => Err(RouteFault::NotFound),
+    }
+}
+
+fn decode(part: &str) -> Option<String> {
+    percent_decode_str(part).decode_utf8().ok().map(Into::into)
+}
+
+fn digest_of(part: &str) -> Result<Digest, RouteFault> {
+    decode(part).and_then(|text| text.parse().ok()).ok_or(RouteFault::DigestInvalid)
+}
+
+fn reference_of(part: &str) -> Result<Reference, RouteFault> {
+    let text = decode(part).ok_or(RouteFault::TagInvalid)?;
+    text.parse().map_err(|fault| match fault {
+        ReferenceInvalid::Digest(_) => RouteFault::DigestInvalid,
+        ReferenceInvalid::Tag(_) => RouteFault::TagInvalid,
+    })
+}
+
+/// Finds the upstream: `ns`, else a first component that looks like a host, else the default (design §2).
+fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<Target, RouteFault> {
+    let parts: Option<Vec<String>> = name.iter().map(|part| decode(part)).collect();
+    let parts = parts.ok_or(RouteFault::NameInvalid)?;
+    // Each decoded component stands for itself: one with a `/` in it would become two.
+    if parts.is_empty() || parts.iter().any(|part| part.is_empty() || part.contains('/')) {
+        return Err(RouteFault::NameInvalid);
+    }
+    let as_asked = parts.join("/");
+    let (first, below) = match parts.as_slice() {
+        [first, below @ ..] if !below.is_empty() => (Some(first.as_str()), below.join("/")),
+        _ => (None, String::new()),
+    };
+    let (registry, path, namespace) = match &query.namespace {
+        Some(namespace) => {
+            let wanted: Registry = namespace.parse().map_err(|_| RouteFault::NameInvalid)?;
+            let named = registries.find(wanted.as_str()).ok_or(RouteFault::RegistryUnknown)?;
+            match first.and_then(|first| registries.find(first)) {
+                Some(in_path) if in_path == named => (named, below, Namespace::Query),
+                Some(_) => return Err(RouteFault::NameInvalid),
+                None => (named, as_asked.clone(), Namespace::Query),
+            }
+        }
+        None => match first {
+            Some(first) if looks_like_a_host(first) || registries.find(first).is_some() => {
+                // Grammar before the table: a malformed name is 400 whoever asks (A006).
+                let wanted: Result<Registry, _> = first.parse();
+                let found = registries.find(first);
+                match (found, wanted) {
+                    (Some(found), _) => (found, below, Namespace::Path),
+                    (None, Ok(_)) => return Err(RouteFault::RegistryUnknown),
+                    (None, Err(_)) => return Err(RouteFault::NameInvalid),
+                }
+            }
+            Some(_) | None => {
+                let registry = registries.default().ok_or(RouteFault::NoRegistry)?;
+                (registry, as_asked.clone(), Namespace::Path)
+            }
+        },
+    };
+    let repository = Repository::new(registry, &path).map_err(|_| RouteFault::NameInvalid)?;
+    Ok(Target { repository, as_asked, namespace })
+}
+
+fn looks_like_a_host(component: &str) -> bool {
+    component == "localhost" || component.contains(['.', ':'])
+}
+
+#[derive(Default)]
+struct Query {
+    namespace: Option<String>,
+    artifact_type: Option<String>,
+    page: Page,
+}
+
+impl Query {
+    /// Keeps what is known, once each; drops the rest (A004, A011).
+    fn parse(text: &str) -> Result<Self, RouteFault> {
+        let mut query = Self::default();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if value.len() > limits::QUERY_VALUE_BYTES {
+                return Err(RouteFault::QueryInvalid);
+            }
+            let slot = match key {
+                "ns" => &mut query.namespace,
+                "artifactType" => &mut query.artifact_type,
+                "last" => &mut query.page.last,
+                "n" => {
+                    query.page.n = Some(value.parse().map_err(|_| RouteFault::QueryInvalid)?);
+                    continue;
+                }
+                _ => continue,
+            };
+            let fault = if key == "ns" { RouteFault::NameInvalid } else { RouteFault::QueryInvalid };
+            let value = decode(value).filter(|value| !value.is_empty() && !value.chars().any(char::is_control)).ok_or(fault)?;
+            if slot.replace(value).is_some() {
+                return Err(fault);
+            }
+        }
+        Ok(query)
+    }
+}
+
+#[cfg(test)]
+mod tests;
