@@ -1,1 +1,28 @@
-//! stub
+//! Which signatures and attestations about a subject hold, by whom, and when.
+//!
+//! [`verify_all`] takes what was found in a registry and says, piece by piece, what it is worth: a verified fact or a
+//! reason why it does not count. No network, no file, no clock of its own. Nothing here decides whether the signer is
+//! the right one: `pullgate_policy` does.
+//!
+//! What carries the library that checks certificates, logs and timestamps is named in `backend` only.
+
+mod backend;
+mod bundle;
+mod certificate;
+mod claim;
+mod dsse;
+mod encoding;
+mod engine;
+mod fault;
+mod found;
+mod key;
+mod keyed;
+mod keyless;
+mod legacy;
+mod material;
+mod trust;
+
+pub use engine::verify_all;
+pub use found::{Found, Item, Request};
+pub use key::{KeyFault, KeyRing, PublicKey};
+pub use trust::{Sct, TrustFault, TrustSet, TrustSummary, TrustTable, VERIFIER_VERSION};

@@ -1,0 +1,116 @@
+//! The library that checks certificates, logs and timestamps, behind our own words. Nothing else names it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use pullgate_policy::code::Code;
+use sigstore_trust_root::TrustedRoot;
+use sigstore_types::{Artifact, Bundle, DerPublicKey};
+use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
+
+use crate::fault::Fault;
+use crate::trust::{Sct, TrustSummary};
+
+mod faults;
+
+/// One trusted root, ready to verify.
+pub(crate) struct Backend {
+    verifier: Verifier,
+    summary: TrustSummary,
+}
+
+/// Whether the transparency log is part of what is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// An entry must be there, and every entry must verify.
+    Checked,
+    /// The bundle that is handed over has no entry.
+    Left,
+}
+
+/// What vouches for a signature that verified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vouched {
+    /// The earliest time by a clock of the trust table: an entry's only with its signed timestamp (A305), else a
+    /// timestamp authority's.
+    pub(crate) time: Option<Timestamp>,
+}
+
+impl Backend {
+    /// Reads a trusted root; the error is for people.
+    pub(crate) fn new(json: &str) -> Result<Self, String> {
+        let root = TrustedRoot::from_json(json).map_err(|error| error.to_string())?;
+        let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
+        let summary = TrustSummary {
+            authorities: root.certificate_authorities.len(),
+            certificate_logs: root.ctlogs.len(),
+            logs: root.tlogs.len(),
+            timestamp_authorities: root.timestamp_authorities.len(),
+        };
+        Ok(Self { verifier, summary })
+    }
+
+    pub(crate) fn summary(&self) -> TrustSummary {
+        self.summary
+    }
+
+    /// Verifies a bundle with a certificate: chain at every proven time, SCT, log, signature, and that all of these are
+    /// about each other. Who the certificate names is not looked at.
+    pub(crate) fn certificate(
+        &self,
+        bundle: &str,
+        artifact: &[u8],
+        leaf: &[u8],
+        log: Log,
+        sct: Sct,
+    ) -> Result<Vouched, Fault> {
+        let bundle = read(bundle)?;
+        // What is verified must be the certificate whose names are read elsewhere.
+        if bundle.signing_certificate().map(|certificate| certificate.as_bytes()) != Some(leaf) {
+            return Err(Code::BundleInvalid.into());
+        }
+        let policy = VerificationPolicy::any_identity();
+        let policy = match log {
+            Log::Checked => policy,
+            Log::Left => policy.skip_tlog_unsafe(),
+        };
+        let policy = match sct {
+            Sct::Required => policy,
+            Sct::None => policy.skip_sct(),
+        };
+        self.run(&bundle, artifact, &policy)
+    }
+
+    /// Verifies a bundle by a key of the policy, with its log entries and timestamps.
+    pub(crate) fn key(&self, bundle: &str, artifact: &[u8], spki: &[u8], log: Log) -> Result<Vouched, Fault> {
+        let bundle = read(bundle)?;
+        let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(spki.to_vec()));
+        let policy = match log {
+            Log::Checked => policy,
+            Log::Left => policy.skip_tlog_unsafe(),
+        };
+        self.run(&bundle, artifact, &policy)
+    }
+
+    fn run(&self, bundle: &Bundle, artifact: &[u8], policy: &impl Policy) -> Result<Vouched, Fault> {
+        let result = self
+            .verifier
+            .verify(Artifact::Blob(artifact), bundle, policy)
+            .map_err(|error| faults::of(&error))?;
+        Ok(Vouched { time: result.verified_timestamps().iter().min().copied() })
+    }
+}
+
+fn read(bundle: &str) -> Result<Bundle, Fault> {
+    Bundle::from_json(bundle).map_err(|error| {
+        let text = error.to_string();
+        let code = if text.contains("Rekor entry format") { Code::Unsupported } else { Code::BundleInvalid };
+        Fault::new(code, text)
+    })
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("summary", &self.summary).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! The library's errors in the policy's codes.
+
+use pullgate_policy::code::Code;
+use sigstore_bundle::Error as BundleError;
+use sigstore_verify::{CertificateError, Error, TimestampError, TransparencyLogError};
+
+use crate::fault::Fault;
+
+pub(super) fn of(error: &Error) -> Fault {
+    Fault::new(code(error), error.to_string())
+}
+
+fn code(error: &Error) -> Code {
+    match error {
+        Error::SignatureInvalid(_) => Code::SignatureInvalid,
+        // The signature held, so what it is about is known, and it is something else.
+        Error::ArtifactMismatch(detail) if detail.contains("hashedrekord") => Code::LogEntryMismatch,
+        Error::ArtifactMismatch(detail) if detail.contains("subject") => Code::SubjectMismatch,
+        Error::ArtifactMismatch(_) => Code::DigestMismatch,
+        Error::Certificate(error) => certificate(error),
+        Error::TransparencyLog(error) => log(error),
+        Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Code::NoTrustedTime,
+        Error::Timestamp(_) => Code::TimestampInvalid,
+        Error::Crypto(_) => Code::KeyUnsupported,
+        Error::Bundle(error) => bundle(error),
+        Error::UnsupportedBundle(detail) if detail.contains("incompatible with") => Code::LogEntryKind,
+        Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => Code::Unsupported,
+        _ => Code::BundleInvalid,
+    }
+}
+
+fn certificate(error: &CertificateError) -> Code {
+    match error {
+        CertificateError::ChainInvalid(detail) if detail.contains("UnknownIssuer") => Code::CertificateUntrusted,
+        CertificateError::ChainInvalid(detail)
+            if detail.contains("CertExpired") || detail.contains("CertNotValidYet") =>
+        {
+            Code::TimeOutsideCertificate
+        }
+        CertificateError::NoValidAuthority { .. } => Code::CertificateExpired,
+        CertificateError::NotYetValid { .. } | CertificateError::Expired { .. } => Code::TimeOutsideCertificate,
+        CertificateError::Sct(detail) if is_absent(detail) => Code::SctMissing,
+        CertificateError::Sct(_) => Code::SctInvalid,
+        _ => Code::CertificateInvalid,
+    }
+}
+
+fn is_absent(detail: &str) -> bool {
+    ["no SCT", "not contain", "missing"].iter().any(|words| detail.contains(words))
+}
+
+fn log(error: &TransparencyLogError) -> Code {
+    match error {
+        TransparencyLogError::UnknownLog { .. } => Code::LogUnknown,
+        TransparencyLogError::InclusionProof(_) => Code::InclusionProofInvalid,
+        TransparencyLogError::Checkpoint(_) => Code::CheckpointInvalid,
+        TransparencyLogError::InclusionPromise(detail) if detail.starts_with("No log key") => Code::LogUnknown,
+        TransparencyLogError::InclusionPromise(_) => Code::SetInvalid,
+        TransparencyLogError::EntryMismatch(_) => Code::LogEntryMismatch,
+        TransparencyLogError::IntegratedTime(detail) if detail.contains("future") => Code::TimeInFuture,
+        TransparencyLogError::IntegratedTime(_) => Code::TimeOutsideCertificate,
+        _ => Code::LogEntryKind,
+    }
+}
+
+fn bundle(error: &BundleError) -> Code {
+    match error {
+        BundleError::MissingInclusionProof(_) => Code::InclusionProofMissing,
+        BundleError::MissingInclusionPromise(_) => Code::SetInvalid,
+        BundleError::MissingSigningTimeEvidence | BundleError::MissingTimestamp => Code::NoTrustedTime,
+        BundleError::MissingCheckpoint | BundleError::CheckpointRootMismatch => Code::CheckpointInvalid,
+        BundleError::LogIndexOutOfRange { .. } => Code::InclusionProofInvalid,
+        _ => Code::BundleInvalid,
+    }
+}

@@ -1,0 +1,182 @@
+//! Sigstore bundles v0.1 to v0.3 (sigstore/protobuf-specs, `sigstore_bundle.proto`): strict shape and limits before
+//! anything is verified (A254).
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest as hash;
+use pullgate_policy::code::Code;
+use pullgate_policy::limits;
+use pullgate_policy::strict_json;
+use serde_json::{Value, json};
+
+use crate::certificate;
+use crate::claim::Claim;
+use crate::dsse::Envelope;
+use crate::encoding;
+use crate::fault::Fault;
+use crate::material::{self, Package, Signed, Signer, Version};
+
+/// Reads a bundle about `manifest`.
+pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
+    if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
+        return Err(Code::EvidenceTooLarge.into());
+    }
+    let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+    let version = version(&value)?;
+    let verification = value.get("verificationMaterial").ok_or_else(|| invalid("no verificationMaterial"))?;
+    let (signer, signer_value) = signer(verification)?;
+    let entries = list(verification.get("tlogEntries"), limits::LOG_ENTRIES)?;
+    let entries = entries.into_iter().map(|entry| entry_of(entry, version)).collect::<Result<_, _>>()?;
+    let timestamps = timestamps(verification)?;
+    let package = |content| Package { version, signer: signer_value, entries, timestamps, content };
+    match (value.get("messageSignature"), value.get("dsseEnvelope")) {
+        (Some(message), None) => {
+            if bytes.len() as u64 > limits::EVIDENCE_SIGNATURE_BYTES {
+                return Err(Code::EvidenceTooLarge.into());
+            }
+            let signature = message.get("signature").and_then(Value::as_str).and_then(encoding::standard);
+            check_digest(message.get("messageDigest"), manifest)?;
+            Ok(Signed {
+                message: manifest.to_vec(),
+                signature: signature.ok_or_else(|| invalid("no signature"))?,
+                claim: Claim::Manifest,
+                signer,
+                artifact: manifest.to_vec(),
+                bundle: package(("messageSignature", message.clone())),
+            })
+        }
+        (None, Some(envelope)) => {
+            let envelope = Envelope::read(envelope, limits::DSSE_SIGNATURES_BUNDLE)?;
+            let signature = envelope.signatures.first().cloned().ok_or(Code::DsseSignatureCount)?;
+            let content = envelope.content(&signature);
+            Ok(Signed {
+                message: envelope.pae(),
+                signature,
+                claim: envelope.claim(),
+                signer,
+                artifact: manifest.to_vec(),
+                bundle: package(content),
+            })
+        }
+        (Some(_), Some(_)) | (None, None) => Err(invalid("not exactly one of messageSignature and dsseEnvelope")),
+    }
+}
+
+fn invalid(detail: &str) -> Fault {
+    Fault::new(Code::BundleInvalid, detail)
+}
+
+fn version(value: &Value) -> Result<Version, Fault> {
+    match value.get("mediaType").and_then(Value::as_str) {
+        Some(
+            "application/vnd.dev.sigstore.bundle+json;version=0.1" | "application/vnd.dev.sigstore.bundle.v0.1+json",
+        ) => Ok(Version::V01),
+        Some(
+            "application/vnd.dev.sigstore.bundle+json;version=0.2" | "application/vnd.dev.sigstore.bundle.v0.2+json",
+        ) => Ok(Version::V02),
+        Some(
+            "application/vnd.dev.sigstore.bundle+json;version=0.3" | "application/vnd.dev.sigstore.bundle.v0.3+json",
+        ) => Ok(Version::V03),
+        Some(_) | None => Err(invalid("not a bundle of a known version")),
+    }
+}
+
+/// A protobuf list: absent and null are empty.
+fn list(value: Option<&Value>, max: usize) -> Result<Vec<Value>, Fault> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(items)) if items.len() <= max => Ok(items.clone()),
+        Some(_) => Err(invalid("not a list, or one that is too long")),
+    }
+}
+
+fn signer(verification: &Value) -> Result<(Signer, (&'static str, Value)), Fault> {
+    let one = |key: &str| verification.get(key).filter(|value| !value.is_null());
+    match (one("certificate"), one("x509CertificateChain"), one("publicKey")) {
+        (Some(certificate), None, None) => {
+            let leaf = certificate_der(certificate)?;
+            let value = json!({ "rawBytes": encoding::encode(&leaf) });
+            Ok((Signer::Certificate(leaf), ("certificate", value)))
+        }
+        (None, Some(chain), None) => {
+            let listed = list(chain.get("certificates"), limits::CHAIN_LENGTH)?;
+            let certificates = listed.iter().map(certificate_der).collect::<Result<Vec<_>, _>>()?;
+            let (leaf, others) = certificates.split_first().ok_or_else(|| invalid("an empty chain"))?;
+            // A root that travels with the signature is refused by the format, trusted or not (A321).
+            if others.iter().any(|der| certificate::is_self_issued(der)) {
+                return Err(Fault::new(Code::CertificateInvalid, "the chain holds a root"));
+            }
+            Ok((Signer::Certificate(leaf.clone()), material::chain(&certificates)))
+        }
+        (None, None, Some(_)) => Ok((Signer::Key, material::public_key())),
+        _ => Err(invalid("not exactly one of certificate, x509CertificateChain and publicKey")),
+    }
+}
+
+fn certificate_der(value: &Value) -> Result<Vec<u8>, Fault> {
+    let der = value.get("rawBytes").and_then(Value::as_str).and_then(encoding::standard);
+    let der = der.ok_or_else(|| invalid("a certificate is not base64"))?;
+    if der.len() > limits::CERTIFICATE_BYTES {
+        return Err(Code::CertificateInvalid.into());
+    }
+    Ok(der)
+}
+
+/// Checks the shape of a log entry.
+fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
+    let kind = |key: &str| entry.get("kindVersion").and_then(|kind| kind.get(key)).and_then(Value::as_str);
+    if (kind("kind"), kind("version")) == (Some("intoto"), Some("0.0.1")) {
+        return Err(Fault::new(Code::Unsupported, "a log entry of kind intoto/0.0.1"));
+    }
+    let promise = entry.get("inclusionPromise").is_some_and(|promise| !promise.is_null());
+    let proof = entry.get("inclusionProof").filter(|proof| !proof.is_null());
+    let hashes = proof.and_then(|proof| proof.get("hashes")).and_then(Value::as_array);
+    if hashes.is_some_and(|hashes| hashes.len() > limits::INCLUSION_PATH) {
+        return Err(Code::InclusionProofInvalid.into());
+    }
+    let checkpoint = proof.and_then(|proof| proof.pointer("/checkpoint/envelope")).and_then(Value::as_str);
+    let checkpoint = checkpoint.is_some_and(|text| !text.is_empty());
+    match (version, proof.is_some(), promise) {
+        // The oldest signers wrote proofs without a checkpoint, which prove nothing; the signed timestamp does.
+        (Version::V01, true, true) if !checkpoint => {
+            if let Some(entry) = entry.as_object_mut() {
+                entry.remove("inclusionProof");
+            }
+            Ok(entry)
+        }
+        (Version::V01, _, false) => Err(Fault::new(Code::SetInvalid, "a log entry without a signed timestamp")),
+        // Each entry must prove itself: the format asks for one proof in the bundle, and means every entry (A306).
+        (Version::V02 | Version::V03, false, _) => Err(Code::InclusionProofMissing.into()),
+        (Version::V01 | Version::V02 | Version::V03, _, _) => Ok(entry),
+    }
+}
+
+/// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
+/// (A206).
+fn check_digest(value: Option<&Value>, manifest: &[u8]) -> Result<(), Fault> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(()) };
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let algorithm = match text("algorithm") {
+        Some("SHA2_256") => &hash::SHA256,
+        Some("SHA2_384") => &hash::SHA384,
+        Some("SHA2_512") => &hash::SHA512,
+        Some(_) | None => return Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
+    };
+    let named = text("digest").and_then(encoding::standard).ok_or_else(|| invalid("the message digest"))?;
+    let ours = hash::digest(algorithm, manifest);
+    if ours.as_ref() == named { Ok(()) } else { Err(Code::DigestMismatch.into()) }
+}
+
+fn timestamps(verification: &Value) -> Result<Vec<Value>, Fault> {
+    let data = verification.get("timestampVerificationData").filter(|data| !data.is_null());
+    let tokens = list(data.and_then(|data| data.get("rfc3161Timestamps")), limits::TIMESTAMPS)?;
+    let distinct: BTreeSet<_> = tokens.iter().map(Value::to_string).collect();
+    if distinct.len() != tokens.len() {
+        // One token twice is not two times (A332).
+        return Err(invalid("a timestamp stands twice"));
+    }
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! What signed bytes say: about which digest, and what besides.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest as hash;
+use pullgate_policy::code::Code;
+use pullgate_policy::limits;
+use pullgate_policy::oci::Digest;
+use pullgate_policy::strict_json;
+use serde_json::{Map, Value};
+
+use crate::fault::Fault;
+
+/// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation (design §3).
+pub(crate) const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+/// The one `critical.type` of a payload that signs an image (A203).
+const SIMPLE_TYPE: &str = "cosign container image signature";
+const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+
+/// What signed bytes say.
+#[derive(Debug, Clone)]
+pub(crate) enum Claim {
+    /// The signed bytes are the manifest itself.
+    Manifest,
+    /// A simple-signing payload.
+    Payload(Payload),
+    /// An in-toto statement.
+    Statement(Statement),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Payload {
+    pub(crate) digest: Digest,
+    pub(crate) claimed_reference: String,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) predicate_type: String,
+    pub(crate) whole: Value,
+}
+
+impl Payload {
+    /// Reads a simple-signing payload, exactly: nothing missing, nothing extra outside `optional` (A203).
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let invalid = |detail: &str| Fault::new(Code::PayloadInvalid, detail);
+        let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+        let whole = object(&value, &["critical", "optional"]).ok_or_else(|| invalid("not a payload"))?;
+        let critical = whole
+            .get("critical")
+            .and_then(|value| object(value, &["identity", "image", "type"]))
+            .ok_or_else(|| invalid("critical is missing or has more than it should"))?;
+        if critical.get("type").and_then(Value::as_str) != Some(SIMPLE_TYPE) {
+            return Err(invalid("critical.type is not that of a cosign signature"));
+        }
+        let text = |part: &str, key: &str| {
+            let part = critical.get(part).and_then(|value| object(value, &[key]))?;
+            part.get(key).and_then(Value::as_str)
+        };
+        let reference = text("identity", "docker-reference").ok_or_else(|| invalid("critical.identity"))?;
+        let digest = text("image", "docker-manifest-digest").ok_or_else(|| invalid("critical.image"))?;
+        let annotations = match whole.get("optional") {
+            None | Some(Value::Null) => BTreeMap::new(),
+            Some(Value::Object(optional)) => strings(optional),
+            Some(_) => return Err(invalid("optional is not an object")),
+        };
+        Ok(Self {
+            digest: digest.parse().map_err(|_| invalid("critical.image names no digest"))?,
+            claimed_reference: reference.to_owned(),
+            annotations,
+        })
+    }
+}
+
+impl Statement {
+    /// Reads an in-toto statement (in-toto attestation framework, "Statement").
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let invalid = |detail: &str| Fault::new(Code::StatementInvalid, detail);
+        let whole = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+        let kind = whole.get("_type").and_then(Value::as_str);
+        if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
+            return Err(invalid("_type is not that of a statement"));
+        }
+        let predicate_type = whole.get("predicateType").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let predicate_type = predicate_type.ok_or_else(|| invalid("no predicateType"))?.to_owned();
+        let subjects = whole.get("subject").and_then(Value::as_array).ok_or_else(|| invalid("no subject"))?;
+        if subjects.is_empty() || subjects.len() > limits::STATEMENT_SUBJECTS {
+            return Err(invalid("no subject, or too many"));
+        }
+        for subject in subjects {
+            let digests = subject.get("digest").and_then(Value::as_object);
+            let fits = |digests: &Map<String, Value>| {
+                digests.len() <= limits::SUBJECT_DIGESTS && digests.values().all(Value::is_string)
+            };
+            if !digests.is_some_and(fits) {
+                return Err(invalid("a subject without digests, or with too many"));
+            }
+        }
+        Ok(Self { predicate_type, whole })
+    }
+
+    /// The annotations of the subject that is `manifest`; none when no subject is it.
+    ///
+    /// One subject must agree in every algorithm that we can compute ourselves, and in at least one; names and weak or
+    /// unknown algorithms count for nothing (A210, A211).
+    fn subject_annotations(&self, manifest: &[u8]) -> Option<BTreeMap<String, String>> {
+        let subjects = self.whole.get("subject").and_then(Value::as_array)?;
+        let ours = [
+            ("sha256", hex::encode(hash::digest(&hash::SHA256, manifest))),
+            ("sha384", hex::encode(hash::digest(&hash::SHA384, manifest))),
+            ("sha512", hex::encode(hash::digest(&hash::SHA512, manifest))),
+        ];
+        let is_ours = |subject: &&Value| {
+            let named: Vec<bool> = ours
+                .iter()
+                .filter_map(|(algorithm, digits)| Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits))
+                .collect();
+            !named.is_empty() && named.into_iter().all(|agrees| agrees)
+        };
+        let subject = subjects.iter().find(is_ours)?;
+        let annotations = subject.get("annotations").and_then(Value::as_object);
+        Some(annotations.map(strings).unwrap_or_default())
+    }
+}
+
+impl Claim {
+    /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
+    /// signed (A202, A210).
+    pub(crate) fn about(&self, subject: &Digest, manifest: &[u8]) -> Result<BTreeMap<String, String>, Fault> {
+        match self {
+            Self::Manifest => Ok(BTreeMap::new()),
+            Self::Payload(payload) if payload.digest == *subject => Ok(payload.annotations.clone()),
+            Self::Payload(payload) => {
+                Err(Fault::new(Code::DigestMismatch, format!("signed for {}", payload.digest)))
+            }
+            Self::Statement(statement) => {
+                statement.subject_annotations(manifest).ok_or_else(|| Code::SubjectMismatch.into())
+            }
+        }
+    }
+}
+
+/// The object, when it has no other keys than `keys`.
+fn object<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a Map<String, Value>> {
+    value.as_object().filter(|object| object.keys().all(|key| keys.contains(&key.as_str())))
+}
+
+fn strings(object: &Map<String, Value>) -> BTreeMap<String, String> {
+    object.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests;

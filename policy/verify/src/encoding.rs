@@ -1,0 +1,75 @@
+//! Base64 as the formats allow it: decoded once, and nothing lenient (A209).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+
+/// Decodes standard base64 with its padding; no white space, no stray bits.
+pub(crate) fn standard(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+/// Decodes what a DSSE envelope may hold: standard or URL-safe (DSSE protocol, "base64").
+pub(crate) fn dsse(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
+}
+
+/// Encodes standard base64.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// One PEM block.
+pub(crate) struct Block {
+    pub(crate) label: String,
+    pub(crate) der: Vec<u8>,
+}
+
+/// Reads PEM blocks (RFC 7468, lax about line length and text between blocks). None when a block does not end as it began.
+pub(crate) fn pem(text: &str) -> Option<Vec<Block>> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines().map(str::trim) {
+        let begin = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"));
+        let end = line.strip_prefix("-----END ").and_then(|rest| rest.strip_suffix("-----"));
+        open = match (open, begin, end) {
+            (None, Some(label), _) => Some((label.to_owned(), String::new())),
+            (Some((label, body)), None, Some(closing)) if label == closing => {
+                // Headers (RFC 1421) make the body no base64; the label still says what it is.
+                let der = standard(&body).unwrap_or_default();
+                blocks.push(Block { label, der });
+                None
+            }
+            (Some(_), _, Some(_)) | (Some(_), Some(_), _) | (None, None, Some(_)) => return None,
+            (Some((label, body)), None, None) => Some((label, body + line)),
+            (None, None, None) => None,
+        };
+    }
+    open.is_none().then_some(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a209_base64_is_not_lenient() {
+        assert_eq!(standard("aGk="), Some(b"hi".to_vec()));
+        for text in ["aGk", "aGk==", "aG k=", "aGk=\n", "aGl=", "-_8="] {
+            assert_eq!(standard(text), None, "{text}");
+        }
+        assert_eq!(dsse("-_8="), dsse("+/8="));
+        assert_eq!(dsse("-_8"), dsse("+/8="));
+        assert_eq!(dsse("-/8="), None);
+    }
+
+    #[test]
+    fn a253_blocks_end_as_they_began() {
+        let block = |begin: &str, end: &str| format!("-----BEGIN {begin}-----\r\naGk=\r\n-----END {end}-----\r\n");
+        assert_eq!(pem(&block("A", "A")).unwrap()[0].der, b"hi");
+        assert_eq!(pem(&[block("A", "A"), block("B", "B")].concat()).unwrap().len(), 2);
+        assert!(pem(&block("A", "B")).is_none());
+        assert!(pem("-----BEGIN A-----\naGk=\n").is_none());
+        assert!(pem("-----END A-----\n").is_none());
+        assert!(pem("no block").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! Why one attempt on one piece of evidence failed, and which of several reasons tells most.
+
+use pullgate_policy::code::Code;
+
+/// A reason with a few more words. The words may come from outside: whoever shows them escapes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    pub(crate) detail: String,
+}
+
+impl Fault {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<Code> for Fault {
+    fn from(code: Code) -> Self {
+        Self { code, detail: String::new() }
+    }
+}
+
+/// The fault of the attempt that got furthest: a piece that fails under each of several trust tables is best explained
+/// by the table under which the least is wrong.
+pub(crate) fn most_telling(faults: impl IntoIterator<Item = Fault>) -> Option<Fault> {
+    faults.into_iter().fold(None, |best: Option<Fault>, fault| match best {
+        Some(best) if progress(best.code) >= progress(fault.code) => Some(best),
+        Some(_) | None => Some(fault),
+    })
+}
+
+/// How far an attempt got before it failed with this code, in the order in which things are checked.
+fn progress(code: Code) -> u8 {
+    const ORDER: [&[Code]; 6] = [
+        // Nothing about the signer could be said under this trust table.
+        &[Code::UnknownAuthority, Code::TrustStale],
+        &[Code::CertificateUntrusted, Code::LogUnknown],
+        &[Code::LogEntryMissing, Code::NoTrustedTime, Code::TimestampInvalid],
+        &[Code::SctMissing, Code::SctInvalid, Code::TimeOutsideCertificate, Code::CertificateExpired],
+        // Certificate and log are known; what follows is about the signature itself.
+        &[Code::SetInvalid, Code::CheckpointInvalid, Code::InclusionProofInvalid, Code::LogEntryMismatch],
+        &[Code::SignatureInvalid],
+    ];
+    let reached = ORDER.iter().position(|codes| codes.contains(&code)).unwrap_or(ORDER.len());
+    u8::try_from(reached).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attempt_that_got_furthest_explains() {
+        let codes = [Code::UnknownAuthority, Code::SignatureInvalid, Code::CertificateUntrusted];
+        let best = most_telling(codes.map(Fault::from)).map(|fault| fault.code);
+        assert_eq!(best, Some(Code::SignatureInvalid));
+        let bound = most_telling([Fault::from(Code::SignatureInvalid), Fault::from(Code::DigestMismatch)]);
+        assert_eq!(bound.map(|fault| fault.code), Some(Code::DigestMismatch), "the signature held");
+        assert_eq!(most_telling([]), None);
+    }
+}

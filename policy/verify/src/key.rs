@@ -1,0 +1,157 @@
+//! Public keys of the policy: read once at load, so that a bad key is a fault of the policy and never a silent "no".
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use pullgate_policy::identity::KeyId;
+use pullgate_policy::{limits, text};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
+
+use crate::encoding;
+
+mod algorithm;
+
+use algorithm::Algorithm;
+
+/// A public key that may sign: ECDSA P-256, P-384, P-521, Ed25519, or RSA of 2048 to 4096 bits.
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    /// What the algorithm's verifier takes: the curve point, the 32 bytes, or PKCS#1.
+    raw: Vec<u8>,
+    /// SubjectPublicKeyInfo in canonical DER: PEM and DER, SPKI and PKCS#1 of one key are one (A233).
+    spki: Vec<u8>,
+}
+
+/// Why a file holds no key that may be used. It never repeats the file's content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// A certificate, where a public key is wanted.
+    #[error("the file holds a certificate; a public key is wanted")]
+    Certificate,
+    /// Nothing in it.
+    #[error("the file is empty")]
+    Empty,
+    /// Neither PEM nor DER of a public key.
+    #[error("the file holds no public key in PEM or DER")]
+    Garbage,
+    /// A private key. It should not be on the gate's host at all.
+    #[error("the file holds a private key; a public key is wanted")]
+    PrivateKey,
+    /// Over `key_file_bytes`.
+    #[error("the file is larger than {} bytes", limits::KEY_FILE_BYTES)]
+    TooLarge,
+    /// A key of a type or size that is not accepted.
+    #[error("the key is not accepted: {0}")]
+    Unsupported(String),
+}
+
+impl PublicKey {
+    /// Reads the public keys of a file: PEM (one or several blocks) or DER (SubjectPublicKeyInfo).
+    ///
+    /// # Errors
+    /// [`KeyFault`] when any part of the file is not such a key: half a key file is a fault of the policy.
+    pub fn from_file(bytes: &[u8]) -> Result<Vec<Self>, KeyFault> {
+        if bytes.len() as u64 > limits::KEY_FILE_BYTES {
+            return Err(KeyFault::TooLarge);
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(KeyFault::Empty);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) if text.contains("-----BEGIN ") => Self::from_pem(text),
+            Ok(_) | Err(_) => Self::from_der(bytes).map(|key| vec![key]),
+        }
+    }
+
+    fn from_pem(pem: &str) -> Result<Vec<Self>, KeyFault> {
+        // Looked for before the blocks are read: a private key is named even when the file is broken.
+        if pem.contains("PRIVATE KEY-----") {
+            return Err(KeyFault::PrivateKey);
+        }
+        let blocks = encoding::pem(pem).ok_or(KeyFault::Garbage)?;
+        let read = |block: &encoding::Block| match block.label.as_str() {
+            "PUBLIC KEY" => Self::from_der(&block.der),
+            "RSA PUBLIC KEY" => Self::from_pkcs1(&block.der),
+            "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => Err(KeyFault::Certificate),
+            label => Err(KeyFault::Unsupported(format!("a PEM block \"{}\"", text::escape(label)))),
+        };
+        blocks.iter().map(read).collect()
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, KeyFault> {
+        let Ok(spki) = SubjectPublicKeyInfoOwned::from_der(der) else {
+            return Err(if Certificate::from_der(der).is_ok() {
+                KeyFault::Certificate
+            } else if algorithm::is_private_key(der) {
+                KeyFault::PrivateKey
+            } else {
+                KeyFault::Garbage
+            });
+        };
+        Self::from_spki(&spki)
+    }
+
+    /// Takes the key of a SubjectPublicKeyInfo, of a certificate for example.
+    pub(crate) fn from_spki(spki: &SubjectPublicKeyInfoOwned) -> Result<Self, KeyFault> {
+        let raw = spki.subject_public_key.as_bytes().ok_or(KeyFault::Garbage)?;
+        let algorithm = Algorithm::of(&spki.algorithm, raw)?;
+        Self::checked(algorithm, raw)
+    }
+
+    fn from_pkcs1(der: &[u8]) -> Result<Self, KeyFault> {
+        Self::checked(Algorithm::rsa(der)?, der)
+    }
+
+    fn checked(algorithm: Algorithm, raw: &[u8]) -> Result<Self, KeyFault> {
+        algorithm.check(raw)?;
+        let spki = algorithm.canonical(raw).and_then(|spki| spki.to_der().ok()).ok_or(KeyFault::Garbage)?;
+        Ok(Self { algorithm, raw: raw.to_vec(), spki })
+    }
+
+    /// The key's id: the SHA-256 of its canonical SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId::of_spki(&self.spki)
+    }
+
+    /// The canonical SubjectPublicKeyInfo.
+    pub(crate) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.algorithm.schemes().iter().any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({:?}, {})", self.algorithm, self.id())
+    }
+}
+
+/// The keys that the policy lists, by id.
+#[derive(Debug, Clone, Default)]
+pub struct KeyRing(BTreeMap<KeyId, PublicKey>);
+
+impl KeyRing {
+    /// Adds a key and gives its id.
+    pub fn insert(&mut self, key: PublicKey) -> KeyId {
+        let id = key.id();
+        self.0.insert(id, key);
+        id
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub fn get(&self, id: &KeyId) -> Option<&PublicKey> {
+        self.0.get(id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

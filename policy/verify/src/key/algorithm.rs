@@ -1,0 +1,148 @@
+//! The kinds of key that are accepted, and how each signs.
+
+use aws_lc_rs::signature as lc;
+use aws_lc_rs::signature::{ParsedPublicKey, VerificationAlgorithm};
+use pullgate_policy::limits;
+use x509_cert::der::asn1::{Any, BitString, Null, ObjectIdentifier, UintRef};
+use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader, Tagged as _};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
+use super::KeyFault;
+
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// The largest public exponent that is accepted, in bytes: a larger one makes each check slow (A251).
+const RSA_EXPONENT_BYTES: usize = 5;
+/// The first byte of a curve point that is not compressed (SEC 1, 2.3.3).
+const UNCOMPRESSED: u8 = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    EcdsaP256,
+    EcdsaP384,
+    EcdsaP521,
+    Ed25519,
+    Rsa,
+}
+
+impl Algorithm {
+    /// Reads the kind from an AlgorithmIdentifier.
+    pub(super) fn of(identifier: &AlgorithmIdentifierOwned, raw: &[u8]) -> Result<Self, KeyFault> {
+        match identifier.oid {
+            EC => {
+                let curve = identifier.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+                match curve {
+                    Some(P256) => Ok(Self::EcdsaP256),
+                    Some(P384) => Ok(Self::EcdsaP384),
+                    Some(P521) => Ok(Self::EcdsaP521),
+                    Some(other) => Err(KeyFault::Unsupported(format!("the elliptic curve {other}"))),
+                    None => Err(KeyFault::Unsupported("an elliptic curve without a name".to_owned())),
+                }
+            }
+            ED25519 => Ok(Self::Ed25519),
+            RSA => Self::rsa(raw),
+            other => Err(KeyFault::Unsupported(format!("the algorithm {other}"))),
+        }
+    }
+
+    /// Checks the size of an RSA key in PKCS#1 (RFC 8017, A.1.1).
+    pub(super) fn rsa(pkcs1: &[u8]) -> Result<Self, KeyFault> {
+        let (modulus, exponent) = rsa_parts(pkcs1).ok_or(KeyFault::Garbage)?;
+        let leading = modulus.first().map_or(8, |byte| byte.leading_zeros());
+        let bits = u32::try_from(modulus.len()).unwrap_or(u32::MAX).saturating_mul(8).saturating_sub(leading);
+        if !(limits::RSA_BITS_MIN..=limits::RSA_BITS_MAX).contains(&bits) {
+            return Err(KeyFault::Unsupported(format!("RSA with {bits} bits")));
+        }
+        let odd = |bytes: &[u8]| bytes.last().is_some_and(|byte| byte % 2 == 1);
+        let tiny = exponent.len() == 1 && exponent.first().is_some_and(|byte| *byte <= 3);
+        if !odd(&modulus) || !odd(&exponent) || tiny || exponent.len() > RSA_EXPONENT_BYTES {
+            return Err(KeyFault::Unsupported("RSA with an unsafe modulus or exponent".to_owned()));
+        }
+        Ok(Self::Rsa)
+    }
+
+    /// Checks that `raw` is a key of this kind: a point on the curve, for example.
+    pub(super) fn check(self, raw: &[u8]) -> Result<(), KeyFault> {
+        match self {
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 => {
+                if raw.first() != Some(&UNCOMPRESSED) {
+                    return Err(KeyFault::Unsupported("a compressed curve point".to_owned()));
+                }
+            }
+            Self::Ed25519 | Self::Rsa => {}
+        }
+        let first = self.schemes().first().copied().ok_or(KeyFault::Garbage)?;
+        ParsedPublicKey::new(first, raw).map(|_| ()).map_err(|_| KeyFault::Garbage)
+    }
+
+    /// The one way in which a key is written for its id.
+    pub(super) fn canonical(self, raw: &[u8]) -> Option<SubjectPublicKeyInfoOwned> {
+        let curve = |oid: &ObjectIdentifier| Any::encode_from(oid).ok();
+        let (oid, parameters) = match self {
+            Self::EcdsaP256 => (EC, curve(&P256)),
+            Self::EcdsaP384 => (EC, curve(&P384)),
+            Self::EcdsaP521 => (EC, curve(&P521)),
+            Self::Ed25519 => (ED25519, None),
+            Self::Rsa => (RSA, Any::encode_from(&Null).ok()),
+        };
+        let raw = match self {
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 | Self::Ed25519 => raw.to_vec(),
+            Self::Rsa => canonical_pkcs1(raw)?,
+        };
+        Some(SubjectPublicKeyInfoOwned {
+            algorithm: AlgorithmIdentifierOwned { oid, parameters },
+            subject_public_key: BitString::from_bytes(&raw).ok()?,
+        })
+    }
+
+    /// The forms of signature that are tried. cosign takes the curve's own hash since 2.6 and SHA-256 before. ECDSA is
+    /// strict DER. RSA is PKCS#1 v1.5 or PSS with a salt as long as the hash.
+    pub(super) fn schemes(self) -> &'static [&'static dyn VerificationAlgorithm] {
+        match self {
+            Self::EcdsaP256 => &[&lc::ECDSA_P256_SHA256_ASN1],
+            Self::EcdsaP384 => &[&lc::ECDSA_P384_SHA384_ASN1, &lc::ECDSA_P384_SHA256_ASN1],
+            Self::EcdsaP521 => &[&lc::ECDSA_P521_SHA512_ASN1, &lc::ECDSA_P521_SHA256_ASN1],
+            Self::Ed25519 => &[&lc::ED25519],
+            Self::Rsa => &[
+                &lc::RSA_PKCS1_2048_8192_SHA256,
+                &lc::RSA_PKCS1_2048_8192_SHA384,
+                &lc::RSA_PKCS1_2048_8192_SHA512,
+                &lc::RSA_PSS_2048_8192_SHA256,
+                &lc::RSA_PSS_2048_8192_SHA384,
+                &lc::RSA_PSS_2048_8192_SHA512,
+            ],
+        }
+    }
+}
+
+fn rsa_parts(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut reader = SliceReader::new(pkcs1).ok()?;
+    let parts = reader.sequence(|body| {
+        let modulus = UintRef::decode(body)?.as_bytes().to_vec();
+        let exponent = UintRef::decode(body)?.as_bytes().to_vec();
+        Ok((modulus, exponent))
+    });
+    reader.finish(parts.ok()?).ok()
+}
+
+fn canonical_pkcs1(pkcs1: &[u8]) -> Option<Vec<u8>> {
+    let (modulus, exponent) = rsa_parts(pkcs1)?;
+    let mut body = UintRef::new(&modulus).and_then(|modulus| modulus.to_der()).ok()?;
+    body.extend(UintRef::new(&exponent).and_then(|exponent| exponent.to_der()).ok()?);
+    Any::new(x509_cert::der::Tag::Sequence, body).and_then(|sequence| sequence.to_der()).ok()
+}
+
+/// Tells whether DER is a private key: PKCS#8 and PKCS#1 (and SEC 1) begin with a small version number.
+pub(super) fn is_private_key(der: &[u8]) -> bool {
+    let Ok(any) = Any::from_der(der) else { return false };
+    if any.tag() != x509_cert::der::Tag::Sequence {
+        return false;
+    }
+    let Ok(mut reader) = SliceReader::new(any.value()) else { return false };
+    UintRef::decode(&mut reader).is_ok_and(|version| version.as_bytes().len() == 1)
+}

@@ -1,0 +1,120 @@
+//! Signatures by keys that the policy lists. The signature is checked here; log entries and timestamps, where there
+//! are any, by the trust table of the authority.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Logged;
+use pullgate_policy::identity::{By, KeyId, Name, Principal, Transparency};
+
+use crate::backend::Log;
+use crate::engine::Proof;
+use crate::fault::Fault;
+use crate::found::Request;
+use crate::key::PublicKey;
+use crate::material::Signed;
+
+/// The proofs of one signature by keys of the request's authorities.
+pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof>, Fault> {
+    let tables = tables_by_key(request);
+    if tables.is_empty() {
+        return Err(Fault::new(Code::UnknownAuthority, "signed by a key; no authority that is asked for has one"));
+    }
+    let mut proofs = Vec::new();
+    for (id, tables) in &tables {
+        let Some(key) = request.keys.get(id) else { continue };
+        if key.verifies(&signed.message, &signed.signature) {
+            let (logged, time) = vouched_by_all(request, tables, signed, key);
+            proofs.push(Proof { principal: Principal::Key(*id), logged, time });
+        }
+    }
+    if proofs.is_empty() {
+        return Err(Fault::new(Code::UnknownAuthority, "it is not a signature by a key that is asked for"));
+    }
+    Ok(proofs)
+}
+
+/// Where a log entry of a key's signature may be looked for.
+type Tables = BTreeSet<(Name, Look)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    AtLog,
+    AtTimestampsOnly,
+}
+
+fn tables_by_key(request: &Request<'_>) -> BTreeMap<KeyId, Tables> {
+    let mut tables: BTreeMap<KeyId, Tables> = BTreeMap::new();
+    for authority in request.authorities {
+        let look = match authority.transparency {
+            Transparency::None => Look::AtTimestampsOnly,
+            Transparency::Optional | Transparency::Required => Look::AtLog,
+        };
+        match &authority.by {
+            By::Keys(keys) => {
+                for key in keys {
+                    tables.entry(*key).or_default().insert((authority.trust.clone(), look));
+                }
+            }
+            By::Identity { .. } => {}
+        }
+    }
+    tables
+}
+
+/// What all trust tables that a key is used with say: a fact about a key does not name a table, so it must hold under
+/// each. A policy in which a key stands under two names does not load, so there is one.
+fn vouched_by_all(
+    request: &Request<'_>,
+    tables: &Tables,
+    signed: &Signed,
+    key: &PublicKey,
+) -> (Logged, Option<Timestamp>) {
+    let mut all = tables.iter().map(|(name, look)| vouched(request, name, *look, signed, key));
+    let first = all.next().unwrap_or((Logged::No(Code::LogUnknown), None));
+    all.fold(first, |(logged, time), (other, other_time)| {
+        let logged = match logged {
+            Logged::No(code) => Logged::No(code),
+            Logged::Yes => other,
+        };
+        (logged, time.zip(other_time).map(|(time, other)| time.min(other)))
+    })
+}
+
+fn vouched(
+    request: &Request<'_>,
+    table: &Name,
+    look: Look,
+    signed: &Signed,
+    key: &PublicKey,
+) -> (Logged, Option<Timestamp>) {
+    let Some(table) = request.trust.get(table) else { return (Logged::No(Code::LogUnknown), None) };
+    let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact, key.spki(), log);
+    let code = match look {
+        Look::AtTimestampsOnly => Code::LogEntryMissing,
+        Look::AtLog if signed.bundle.entries.is_empty() => Code::LogEntryMissing,
+        Look::AtLog => match with_log(signed, &check) {
+            Ok(time) => return (Logged::Yes, time),
+            Err(fault) => fault.code,
+        },
+    };
+    let timestamped = !signed.bundle.timestamps.is_empty();
+    let time = timestamped.then(|| check(&signed.bundle.without_entries(), Log::Left).ok()).flatten();
+    (Logged::No(code), time.and_then(|vouched| vouched.time))
+}
+
+/// With its entries; a timestamp that does not count spoils no entry that does.
+fn with_log(
+    signed: &Signed,
+    check: &impl Fn(&str, Log) -> Result<crate::backend::Vouched, Fault>,
+) -> Result<Option<Timestamp>, Fault> {
+    let whole = check(&signed.bundle.whole(), Log::Checked);
+    let checked = match whole {
+        Err(fault) if fault.code == Code::TimestampInvalid => {
+            check(&signed.bundle.without_timestamps(), Log::Checked).map_err(|_| fault)
+        }
+        other => other,
+    };
+    checked.map(|vouched| vouched.time)
+}

@@ -1,0 +1,149 @@
+//! cosign's older layout: payload or envelope as a layer, everything else in the layer's annotations. It is put
+//! together again as the v0.1 bundle that it could have been, so that one verifier judges both.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest as hash;
+use pullgate_policy::code::Code;
+use pullgate_policy::limits;
+use pullgate_policy::strict_json;
+use serde_json::{Value, json};
+
+use crate::certificate;
+use crate::claim::{Claim, Payload};
+use crate::dsse::Envelope;
+use crate::encoding;
+use crate::fault::Fault;
+use crate::material::{self, Package, Signed, Signer, Version};
+
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+const CHAIN: &str = "dev.sigstore.cosign/chain";
+const BUNDLE: &str = "dev.sigstore.cosign/bundle";
+const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
+type Annotations = BTreeMap<String, String>;
+
+/// Reads a layer of a `.sig` manifest.
+pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Result<Signed, Fault> {
+    if payload.len() as u64 > limits::EVIDENCE_SIGNATURE_BYTES {
+        return Err(Code::EvidenceTooLarge.into());
+    }
+    let vouchers = Vouchers::read(annotations)?;
+    let text = annotations.get(SIGNATURE).filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
+    let signature = encoding::standard(text);
+    let signature = signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
+    let claim = Claim::Payload(Payload::read(payload)?);
+    let digest = hash::digest(&hash::SHA256, payload);
+    let content = json!({
+        "messageDigest": { "algorithm": "SHA2_256", "digest": encoding::encode(digest.as_ref()) },
+        "signature": text,
+    });
+    let bundle = vouchers.package(("messageSignature", content));
+    let (message, artifact) = (payload.to_vec(), payload.to_vec());
+    Ok(Signed { message, signature, claim, signer: vouchers.signer, artifact, bundle })
+}
+
+/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208).
+pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> Result<Vec<Signed>, Fault> {
+    if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
+        return Err(Code::EvidenceTooLarge.into());
+    }
+    let value = strict_json::parse(bytes).map_err(|fault| Fault::new(Code::PayloadInvalid, fault.to_string()))?;
+    let envelope = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
+    let one = |signature: &Vec<u8>| {
+        let vouchers = Vouchers::read(annotations)?;
+        Ok(Signed {
+            message: envelope.pae(),
+            signature: signature.clone(),
+            claim: envelope.claim(),
+            bundle: vouchers.package(envelope.content(signature)),
+            signer: vouchers.signer,
+            artifact: manifest.to_vec(),
+        })
+    };
+    envelope.signatures.iter().map(one).collect()
+}
+
+/// What the annotations say of signer and time.
+struct Vouchers {
+    signer: Signer,
+    chain: Vec<Vec<u8>>,
+    entries: Vec<Value>,
+    timestamps: Vec<Value>,
+}
+
+impl Vouchers {
+    fn read(annotations: &Annotations) -> Result<Self, Fault> {
+        if annotations.values().any(|value| value.len() > limits::ANNOTATION_BYTES) {
+            return Err(Fault::new(Code::PayloadInvalid, "an annotation is too long"));
+        }
+        let get = |key: &str| annotations.get(key).filter(|text| !text.is_empty());
+        let (signer, chain) = match get(CERTIFICATE) {
+            None => (Signer::Key, Vec::new()),
+            Some(pem) => {
+                let leaf = match certificates(pem)?.as_slice() {
+                    [leaf] => leaf.clone(),
+                    _ => return Err(Fault::new(Code::CertificateInvalid, "not exactly one certificate")),
+                };
+                let mut chain = vec![leaf.clone()];
+                // cosign writes the root into the chain as well. It helps nothing: roots come from the trust table (A321).
+                let others = get(CHAIN).map_or(Ok(Vec::new()), |pem| certificates(pem))?;
+                chain.extend(others.into_iter().filter(|der| !certificate::is_self_issued(der)));
+                (Signer::Certificate(leaf), chain)
+            }
+        };
+        Ok(Self {
+            signer,
+            chain,
+            entries: get(BUNDLE).map(|text| entry(text)).transpose()?.into_iter().collect(),
+            timestamps: get(TIMESTAMP).map(|text| timestamp(text)).transpose()?.into_iter().collect(),
+        })
+    }
+
+    fn package(&self, content: (&'static str, Value)) -> Package {
+        let signer = match self.signer {
+            Signer::Certificate(_) => material::chain(&self.chain),
+            Signer::Key => material::public_key(),
+        };
+        let (entries, timestamps) = (self.entries.clone(), self.timestamps.clone());
+        Package { version: Version::V01, signer, entries, timestamps, content }
+    }
+}
+
+fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Fault> {
+    let blocks = encoding::pem(pem).ok_or(Code::CertificateInvalid)?;
+    let fits = blocks.len() <= limits::CHAIN_LENGTH
+        && blocks.iter().all(|block| block.label == "CERTIFICATE" && block.der.len() <= limits::CERTIFICATE_BYTES);
+    if fits { Ok(blocks.into_iter().map(|block| block.der).collect()) } else { Err(Code::CertificateInvalid.into()) }
+}
+
+/// A log entry of Rekor v1 as cosign keeps it: what the log signed, and the signature.
+fn entry(text: &str) -> Result<Value, Fault> {
+    let invalid = || Fault::new(Code::BundleInvalid, "the log entry in the annotation cannot be read");
+    let value = strict_json::parse(text.as_bytes()).map_err(|_| invalid())?;
+    let field = |path: &str| value.pointer(path);
+    let string = |path: &str| field(path).and_then(Value::as_str).ok_or_else(invalid);
+    let number = |path: &str| field(path).and_then(Value::as_i64).ok_or_else(invalid);
+    let body = string("/Payload/body")?;
+    let log_id = hex::decode(string("/Payload/logID")?).map_err(|_| invalid())?;
+    let decoded = encoding::standard(body).and_then(|bytes| strict_json::parse(&bytes).ok()).ok_or_else(invalid)?;
+    let kind = |key: &str| decoded.get(key).and_then(Value::as_str).ok_or_else(invalid);
+    let (kind, version) = (kind("kind")?, kind("apiVersion")?);
+    Ok(json!({
+        "logIndex": number("/Payload/logIndex")?.to_string(),
+        "logId": { "keyId": encoding::encode(&log_id) },
+        "kindVersion": { "kind": kind, "version": version },
+        "integratedTime": number("/Payload/integratedTime")?.to_string(),
+        "inclusionPromise": { "signedEntryTimestamp": string("/SignedEntryTimestamp")? },
+        "canonicalizedBody": body,
+    }))
+}
+
+fn timestamp(text: &str) -> Result<Value, Fault> {
+    let value = strict_json::parse(text.as_bytes()).ok();
+    let token = value.as_ref().and_then(|value| value.get("SignedRFC3161Timestamp")).and_then(Value::as_str);
+    let token = token.ok_or_else(|| Fault::new(Code::TimestampInvalid, "the timestamp in the annotation cannot be read"))?;
+    Ok(json!({ "signedTimestamp": token }))
+}

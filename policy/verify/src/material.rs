@@ -1,0 +1,108 @@
+//! One signature as every layout comes down to it: what was signed, by whom it may be, what vouches for the time.
+
+use serde_json::{Value, json};
+
+use crate::claim::Claim;
+use crate::encoding;
+
+/// One signature.
+pub(crate) struct Signed {
+    /// The bytes that the signature covers.
+    pub(crate) message: Vec<u8>,
+    /// The signature.
+    pub(crate) signature: Vec<u8>,
+    /// What those bytes say.
+    pub(crate) claim: Claim,
+    /// How the signer is known.
+    pub(crate) signer: Signer,
+    /// The bytes that the bundle is about: what the verifier is given as the artifact.
+    pub(crate) artifact: Vec<u8>,
+    /// The same as a bundle.
+    pub(crate) bundle: Package,
+}
+
+/// How the signer is known. The two never mix: a certificate around a key that the policy lists is no such key (A232).
+pub(crate) enum Signer {
+    /// By a certificate, in DER.
+    Certificate(Vec<u8>),
+    /// By a key that only the policy can name; hints select nothing (A231).
+    Key,
+}
+
+/// A Sigstore bundle in parts, so that it can be handed on with or without what vouches for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Package {
+    pub(crate) version: Version,
+    /// `certificate`, `x509CertificateChain` or `publicKey`, and its value.
+    pub(crate) signer: (&'static str, Value),
+    pub(crate) entries: Vec<Value>,
+    pub(crate) timestamps: Vec<Value>,
+    /// `messageSignature` or `dsseEnvelope`, and its value.
+    pub(crate) content: (&'static str, Value),
+}
+
+/// The versions of the bundle format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V01,
+    V02,
+    V03,
+}
+
+impl Version {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::V01 => "application/vnd.dev.sigstore.bundle+json;version=0.1",
+            Self::V02 => "application/vnd.dev.sigstore.bundle+json;version=0.2",
+            Self::V03 => "application/vnd.dev.sigstore.bundle.v0.3+json",
+        }
+    }
+}
+
+impl Package {
+    /// The whole bundle.
+    pub(crate) fn whole(&self) -> String {
+        self.render(self.version, &self.entries, &self.timestamps)
+    }
+
+    /// Without its timestamps.
+    pub(crate) fn without_timestamps(&self) -> String {
+        self.render(self.version, &self.entries, &[])
+    }
+
+    /// Without its log entries. A v0.1 bundle must have one, so it goes on as v0.2, which may carry a chain as well.
+    pub(crate) fn without_entries(&self) -> String {
+        let version = match self.version {
+            Version::V01 | Version::V02 => Version::V02,
+            Version::V03 => Version::V03,
+        };
+        self.render(version, &[], &self.timestamps)
+    }
+
+    fn render(&self, version: Version, entries: &[Value], timestamps: &[Value]) -> String {
+        let (signer, signer_value) = &self.signer;
+        let (content, content_value) = &self.content;
+        json!({
+            "mediaType": version.media_type(),
+            "verificationMaterial": {
+                *signer: signer_value,
+                "tlogEntries": entries,
+                "timestampVerificationData": { "rfc3161Timestamps": timestamps },
+            },
+            *content: content_value,
+        })
+        .to_string()
+    }
+}
+
+/// The `signer` of a bundle that a chain of certificates vouches for, the leaf first.
+pub(crate) fn chain(certificates: &[Vec<u8>]) -> (&'static str, Value) {
+    let certificates: Vec<_> =
+        certificates.iter().map(|der| json!({ "rawBytes": encoding::encode(der) })).collect();
+    ("x509CertificateChain", json!({ "certificates": certificates }))
+}
+
+/// The `signer` of a bundle of a key.
+pub(crate) fn public_key() -> (&'static str, Value) {
+    ("publicKey", json!({ "hint": "" }))
+}

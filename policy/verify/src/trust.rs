@@ -1,0 +1,197 @@
+//! Trust tables: whose certificates, logs and timestamps count.
+
+use std::fmt;
+
+use pullgate_policy::identity::Name;
+use pullgate_policy::policy::Revision;
+use pullgate_policy::strict_json::{self, JsonFault};
+
+use crate::backend::Backend;
+
+/// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
+/// rest on the laxer one are worth nothing (design §9).
+pub const VERIFIER_VERSION: &str = "1";
+
+const SIGSTORE: &[u8] = include_bytes!("../roots/sigstore/trusted_root.json");
+const GITHUB: &[u8] = include_bytes!("../roots/github/trusted_root.json");
+
+/// Whether certificates of a trust table must carry a signed certificate timestamp. Said by the operator, never
+/// inferred from a root without certificate logs (A327).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sct {
+    /// They need none.
+    None,
+    /// They must.
+    Required,
+}
+
+/// One `trusted_root.json` under the name that the policy gives it.
+pub struct TrustTable {
+    name: Name,
+    sct: Sct,
+    bytes: Vec<u8>,
+    pub(crate) backend: Backend,
+}
+
+/// How much a trust table holds, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustSummary {
+    /// Certificate authorities.
+    pub authorities: usize,
+    /// Certificate logs.
+    pub certificate_logs: usize,
+    /// Transparency logs.
+    pub logs: usize,
+    /// Timestamp authorities.
+    pub timestamp_authorities: usize,
+}
+
+/// Why bytes are no trust table (A347).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustFault {
+    /// Not JSON that all readers read alike.
+    #[error("not a trusted root: {0}")]
+    Json(#[from] JsonFault),
+    /// Another document.
+    #[error("not a trusted root: its mediaType is not one of Sigstore's trusted root")]
+    MediaType,
+    /// A trusted root with something in it that cannot be used.
+    #[error("the trusted root cannot be used: {0}")]
+    Unusable(String),
+}
+
+const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+    "application/vnd.dev.sigstore.trustedroot+json;version=0.2",
+    "application/vnd.dev.sigstore.trustedroot.v0.1+json",
+    "application/vnd.dev.sigstore.trustedroot.v0.2+json",
+];
+
+impl TrustTable {
+    /// Reads a `trusted_root.json`.
+    ///
+    /// # Errors
+    /// [`TrustFault`] when any part of it cannot be used.
+    pub fn from_json(name: Name, bytes: &[u8], sct: Sct) -> Result<Self, TrustFault> {
+        let value = strict_json::parse(bytes)?;
+        let media_type = value.get("mediaType").and_then(serde_json::Value::as_str);
+        if !media_type.is_some_and(|text| MEDIA_TYPES.contains(&text)) {
+            return Err(TrustFault::MediaType);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::Syntax)?;
+        let backend = Backend::new(text).map_err(TrustFault::Unusable)?;
+        Ok(Self { name, sct, bytes: bytes.to_vec(), backend })
+    }
+
+    /// The built-in table `sigstore`: the public-good instance, as of this release.
+    ///
+    /// # Errors
+    /// None in a release: a test reads the snapshot.
+    pub fn sigstore() -> Result<Self, TrustFault> {
+        Self::from_json(Name::new("sigstore"), SIGSTORE, Sct::Required)
+    }
+
+    /// The built-in table `github`: GitHub's instance, which has neither log nor certificate log.
+    ///
+    /// # Errors
+    /// None in a release: a test reads the snapshot.
+    pub fn github() -> Result<Self, TrustFault> {
+        Self::from_json(Name::new("github"), GITHUB, Sct::None)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether its certificates must carry a signed certificate timestamp.
+    #[must_use]
+    pub fn sct(&self) -> Sct {
+        self.sct
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn describe(&self) -> TrustSummary {
+        self.backend.summary()
+    }
+}
+
+impl fmt::Debug for TrustTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustTable").field("name", &self.name).field("holds", &self.describe()).finish_non_exhaustive()
+    }
+}
+
+/// The trust tables of a policy.
+#[derive(Debug)]
+pub struct TrustSet(Vec<TrustTable>);
+
+impl TrustSet {
+    /// Takes the tables; of two with one name the first counts.
+    #[must_use]
+    pub fn new(mut tables: Vec<TrustTable>) -> Self {
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        tables.dedup_by(|a, b| a.name == b.name);
+        Self(tables)
+    }
+
+    /// The table with this name.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&TrustTable> {
+        self.0.iter().find(|table| table.name == *name)
+    }
+
+    /// The revision of all tables and of the verifier itself.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        let tables = self.0.iter().flat_map(|table| {
+            let sct: &[u8] = match table.sct {
+                Sct::None => b"sct none",
+                Sct::Required => b"sct required",
+            };
+            [table.name.as_str().as_bytes(), sct, table.bytes.as_slice()]
+        });
+        Revision::of(std::iter::once(VERIFIER_VERSION.as_bytes()).chain(tables))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_tables_load_and_are_what_their_names_say() {
+        let sigstore = TrustTable::sigstore().unwrap().describe();
+        assert!(sigstore.authorities > 0 && sigstore.logs > 0 && sigstore.certificate_logs > 0);
+        let github = TrustTable::github().unwrap().describe();
+        assert!(github.authorities > 0 && github.timestamp_authorities > 0);
+        assert_eq!((github.logs, github.certificate_logs), (0, 0));
+    }
+
+    #[test]
+    fn a347_another_document_is_no_trust_table() {
+        let name = || Name::new("corp");
+        for bytes in [&b"{}"[..], br#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#] {
+            assert_eq!(TrustTable::from_json(name(), bytes, Sct::Required).unwrap_err(), TrustFault::MediaType);
+        }
+        let twice = TrustTable::from_json(name(), br#"{"tlogs":[],"tlogs":[]}"#, Sct::Required).unwrap_err();
+        assert_eq!(twice, TrustFault::Json(JsonFault::Ambiguous));
+        let text = String::from_utf8(SIGSTORE.to_vec()).unwrap().replacen("MII", "AAA", 1);
+        assert!(matches!(TrustTable::from_json(name(), text.as_bytes(), Sct::Required), Err(TrustFault::Unusable(_))));
+    }
+
+    #[test]
+    fn the_revision_follows_bytes_names_and_sct_but_not_the_order() {
+        let table = |name: &str, bytes: &[u8], sct| TrustTable::from_json(Name::new(name), bytes, sct).unwrap();
+        let of = |tables: Vec<TrustTable>| TrustSet::new(tables).revision();
+        let one = of(vec![table("a", SIGSTORE, Sct::Required), table("b", GITHUB, Sct::None)]);
+        assert_eq!(one, of(vec![table("b", GITHUB, Sct::None), table("a", SIGSTORE, Sct::Required)]));
+        assert_ne!(one, of(vec![table("a", SIGSTORE, Sct::None), table("b", GITHUB, Sct::None)]));
+        assert_ne!(one, of(vec![table("b", SIGSTORE, Sct::Required), table("a", GITHUB, Sct::None)]));
+        assert_ne!(one, of(vec![table("a", SIGSTORE, Sct::Required)]));
+        let spaced = [SIGSTORE, b"\n"].concat();
+        assert_ne!(one, of(vec![table("a", &spaced, Sct::Required), table("b", GITHUB, Sct::None)]));
+    }
+}
