@@ -1,0 +1,66 @@
+//! What can be wrong with a blob.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+/// An upstream's error: shared by all readers of a transfer, so it can be cloned.
+pub trait UpstreamError: Error + Clone + Send + Sync + 'static {}
+
+impl<E: Error + Clone + Send + Sync + 'static> UpstreamError for E {}
+
+/// Why a blob does not come, or ends before its end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BlobFault<E: UpstreamError> {
+    /// The whole came and is not what its digest says (A102).
+    #[error("the bytes do not hash to the digest")]
+    Corrupt,
+    /// The transfer ended without a word: the process is going down.
+    #[error("the transfer was given up")]
+    Ended,
+    /// More bytes came than were announced (A104, A106).
+    #[error("more bytes came than were announced")]
+    Long,
+    /// Fewer bytes came than were announced (A103).
+    #[error("fewer bytes came than were announced")]
+    Short,
+    /// The announced length is not the descriptor's size (A104).
+    #[error("{announced} bytes are announced, the descriptor says {expected}")]
+    Size {
+        /// What the upstream says, or what is there, bytes.
+        announced: u64,
+        /// What the descriptor says, bytes.
+        expected: u64,
+    },
+    /// No byte came for too long.
+    #[error("no byte came for too long")]
+    Stalled,
+    /// The file could not be written or read (A501).
+    #[error("the blob's file failed")]
+    Storage(#[source] Arc<io::Error>),
+    /// Neither the upstream nor a descriptor says how long the blob is, and there is no file to find out with.
+    #[error("the length is not known")]
+    Unknown,
+    /// The upstream failed.
+    #[error("the upstream failed")]
+    Upstream(#[source] E),
+}
+
+impl<E: UpstreamError> From<io::Error> for BlobFault<E> {
+    fn from(error: io::Error) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
+/// The one length, when what the upstream announces and what the descriptor says agree.
+pub(super) fn agree<E: UpstreamError>(
+    announced: Option<u64>,
+    expected: Option<u64>,
+) -> Result<Option<u64>, BlobFault<E>> {
+    match (announced, expected) {
+        (Some(announced), Some(expected)) if announced != expected => {
+            Err(BlobFault::Size { announced, expected })
+        }
+        (announced, expected) => Ok(announced.or(expected)),
+    }
+}

@@ -1,0 +1,117 @@
+//! A file that may still grow, how far it is, and what is known of it.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{BlobFault, Sender, UpstreamError};
+
+/// How far a blob is.
+#[derive(Debug, Clone)]
+pub(super) struct Progress<E: UpstreamError> {
+    pub(super) total: Option<u64>,
+    pub(super) written: u64,
+    pub(super) stage: Stage<E>,
+}
+
+/// What is known of a blob.
+#[derive(Debug, Clone)]
+pub(super) enum Stage<E: UpstreamError> {
+    Failed(BlobFault<E>),
+    Flowing,
+    Opening,
+    Verified,
+}
+
+/// What the readers of one blob share. When the last one drops it, whoever fills or hashes the file gives up.
+#[derive(Debug)]
+pub(super) struct Shared<E: UpstreamError> {
+    file: Arc<File>,
+    progress: watch::Receiver<Progress<E>>,
+}
+
+impl<E: UpstreamError> Progress<E> {
+    /// Nothing is known yet.
+    pub(super) fn opening() -> Self {
+        Self { total: None, written: 0, stage: Stage::Opening }
+    }
+
+    /// All bytes are there; whether they are the right ones is not known.
+    pub(super) fn complete(size: u64) -> Self {
+        Self { total: Some(size), written: size, stage: Stage::Flowing }
+    }
+}
+
+impl<E: UpstreamError> Shared<E> {
+    pub(super) fn new(file: Arc<File>, progress: Progress<E>) -> (Arc<Self>, Sender<E>) {
+        let (sender, progress) = watch::channel(progress);
+        (Arc::new(Self { file, progress }), sender)
+    }
+
+    pub(super) fn verified(file: Arc<File>, size: u64) -> Self {
+        let progress = Progress { total: Some(size), written: size, stage: Stage::Verified };
+        Self { file, progress: watch::channel(progress).1 }
+    }
+
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Whether a newcomer can still get the blob from here.
+    pub(super) fn is_joinable(&self) -> bool {
+        match self.progress.borrow().stage {
+            Stage::Failed(_) => false,
+            Stage::Flowing | Stage::Opening => self.progress.has_changed().is_ok(),
+            Stage::Verified => true,
+        }
+    }
+
+    /// The blob's length, as soon as it is known. Of an empty blob nothing can be held back, so it is waited for.
+    pub(super) async fn total(&self) -> Result<u64, BlobFault<E>> {
+        let progress = self
+            .wait(|progress| match progress.stage {
+                Stage::Failed(_) | Stage::Verified => true,
+                Stage::Flowing => progress.total.is_some_and(|total| total > 0),
+                Stage::Opening => false,
+            })
+            .await?;
+        Ok(progress.total.unwrap_or(progress.written))
+    }
+
+    /// Up to where bytes may be let go to a reader at `at` whose range ends at `end`: beyond `held_from` only when the
+    /// whole blob is verified.
+    pub(super) async fn released(&self, at: u64, held_from: u64, end: u64) -> Result<u64, BlobFault<E>> {
+        let limit = |progress: &Progress<E>| match progress.stage {
+            Stage::Verified => end,
+            Stage::Failed(_) | Stage::Flowing | Stage::Opening => progress.written.min(held_from),
+        };
+        let progress =
+            self.wait(|progress| matches!(progress.stage, Stage::Failed(_)) || limit(progress) > at).await?;
+        Ok(limit(&progress))
+    }
+
+    async fn wait(&self, enough: impl FnMut(&Progress<E>) -> bool) -> Result<Progress<E>, BlobFault<E>> {
+        let mut progress = self.progress.clone();
+        let reached = progress.wait_for(enough).await.map_err(|_| BlobFault::Ended)?.clone();
+        match reached.stage {
+            Stage::Failed(fault) => Err(fault),
+            Stage::Flowing | Stage::Opening | Stage::Verified => Ok(reached),
+        }
+    }
+
+    pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobFault<E>> {
+        let file = Arc::clone(&self.file);
+        let read = tokio::task::spawn_blocking(move || {
+            let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start)?;
+            Ok::<_, io::Error>(Bytes::from(bytes))
+        });
+        Ok(read.await.map_err(|_| BlobFault::Ended)??)
+    }
+}

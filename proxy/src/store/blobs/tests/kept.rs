@@ -1,0 +1,101 @@
+//! What is kept, and what a hand on the disk can do to it.
+
+use super::*;
+
+#[tokio::test]
+async fn a505_a_kept_blob_is_hashed_again_after_a_restart() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(400_000);
+    let digest = fixture.kept(&blob).await;
+    let fixture = fixture.restart().await;
+    assert_eq!(fixture.blobs.used(), 400_000);
+    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+}
+
+#[tokio::test]
+async fn a505_a_rotten_byte_is_found_cut_and_removed() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(400_000);
+    let digest = fixture.kept(&blob).await;
+    // Once in the same process, where the stamp tells, and once after a restart.
+    let mut fixture = fixture;
+    for range in [0..=399_999, 0..=9] {
+        let mut rotten = blob.clone();
+        rotten[390_000] ^= 1;
+        std::fs::write(fixture.path(&digest), &rotten).unwrap();
+        let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+        let (_, fault) = read_until_cut(reader.map(|reader| reader.range(range).unwrap())).await;
+        assert!(matches!(fault, BlobFault::Corrupt));
+        assert!(!fixture.path(&digest).exists());
+        assert_eq!(fixture.blobs.used(), 0);
+        assert!(fixture.blobs.open(digest).await.is_none());
+        fixture.kept(&blob).await;
+        fixture = fixture.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn a505_shortened_replaced_and_linked_files_are_not_served() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(100_000);
+    let digest = fixture.kept(&blob).await;
+    let path = fixture.path(&digest);
+    let elsewhere = fixture.root.path().join("elsewhere");
+    std::fs::write(&path, &blob[..50_000]).unwrap();
+    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
+    assert!(!path.exists());
+    std::fs::write(&elsewhere, &blob).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    assert!(fixture.blobs.open(digest).await.is_none());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::hard_link(&elsewhere, &path).unwrap();
+    assert!(fixture.blobs.open(digest).await.is_none());
+    std::fs::remove_file(&path).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    assert!(fixture.blobs.open(digest).await.is_none());
+    // A transfer puts the right file in its place.
+    let reader = fixture.blobs.fetch(key(digest), None, whole(&blob)).await.unwrap();
+    assert!(read(reader).await.unwrap() == blob);
+    eventually(|| std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())).await;
+}
+
+#[tokio::test]
+async fn a508_what_does_not_fit_is_streamed_and_not_kept() {
+    let fixture = fixture(250_000).await;
+    let first = bytes(200_000);
+    fixture.kept(&first).await;
+    let second = bytes(100_000);
+    let over = bytes(250_001);
+    for blob in [&second, &over] {
+        let digest = Digest::of(blob);
+        let length = Some(blob.len() as u64);
+        let reader = fixture.blobs.fetch(key(digest), length, whole(blob)).await.unwrap();
+        assert!(read(reader).await.unwrap() == blob.as_slice());
+        eventually(|| fixture.partial_files() == 0).await;
+        assert!(fixture.blobs.open(digest).await.is_none());
+    }
+    assert_eq!(fixture.blobs.used(), 200_000);
+}
+
+#[tokio::test]
+async fn a501_without_a_folder_blobs_pass_through() {
+    let fixture = fixture(MAX).await;
+    std::fs::remove_dir(fixture.root.path().join("tmp")).unwrap();
+    std::fs::write(fixture.root.path().join("tmp"), b"in the way").unwrap();
+    let blob = bytes(300_000);
+    let reader = fixture.blobs.fetch(key(Digest::of(&blob)), Some(300_000), whole(&blob)).await.unwrap();
+    assert!(read(reader).await.unwrap() == blob);
+}
+
+#[tokio::test]
+async fn a507_a_kept_blob_is_ours_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = fixture(MAX).await;
+    let digest = fixture.kept(b"blob").await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let path = fixture.path(&digest);
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}

@@ -1,0 +1,77 @@
+//! What rows are about.
+
+use jiff::Timestamp;
+use pullgate_policy::oci::{Digest, Repository, Tag};
+use pullgate_policy::seal::Sealed;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+/// What a sealed record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordKind {
+    /// What was verified about a subject.
+    Evidence,
+    /// What a policy said of it.
+    Permit,
+}
+
+impl RecordKind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Evidence => "evidence",
+            Self::Permit => "permit",
+        }
+    }
+}
+
+/// Where a sealed record is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RecordKey {
+    /// What it is.
+    pub kind: RecordKind,
+    /// In which repository it counts.
+    pub repository: Repository,
+    /// What it is about.
+    pub key: Digest,
+    /// Under which policy and trust, as its maker writes it.
+    pub revisions: String,
+}
+
+/// A grant to keep.
+#[derive(Debug, Clone)]
+pub struct GrantRow {
+    /// In which repository it counts.
+    pub repository: Repository,
+    /// What it is for.
+    pub child: Digest,
+    /// Whose permit it rests on.
+    pub root: Digest,
+    /// The sealed claim.
+    pub sealed: Sealed,
+}
+
+/// Where a tag's digest is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TagKey {
+    /// The repository.
+    pub repository: Repository,
+    /// The tag.
+    pub tag: Tag,
+    /// The normalised `Accept` that was sent: upstreams answer one tag with different documents.
+    pub accept: String,
+}
+
+/// What a tag was seen to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagSeen {
+    /// The digest of the bytes that came.
+    pub digest: Digest,
+    /// When the upstream said so. It may lie in the future when the clock was set back (A541): the reader decides.
+    pub seen: Timestamp,
+}
+
+pub(super) fn tag_seen(row: &AnyRow) -> Result<Option<TagSeen>, sqlx::Error> {
+    let digest: String = row.try_get("digest")?;
+    let seen = Timestamp::from_millisecond(row.try_get("seen")?);
+    Ok(digest.parse().ok().zip(seen.ok()).map(|(digest, seen)| TagSeen { digest, seen }))
+}

@@ -1,0 +1,271 @@
+//! The one writer: a bounded queue, drained into transactions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pullgate_policy::oci::{Digest, Repository};
+use pullgate_policy::seal::Sealed;
+use sqlx::{AnyPool, AssertSqlSafe, Row};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
+use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_BATCH, WRITE_QUEUE};
+
+#[derive(Debug)]
+pub(super) enum Write {
+    Flush(oneshot::Sender<()>),
+    Forget(RecordKey),
+    Grants { rows: Vec<GrantRow>, stored: i64 },
+    Presence { repository: Repository, digest: Digest, seen: i64 },
+    Record { key: RecordKey, sealed: Sealed, collected: i64, stored: i64 },
+    Tag { key: TagKey, digest: Digest, seen: i64, reply: oneshot::Sender<Option<Digest>> },
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Write>,
+    waiting: Arc<AtomicUsize>,
+    pool: AnyPool,
+    counts: Arc<Counts>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Failing,
+    Good,
+}
+
+impl Writer {
+    pub(super) fn start(pool: AnyPool, counts: Arc<Counts>) -> Self {
+        let (queue, writes) = mpsc::channel(WRITE_QUEUE);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let task = Task { pool: pool.clone(), waiting: Arc::clone(&waiting), counts: Arc::clone(&counts) };
+        tokio::spawn(task.run(writes));
+        Self { queue, waiting, pool, counts }
+    }
+
+    /// Never waits: a pull must not be as slow as the disk. What the queue does not take is lost.
+    pub(super) fn enqueue(&self, write: Write) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        if self.queue.try_send(write).is_err() {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.counts.lose(1);
+        }
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Write::Flush(done)).await.is_ok() {
+            let _ = written.await;
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+struct Task {
+    pool: AnyPool,
+    waiting: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+impl Task {
+    async fn run(self, mut writes: mpsc::Receiver<Write>) {
+        let mut health = Health::Good;
+        let mut batch = Vec::with_capacity(WRITE_BATCH);
+        while writes.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+            let mut flushed = Vec::new();
+            let mut rows = Vec::with_capacity(batch.len());
+            for write in batch.drain(..) {
+                match write {
+                    Write::Flush(done) => flushed.push(done),
+                    write => rows.push(write),
+                }
+            }
+            let count = rows.len();
+            if count > 0 {
+                health = self.write(rows, health).await;
+            }
+            self.waiting.fetch_sub(count, Ordering::AcqRel);
+            for done in flushed {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Says once that writing fails and once that it works again.
+    async fn write(&self, rows: Vec<Write>, before: Health) -> Health {
+        let count = rows.len() as u64;
+        match apply(&self.pool, rows).await {
+            Ok(()) if before == Health::Failing => {
+                tracing::info!("the database can be written again");
+                Health::Good
+            }
+            Ok(()) => Health::Good,
+            Err(error) => {
+                self.counts.lose(count);
+                if before == Health::Good {
+                    tracing::warn!(%error, "the database cannot be written: what is decided now is not remembered");
+                }
+                Health::Failing
+            }
+        }
+    }
+}
+
+async fn apply(pool: &AnyPool, writes: Vec<Write>) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    for write in writes {
+        match write {
+            Write::Flush(_) => {}
+            Write::Forget(key) => forget(&mut transaction, &key).await?,
+            Write::Grants { rows, stored } => {
+                for rows in rows.chunks(ROWS_PER_STATEMENT) {
+                    grants(&mut transaction, rows, stored).await?;
+                }
+            }
+            Write::Presence { repository, digest, seen } => {
+                presence(&mut transaction, &repository, &digest, seen).await?;
+            }
+            Write::Record { key, sealed, collected, stored } => {
+                record(&mut transaction, &key, sealed, collected, stored).await?;
+            }
+            Write::Tag { key, digest, seen, reply } => {
+                let before = tag(&mut transaction, &key, &digest, seen).await?;
+                let _ = reply.send(before);
+            }
+        }
+    }
+    transaction.commit().await
+}
+
+async fn record(
+    transaction: &mut Transaction<'_>,
+    key: &RecordKey,
+    sealed: Sealed,
+    collected: i64,
+    stored: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into records (kind, repository, key, revisions, body, mac, collected, stored) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (kind, repository, key, revisions) do update set \
+         body = excluded.body, mac = excluded.mac, collected = excluded.collected, stored = excluded.stored",
+    )
+    .bind(key.kind.as_str())
+    .bind(key.repository.to_string())
+    .bind(key.key.to_string())
+    .bind(key.revisions.clone())
+    .bind(sealed.body)
+    .bind(sealed.mac)
+    .bind(collected)
+    .bind(stored)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+async fn forget(transaction: &mut Transaction<'_>, key: &RecordKey) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from records where kind = $1 and repository = $2 and key = $3 and revisions = $4")
+        .bind(key.kind.as_str())
+        .bind(key.repository.to_string())
+        .bind(key.key.to_string())
+        .bind(key.revisions.clone())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+async fn grants(
+    transaction: &mut Transaction<'_>,
+    rows: &[GrantRow],
+    stored: i64,
+) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "insert into grants (repository, child, root, body, mac, stored) values {} \
+         on conflict (repository, child, root) do update set \
+         body = excluded.body, mac = excluded.mac, stored = excluded.stored",
+        placeholders(rows.len(), 6)
+    );
+    // Safe: the text is made of numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for row in rows {
+        query = query
+            .bind(row.repository.to_string())
+            .bind(row.child.to_string())
+            .bind(row.root.to_string())
+            .bind(row.sealed.body.clone())
+            .bind(row.sealed.mac.clone())
+            .bind(stored);
+    }
+    query.execute(&mut **transaction).await.map(drop)
+}
+
+async fn tag(
+    transaction: &mut Transaction<'_>,
+    key: &TagKey,
+    digest: &Digest,
+    seen: i64,
+) -> Result<Option<Digest>, sqlx::Error> {
+    let (repository, name) = (key.repository.to_string(), key.tag.to_string());
+    let before = sqlx::query("select digest from tags where repository = $1 and tag = $2 and accept = $3")
+        .bind(repository.clone())
+        .bind(name.clone())
+        .bind(key.accept.clone())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "insert into tags (repository, tag, accept, digest, seen) values ($1, $2, $3, $4, $5) \
+         on conflict (repository, tag, accept) do update set digest = excluded.digest, seen = excluded.seen",
+    )
+    .bind(repository)
+    .bind(name)
+    .bind(key.accept.clone())
+    .bind(digest.to_string())
+    .bind(seen)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(before.and_then(|row| row.try_get::<String, _>("digest").ok()).and_then(|text| text.parse().ok()))
+}
+
+async fn presence(
+    transaction: &mut Transaction<'_>,
+    repository: &Repository,
+    digest: &Digest,
+    seen: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into presence (repository, digest, seen) values ($1, $2, $3) \
+         on conflict (repository, digest) do update set seen = excluded.seen",
+    )
+    .bind(repository.to_string())
+    .bind(digest.to_string())
+    .bind(seen)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let row: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", row.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::placeholders;
+
+    #[test]
+    fn placeholders_are_numbered_through() {
+        assert_eq!(placeholders(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
+}

@@ -1,0 +1,140 @@
+//! Files named by digest, under one folder. Names come from parsed digests only, and no link is ever followed (A505, A507).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use pullgate_policy::oci::Digest;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use tempfile::{NamedTempFile, TempPath};
+
+use super::folder::{StateFolder, folder_0700};
+
+/// One kind of content in the state folder: `NAME/sha256/ab/HEX`.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    state: PathBuf,
+    name: &'static str,
+    tmp: PathBuf,
+}
+
+/// What tells whether a file is still the one that was hashed (A505).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp of an open file; none unless it is a regular file with one name.
+    pub(super) fn of(file: &File) -> io::Result<Option<Self>> {
+        let meta = file.metadata()?;
+        let plain = meta.is_file() && meta.nlink() == 1;
+        Ok(plain.then(|| Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }))
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Missing {
+    Fails,
+    IsMade,
+}
+
+impl Shelf {
+    pub(super) fn new(folder: &StateFolder, name: &'static str) -> Self {
+        Self { state: folder.path().to_owned(), name, tmp: folder.tmp() }
+    }
+
+    /// Opens a file for reading; none when there is none or it is a link, a FIFO or has a second name.
+    pub(super) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Stamp)>> {
+        match self.open_any(digest) {
+            Ok(file) => Ok(Stamp::of(&file)?.map(|stamp| (file, stamp))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_any(&self, digest: &Digest) -> io::Result<File> {
+        let folder = self.folder(digest, Missing::Fails)?;
+        // NONBLOCK: opening a FIFO must not wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(folder, digest.hex(), flags, Mode::empty())?.into())
+    }
+
+    /// A new file without a name that counts: 0600, exclusive, gone when dropped.
+    pub(super) fn temp(&self) -> io::Result<NamedTempFile> {
+        folder_0700(&self.tmp)?;
+        NamedTempFile::new_in(&self.tmp)
+    }
+
+    /// Gives a complete file its name, in place of whatever had it.
+    pub(super) fn place(&self, temp: &TempPath, digest: &Digest) -> io::Result<()> {
+        let folder = self.folder(digest, Missing::IsMade)?;
+        Ok(rustix::fs::renameat(rustix::fs::CWD, &**temp, folder, digest.hex())?)
+    }
+
+    /// Removes a name; whether it was there does not matter.
+    pub(super) fn remove(&self, digest: &Digest) -> io::Result<()> {
+        match self
+            .folder(digest, Missing::Fails)
+            .and_then(|folder| Ok(rustix::fs::unlinkat(folder, digest.hex(), AtFlags::empty())?))
+        {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Bytes of all files: at the start, never while serving.
+    pub(super) fn scan(&self) -> u64 {
+        let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+        entries(&self.state.join(self.name))
+            .flat_map(|algorithm| entries(&algorithm.path()))
+            .flat_map(|prefix| entries(&prefix.path()))
+            .filter_map(|entry| entry.metadata().ok())
+            .filter(fs::Metadata::is_file)
+            .fold(0, |sum, meta| sum.saturating_add(meta.len()))
+    }
+
+    /// Bytes that the file system still takes from us.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.state)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Walks down without following links: the folder might have been prepared by another hand.
+    fn folder(&self, digest: &Digest, missing: Missing) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::fs::open(&self.state, flags, Mode::empty())?;
+        let hex = digest.hex();
+        let prefix = hex.get(..2).unwrap_or_default();
+        for step in [self.name, digest.algorithm(), prefix] {
+            at = match rustix::fs::openat(&at, step, flags | OFlags::NOFOLLOW, Mode::empty()) {
+                Err(error) if error == rustix::io::Errno::NOENT && matches!(missing, Missing::IsMade) => {
+                    match rustix::fs::mkdirat(&at, step, Mode::RWXU) {
+                        Ok(()) => {}
+                        Err(error) if error == rustix::io::Errno::EXIST => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    rustix::fs::openat(&at, step, flags | OFlags::NOFOLLOW, Mode::empty())?
+                }
+                opened => opened?,
+            };
+        }
+        Ok(at)
+    }
+}

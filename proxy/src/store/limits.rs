@@ -1,0 +1,32 @@
+//! Limits of the store, each with its unit.
+
+use std::time::Duration;
+
+/// Writes that wait for the database. Over it: lost and counted.
+pub const WRITE_QUEUE: usize = 1_024;
+/// Writes of one transaction.
+pub const WRITE_BATCH: usize = 128;
+/// Rows of one insert statement.
+pub const ROWS_PER_STATEMENT: usize = 100;
+/// How long a read, or a lock on the database, is waited for. Over it: absent.
+pub const READ_WAIT: Duration = Duration::from_millis(250);
+/// How long [`super::Database::flush`] waits at shutdown. Over it: what is queued is lost.
+pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
+/// Connections that read.
+pub const READERS: u32 = 4;
+/// Grants read for one child, newest first: a base layer has many roots.
+pub const GRANTS_READ: i64 = 64;
+/// Largest database whose pages are all checked when it is opened, bytes: a start takes seconds, not minutes.
+pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
+/// Blobs whose hash is remembered. Over it: all are hashed anew when next served.
+pub const KNOWN_BLOBS: usize = 65_536;
+/// Bytes that blobs leave free on the disk, for the databases and the log.
+pub const DISK_RESERVE: u64 = 64 * 1024 * 1024;
+/// How long no file is tried after one could not be written.
+pub const DISK_REST: Duration = Duration::from_secs(30);
+/// How long a finished transfer can still be joined by who looked before it ended.
+pub const LINGER: Duration = Duration::from_millis(250);
+/// Pieces of an upstream's body that are written at once.
+pub const PIECES: usize = 4;
+/// Bytes read at once when a kept blob is hashed.
+pub const HASH_BYTES: usize = 256 * 1024;
