@@ -12,10 +12,14 @@ use crate::fault::Fault;
 use crate::trust::{Sct, TrustSummary};
 
 mod faults;
+mod logs;
+
+use logs::Logs;
 
 /// One trusted root, ready to verify.
 pub(crate) struct Backend {
     verifier: Verifier,
+    logs: Logs,
     summary: TrustSummary,
 }
 
@@ -47,7 +51,7 @@ impl Backend {
             logs: root.tlogs.len(),
             timestamp_authorities: root.timestamp_authorities.len(),
         };
-        Ok(Self { verifier, summary })
+        Ok(Self { verifier, logs: Logs::of(&root), summary })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -97,7 +101,9 @@ impl Backend {
             .verifier
             .verify(Artifact::Blob(artifact), bundle, policy)
             .map_err(|error| faults::of(&error))?;
-        Ok(Vouched { time: result.verified_timestamps().iter().min().copied() })
+        let time = result.verified_timestamps().iter().min().copied();
+        self.logs.check(&bundle.verification_material.tlog_entries, time)?;
+        Ok(Vouched { time })
     }
 }
 

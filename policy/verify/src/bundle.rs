@@ -26,7 +26,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
     let verification = value.get("verificationMaterial").ok_or_else(|| invalid("no verificationMaterial"))?;
     let (signer, signer_value) = signer(verification)?;
     let entries = list(verification.get("tlogEntries"), limits::LOG_ENTRIES)?;
-    let entries = entries.into_iter().map(|entry| entry_of(entry, version)).collect::<Result<_, _>>()?;
+    let entries = entries.into_iter().map(|entry| entry_of(entry, version)).collect();
     let timestamps = timestamps(verification)?;
     let package = |content| Package { version, signer: signer_value, entries, timestamps, content };
     match (value.get("messageSignature"), value.get("dsseEnvelope")) {
@@ -124,10 +124,6 @@ fn certificate_der(value: &Value) -> Result<Vec<u8>, Fault> {
 
 /// Checks the shape of a log entry.
 fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
-    let kind = |key: &str| entry.get("kindVersion").and_then(|kind| kind.get(key)).and_then(Value::as_str);
-    if (kind("kind"), kind("version")) == (Some("intoto"), Some("0.0.1")) {
-        return Err(Fault::new(Code::Unsupported, "a log entry of kind intoto/0.0.1"));
-    }
     let promise = entry.get("inclusionPromise").is_some_and(|promise| !promise.is_null());
     let proof = entry.get("inclusionProof").filter(|proof| !proof.is_null());
     let hashes = proof.and_then(|proof| proof.get("hashes")).and_then(Value::as_array);

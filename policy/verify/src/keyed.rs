@@ -15,6 +15,9 @@ use crate::found::Request;
 use crate::key::PublicKey;
 use crate::material::Signed;
 
+/// What is said of a signature by none of the keys. Hashed Ed25519 (RFC 8032, Ed25519ph) cannot be told from garbage.
+const NO_KEY: &str = "not a signature by a key that is asked for (Ed25519ph is not verified)";
+
 /// The proofs of one signature by keys of the request's authorities.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof>, Fault> {
     let tables = tables_by_key(request);
@@ -30,7 +33,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
         }
     }
     if proofs.is_empty() {
-        return Err(Fault::new(Code::UnknownAuthority, "it is not a signature by a key that is asked for"));
+        return Err(Fault::new(Code::UnknownAuthority, NO_KEY));
     }
     Ok(proofs)
 }
@@ -93,7 +96,6 @@ fn vouched(
     let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact, key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
-        Look::AtLog if signed.bundle.entries.is_empty() => Code::LogEntryMissing,
         Look::AtLog => match with_log(signed, &check) {
             Ok(time) => return (Logged::Yes, time),
             Err(fault) => fault.code,
@@ -109,10 +111,10 @@ fn with_log(
     signed: &Signed,
     check: &impl Fn(&str, Log) -> Result<crate::backend::Vouched, Fault>,
 ) -> Result<Option<Timestamp>, Fault> {
-    let whole = check(&signed.bundle.whole(), Log::Checked);
+    let whole = check(&signed.bundle.whole()?, Log::Checked);
     let checked = match whole {
         Err(fault) if fault.code == Code::TimestampInvalid => {
-            check(&signed.bundle.without_timestamps(), Log::Checked).map_err(|_| fault)
+            check(&signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
         other => other,
     };

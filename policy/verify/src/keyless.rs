@@ -74,13 +74,10 @@ fn proof(table: &TrustTable, demand: Demand, signed: &Signed, leaf: &[u8]) -> Re
 }
 
 fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
-    if signed.bundle.entries.is_empty() {
-        return Err(Code::LogEntryMissing.into());
-    }
-    match check(table, signed, leaf, &signed.bundle.whole(), Log::Checked) {
+    match check(table, signed, leaf, &signed.bundle.whole()?, Log::Checked) {
         // A timestamp that does not count is no evidence: what the log itself signed stands without it.
         Err(fault) if fault.code == Code::TimestampInvalid => {
-            check(table, signed, leaf, &signed.bundle.without_timestamps(), Log::Checked).map_err(|_| fault)
+            check(table, signed, leaf, &signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
         other => other,
     }

@@ -14,7 +14,7 @@ use crate::claim::{Claim, Payload};
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::Fault;
-use crate::material::{self, Package, Signed, Signer, Version};
+use crate::material::{self, Entries, Package, Signed, Signer, Version};
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -32,13 +32,14 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
     let vouchers = Vouchers::read(annotations)?;
     let text = annotations.get(SIGNATURE).filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
-    let signature = encoding::standard(text);
+    // Tools that wrap lines put them into the annotation; cosign reads over them.
+    let signature = encoding::standard(&text.replace(['\r', '\n'], ""));
     let signature = signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
     let claim = Claim::Payload(Payload::read(payload)?);
     let digest = hash::digest(&hash::SHA256, payload);
     let content = json!({
         "messageDigest": { "algorithm": "SHA2_256", "digest": encoding::encode(digest.as_ref()) },
-        "signature": text,
+        "signature": encoding::encode(&signature),
     });
     let bundle = vouchers.package(("messageSignature", content));
     let (message, artifact) = (payload.to_vec(), payload.to_vec());
@@ -70,7 +71,7 @@ pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> 
 struct Vouchers {
     signer: Signer,
     chain: Vec<Vec<u8>>,
-    entries: Vec<Value>,
+    entries: Entries,
     timestamps: Vec<Value>,
 }
 
@@ -97,8 +98,9 @@ impl Vouchers {
         Ok(Self {
             signer,
             chain,
-            entries: get(BUNDLE).map(|text| entry(text)).transpose()?.into_iter().collect(),
-            timestamps: get(TIMESTAMP).map(|text| timestamp(text)).transpose()?.into_iter().collect(),
+            entries: get(BUNDLE).into_iter().map(|text| entry(text)).collect(),
+            // A timestamp that cannot be read is none.
+            timestamps: get(TIMESTAMP).and_then(|text| timestamp(text)).into_iter().collect(),
         })
     }
 
@@ -141,9 +143,8 @@ fn entry(text: &str) -> Result<Value, Fault> {
     }))
 }
 
-fn timestamp(text: &str) -> Result<Value, Fault> {
-    let value = strict_json::parse(text.as_bytes()).ok();
-    let token = value.as_ref().and_then(|value| value.get("SignedRFC3161Timestamp")).and_then(Value::as_str);
-    let token = token.ok_or_else(|| Fault::new(Code::TimestampInvalid, "the timestamp in the annotation cannot be read"))?;
-    Ok(json!({ "signedTimestamp": token }))
+fn timestamp(text: &str) -> Option<Value> {
+    let value = strict_json::parse(text.as_bytes()).ok()?;
+    let token = value.get("SignedRFC3161Timestamp")?.as_str()?;
+    Some(json!({ "signedTimestamp": token }))
 }

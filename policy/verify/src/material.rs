@@ -1,9 +1,11 @@
 //! One signature as every layout comes down to it: what was signed, by whom it may be, what vouches for the time.
 
+use pullgate_policy::code::Code;
 use serde_json::{Value, json};
 
 use crate::claim::Claim;
 use crate::encoding;
+use crate::fault::Fault;
 
 /// One signature.
 pub(crate) struct Signed {
@@ -35,11 +37,14 @@ pub(crate) struct Package {
     pub(crate) version: Version,
     /// `certificate`, `x509CertificateChain` or `publicKey`, and its value.
     pub(crate) signer: (&'static str, Value),
-    pub(crate) entries: Vec<Value>,
+    pub(crate) entries: Entries,
     pub(crate) timestamps: Vec<Value>,
     /// `messageSignature` or `dsseEnvelope`, and its value.
     pub(crate) content: (&'static str, Value),
 }
+
+/// The log entries of a bundle, or what is wrong with them: a signature may count without.
+pub(crate) type Entries = Result<Vec<Value>, Fault>;
 
 /// The versions of the bundle format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +66,27 @@ impl Version {
 
 impl Package {
     /// The whole bundle.
-    pub(crate) fn whole(&self) -> String {
-        self.render(self.version, &self.entries, &self.timestamps)
+    ///
+    /// # Errors
+    /// When it has no log entry, or one that is malformed.
+    pub(crate) fn whole(&self) -> Result<String, Fault> {
+        Ok(self.render(self.version, self.listed()?, &self.timestamps))
     }
 
     /// Without its timestamps.
-    pub(crate) fn without_timestamps(&self) -> String {
-        self.render(self.version, &self.entries, &[])
+    ///
+    /// # Errors
+    /// As [`Package::whole`].
+    pub(crate) fn without_timestamps(&self) -> Result<String, Fault> {
+        Ok(self.render(self.version, self.listed()?, &[]))
+    }
+
+    fn listed(&self) -> Result<&[Value], Fault> {
+        match &self.entries {
+            Ok(entries) if entries.is_empty() => Err(Code::LogEntryMissing.into()),
+            Ok(entries) => Ok(entries),
+            Err(fault) => Err(fault.clone()),
+        }
     }
 
     /// Without its log entries. A v0.1 bundle must have one, so it goes on as v0.2, which may carry a chain as well.

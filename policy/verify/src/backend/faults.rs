@@ -59,6 +59,8 @@ fn log(error: &TransparencyLogError) -> Code {
         TransparencyLogError::EntryMismatch(_) => Code::LogEntryMismatch,
         TransparencyLogError::IntegratedTime(detail) if detail.contains("future") => Code::TimeInFuture,
         TransparencyLogError::IntegratedTime(_) => Code::TimeOutsideCertificate,
+        // Entries over a SHA-384 or SHA-512 hash.
+        TransparencyLogError::MalformedEntry(detail) if detail.contains("SHA-256 hash must be") => Code::Unsupported,
         _ => Code::LogEntryKind,
     }
 }

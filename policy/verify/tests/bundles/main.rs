@@ -1,0 +1,120 @@
+//! Bundles of other verifiers' test suites (`tests/fixtures/bundles`): the same verdicts, and the code of each refusal.
+#![expect(clippy::disallowed_methods, reason = "a test reads its fixtures")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use pullgate_policy::code::Code;
+use pullgate_policy::evidence::{Layout, Logged, Source};
+use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
+use pullgate_policy::oci::Digest;
+use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
+use serde_json::Value;
+
+/// Cases whose verdict is another one than the suite's, and why.
+const OTHERWISE: [(&str, &str); 5] = [
+    ("sigstore-java/PKIX_ECDSA_P384_SHA_384", "unsupported: a log entry over a SHA-384 hash"),
+    ("sigstore-java/bundle-no-digest", "v0.3 with a chain, which the format forbids; the suite is lenient"),
+    ("slsa-verifier-bundles/attestation", "the chain holds the root, which the format forbids"),
+    ("slsa-verifier-bundles/valid", "the chain holds the root, which the format forbids"),
+    ("slsa-verifier-oci/v1.4.0", "unsupported: a log entry of kind intoto/0.0.1"),
+];
+
+#[derive(Debug, PartialEq, Eq)]
+enum Worth {
+    /// It is a signature or an attestation of the artifact, and logged where its trust table has a log.
+    Counts,
+    /// It is not, for this reason.
+    Rejected(Code),
+}
+
+#[test]
+fn every_bundle_is_worth_what_the_suites_say() {
+    let cases: Value = serde_json::from_slice(&std::fs::read(root().join("cases.json")).unwrap()).unwrap();
+    let mut wrong = BTreeMap::new();
+    for case in cases.as_array().unwrap() {
+        let name = format!("{}/{}", case["source"].as_str().unwrap(), case["case"].as_str().unwrap());
+        let expected = match case["expect"].as_str().unwrap() {
+            "accept" => Worth::Counts,
+            code => Worth::Rejected(Code::find(code).unwrap_or(Code::Internal)),
+        };
+        let (worth, detail) = judge(&root().join(&name), case["kind"].as_str().unwrap_or("bundle"), case["trust"].as_str().unwrap());
+        if worth != expected {
+            wrong.insert(name, format!("expected {expected:?}, got {worth:?}: {detail}"));
+        }
+    }
+    let found: Vec<&str> = wrong.keys().map(String::as_str).collect();
+    let known: Vec<&str> = OTHERWISE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(found, known, "{wrong:#?}");
+}
+
+/// Judges the bundle of a folder. Where the artifact was not kept, it is judged against other bytes: all that can be
+/// said of it then is `subject-mismatch`, which is said of a statement only when everything else holds.
+fn judge(folder: &Path, kind: &str, trust: &str) -> (Worth, String) {
+    let artifact = std::fs::read(folder.join("artifact")).unwrap_or_default();
+    let item = item(folder, kind);
+    let (table, transparency) = table(folder, trust);
+    let mut keys = KeyRing::default();
+    let keyed = folder.join("key.pub").exists();
+    let by = match std::fs::read(folder.join("key.pub")) {
+        Ok(key) => By::Keys(PublicKey::from_file(&key).unwrap().into_iter().map(|key| keys.insert(key)).collect()),
+        Err(_) => {
+            let pattern = IdentityPattern::Exact(String::new());
+            By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() }
+        }
+    };
+    let name = Name::new("signer");
+    let trust = table.name().clone();
+    let authority = Authority { name, uses: Uses::Both, transparency, trust, by };
+    let subject = Digest::of(&artifact);
+    let source = Source { layout: Layout::Referrers, manifest: subject, blob: subject };
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
+    let evidence = verify_all(&Request {
+        subject,
+        manifest: &artifact,
+        found: &[Found { source, item }],
+        authorities: &[&authority],
+        keys: &keys,
+        trust: &TrustSet::new(vec![table]),
+        now,
+        collected: now,
+    });
+    let signatures = evidence.signatures.iter().map(|signature| signature.facts().logged);
+    let attestations = evidence.attestations.iter().map(|attestation| attestation.facts().logged);
+    let logged: Vec<Logged> = signatures.chain(attestations).collect();
+    match (logged.as_slice(), evidence.rejected.as_slice()) {
+        ([Logged::Yes], []) => (Worth::Counts, String::new()),
+        // A keyed signature may lack an entry; what the log says then is not asked for in these cases.
+        ([Logged::No(Code::LogEntryMissing)], []) if keyed && kind == "sig" => (Worth::Counts, String::new()),
+        ([Logged::No(_)], []) if transparency == Transparency::None => (Worth::Counts, String::new()),
+        ([Logged::No(code)], []) => (Worth::Rejected(*code), "of the log".to_owned()),
+        ([], [rejected]) => (Worth::Rejected(rejected.code), rejected.detail.clone()),
+        (logged, rejected) => panic!("one piece is worth one thing: {logged:?} {rejected:?}"),
+    }
+}
+
+fn item(folder: &Path, kind: &str) -> Item {
+    let read = |file: &str| Bytes::from(std::fs::read(folder.join(file)).unwrap());
+    let annotations = || serde_json::from_slice(&read("annotations.json")).unwrap();
+    match kind {
+        "sig" => Item::SimpleSigning { payload: read("payload.json"), annotations: annotations() },
+        "att" => Item::Dsse { envelope: read("payload.json"), annotations: annotations() },
+        _ => Item::Bundle { json: read("bundle.json") },
+    }
+}
+
+fn table(folder: &Path, trust: &str) -> (TrustTable, Transparency) {
+    let file = |path: PathBuf, sct| TrustTable::from_json(Name::new("file"), &std::fs::read(path).unwrap(), sct).unwrap();
+    match trust {
+        "sigstore" => (TrustTable::sigstore().unwrap(), Transparency::Required),
+        "github" => (TrustTable::github().unwrap(), Transparency::None),
+        "case-without-log" => (file(folder.join("trusted_root.json"), Sct::None), Transparency::None),
+        "staging" => (file(root().join("roots/staging.json"), Sct::Required), Transparency::Required),
+        _ => (file(folder.join("trusted_root.json"), Sct::Required), Transparency::Required),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bundles")
+}

@@ -1,0 +1,73 @@
+//! What real cosign wrote, judged: every firm case of the recorded registries (`tests/fixtures/live/cases.json`).
+//!
+//! A case goes the way of a pull: find, verify, decide. What does not hold yet is listed here by name with its reason,
+//! and the list must be exact.
+#![expect(clippy::disallowed_methods, reason = "a test reads its fixtures")]
+
+mod case;
+mod layout;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use case::{Answer, Case};
+
+/// The groups that this package verifies.
+const GROUPS: [&str; 9] = [
+    "cosign2-keyed",
+    "cosign2-attest",
+    "cosign2-index",
+    "cosign2-apart",
+    "cosign2-hostile",
+    "cosign3-keyed",
+    "cosign3-fallback",
+    "keyless2-sig",
+    "keyless3-bundle",
+];
+
+/// Firm cases that do not hold, and why.
+const NOT_YET: [(&str, &str); 5] = [
+    ("attest-where-false", "`where` is not in force yet"),
+    ("attest-where-missing", "`where` is not in force yet"),
+    ("kl2-attest-github-where-false", "`where` is not in force yet"),
+    ("kl2-attest-intoto-entry", "unsupported: a log entry of kind intoto/0.0.1"),
+    ("kl3-attest-where-false", "`where` is not in force yet"),
+];
+
+/// Cases that are not firm and are answered otherwise than recorded: the answer, and why.
+const OTHER_READING: [(&str, Answer, &str); 3] = [
+    ("bundle-ed25519ph", Answer::Deny, "Ed25519ph is not verified"),
+    ("keyed-ed25519", Answer::Deny, "Ed25519ph is not verified"),
+    ("kl3-late-tsa-rekor1", Answer::Deny, "A326: one proven time outside the certificate is enough"),
+];
+
+#[test]
+fn every_firm_case_of_the_recorded_registries_holds_but_for_a_known_list() {
+    let mut wrong = BTreeMap::new();
+    let mut right: BTreeMap<String, usize> = BTreeMap::new();
+    for case in case::all().iter().filter(|case| GROUPS.contains(&case.group.as_str()) && case.firm) {
+        let (answer, why) = case.judge();
+        if answer == case.expect {
+            *right.entry(case.group.clone()).or_default() += 1;
+        } else {
+            wrong.insert(case.id.clone(), format!("expected {:?}, got {answer:?}: {why}", case.expect));
+        }
+    }
+    let known: BTreeSet<&str> = NOT_YET.iter().map(|(id, _)| *id).collect();
+    let found: BTreeSet<&str> = wrong.keys().map(String::as_str).collect();
+    assert_eq!(found, known, "{right:?}\n{wrong:#?}");
+}
+
+#[test]
+fn the_cases_that_are_not_firm_are_answered_as_listed() {
+    let open = |case: &&Case| GROUPS.contains(&case.group.as_str()) && !case.firm;
+    let mut other = Vec::new();
+    for case in case::all().iter().filter(open) {
+        let (answer, why) = case.judge();
+        if answer != case.expect {
+            other.push((case.id.clone(), answer, why));
+        }
+    }
+    let found: BTreeSet<_> = other.iter().map(|(id, answer, _)| (id.as_str(), *answer)).collect();
+    let known: BTreeSet<_> = OTHER_READING.iter().map(|(id, answer, _)| (*id, *answer)).collect();
+    assert_eq!(found, known, "{other:#?}");
+}
