@@ -8,6 +8,7 @@ use sigstore_trust_root::TrustedRoot;
 use sigstore_types::{Artifact, Bundle, DerPublicKey};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
+use crate::certificate;
 use crate::fault::Fault;
 use crate::trust::{Sct, TrustSummary};
 
@@ -44,6 +45,13 @@ impl Backend {
     /// Reads a trusted root; the error is for people.
     pub(crate) fn new(json: &str) -> Result<Self, String> {
         let root = TrustedRoot::from_json(json).map_err(|error| error.to_string())?;
+        for authority in &root.certificate_authorities {
+            // Every certificate of a chain would be trusted by itself; one that does not end in a root is half a chain.
+            let last = authority.cert_chain.certificates.last().map(|last| last.raw_bytes.as_bytes());
+            if !last.is_some_and(certificate::is_self_issued) {
+                return Err("a certificate authority's chain does not end in its root".to_owned());
+            }
+        }
         let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
         let summary = TrustSummary {
             authorities: root.certificate_authorities.len(),

@@ -58,7 +58,9 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
                 bundle: package(content),
             })
         }
-        (Some(_), Some(_)) | (None, None) => Err(invalid("not exactly one of messageSignature and dsseEnvelope")),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(invalid("not exactly one of messageSignature and dsseEnvelope"))
+        }
     }
 }
 
@@ -69,13 +71,16 @@ fn invalid(detail: &str) -> Fault {
 fn version(value: &Value) -> Result<Version, Fault> {
     match value.get("mediaType").and_then(Value::as_str) {
         Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.1" | "application/vnd.dev.sigstore.bundle.v0.1+json",
+            "application/vnd.dev.sigstore.bundle+json;version=0.1"
+            | "application/vnd.dev.sigstore.bundle.v0.1+json",
         ) => Ok(Version::V01),
         Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.2" | "application/vnd.dev.sigstore.bundle.v0.2+json",
+            "application/vnd.dev.sigstore.bundle+json;version=0.2"
+            | "application/vnd.dev.sigstore.bundle.v0.2+json",
         ) => Ok(Version::V02),
         Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.3" | "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "application/vnd.dev.sigstore.bundle+json;version=0.3"
+            | "application/vnd.dev.sigstore.bundle.v0.3+json",
         ) => Ok(Version::V03),
         Some(_) | None => Err(invalid("not a bundle of a known version")),
     }
@@ -140,7 +145,9 @@ fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
             }
             Ok(entry)
         }
-        (Version::V01, _, false) => Err(Fault::new(Code::SetInvalid, "a log entry without a signed timestamp")),
+        (Version::V01, _, false) => {
+            Err(Fault::new(Code::SetInvalid, "a log entry without a signed timestamp"))
+        }
         // Each entry must prove itself: the format asks for one proof in the bundle, and means every entry (A306).
         (Version::V02 | Version::V03, false, _) => Err(Code::InclusionProofMissing.into()),
         (Version::V01 | Version::V02 | Version::V03, _, _) => Ok(entry),

@@ -66,8 +66,8 @@ pub(crate) fn is_self_issued(der: &[u8]) -> bool {
 
 /// Whom the leaf names. The certificate itself must have been verified under `trust`.
 pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, Fault> {
-    let certificate =
-        Certificate::from_der(leaf).map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
+    let certificate = Certificate::from_der(leaf)
+        .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
     let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or_default();
     let (kind, san) = name(extensions)?;
     let issuer = issuer(extensions)?;
@@ -85,10 +85,11 @@ pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, Fault> {
 
 /// Refuses a key in a certificate that is not of an accepted kind, by name, before the verifier sees it (A251).
 pub(crate) fn check_key(leaf: &[u8]) -> Result<(), Fault> {
-    let certificate =
-        Certificate::from_der(leaf).map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
+    let certificate = Certificate::from_der(leaf)
+        .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
     match PublicKey::from_spki(&certificate.tbs_certificate.subject_public_key_info) {
-        Ok(_) => Ok(()),
+        Ok(key) if key.may_be_certified() => Ok(()),
+        Ok(_) => Err(Fault::new(Code::KeyUnsupported, "an ECDSA P-521 key in a certificate")),
         Err(KeyFault::Unsupported(detail)) => Err(Fault::new(Code::KeyUnsupported, detail)),
         Err(_) => Err(Fault::new(Code::CertificateInvalid, "the certificate holds no key")),
     }
@@ -127,7 +128,8 @@ fn name(extensions: &[Extension]) -> Result<(SanKind, String), Fault> {
         [GeneralName::UniformResourceIdentifier(name)] => Ok((SanKind::Uri, name.to_string())),
         [GeneralName::OtherName(other)] if other.type_id == USER_NAME => {
             let name = other.value.decode_as::<Utf8StringRef<'_>>();
-            let name = name.map_err(|_| Fault::new(Code::CertificateInvalid, "the user name cannot be read"))?;
+            let name =
+                name.map_err(|_| Fault::new(Code::CertificateInvalid, "the user name cannot be read"))?;
             Ok((SanKind::OtherName, name.as_str().to_owned()))
         }
         [_] => Err(Fault::new(Code::IdentityAmbiguous, "a name of a kind that is no identity")),
@@ -145,6 +147,3 @@ fn issuer(extensions: &[Extension]) -> Result<String, Fault> {
         (None, None) => Err(Fault::new(Code::CertificateInvalid, "the certificate names no issuer")),
     }
 }
-
-#[cfg(test)]
-mod tests;

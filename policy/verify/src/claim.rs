@@ -82,7 +82,8 @@ impl Statement {
         if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(invalid("_type is not that of a statement"));
         }
-        let predicate_type = whole.get("predicateType").and_then(Value::as_str).filter(|text| !text.is_empty());
+        let predicate_type =
+            whole.get("predicateType").and_then(Value::as_str).filter(|text| !text.is_empty());
         let predicate_type = predicate_type.ok_or_else(|| invalid("no predicateType"))?.to_owned();
         let subjects = whole.get("subject").and_then(Value::as_array).ok_or_else(|| invalid("no subject"))?;
         if subjects.is_empty() || subjects.len() > limits::STATEMENT_SUBJECTS {
@@ -114,7 +115,9 @@ impl Statement {
         let is_ours = |subject: &&Value| {
             let named: Vec<bool> = ours
                 .iter()
-                .filter_map(|(algorithm, digits)| Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits))
+                .filter_map(|(algorithm, digits)| {
+                    Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits)
+                })
                 .collect();
             !named.is_empty() && named.into_iter().all(|agrees| agrees)
         };

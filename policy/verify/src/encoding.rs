@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a253_blocks_end_as_they_began() {
-        let block = |begin: &str, end: &str| format!("-----BEGIN {begin}-----\r\naGk=\r\n-----END {end}-----\r\n");
+        let block =
+            |begin: &str, end: &str| format!("-----BEGIN {begin}-----\r\naGk=\r\n-----END {end}-----\r\n");
         assert_eq!(pem(&block("A", "A")).unwrap()[0].der, b"hi");
         assert_eq!(pem(&[block("A", "A"), block("B", "B")].concat()).unwrap().len(), 2);
         assert!(pem(&block("A", "B")).is_none());

@@ -1,12 +1,14 @@
 //! Goes through what was found, piece by piece. One bad piece never spoils a good one, and each that does not count
 //! leaves exactly one reason.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{
-    AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation, VerifiedSignature,
+    AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation,
+    VerifiedSignature,
 };
 use pullgate_policy::identity::Principal;
 use pullgate_policy::limits;
@@ -60,7 +62,7 @@ pub(crate) struct Proof {
 struct Fact {
     proof: Proof,
     claim: Claim,
-    annotations: std::collections::BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 fn worth(request: &Request<'_>, item: &Item) -> Result<Vec<Fact>, Fault> {
@@ -74,7 +76,12 @@ fn worth(request: &Request<'_>, item: &Item) -> Result<Vec<Fact>, Fault> {
     let mut faults = Vec::new();
     for one in &signed {
         match facts_of(request, one) {
-            Ok(more) => facts.extend(more),
+            // The same proof of the same words twice, as a doubled signature gives, is one fact.
+            Ok(more) => more.into_iter().for_each(|fact| {
+                if !facts.iter().any(|known| known.proof == fact.proof) {
+                    facts.push(fact);
+                }
+            }),
             Err(fault) => faults.push(fault),
         }
     }
@@ -92,12 +99,19 @@ fn facts_of(request: &Request<'_>, signed: &Signed) -> Result<Vec<Fact>, Fault> 
     // Only a signature that holds has a say about what it signs; then it must be the subject (A202, A211).
     let annotations = signed.claim.about(&request.subject, request.manifest)?;
     let proofs: Vec<Proof> =
-        proofs.into_iter().filter(|proof| !keyless::is_in_future(proof.time, request.now)).collect();
+        proofs.into_iter().filter(|proof| !is_in_future(proof.time, request.now)).collect();
     if proofs.is_empty() {
         return Err(Code::TimeInFuture.into());
     }
     let fact = |proof| Fact { proof, claim: signed.claim.clone(), annotations: annotations.clone() };
     Ok(proofs.into_iter().map(fact).collect())
+}
+
+/// What a proven time must not be: the gate's clock or the log's is wrong, and either way nothing is known.
+fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
+    let skew = SignedDuration::try_from(limits::CLOCK_SKEW).unwrap_or_default();
+    let latest = now.checked_add(skew).unwrap_or(Timestamp::MAX);
+    time.is_some_and(|time| time > latest)
 }
 
 fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {
@@ -119,25 +133,45 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
         }
         Claim::Statement(_) | Claim::Manifest => {
             let claimed_reference = None;
-            let facts =
-                SignatureFacts { subject, principal, logged, trusted_time, annotations, claimed_reference, source };
+            let facts = SignatureFacts {
+                subject,
+                principal,
+                logged,
+                trusted_time,
+                annotations,
+                claimed_reference,
+                source,
+            };
             evidence.signatures.push(signature(facts));
         }
         Claim::Payload(payload) => {
             let claimed_reference = Some(payload.claimed_reference);
-            let facts =
-                SignatureFacts { subject, principal, logged, trusted_time, annotations, claimed_reference, source };
+            let facts = SignatureFacts {
+                subject,
+                principal,
+                logged,
+                trusted_time,
+                annotations,
+                claimed_reference,
+                source,
+            };
             evidence.signatures.push(signature(facts));
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where signatures become facts: the cryptography was checked")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where signatures become facts: the cryptography was checked"
+)]
 fn signature(facts: SignatureFacts) -> VerifiedSignature {
     VerifiedSignature::assert_verified(facts)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where attestations become facts: the cryptography was checked")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where attestations become facts: the cryptography was checked"
+)]
 fn attestation(facts: AttestationFacts) -> VerifiedAttestation {
     VerifiedAttestation::assert_verified(facts)
 }

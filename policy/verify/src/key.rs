@@ -122,6 +122,14 @@ impl PublicKey {
         &self.spki
     }
 
+    /// Tells whether certificates may be for such a key: the verifier of certificates knows all kinds but one.
+    pub(crate) fn may_be_certified(&self) -> bool {
+        match self.algorithm {
+            Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::Ed25519 | Algorithm::Rsa => true,
+            Algorithm::EcdsaP521 => false,
+        }
+    }
+
     /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.algorithm.schemes().iter().any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())

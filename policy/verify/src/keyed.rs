@@ -22,7 +22,10 @@ const NO_KEY: &str = "not a signature by a key that is asked for (Ed25519ph is n
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof>, Fault> {
     let tables = tables_by_key(request);
     if tables.is_empty() {
-        return Err(Fault::new(Code::UnknownAuthority, "signed by a key; no authority that is asked for has one"));
+        return Err(Fault::new(
+            Code::UnknownAuthority,
+            "signed by a key; no authority that is asked for has one",
+        ));
     }
     let mut proofs = Vec::new();
     for (id, tables) in &tables {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, Name, Principal, Transparency};
@@ -32,7 +31,11 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
             Err(fault) => faults.push(fault),
         }
     }
-    if proofs.is_empty() { Err(most_telling(faults).unwrap_or_else(|| Code::CertificateUntrusted.into())) } else { Ok(proofs) }
+    if proofs.is_empty() {
+        Err(most_telling(faults).unwrap_or_else(|| Code::CertificateUntrusted.into()))
+    } else {
+        Ok(proofs)
+    }
 }
 
 /// Whether every authority of a table demands a log entry. Where one does not, a signature without is worth a fact of
@@ -85,11 +88,4 @@ fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched,
 
 fn check(table: &TrustTable, signed: &Signed, leaf: &[u8], bundle: &str, log: Log) -> Result<Vouched, Fault> {
     table.backend.certificate(bundle, &signed.artifact, leaf, log, table.sct())
-}
-
-/// What a proven time must not be.
-pub(crate) fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
-    let skew = jiff::SignedDuration::try_from(pullgate_policy::limits::CLOCK_SKEW).unwrap_or_default();
-    let latest = now.checked_add(skew).unwrap_or(Timestamp::MAX);
-    time.is_some_and(|time| time > latest)
 }

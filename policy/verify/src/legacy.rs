@@ -31,10 +31,12 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
     }
     let vouchers = Vouchers::read(annotations)?;
     let text = annotations.get(SIGNATURE).filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
+    let text =
+        text.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
     // Tools that wrap lines put them into the annotation; cosign reads over them.
     let signature = encoding::standard(&text.replace(['\r', '\n'], ""));
-    let signature = signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
+    let signature =
+        signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
     let claim = Claim::Payload(Payload::read(payload)?);
     let digest = hash::digest(&hash::SHA256, payload);
     let content = json!({
@@ -51,7 +53,8 @@ pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> 
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
-    let value = strict_json::parse(bytes).map_err(|fault| Fault::new(Code::PayloadInvalid, fault.to_string()))?;
+    let value =
+        strict_json::parse(bytes).map_err(|fault| Fault::new(Code::PayloadInvalid, fault.to_string()))?;
     let envelope = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
     let one = |signature: &Vec<u8>| {
         let vouchers = Vouchers::read(annotations)?;
@@ -117,8 +120,14 @@ impl Vouchers {
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Fault> {
     let blocks = encoding::pem(pem).ok_or(Code::CertificateInvalid)?;
     let fits = blocks.len() <= limits::CHAIN_LENGTH
-        && blocks.iter().all(|block| block.label == "CERTIFICATE" && block.der.len() <= limits::CERTIFICATE_BYTES);
-    if fits { Ok(blocks.into_iter().map(|block| block.der).collect()) } else { Err(Code::CertificateInvalid.into()) }
+        && blocks
+            .iter()
+            .all(|block| block.label == "CERTIFICATE" && block.der.len() <= limits::CERTIFICATE_BYTES);
+    if fits {
+        Ok(blocks.into_iter().map(|block| block.der).collect())
+    } else {
+        Err(Code::CertificateInvalid.into())
+    }
 }
 
 /// A log entry of Rekor v1 as cosign keeps it: what the log signed, and the signature.
@@ -130,7 +139,8 @@ fn entry(text: &str) -> Result<Value, Fault> {
     let number = |path: &str| field(path).and_then(Value::as_i64).ok_or_else(invalid);
     let body = string("/Payload/body")?;
     let log_id = hex::decode(string("/Payload/logID")?).map_err(|_| invalid())?;
-    let decoded = encoding::standard(body).and_then(|bytes| strict_json::parse(&bytes).ok()).ok_or_else(invalid)?;
+    let decoded =
+        encoding::standard(body).and_then(|bytes| strict_json::parse(&bytes).ok()).ok_or_else(invalid)?;
     let kind = |key: &str| decoded.get(key).and_then(Value::as_str).ok_or_else(invalid);
     let (kind, version) = (kind("kind")?, kind("apiVersion")?);
     Ok(json!({

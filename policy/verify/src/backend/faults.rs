@@ -31,18 +31,25 @@ fn code(error: &Error) -> Code {
 
 fn certificate(error: &CertificateError) -> Code {
     match error {
-        CertificateError::ChainInvalid(detail) if detail.contains("UnknownIssuer") => Code::CertificateUntrusted,
+        CertificateError::ChainInvalid(detail) if is_foreign(detail) => Code::CertificateUntrusted,
         CertificateError::ChainInvalid(detail)
             if detail.contains("CertExpired") || detail.contains("CertNotValidYet") =>
         {
             Code::TimeOutsideCertificate
         }
         CertificateError::NoValidAuthority { .. } => Code::CertificateExpired,
-        CertificateError::NotYetValid { .. } | CertificateError::Expired { .. } => Code::TimeOutsideCertificate,
+        CertificateError::NotYetValid { .. } | CertificateError::Expired { .. } => {
+            Code::TimeOutsideCertificate
+        }
         CertificateError::Sct(detail) if is_absent(detail) => Code::SctMissing,
         CertificateError::Sct(_) => Code::SctInvalid,
         _ => Code::CertificateInvalid,
     }
+}
+
+/// No authority of that name, or one of that name with another key.
+fn is_foreign(detail: &str) -> bool {
+    ["UnknownIssuer", "InvalidSignatureForPublicKey"].iter().any(|words| detail.contains(words))
 }
 
 fn is_absent(detail: &str) -> bool {
@@ -54,13 +61,17 @@ fn log(error: &TransparencyLogError) -> Code {
         TransparencyLogError::UnknownLog { .. } => Code::LogUnknown,
         TransparencyLogError::InclusionProof(_) => Code::InclusionProofInvalid,
         TransparencyLogError::Checkpoint(_) => Code::CheckpointInvalid,
-        TransparencyLogError::InclusionPromise(detail) if detail.starts_with("No log key") => Code::LogUnknown,
+        TransparencyLogError::InclusionPromise(detail) if detail.starts_with("No log key") => {
+            Code::LogUnknown
+        }
         TransparencyLogError::InclusionPromise(_) => Code::SetInvalid,
         TransparencyLogError::EntryMismatch(_) => Code::LogEntryMismatch,
         TransparencyLogError::IntegratedTime(detail) if detail.contains("future") => Code::TimeInFuture,
         TransparencyLogError::IntegratedTime(_) => Code::TimeOutsideCertificate,
         // Entries over a SHA-384 or SHA-512 hash.
-        TransparencyLogError::MalformedEntry(detail) if detail.contains("SHA-256 hash must be") => Code::Unsupported,
+        TransparencyLogError::MalformedEntry(detail) if detail.contains("SHA-256 hash must be") => {
+            Code::Unsupported
+        }
         _ => Code::LogEntryKind,
     }
 }

@@ -35,7 +35,11 @@ impl Logs {
 
     /// Checks that each entry's checkpoint is signed by a log whose window holds `time`. An entry without a proof was
     /// checked by the library: its signed timestamp is a time, held against the window.
-    pub(super) fn check(&self, entries: &[TransparencyLogEntry], time: Option<Timestamp>) -> Result<(), Fault> {
+    pub(super) fn check(
+        &self,
+        entries: &[TransparencyLogEntry],
+        time: Option<Timestamp>,
+    ) -> Result<(), Fault> {
         let proven = |entry: &TransparencyLogEntry| {
             let Some(proof) = &entry.inclusion_proof else { return true };
             proof.checkpoint.checkpoint().is_some_and(|checkpoint| self.signed_within(checkpoint, time))
@@ -45,11 +49,11 @@ impl Logs {
 
     fn signed_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> bool {
         self.0.iter().filter(|log| log.speaks_at(time)).any(|log| {
-            let verifies = |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();
-            checkpoint
-                .signatures()
-                .iter()
-                .any(|signature| signature.key_id.as_bytes() == log.hint.as_slice() && verifies(&signature.signature))
+            let verifies =
+                |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();
+            checkpoint.signatures().iter().any(|signature| {
+                signature.key_id.as_bytes() == log.hint.as_slice() && verifies(&signature.signature)
+            })
         })
     }
 }

@@ -1,0 +1,56 @@
+use serde_json::json;
+
+use super::*;
+
+fn payload() -> Value {
+    json!({
+        "critical": {
+            "identity": { "docker-reference": "registry.example/app" },
+            "image": { "docker-manifest-digest": Digest::of(b"x").to_string() },
+            "type": SIMPLE_TYPE,
+        },
+        "optional": null,
+    })
+}
+
+fn code(value: &Value) -> Option<Code> {
+    Payload::read(value.to_string().as_bytes()).err().map(|fault| fault.code)
+}
+
+#[test]
+fn a_payload_is_read_with_and_without_optional() {
+    assert_eq!(code(&payload()), None);
+    let mut bare = payload();
+    bare.as_object_mut().unwrap().remove("optional");
+    assert_eq!(code(&bare), None);
+    bare["optional"] = json!({ "creator": "me", "timestamp": 1, "deep": {} });
+    let read = Payload::read(bare.to_string().as_bytes()).unwrap();
+    assert_eq!(read.annotations, BTreeMap::from([("creator".to_owned(), "me".to_owned())]));
+}
+
+#[test]
+fn a203_what_is_missing_wrong_or_too_much_in_critical_is_refused() {
+    let changes: [(&str, Value); 9] = [
+        ("/critical", json!({})),
+        ("/critical/type", json!("atomic container signature")),
+        ("/critical/type", json!("Cosign container image signature")),
+        ("/critical/image", json!({ "docker-manifest-digest": "sha256:00" })),
+        ("/critical/image", json!({ "Docker-manifest-digest": Digest::of(b"x").to_string() })),
+        ("/critical/image", json!({ "docker-manifest-digest": Digest::of(b"x").to_string(), "more": "" })),
+        ("/critical/identity", json!({ "docker-reference": 1 })),
+        ("/critical/identity", json!(null)),
+        ("/optional", json!("text")),
+    ];
+    for (path, value) in changes {
+        let mut changed = payload();
+        *changed.pointer_mut(path).unwrap() = value.clone();
+        assert_eq!(code(&changed), Some(Code::PayloadInvalid), "{path} {value}");
+    }
+    for extra in ["/critical", ""] {
+        let mut changed = payload();
+        changed.pointer_mut(extra).unwrap()["more"] = json!("");
+        assert_eq!(code(&changed), Some(Code::PayloadInvalid), "{extra}");
+    }
+    let twice = payload().to_string().replacen('{', "{\"critical\":{},", 1);
+    assert_eq!(Payload::read(twice.as_bytes()).unwrap_err().code, Code::PayloadInvalid);
+}

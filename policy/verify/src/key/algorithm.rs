@@ -35,7 +35,8 @@ impl Algorithm {
     pub(super) fn of(identifier: &AlgorithmIdentifierOwned, raw: &[u8]) -> Result<Self, KeyFault> {
         match identifier.oid {
             EC => {
-                let curve = identifier.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+                let curve =
+                    identifier.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
                 match curve {
                     Some(P256) => Ok(Self::EcdsaP256),
                     Some(P384) => Ok(Self::EcdsaP384),

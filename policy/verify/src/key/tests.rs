@@ -1,0 +1,108 @@
+use rcgen::{KeyPair, PublicKeyData as _};
+use x509_cert::der::asn1::{Any, UintRef};
+
+use super::*;
+
+fn pair() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", encoding::encode(der))
+}
+
+fn fault(bytes: &[u8]) -> KeyFault {
+    PublicKey::from_file(bytes).unwrap_err()
+}
+
+/// PKCS#1 of a modulus with this many bits, all set, and an exponent.
+fn pkcs1(bits: usize, exponent: &[u8]) -> Vec<u8> {
+    let mut modulus = vec![0xff; bits / 8];
+    if !bits.is_multiple_of(8) {
+        modulus.insert(0, 0xff >> (8 - bits % 8));
+    }
+    let mut body = UintRef::new(&modulus).unwrap().to_der().unwrap();
+    body.extend(UintRef::new(exponent).unwrap().to_der().unwrap());
+    Any::new(x509_cert::der::Tag::Sequence, body).unwrap().to_der().unwrap()
+}
+
+#[test]
+fn a233_one_key_in_pem_and_der_is_one_id() {
+    let der = pair().subject_public_key_info();
+    let from_der = PublicKey::from_file(&der).unwrap()[0].id();
+    let text = pem("PUBLIC KEY", &der);
+    assert_eq!(PublicKey::from_file(text.as_bytes()).unwrap()[0].id(), from_der);
+    assert_eq!(PublicKey::from_file(text.replace('\n', "\r\n").as_bytes()).unwrap()[0].id(), from_der);
+    assert_eq!(from_der, KeyId::of_spki(&der), "rcgen writes canonical DER");
+}
+
+#[test]
+fn a233_an_rsa_key_in_pkcs1_and_spki_is_one_id() {
+    let der = pkcs1(2048, &[1, 0, 1]);
+    let from_pkcs1 = PublicKey::from_file(pem("RSA PUBLIC KEY", &der).as_bytes()).unwrap().remove(0);
+    let from_spki = PublicKey::from_file(from_pkcs1.spki()).unwrap().remove(0);
+    assert_eq!(from_pkcs1.id(), from_spki.id());
+}
+
+#[test]
+fn a_file_may_hold_several_keys_and_one_bad_one_is_a_fault() {
+    let good = pem("PUBLIC KEY", &pair().subject_public_key_info());
+    let other = pem("PUBLIC KEY", &pair().subject_public_key_info());
+    assert_eq!(PublicKey::from_file([good.as_str(), &other].concat().as_bytes()).unwrap().len(), 2);
+    assert_eq!(fault([good.as_str(), &pem("PUBLIC KEY", b"x")].concat().as_bytes()), KeyFault::Garbage);
+    assert_eq!(fault(good.trim_end().trim_end_matches('-').as_bytes()), KeyFault::Garbage);
+}
+
+#[test]
+fn what_is_no_public_key_is_named_and_never_repeated() {
+    assert_eq!(fault(b""), KeyFault::Empty);
+    assert_eq!(fault(b" \n"), KeyFault::Empty);
+    assert_eq!(fault(b"not a key"), KeyFault::Garbage);
+    assert_eq!(fault(pem("PUBLIC KEY", b"x").as_bytes()), KeyFault::Garbage);
+    let private = pair().serialize_der();
+    for label in ["PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE KEY"] {
+        let text = pem(label, &private);
+        assert_eq!(fault(text.as_bytes()), KeyFault::PrivateKey);
+        assert!(!fault(text.as_bytes()).to_string().contains(&encoding::encode(&private)));
+    }
+    assert_eq!(fault(&private), KeyFault::PrivateKey);
+    let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&pair()).unwrap();
+    assert_eq!(fault(certificate.der()), KeyFault::Certificate);
+    assert_eq!(fault(pem("CERTIFICATE", certificate.der()).as_bytes()), KeyFault::Certificate);
+    assert!(matches!(fault(pem("PGP PUBLIC KEY BLOCK", b"x").as_bytes()), KeyFault::Unsupported(_)));
+    let limit = usize::try_from(limits::KEY_FILE_BYTES).unwrap();
+    assert_eq!(fault(&vec![b'x'; limit]), KeyFault::Garbage);
+    assert_eq!(fault(&vec![b'x'; limit + 1]), KeyFault::TooLarge);
+}
+
+#[test]
+fn a251_rsa_is_of_2048_to_4096_bits_with_a_sane_exponent() {
+    let read = |bits, exponent: &[u8]| {
+        PublicKey::from_file(pem("RSA PUBLIC KEY", &pkcs1(bits, exponent)).as_bytes())
+    };
+    for bits in [2048, 3072, 4096] {
+        assert!(read(bits, &[1, 0, 1]).is_ok(), "{bits}");
+    }
+    for bits in [512, 1024, 2047, 4097, 16384] {
+        assert!(matches!(read(bits, &[1, 0, 1]), Err(KeyFault::Unsupported(_))), "{bits}");
+    }
+    for exponent in [&[1][..], &[3], &[1, 0, 0], &[1, 0, 0, 0, 0, 1]] {
+        assert!(matches!(read(2048, exponent), Err(KeyFault::Unsupported(_))), "{exponent:?}");
+    }
+}
+
+#[test]
+fn a251_other_curves_and_points_off_the_curve_are_refused() {
+    let der = pair().subject_public_key_info();
+    let mut off = der.clone();
+    let last = off.len() - 1;
+    off[last] ^= 1;
+    assert_eq!(fault(&off), KeyFault::Garbage);
+    let mut spki = SubjectPublicKeyInfoOwned::from_der(&der).unwrap();
+    let secp256k1 = x509_cert::der::asn1::ObjectIdentifier::new_unwrap("1.3.132.0.10");
+    spki.algorithm.parameters = Some(Any::encode_from(&secp256k1).unwrap());
+    assert!(matches!(fault(&spki.to_der().unwrap()), KeyFault::Unsupported(_)));
+    spki.algorithm.parameters = None;
+    assert!(matches!(fault(&spki.to_der().unwrap()), KeyFault::Unsupported(_)));
+}

@@ -1,5 +1,10 @@
 //! Bundles of other verifiers' test suites (`tests/fixtures/bundles`): the same verdicts, and the code of each refusal.
-#![expect(clippy::disallowed_methods, reason = "a test reads its fixtures")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +44,11 @@ fn every_bundle_is_worth_what_the_suites_say() {
             "accept" => Worth::Counts,
             code => Worth::Rejected(Code::find(code).unwrap_or(Code::Internal)),
         };
-        let (worth, detail) = judge(&root().join(&name), case["kind"].as_str().unwrap_or("bundle"), case["trust"].as_str().unwrap());
+        let (worth, detail) = judge(
+            &root().join(&name),
+            case["kind"].as_str().unwrap_or("bundle"),
+            case["trust"].as_str().unwrap(),
+        );
         if worth != expected {
             wrong.insert(name, format!("expected {expected:?}, got {worth:?}: {detail}"));
         }
@@ -49,16 +58,59 @@ fn every_bundle_is_worth_what_the_suites_say() {
     assert_eq!(found, known, "{wrong:#?}");
 }
 
+#[test]
+fn a_bundle_that_is_cut_counts_for_nothing_and_harms_nothing() {
+    let folder = root().join("sigstore-conformance/happy-path-v0.3");
+    let whole = std::fs::read(folder.join("bundle.json")).unwrap();
+    let end = whole.trim_ascii_end().len();
+    for length in (0..end).step_by(97) {
+        let json = Bytes::copy_from_slice(&whole[..length]);
+        let (worth, _) = judge_item(&folder, Item::Bundle { json }, "bundle", "sigstore");
+        assert_eq!(worth, Worth::Rejected(Code::BundleInvalid), "{length}");
+    }
+}
+
+#[test]
+fn no_changed_letter_of_a_signed_part_goes_unnoticed() {
+    let folder = root().join("sigstore-conformance/happy-path-v0.3");
+    let whole = std::fs::read_to_string(folder.join("bundle.json")).unwrap();
+    let parts: Value = serde_json::from_str(&whole).unwrap();
+    let entry = &parts["verificationMaterial"]["tlogEntries"][0];
+    let signed = [
+        &parts["messageSignature"]["signature"],
+        &parts["messageSignature"]["messageDigest"]["digest"],
+        &entry["inclusionPromise"]["signedEntryTimestamp"],
+        &entry["canonicalizedBody"],
+        &entry["integratedTime"],
+        &entry["logId"]["keyId"],
+    ];
+    for text in signed.map(|value| value.as_str().unwrap()) {
+        for position in (0..text.len()).step_by(13) {
+            let letter = if text.as_bytes()[position] == b'1' { "2" } else { "1" };
+            let mut changed = text.to_owned();
+            changed.replace_range(position..=position, letter);
+            let json = Bytes::from(whole.replacen(text, &changed, 1));
+            let (worth, _) = judge_item(&folder, Item::Bundle { json }, "bundle", "sigstore");
+            assert_ne!(worth, Worth::Counts, "{text} at {position}");
+        }
+    }
+}
+
 /// Judges the bundle of a folder. Where the artifact was not kept, it is judged against other bytes: all that can be
 /// said of it then is `subject-mismatch`, which is said of a statement only when everything else holds.
 fn judge(folder: &Path, kind: &str, trust: &str) -> (Worth, String) {
+    judge_item(folder, item(folder, kind), kind, trust)
+}
+
+fn judge_item(folder: &Path, item: Item, kind: &str, trust: &str) -> (Worth, String) {
     let artifact = std::fs::read(folder.join("artifact")).unwrap_or_default();
-    let item = item(folder, kind);
     let (table, transparency) = table(folder, trust);
     let mut keys = KeyRing::default();
     let keyed = folder.join("key.pub").exists();
     let by = match std::fs::read(folder.join("key.pub")) {
-        Ok(key) => By::Keys(PublicKey::from_file(&key).unwrap().into_iter().map(|key| keys.insert(key)).collect()),
+        Ok(key) => {
+            By::Keys(PublicKey::from_file(&key).unwrap().into_iter().map(|key| keys.insert(key)).collect())
+        }
         Err(_) => {
             let pattern = IdentityPattern::Exact(String::new());
             By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() }
@@ -105,7 +157,9 @@ fn item(folder: &Path, kind: &str) -> Item {
 }
 
 fn table(folder: &Path, trust: &str) -> (TrustTable, Transparency) {
-    let file = |path: PathBuf, sct| TrustTable::from_json(Name::new("file"), &std::fs::read(path).unwrap(), sct).unwrap();
+    let file = |path: PathBuf, sct| {
+        TrustTable::from_json(Name::new("file"), &std::fs::read(path).unwrap(), sct).unwrap()
+    };
     match trust {
         "sigstore" => (TrustTable::sigstore().unwrap(), Transparency::Required),
         "github" => (TrustTable::github().unwrap(), Transparency::None),

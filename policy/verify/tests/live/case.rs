@@ -8,7 +8,8 @@ use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
-    Asks, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions,
+    Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
 use pullgate_verify::{KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
@@ -75,7 +76,8 @@ impl Case {
             now,
             collected: now,
         });
-        let rejected: Vec<_> = evidence.rejected.iter().map(|one| format!("{} {}", one.code, one.detail)).collect();
+        let rejected: Vec<_> =
+            evidence.rejected.iter().map(|one| format!("{} {}", one.code, one.detail)).collect();
         match decide::judge(&set, &subject, document, &evidence, now) {
             Outcome::Decided(Verdict::Permit(_)) => (Answer::Permit, format!("{rejected:?}")),
             Outcome::Decided(Verdict::Deny(denial)) => (Answer::Deny, format!("{denial:?} {rejected:?}")),
@@ -112,7 +114,9 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
     for identity in policy["identities"].as_array().into_iter().flatten() {
         let pattern = match identity["identity"].as_str() {
             Some(exact) => IdentityPattern::Exact(exact.to_owned()),
-            None => IdentityPattern::Regex(WholeRegex::new(identity["identity_regex"].as_str().unwrap()).unwrap()),
+            None => {
+                IdentityPattern::Regex(WholeRegex::new(identity["identity_regex"].as_str().unwrap()).unwrap())
+            }
         };
         let by = By::Identity {
             issuer: identity["issuer"].as_str().unwrap().to_owned(),

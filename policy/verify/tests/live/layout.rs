@@ -44,8 +44,11 @@ impl Layout {
     pub(crate) fn passes(&self, digest: &Digest) -> bool {
         let document = self.document(digest);
         let Some(needs) = Passing::needs(document.value()) else { return false };
-        let blobs: Vec<_> =
-            needs.iter().filter_map(|digest| blob(&self.folder, digest)).map(|bytes| Untrusted::new(bytes).hash()).collect();
+        let blobs: Vec<_> = needs
+            .iter()
+            .filter_map(|digest| blob(&self.folder, digest))
+            .map(|bytes| Untrusted::new(bytes).hash())
+            .collect();
         Passing::check(document.clone(), blobs).is_ok()
     }
 
@@ -53,14 +56,18 @@ impl Layout {
     pub(crate) fn find(&self, subject: &Digest) -> Vec<Found> {
         let mut found = self.find_tagged(subject, Place::SigTag, Place::AttTag);
         for (digest, document) in &self.manifests {
-            if document.value().manifest().subject().and_then(|descriptor| descriptor.digest) == Some(*subject) {
+            if document.value().manifest().subject().and_then(|descriptor| descriptor.digest)
+                == Some(*subject)
+            {
                 self.pieces(Place::Referrers, digest, &mut found);
             }
         }
         let fallback = self.tags.get(&format!("sha256-{}", subject.hex()));
-        if let Some(Manifest::Index(index)) = fallback.map(|digest| self.document(digest).value().manifest()) {
+        if let Some(Manifest::Index(index)) = fallback.map(|digest| self.document(digest).value().manifest())
+        {
             for digest in index.manifests.iter().filter_map(|descriptor| descriptor.digest) {
-                let named = self.manifests.get(&digest).and_then(|document| document.value().manifest().subject());
+                let named =
+                    self.manifests.get(&digest).and_then(|document| document.value().manifest().subject());
                 if named.and_then(|descriptor| descriptor.digest) == Some(*subject) {
                     self.pieces(Place::FallbackTag, &digest, &mut found);
                 }
@@ -90,7 +97,9 @@ impl Layout {
             source: Source { layout, manifest, blob },
             item: Item::Unread { code, detail: String::new() },
         };
-        let Some(Manifest::Image(image)) = self.manifests.get(&manifest).map(|document| document.value().manifest()) else {
+        let Some(Manifest::Image(image)) =
+            self.manifests.get(&manifest).map(|document| document.value().manifest())
+        else {
             found.push(unread(manifest, Code::Unsupported));
             return;
         };
@@ -98,7 +107,9 @@ impl Layout {
             let digest = layer.digest.unwrap();
             let annotations = layer.annotations.clone();
             let item = match (LayerKind::of(&layer.media_type), blob(&self.folder, &digest)) {
-                (Some(LayerKind::SimpleSigning), Some(payload)) => Item::SimpleSigning { payload, annotations },
+                (Some(LayerKind::SimpleSigning), Some(payload)) => {
+                    Item::SimpleSigning { payload, annotations }
+                }
                 (Some(LayerKind::Dsse), Some(envelope)) => Item::Dsse { envelope, annotations },
                 (Some(LayerKind::Bundle), Some(json)) => Item::Bundle { json },
                 (Some(_), None) => unread(digest, Code::EvidenceIncomplete).item,

@@ -1,0 +1,132 @@
+//! Whom a certificate names (A232, A238 to A241, A251).
+
+use pullgate_policy::code::Code;
+use pullgate_policy::identity::{Identity, Principal, SanKind, Transparency};
+use pullgate_verify::PublicKey;
+use rcgen::{KeyPair, PublicKeyData as _, SanType};
+
+use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
+use crate::pki::{Entry, OIDC_ISSUER, Pki, SAN, key, uri, utf8};
+
+fn question(pki: &Pki) -> Question {
+    Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)])
+}
+
+/// What comes of a certificate with these names and extensions.
+fn named(names: Vec<SanType>, extensions: &[(u64, Vec<u8>)], key: KeyPair) -> Result<Identity, Code> {
+    let pki = Pki::new();
+    let leaf = pki.leaf(names, extensions, key);
+    let evidence = question(&pki).ask(vec![bundle(&pki.bundle(&leaf, MANIFEST, Entry::Whole))]);
+    match evidence.signatures.first().map(|signature| signature.facts().principal.clone()) {
+        Some(Principal::Identity(identity)) => Ok(identity),
+        _ => Err(evidence.rejected[0].code),
+    }
+}
+
+fn p256() -> KeyPair {
+    key(&rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+fn issuer() -> (u64, Vec<u8>) {
+    (8, utf8(OIDC_ISSUER))
+}
+
+#[test]
+fn a239_a_name_keeps_its_kind() {
+    let uri = named(vec![uri(SAN)], &[issuer()], p256()).unwrap();
+    assert_eq!((uri.kind, uri.san.as_str(), uri.issuer.as_str()), (SanKind::Uri, SAN, OIDC_ISSUER));
+    let email = SanType::Rfc822Name("https://git.example/org/app".try_into().unwrap());
+    assert_eq!(named(vec![email], &[issuer()], p256()).unwrap().kind, SanKind::Email);
+    let other = SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 57264, 1, 7], "foo!oidc.local".into()));
+    let other = named(vec![other], &[issuer()], p256()).unwrap();
+    assert_eq!((other.kind, other.san.as_str()), (SanKind::OtherName, "foo!oidc.local"));
+}
+
+#[test]
+fn a239_none_several_and_other_kinds_of_name_are_no_identity() {
+    let dns = SanType::DnsName("git.example".try_into().unwrap());
+    let foreign = SanType::OtherName((vec![1, 2, 3, 4], "foo".into()));
+    for names in [
+        vec![],
+        vec![uri(SAN), uri("https://git.example/evil")],
+        vec![dns.clone(), uri(SAN)],
+        vec![dns],
+        vec![foreign],
+    ] {
+        assert_eq!(named(names, &[issuer()], p256()), Err(Code::IdentityAmbiguous));
+    }
+}
+
+#[test]
+fn a238_an_identity_that_is_too_long_or_cannot_be_shown_is_none() {
+    let of_length = |length: usize| uri(&"a".repeat(length));
+    let limit = pullgate_policy::limits::IDENTITY_BYTES;
+    assert!(named(vec![of_length(limit)], &[issuer()], p256()).is_ok());
+    let other = |text: &str| SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 57264, 1, 7], text.into()));
+    for name in
+        [of_length(limit + 1), uri("a\u{1b}[1mb"), uri("a\nb"), uri("a\0b"), other("a\u{202e}b"), uri("")]
+    {
+        assert_eq!(named(vec![name], &[issuer()], p256()), Err(Code::IdentityMalformed));
+    }
+    assert_eq!(named(vec![uri(SAN)], &[(8, utf8("a\nb"))], p256()), Err(Code::IdentityMalformed));
+}
+
+#[test]
+fn a241_issuer_extensions_that_disagree_or_cannot_be_read_are_refused() {
+    let v1 = |text: &str| (1, text.as_bytes().to_vec());
+    assert_eq!(named(vec![uri(SAN)], &[v1(OIDC_ISSUER)], p256()).unwrap().issuer, OIDC_ISSUER);
+    assert!(named(vec![uri(SAN)], &[v1(OIDC_ISSUER), issuer()], p256()).is_ok());
+    assert_eq!(named(vec![uri(SAN)], &[v1("https://other"), issuer()], p256()), Err(Code::IssuerConflict));
+    let trailing = (8, [utf8(OIDC_ISSUER), vec![0]].concat());
+    let bare = (8, OIDC_ISSUER.as_bytes().to_vec());
+    for extensions in [&[trailing][..], &[bare], &[]] {
+        assert_eq!(
+            named(vec![uri(SAN)], extensions, p256()),
+            Err(Code::CertificateInvalid),
+            "{extensions:?}"
+        );
+    }
+}
+
+#[test]
+fn a242_claims_are_read_by_fulcios_names() {
+    let claims = [
+        issuer(),
+        (5, b"org/app".to_vec()),
+        (12, utf8("https://git.example/org/app")),
+        (11, utf8("self-hosted")),
+    ];
+    let read = named(vec![uri(SAN)], &claims, p256()).unwrap().claims;
+    let expected = [
+        ("github_workflow_repository", "org/app"),
+        ("runner_environment", "self-hosted"),
+        ("source_repository_uri", "https://git.example/org/app"),
+    ];
+    assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert!(read.keys().all(|name| pullgate_policy::identity::CLAIMS.contains(&name.as_str())));
+}
+
+#[test]
+fn a232_a_certificate_around_a_key_that_the_policy_lists_is_not_that_key() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let listed = PublicKey::from_file(&leaf.key.subject_public_key_info()).unwrap().remove(0);
+    let item = || bundle(&pki.bundle(&leaf, MANIFEST, Entry::Whole));
+    let by_key = Question::new(vec![pki.table(TRUST)], vec![]).with_key(listed, Transparency::Optional);
+    assert_eq!(by_key.code(item()), Some(Code::UnknownAuthority));
+    assert_eq!(question(&pki).code(item()), None);
+}
+
+#[test]
+fn a251_a_key_that_is_not_accepted_in_a_certificate_is_named() {
+    let code = named(vec![uri(SAN)], &[issuer()], key(&rcgen::PKCS_ECDSA_P521_SHA512));
+    assert_eq!(code, Err(Code::KeyUnsupported));
+}
+
+#[test]
+fn a322_a_certificate_of_another_instance_is_not_trusted() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let leaf = other.usual_leaf();
+    let signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    assert_eq!(question(&pki).code(bundle(&signed)), Some(Code::CertificateUntrusted));
+}

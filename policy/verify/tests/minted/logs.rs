@@ -1,0 +1,137 @@
+//! What vouches for the time (A301, A305, A306, A310, A325).
+
+use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Logged;
+use pullgate_policy::identity::Transparency;
+use serde_json::{Value, json};
+
+use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
+use crate::pki::{Entry, LOGGED, Pki};
+
+fn asked(pki: &Pki, transparency: Transparency) -> Question {
+    Question::new(vec![pki.table(TRUST)], vec![identity(transparency)])
+}
+
+#[test]
+fn a_logged_signature_has_the_time_that_the_log_signed() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    for entry in [Entry::Whole, Entry::WithoutProof] {
+        let evidence =
+            asked(&pki, Transparency::Required).ask(vec![bundle(&pki.bundle(&leaf, MANIFEST, entry))]);
+        let facts = evidence.signatures[0].facts();
+        assert_eq!((facts.logged, facts.trusted_time), (Logged::Yes, Some(LOGGED.parse().unwrap())));
+    }
+}
+
+#[test]
+fn a305_an_integrated_time_that_nobody_signed_is_no_time() {
+    let pki = Pki::new();
+    let signed = pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::WithoutPromise);
+    for transparency in [Transparency::Required, Transparency::None] {
+        assert_eq!(asked(&pki, transparency).code(bundle(&signed)), Some(Code::NoTrustedTime));
+    }
+}
+
+#[test]
+fn a306_each_entry_must_prove_itself() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let mut signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    let mut second = signed["verificationMaterial"]["tlogEntries"][0].clone();
+    second.as_object_mut().unwrap().remove("inclusionProof");
+    signed["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap().push(second);
+    assert_eq!(asked(&pki, Transparency::Required).code(bundle(&signed)), Some(Code::InclusionProofMissing));
+}
+
+#[test]
+fn a310_a325_without_an_entry_or_a_time_a_certificate_proves_nothing() {
+    let pki = Pki::new();
+    let signed = pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Absent);
+    assert_eq!(asked(&pki, Transparency::Required).code(bundle(&signed)), Some(Code::LogEntryMissing));
+    assert_eq!(asked(&pki, Transparency::None).code(bundle(&signed)), Some(Code::NoTrustedTime));
+}
+
+#[test]
+fn a301_the_entry_of_another_signature_does_not_count() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let mut signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    let other = pki.bundle(&leaf, b"another manifest", Entry::Whole);
+    signed["verificationMaterial"]["tlogEntries"] = other["verificationMaterial"]["tlogEntries"].clone();
+    assert_eq!(asked(&pki, Transparency::Required).code(bundle(&signed)), Some(Code::LogEntryMismatch));
+}
+
+#[test]
+fn a324_a_time_ahead_of_the_gates_clock_is_no_time() {
+    let pki = Pki::new();
+    let signed = pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Whole);
+    let mut question = asked(&pki, Transparency::Required);
+    question.now = "2026-11-24T11:55:00Z".parse().unwrap();
+    assert_eq!(question.code(bundle(&signed)), None, "within the skew");
+    question.now = "2026-11-24T11:54:59Z".parse().unwrap();
+    assert_eq!(question.code(bundle(&signed)), Some(Code::TimeInFuture));
+}
+
+#[test]
+fn a206_the_message_digest_is_a_hint_that_must_be_right() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let question = asked(&pki, Transparency::Required);
+    let mut signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    signed["messageSignature"].as_object_mut().unwrap().remove("messageDigest");
+    assert_eq!(question.code(bundle(&signed)), None, "absent is accepted");
+    let other = pki.bundle(&leaf, b"another manifest", Entry::Whole);
+    assert_eq!(question.code(bundle(&other)), Some(Code::DigestMismatch));
+    let mut lying = other.clone();
+    lying["messageSignature"]["messageDigest"] =
+        pki.bundle(&leaf, MANIFEST, Entry::Whole)["messageSignature"]["messageDigest"].clone();
+    assert!(question.code(bundle(&lying)).is_some(), "the signature is over other bytes");
+}
+
+#[test]
+fn a254_the_shape_of_a_bundle_is_checked_before_anything_else() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let question = asked(&pki, Transparency::Required);
+    let good = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        question.code(bundle(&bad))
+    };
+    let entry = good["verificationMaterial"]["tlogEntries"][0].clone();
+    let many = |n: usize| json!(vec![entry.clone(); n]);
+    assert_eq!(
+        changed(&|bad| bad["mediaType"] = json!("application/vnd.dev.sigstore.bundle.v0.4+json")),
+        Some(Code::BundleInvalid)
+    );
+    assert_eq!(
+        changed(&|bad| bad["verificationMaterial"]["publicKey"] = json!({ "hint": "" })),
+        Some(Code::BundleInvalid)
+    );
+    assert_eq!(changed(&|bad| bad["dsseEnvelope"] = json!({})), Some(Code::BundleInvalid));
+    assert_eq!(
+        changed(&|bad| bad["verificationMaterial"]["tlogEntries"] = many(33)),
+        Some(Code::BundleInvalid)
+    );
+    assert_eq!(changed(&|bad| bad["verificationMaterial"]["tlogEntries"] = many(32)), None);
+    let tokens =
+        |n: u8| json!((0..n).map(|n| json!({ "signedTimestamp": format!("{n}") })).collect::<Vec<_>>());
+    let stamped = |n: u8| {
+        changed(&|bad| {
+            bad["verificationMaterial"]["timestampVerificationData"] =
+                json!({ "rfc3161Timestamps": tokens(n) });
+        })
+    };
+    assert_eq!(stamped(33), Some(Code::BundleInvalid));
+    assert_eq!(
+        changed(&|bad| {
+            bad["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]["hashes"] = json!(vec![""; 65]);
+        }),
+        Some(Code::InclusionProofInvalid)
+    );
+    let twice = good.to_string().replacen('{', "{\"mediaType\":\"x\",", 1);
+    let twice = pullgate_verify::Item::Bundle { json: twice.into() };
+    assert_eq!(question.code(twice), Some(Code::BundleInvalid), "a key twice (A126)");
+}

@@ -1,0 +1,13 @@
+//! One fault at a time, with a certificate authority, a log and keys of the test's own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper of a test may fail as the test itself may"
+)]
+
+mod ask;
+mod certificates;
+mod envelopes;
+mod keys;
+mod logs;
+mod pki;

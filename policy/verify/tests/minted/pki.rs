@@ -1,0 +1,190 @@
+//! A certificate authority and a transparency log of our own, so that each fault can be made alone. It stands for
+//! Fulcio and Rekor v1; no clock and no service is involved.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use pullgate_policy::identity::Name;
+use pullgate_verify::{Sct, TrustTable};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData as _, SanType, SigningKey as _,
+};
+use serde_json::{Value, json};
+
+pub(crate) const OIDC_ISSUER: &str = "https://token.example";
+pub(crate) const SAN: &str = "https://git.example/org/app/.github/workflows/build.yml@refs/heads/main";
+/// The log's time: within the leaf's day.
+pub(crate) const LOGGED: &str = "2026-11-24T12:00:00Z";
+
+/// Fulcio's arc.
+const FULCIO: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 0];
+
+pub(crate) struct Pki {
+    issuer: Issuer<'static, KeyPair>,
+    root: Vec<u8>,
+    log: KeyPair,
+}
+
+/// A certificate and its key.
+pub(crate) struct Leaf {
+    pub(crate) der: Vec<u8>,
+    pub(crate) key: KeyPair,
+}
+
+/// What to leave out of, or put wrong into, a bundle's log entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Absent,
+    Whole,
+    /// Inclusion proof and checkpoint, but no signed timestamp.
+    WithoutPromise,
+    /// The signed timestamp alone.
+    WithoutProof,
+}
+
+impl Pki {
+    pub(crate) fn new() -> Self {
+        let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(rcgen::DnType::CommonName, "test root");
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        let root = params.self_signed(&key).unwrap().der().to_vec();
+        Self { issuer: Issuer::new(params, key), root, log: self::key(&rcgen::PKCS_ECDSA_P256_SHA256) }
+    }
+
+    /// The trust table, without certificate log.
+    pub(crate) fn table(&self, name: &str) -> TrustTable {
+        let window = json!({ "start": "2026-01-01T00:00:00Z" });
+        let root = json!({
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [{
+                "baseUrl": "https://log.example", "hashAlgorithm": "SHA2_256",
+                "publicKey": {
+                    "rawBytes": STANDARD.encode(self.log.subject_public_key_info()),
+                    "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": window,
+                },
+                "logId": { "keyId": STANDARD.encode(self.log_id()) },
+            }],
+            "certificateAuthorities": [{
+                "subject": { "organization": "test", "commonName": "test root" }, "uri": "https://ca.example",
+                "certChain": { "certificates": [{ "rawBytes": STANDARD.encode(&self.root) }] }, "validFor": window,
+            }],
+            "ctlogs": [], "timestampAuthorities": [],
+        });
+        TrustTable::from_json(Name::new(name), root.to_string().as_bytes(), Sct::None).unwrap()
+    }
+
+    /// A certificate for `names` with these extensions of Fulcio's arc.
+    pub(crate) fn leaf(&self, names: Vec<SanType>, extensions: &[(u64, Vec<u8>)], key: KeyPair) -> Leaf {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.subject_alt_names = names;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        params.not_before = rcgen::date_time_ymd(2026, 11, 24);
+        params.not_after = rcgen::date_time_ymd(2026, 11, 25);
+        for (number, content) in extensions {
+            let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
+            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
+        }
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        Leaf { der, key }
+    }
+
+    /// The usual certificate: one URI, the issuer in its current form, the repository that the name lies in.
+    pub(crate) fn usual_leaf(&self) -> Leaf {
+        let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
+        self.leaf(vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256))
+    }
+
+    /// A v0.3 (with proof) or v0.1 (without) bundle of a message signature over `manifest`.
+    pub(crate) fn bundle(&self, leaf: &Leaf, manifest: &[u8], entry: Entry) -> Value {
+        let signature = leaf.key.sign(manifest).unwrap();
+        let version = if entry == Entry::WithoutProof { "+json;version=0.1" } else { ".v0.3+json" };
+        let certificate = json!({ "rawBytes": STANDARD.encode(&leaf.der) });
+        let signer = match entry {
+            Entry::WithoutProof => json!({ "x509CertificateChain": { "certificates": [certificate] } }),
+            Entry::Absent | Entry::Whole | Entry::WithoutPromise => json!({ "certificate": certificate }),
+        };
+        let mut material = signer;
+        material["tlogEntries"] = match entry {
+            Entry::Absent => json!([]),
+            _ => json!([self.entry(manifest, &signature, &pem("CERTIFICATE", &leaf.der), entry)]),
+        };
+        json!({
+            "mediaType": format!("application/vnd.dev.sigstore.bundle{version}"),
+            "verificationMaterial": material,
+            "messageSignature": {
+                "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest(&SHA256, manifest)) },
+                "signature": STANDARD.encode(&signature),
+            },
+        })
+    }
+
+    fn entry(&self, message: &[u8], signature: &[u8], verifier: &str, entry: Entry) -> Value {
+        let body = json!({
+            "apiVersion": "0.0.1", "kind": "hashedrekord",
+            "spec": {
+                "data": { "hash": { "algorithm": "sha256", "value": hex::encode(digest(&SHA256, message)) } },
+                "signature": {
+                    "content": STANDARD.encode(signature),
+                    "publicKey": { "content": STANDARD.encode(verifier) },
+                },
+            },
+        })
+        .to_string();
+        let time = LOGGED.parse::<Timestamp>().unwrap().as_second();
+        let promise = json!({
+            "body": STANDARD.encode(&body), "integratedTime": time,
+            "logID": hex::encode(self.log_id()), "logIndex": 0,
+        });
+        let promise = self.log.sign(promise.to_string().as_bytes()).unwrap();
+        let mut whole = json!({
+            "logIndex": "0", "logId": { "keyId": STANDARD.encode(self.log_id()) },
+            "kindVersion": { "kind": "hashedrekord", "version": "0.0.1" },
+            "integratedTime": time.to_string(), "canonicalizedBody": STANDARD.encode(&body),
+        });
+        if entry != Entry::WithoutPromise {
+            whole["inclusionPromise"] = json!({ "signedEntryTimestamp": STANDARD.encode(promise) });
+        }
+        if entry != Entry::WithoutProof {
+            whole["inclusionProof"] = self.proof(body.as_bytes());
+        }
+        whole
+    }
+
+    /// The proof of the only leaf of a tree (RFC 6962, 2.1) and its checkpoint.
+    fn proof(&self, body: &[u8]) -> Value {
+        let root = STANDARD.encode(digest(&SHA256, &[&[0], body].concat()));
+        let note = format!("log.example\n1\n{root}\n");
+        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
+        let envelope = format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature));
+        json!({ "logIndex": "0", "rootHash": root, "treeSize": "1", "hashes": [], "checkpoint": { "envelope": envelope } })
+    }
+
+    fn log_id(&self) -> Vec<u8> {
+        digest(&SHA256, &self.log.subject_public_key_info()).as_ref().to_vec()
+    }
+}
+
+pub(crate) fn key(algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
+    KeyPair::generate_for(algorithm).unwrap()
+}
+
+pub(crate) fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().unwrap())
+}
+
+/// A DER UTF8String.
+pub(crate) fn utf8(text: &str) -> Vec<u8> {
+    [&[12, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+}
+
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
