@@ -37,7 +37,7 @@ macro_rules! codes {
 
 codes! {
     // What the gate refuses before or beside any evidence.
-    Blocked = "blocked", "A [[block]] of the policy names this digest.", "Use another digest, or remove the block if it is no longer right.";
+    Blocked = "blocked", "A `[[block]]` of the policy names this digest.", "Use another digest, or remove the block if it is no longer right.";
     ForeignLayer = "foreign-layer", "A descriptor has `urls`: nodes would fetch it past the gate.", "Push the layer to the registry, or say foreign_layers = \"permit\" in the policy.";
     IndexTooLarge = "index-too-large", "An index lists more children, or nests deeper, than the gate judges.", "Split the index.";
     ManifestAmbiguous = "manifest-ambiguous", "Two readers could take the manifest for two different things.", "Build the image again with a tool that writes one story: one kind, each key once, types that agree.";
@@ -45,7 +45,7 @@ codes! {
     ManifestTooLarge = "manifest-too-large", "The manifest is larger than 4 MiB.", "Build an image with fewer layers or annotations.";
     ManifestUnsupported = "manifest-unsupported", "A manifest type the gate does not judge; Docker schema 1 is one.", "Convert the image to OCI or Docker schema 2, for example with `skopeo copy --format oci`.";
     NotGranted = "not-granted", "No permitted manifest of this repository, known to the gate, lists this blob.", "Pull the image's manifest through the gate first.";
-    RegistryUnknown = "registry-unknown", "The registry has no [upstream] table.", "Add one to the configuration if nodes may pull from it.";
+    RegistryUnknown = "registry-unknown", "The registry has no `[upstream]` table.", "Add one to the configuration if nodes may pull from it.";
     ScopeUnmatched = "scope-unmatched", "No policy's scope matches this repository, and `unmatched` is \"deny\".", "Add a policy with a scope for the repository.";
 
     // What the evidence lacks.

@@ -36,8 +36,14 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Self; 6] =
-        [Self::AttTag, Self::BuildKit, Self::EvidenceRepository, Self::FallbackTag, Self::Referrers, Self::SigTag];
+    pub const ALL: [Self; 6] = [
+        Self::AttTag,
+        Self::BuildKit,
+        Self::EvidenceRepository,
+        Self::FallbackTag,
+        Self::Referrers,
+        Self::SigTag,
+    ];
 
     /// The name as it is written in records and output.
     #[must_use]

@@ -59,8 +59,9 @@ impl Scope {
         let hub = matches!(registry.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io");
         let registry = if hub { Registry::docker_hub() } else { registry };
         let mut components = vec![Component::Literal(registry.to_string())];
-        // `docker.io/alpine` means the same repository here as in a reference (A008).
-        if hub && !path.contains('/') && !path.contains('*') {
+        // `docker.io/alpine` means the same repository here as in a reference (A008); so does `docker.io/*` mean those that
+        // people write like that. Without `library` it would match nothing, and guard nothing.
+        if hub && !path.contains('/') && path != "**" {
             components.push(Component::Literal("library".to_owned()));
         }
         let count = path.split('/').count();
@@ -128,7 +129,11 @@ impl Scope {
     pub fn specificity(&self, other: &Self) -> Ordering {
         let ranks = |scope: &Self| scope.components.iter().map(Component::rank).collect::<Vec<_>>();
         let (mine, theirs) = (ranks(self), ranks(other));
-        mine.iter().zip(&theirs).map(|(a, b)| a.cmp(b)).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+        mine.iter()
+            .zip(&theirs)
+            .map(|(a, b)| a.cmp(b))
+            .find(|order| *order != Ordering::Equal)
+            .unwrap_or(Ordering::Equal)
     }
 
     /// A repository that both scopes match with neither more specific, if there is one.
@@ -195,12 +200,14 @@ fn common_match(a: &[u8], b: &[u8]) -> Option<String> {
         match (a.split_first(), b.split_first()) {
             (None, None) => return Some(made),
             (Some((b'*', a_rest)), _) | (_, Some((b'*', a_rest))) => {
-                let (star, other, swapped) = if a.first() == Some(&b'*') { (a, b, false) } else { (b, a, true) };
+                let (star, other, swapped) =
+                    if a.first() == Some(&b'*') { (a, b, false) } else { (b, a, true) };
                 let pair = |x, y| if swapped { (y, x) } else { (x, y) };
                 let (x, y) = pair(a_rest, other);
                 if let Some((next, other_rest)) = other.split_first() {
                     let (x, y) = pair(star, other_rest);
-                    let made = if *next == b'*' { made.clone() } else { format!("{made}{}", char::from(*next)) };
+                    let made =
+                        if *next == b'*' { made.clone() } else { format!("{made}{}", char::from(*next)) };
                     open.push((x, y, made));
                 }
                 open.push((x, y, made));
@@ -248,6 +255,10 @@ mod tests {
             ("ghcr.io/a*bc*c/x", "ghcr.io/abc/x", false),
             ("docker.io/alpine", "docker.io/library/alpine", true),
             ("docker.io/library/*", "docker.io/alpine", true),
+            ("docker.io/*", "docker.io/library/alpine", true),
+            ("docker.io/alp*", "docker.io/alpine", true),
+            ("docker.io/*", "docker.io/someone/alpine", false),
+            ("docker.io/**", "docker.io/someone/alpine", true),
             ("**", "docker.io/alpine", true),
             ("ghcr.io/**", "docker.io/alpine", false),
         ] {

@@ -45,6 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
     }
 }
 
+/// A value inside `depth` arrays and objects.
 struct Node<'a> {
     depth: usize,
     fault: &'a mut Option<JsonFault>,
@@ -61,9 +62,6 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        if self.depth > limits::JSON_DEPTH {
-            return Err(self.fail(JsonFault::Depth));
-        }
         deserializer.deserialize_any(self)
     }
 }
@@ -109,14 +107,22 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        if self.depth >= limits::JSON_DEPTH {
+            return Err(self.fail(JsonFault::Depth));
+        }
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Node { depth: self.depth + 1, fault: &mut *self.fault })? {
+        while let Some(value) =
+            seq.next_element_seed(Node { depth: self.depth + 1, fault: &mut *self.fault })?
+        {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        if self.depth >= limits::JSON_DEPTH {
+            return Err(self.fail(JsonFault::Depth));
+        }
         let mut object = Map::new();
         let mut folded = BTreeSet::new();
         while let Some(key) = map.next_key::<String>()? {
@@ -162,9 +168,16 @@ mod tests {
 
     #[test]
     fn a126_what_is_not_json_is_refused() {
-        for bytes in
-            [&b"{} x"[..], b"\xef\xbb\xbf{}", b"{\"a\":\"\xff\"}", b"NaN", b"{\"a\":1}\0", b"", br#"{"a":"\ud800"}"#, b"[1,]"]
-        {
+        for bytes in [
+            &b"{} x"[..],
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":\"\xff\"}",
+            b"NaN",
+            b"{\"a\":1}\0",
+            b"",
+            br#"{"a":"\ud800"}"#,
+            b"[1,]",
+        ] {
             assert_eq!(parse(bytes), Err(JsonFault::Syntax), "{bytes:?}");
         }
     }
@@ -172,8 +185,11 @@ mod tests {
     #[test]
     fn a127_depth_is_limited_by_one() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(parse(nested(limits::JSON_DEPTH + 1).as_bytes()).is_ok());
-        assert_eq!(parse(nested(limits::JSON_DEPTH + 2).as_bytes()), Err(JsonFault::Depth));
+        assert!(parse(nested(limits::JSON_DEPTH).as_bytes()).is_ok());
+        assert_eq!(parse(nested(limits::JSON_DEPTH + 1).as_bytes()), Err(JsonFault::Depth));
+        let objects = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
+        assert!(parse(objects(limits::JSON_DEPTH).as_bytes()).is_ok());
+        assert_eq!(parse(objects(limits::JSON_DEPTH + 1).as_bytes()), Err(JsonFault::Depth));
         assert!(parse(nested(100_000).as_bytes()).is_err());
     }
 
@@ -182,7 +198,15 @@ mod tests {
         for text in ["9007199254740993", "-9223372036854775808", "18446744073709551615", "1.5", "0"] {
             assert!(parse(text.as_bytes()).is_ok(), "{text}");
         }
-        for text in ["18446744073709551616", "1e400", "1e300", "-9223372036854775809", "01"] {
+        for text in [
+            "18446744073709551616",
+            "1e400",
+            "1e300",
+            "-9223372036854775809",
+            "01",
+            "+1",
+            "9007199254740992.0",
+        ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
     }

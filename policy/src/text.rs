@@ -26,12 +26,18 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Keeps what a header may carry: visible ASCII and spaces, no quote and no backslash; cut at a word within `limit`.
+/// Keeps what a header may carry: visible ASCII and spaces; a double quote becomes a single one, anything else a `?`. Cut
+/// at a word within `limit`.
 #[must_use]
 pub fn header(text: &str, limit: usize) -> String {
     let plain: String = text
         .chars()
-        .map(|c| if (c.is_ascii_graphic() || c == ' ') && c != '"' && c != '\\' { c } else { '?' })
+        .map(|c| match c {
+            '"' => '\'',
+            '\\' => '?',
+            c if c.is_ascii_graphic() || c == ' ' => c,
+            _ => '?',
+        })
         .collect();
     shorten(&plain, limit)
 }
@@ -39,7 +45,8 @@ pub fn header(text: &str, limit: usize) -> String {
 /// One line of at most `limit` ASCII characters for a denial's message; quotes stay, controls go.
 #[must_use]
 pub fn line(text: &str, limit: usize) -> String {
-    let plain: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    let plain: String =
+        text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     shorten(&plain, limit)
 }
 
@@ -66,7 +73,7 @@ mod tests {
 
     #[test]
     fn a522_a_header_holds_visible_ascii_only() {
-        assert_eq!(header("pol\"icy é\r\n x\\", 100), "pol?icy ??? x?");
+        assert_eq!(header("pol\"icy é\r\n x\\", 100), "pol'icy ??? x?");
         assert!(header(&"word ".repeat(100), limits::WARNING_BYTES).len() <= limits::WARNING_BYTES);
     }
 }

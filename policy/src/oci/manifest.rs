@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use oci_spec::image as spec;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::digest::Digest;
@@ -128,8 +129,8 @@ impl Document {
         })?;
         let kind = check::kind(&value, content_type)?;
         let manifest = match kind.shape {
-            check::Shape::Image => Manifest::Image(Image::read(value)?),
-            check::Shape::Index => Manifest::Index(Index::read(value)?),
+            check::Shape::Image => Manifest::Image(Image::read(&value)?),
+            check::Shape::Index => Manifest::Index(Index::read(&value)?),
         };
         check::digests_agree(&manifest)?;
         Ok(Self { bytes, media_type: kind.media_type.to_owned(), manifest })
@@ -184,8 +185,8 @@ impl Manifest {
 }
 
 impl Image {
-    fn read(value: Value) -> Result<Self, ManifestFault> {
-        let read: spec::ImageManifest = serde_json::from_value(value.clone()).map_err(|_| ManifestFault::Invalid)?;
+    fn read(value: &Value) -> Result<Self, ManifestFault> {
+        let read = spec::ImageManifest::deserialize(value).map_err(|_| ManifestFault::Invalid)?;
         if read.layers().len() > limits::LAYERS_PER_MANIFEST {
             return Err(ManifestFault::Invalid);
         }
@@ -197,20 +198,20 @@ impl Image {
             config: Descriptor::read(read.config())?,
             layers,
             subject: read.subject().as_ref().map(Descriptor::read).transpose()?,
-            artifact_type: check::text(&value, "artifactType")?,
+            artifact_type: check::text(value, "artifactType")?,
             annotations: annotations(read.annotations().as_ref()),
         })
     }
 }
 
 impl Index {
-    fn read(value: Value) -> Result<Self, ManifestFault> {
+    fn read(value: &Value) -> Result<Self, ManifestFault> {
         let listed = value.get("manifests").and_then(Value::as_array).ok_or(ManifestFault::Invalid)?;
         if listed.len() > limits::INDEX_CHILDREN {
             return Err(ManifestFault::IndexTooLarge);
         }
         let artifact_types: Vec<_> = listed.iter().map(|child| check::text(child, "artifactType")).collect();
-        let read: spec::ImageIndex = serde_json::from_value(value.clone()).map_err(|_| ManifestFault::Invalid)?;
+        let read = spec::ImageIndex::deserialize(value).map_err(|_| ManifestFault::Invalid)?;
         let mut manifests = Vec::with_capacity(listed.len());
         for (child, artifact_type) in read.manifests().iter().zip(artifact_types) {
             let mut descriptor = Descriptor::read(child)?;
@@ -220,7 +221,7 @@ impl Index {
         Ok(Self {
             manifests,
             subject: read.subject().as_ref().map(Descriptor::read).transpose()?,
-            artifact_type: check::text(&value, "artifactType")?,
+            artifact_type: check::text(value, "artifactType")?,
             annotations: annotations(read.annotations().as_ref()),
         })
     }

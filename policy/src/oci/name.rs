@@ -41,7 +41,7 @@ impl Registry {
 impl FromStr for Registry {
     type Err = NameInvalid;
 
-    /// Lower-cases ASCII; everything else is compared for equality, so `ghcr.io.`, `ghcr.io@x` and `xn--…` are other names (A004).
+    /// Labels may hold `_`, which no DNS name has: aliases do (`registry.corp.example_5000`). Lower-cases ASCII; everything else is compared for equality, so `ghcr.io.`, `ghcr.io@x` and `xn--…` are other names (A004).
     fn from_str(text: &str) -> Result<Self, NameInvalid> {
         if text.len() > limits::NAME_BYTES {
             return Err(NameInvalid::TooLong);
@@ -291,7 +291,9 @@ mod tests {
 
     #[test]
     fn a006_names_outside_the_grammar_are_refused() {
-        for path in ["", "A", "a//b", "/a", "a/", "a..b", "a___b", "-a", "a-", ".a", "ä", "a b", "a%2Fb", "a\\b", ".."] {
+        for path in [
+            "", "A", "a//b", "/a", "a/", "a..b", "a___b", "-a", "a-", ".a", "ä", "a b", "a%2Fb", "a\\b", "..",
+        ] {
             assert!(Repository::new(Registry::docker_hub(), path).is_err(), "{path}");
         }
         for path in ["a", "a.b", "a_b", "a__b", "a---b", "0/1/2", "v2/v2", "a/manifests/b"] {
@@ -314,7 +316,10 @@ mod tests {
 
     #[test]
     fn a004_registries_are_hosts_and_nothing_else() {
-        for text in ["", "ghcr.io.", "a@b", "a/b", "http://a", "a b", "a:", "a:x", "a:70000", "[::1", "a#", "é.io", "a\0"] {
+        for text in [
+            "", "ghcr.io.", "a@b", "a/b", "http://a", "a b", "a:", "a:x", "a:70000", "[::1", "a#", "é.io",
+            "a\0",
+        ] {
             assert!(text.parse::<Registry>().is_err(), "{text}");
         }
         for text in ["localhost", "localhost:5000", "[::1]:5000", "10.0.0.1:5", "xn--ls8h.example"] {

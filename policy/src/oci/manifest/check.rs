@@ -126,9 +126,12 @@ pub(super) fn text(value: &Value, key: &str) -> Result<Option<String>, ManifestF
 /// Embedded `data` is never used instead of fetching, but a node may: it must be the content (A131).
 pub(super) fn embedded_data(read: &spec::Descriptor, digest: Option<&Digest>) -> Result<(), ManifestFault> {
     let Some(data) = read.data() else { return Ok(()) };
-    let decoded = base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| ManifestFault::Ambiguous)?;
+    let decoded =
+        base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| ManifestFault::Ambiguous)?;
     match digest {
-        Some(digest) if digest.recompute(&decoded) == *digest && decoded.len() as u64 == read.size() => Ok(()),
+        Some(digest) if digest.recompute(&decoded) == *digest && decoded.len() as u64 == read.size() => {
+            Ok(())
+        }
         Some(_) | None => Err(ManifestFault::Ambiguous),
     }
 }

@@ -6,7 +6,10 @@ fn read(text: &str, content_type: Option<&str>) -> Result<Intact<Document>, Mani
 }
 
 fn descriptor(media_type: &str, size: &str) -> String {
-    format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":{size}}}"#, Digest::of(media_type.as_bytes()))
+    format!(
+        r#"{{"mediaType":"{media_type}","digest":"{}","size":{size}}}"#,
+        Digest::of(media_type.as_bytes())
+    )
 }
 
 fn image(extra: &str) -> String {
@@ -42,9 +45,13 @@ fn a123_a124_a_document_of_two_kinds_is_ambiguous() {
 }
 
 #[test]
-fn a body_without_media_type_takes_the_headers_if_the_shape_agrees() {
-    let plain = image("").replace(&format!(r#""mediaType":"{}","config""#, media_type::OCI_MANIFEST), r#""config""#);
-    assert_eq!(read(&plain, Some(media_type::OCI_MANIFEST)).unwrap().value().media_type(), media_type::OCI_MANIFEST);
+fn a_body_without_media_type_takes_the_headers_if_the_shape_agrees() {
+    let plain =
+        image("").replace(&format!(r#""mediaType":"{}","config""#, media_type::OCI_MANIFEST), r#""config""#);
+    assert_eq!(
+        read(&plain, Some(media_type::OCI_MANIFEST)).unwrap().value().media_type(),
+        media_type::OCI_MANIFEST
+    );
     assert_eq!(read(&plain, Some(media_type::OCI_INDEX)).unwrap_err(), ManifestFault::Ambiguous);
 }
 
@@ -107,10 +114,12 @@ fn a131_embedded_data_must_be_the_content() {
 
 #[test]
 fn a130_urls_are_noticed_and_a132_unknown_algorithms_have_no_digest() {
-    let child = descriptor(media_type::OCI_MANIFEST, "7").replace(r#""size""#, r#""urls":["https://x"],"size""#);
+    let child =
+        descriptor(media_type::OCI_MANIFEST, "7").replace(r#""size""#, r#""urls":["https://x"],"size""#);
     let document = read(&index(&child), None).unwrap();
     assert_eq!(document.value().manifest().content().next().unwrap().foreign, Foreign::Urls);
-    let blake = r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"blake3:abcd","size":7}"#;
+    let blake =
+        r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"blake3:abcd","size":7}"#;
     assert_eq!(read(&index(blake), None).unwrap().value().manifest().content().next().unwrap().digest, None);
 }
 
