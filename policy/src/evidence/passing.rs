@@ -1,7 +1,10 @@
 //! Evidence that is served without a verdict, because it is nothing but evidence (design §2; A030 to A034).
 //!
 //! Never by tag, media type alone or User-Agent: every layer was fetched, hashed and strictly parsed here as the
-//! evidence that its type says. A layer that a runtime could unpack is no JSON text, so it cannot get through.
+//! evidence that its type says. A layer that a runtime could unpack is no JSON text, but for a tar archive that is made to
+//! be both: that one is looked for.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -76,12 +79,10 @@ impl Passing {
     pub fn check(document: Intact<Document>, blobs: Vec<Intact<Bytes>>) -> Result<Self, NotEvidence> {
         Self::needs(document.value()).ok_or(NotEvidence)?;
         let Manifest::Image(image) = document.value().manifest() else { return Err(NotEvidence) };
+        let by_digest = by_digest(image, blobs);
         let find = |descriptor: &Descriptor| {
-            let wanted = descriptor.digest.ok_or(NotEvidence)?;
-            blobs
-                .iter()
-                .find(|blob| blob.value().len() as u64 == descriptor.size && wanted.recompute(blob.value()) == wanted)
-                .ok_or(NotEvidence)
+            let blob = descriptor.digest.and_then(|digest| by_digest.get(&digest)).ok_or(NotEvidence)?;
+            if blob.value().len() as u64 == descriptor.size { Ok(blob) } else { Err(NotEvidence) }
         };
         let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotEvidence)?;
         if !config.is_object() {
@@ -93,6 +94,13 @@ impl Passing {
                 return Err(NotEvidence);
             }
         }
+        // Nothing leaves that the manifest does not name, whatever was handed in.
+        let named = document.value().manifest().content().filter_map(|descriptor| descriptor.digest);
+        let blobs = named
+            .collect::<BTreeSet<_>>()
+            .iter()
+            .filter_map(|digest| by_digest.get(digest).cloned())
+            .collect();
         Ok(Self { document, blobs })
     }
 
@@ -102,10 +110,24 @@ impl Passing {
     }
 
     /// The gate's own copies of config and layers.
-    #[must_use]
     pub fn blobs(&self) -> &[Intact<Bytes>] {
         &self.blobs
     }
+}
+
+/// The blobs by every digest that the manifest can name them by; each is hashed once, however many there are.
+fn by_digest(image: &Image, blobs: Vec<Intact<Bytes>>) -> BTreeMap<Digest, Intact<Bytes>> {
+    let sha512 = std::iter::once(&image.config)
+        .chain(&image.layers)
+        .any(|descriptor| matches!(descriptor.digest, Some(Digest::Sha512(_))));
+    let mut found = BTreeMap::new();
+    for blob in blobs {
+        if sha512 {
+            found.insert(Digest::sha512_of(blob.value()), blob.clone());
+        }
+        found.insert(blob.digest(), blob);
+    }
+    found
 }
 
 /// The config is OCI's empty one, or a small image config as cosign writes (A032).
@@ -120,6 +142,9 @@ fn config_may_pass(image: &Image) -> bool {
 /// Tells whether `bytes` are a document of this kind and nothing else.
 fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     let Ok(value) = strict_json::parse(bytes) else { return false };
+    if begins_like_tar(bytes) {
+        return false;
+    }
     let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
     match kind {
         LayerKind::SimpleSigning => text("/critical/image/docker-manifest-digest") && text("/critical/type"),
@@ -134,6 +159,23 @@ fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     }
 }
 
+/// Tells whether an archive reader would take `bytes` for a tar: they begin with a header whose checksum holds. A JSON
+/// text can be made so, since runtimes need no magic and take blanks in numbers (A031).
+fn begins_like_tar(bytes: &[u8]) -> bool {
+    const HEADER: usize = 512;
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let Some((header, field)) = bytes.get(..HEADER).zip(bytes.get(CHECKSUM)) else { return false };
+    let Ok(octal) = std::str::from_utf8(field) else { return false };
+    let octal = octal.trim_matches([' ', '\0']);
+    let octal = octal.split([' ', '\0']).next().unwrap_or_default();
+    let Ok(claimed) = i64::from_str_radix(octal, 8) else { return false };
+    let counted = |(at, byte): (usize, &u8)| if CHECKSUM.contains(&at) { b' ' } else { *byte };
+    let sums = header.iter().enumerate().map(counted).fold((0_i64, 0_i64), |(unsigned, signed), byte| {
+        (unsigned + i64::from(byte), signed + i64::from(byte.cast_signed()))
+    });
+    claimed == sums.0 || claimed == sums.1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,9 +186,7 @@ mod tests {
     }
 
     fn manifest(config: &[u8], layers: &[(&str, &[u8])]) -> Intact<Document> {
-        let descriptor = |media_type: &str, bytes: &[u8]| {
-            serde_json::json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()})
-        };
+        let descriptor = |media_type: &str, bytes: &[u8]| serde_json::json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()});
         let layers: Vec<_> = layers.iter().map(|(media_type, bytes)| descriptor(media_type, bytes)).collect();
         let text = serde_json::json!({
             "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
@@ -172,6 +212,35 @@ mod tests {
         assert!(Passing::check(document, vec![intact(b"{}"), intact(&tar)]).is_err());
         let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
         assert!(Passing::check(document, vec![intact(b"{}")]).is_err(), "a layer that was not read");
+    }
+
+    #[test]
+    fn a031_a_payload_that_is_json_and_tar_at_once_does_not_pass() {
+        // One JSON text whose first 512 bytes are a tar header: the name ends in its first string, blanks fill the rest.
+        let mut both = PAYLOAD.strip_suffix(b"}").unwrap().to_vec();
+        both.extend_from_slice(br#","optional":""#);
+        both.resize(148, b' ');
+        both.extend_from_slice(b"        0");
+        both.resize(512 - 2, b' ');
+        both.extend_from_slice(b"\"}");
+        assert_eq!(both.len(), 512);
+        let passes = |bytes: &[u8]| {
+            let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, bytes)]);
+            Passing::check(document, vec![intact(b"{}"), intact(bytes)]).is_ok()
+        };
+        assert!(passes(&both), "without the checksum it is only JSON");
+        let sum: u32 = both.iter().map(|byte| u32::from(*byte)).sum();
+        both[148..156].copy_from_slice(format!("{sum:06o}  ").as_bytes());
+        assert!(!passes(&both));
+    }
+
+    #[test]
+    fn blobs_that_the_manifest_does_not_name_are_not_handed_out() {
+        let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        let blobs = vec![intact(b"{}"), intact(b"something else"), intact(PAYLOAD)];
+        let passing = Passing::check(document, blobs).unwrap();
+        assert_eq!(passing.blobs().len(), 2);
+        assert!(!passing.blobs().iter().any(|blob| blob.digest() == Digest::of(b"something else")));
     }
 
     #[test]
