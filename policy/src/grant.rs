@@ -5,6 +5,10 @@
 //! use pullgate_policy::grant::Grant;
 //! let forged = Grant { ..todo!() };
 //! ```
+//! A claim is read from a store by [`GrantClaim::open`] only, which demands its seal:
+//! ```compile_fail,E0277
+//! let forged: pullgate_policy::grant::GrantClaim = serde_json::from_str("{}").unwrap();
+//! ```
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,13 +22,17 @@ use crate::verdict::{Permit, Subject};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Grant {
-    claim: GrantClaim,
+    claim: GrantRecord,
     permit: Permit,
 }
 
 /// A grant as it is stored: it proves nothing until [`GrantClaim::confirm`] sees the root's permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantClaim(GrantRecord);
+
+/// The sealed encoding of a claim. It is not the claim itself, or anybody could read one from unsealed text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantClaim {
+pub(crate) struct GrantRecord {
     repository: Repository,
     digest: Digest,
     media_type: String,
@@ -43,6 +51,17 @@ pub enum Role {
     Child,
 }
 
+impl Role {
+    /// The role's name in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Child => "child",
+        }
+    }
+}
+
 impl Grant {
     pub(crate) fn derive(permit: &Permit, document: &Document) -> Vec<Self> {
         let role = match document.manifest() {
@@ -51,7 +70,7 @@ impl Grant {
         };
         let of = |descriptor: &crate::oci::Descriptor| {
             Some(Self {
-                claim: GrantClaim {
+                claim: GrantRecord {
                     repository: permit.subject().repository.clone(),
                     digest: descriptor.digest?,
                     media_type: descriptor.media_type.clone(),
@@ -105,38 +124,38 @@ impl GrantClaim {
     /// Opens a stored grant; none when its seal does not hold or it is about something else.
     #[must_use]
     pub fn open(seal: &Seal, sealed: &Sealed, repository: &Repository, digest: &Digest) -> Option<Self> {
-        let claim: Self = seal.open(sealed)?;
-        (claim.repository == *repository && claim.digest == *digest).then_some(claim)
+        let record: GrantRecord = seal.open(sealed)?;
+        (record.repository == *repository && record.digest == *digest).then_some(Self(record))
     }
 
     /// The root, whose permit must be found or decided before this is worth anything.
     #[must_use]
     pub fn root(&self) -> Subject {
-        Subject { repository: self.repository.clone(), digest: self.root }
+        Subject { repository: self.0.repository.clone(), digest: self.0.root }
     }
 
     /// What the content is to its parent.
     #[must_use]
     pub fn role(&self) -> Role {
-        self.role
+        self.0.role
     }
 
     /// Makes a grant of it, if `permit` is the root's and counts now.
     #[must_use]
     pub fn confirm(self, permit: Permit, revisions: Revisions, now: Timestamp) -> Option<Grant> {
         let holds = *permit.subject() == self.root() && permit.counts(revisions, now);
-        holds.then_some(Grant { claim: self, permit })
+        holds.then_some(Grant { claim: self.0, permit })
     }
 }
 
-impl Record for GrantClaim {
+impl Record for GrantRecord {
     const PURPOSE: &'static str = "grant/1";
 }
 
 impl AsRecord for Grant {
-    type Record = GrantClaim;
+    type Record = GrantRecord;
 
-    fn as_record(&self) -> GrantClaim {
+    fn as_record(&self) -> GrantRecord {
         self.claim.clone()
     }
 }
