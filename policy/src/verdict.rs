@@ -10,6 +10,10 @@
 //!     Permitted { value, basis: todo!() }
 //! }
 //! ```
+//! A permit is read from a store by [`Permit::recall`] only:
+//! ```compile_fail,E0277
+//! let forged: pullgate_policy::verdict::Permit = serde_json::from_str("{}").unwrap();
+//! ```
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,8 @@ use crate::oci::{Digest, Document, Repository};
 use crate::policy::{Location, Revisions};
 use crate::seal::{AsRecord, Record, Seal, Sealed};
 
+mod message;
+
 /// What is judged: a digest in a repository. The same digest elsewhere is another subject (A155).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
@@ -33,6 +39,10 @@ pub struct Subject {
 
 /// What a policy revision says of a subject.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each pull, moved a few times: a box would cost more than it saves"
+)]
 pub enum Verdict {
     /// No.
     Deny(Denial),
@@ -120,6 +130,10 @@ pub struct Permitted<T> {
 
 /// Why content may be served.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each pull, moved a few times: a box would cost more than it saves"
+)]
 pub enum Basis {
     /// Its root has a permit now.
     Grant(Grant),
@@ -227,9 +241,20 @@ impl Permit {
         self.revisions == revisions && self.valid_from <= now && now < self.valid_until
     }
 
+    /// The same permit, ending at `moment` if it would last longer.
+    pub(crate) fn ending_by(self, moment: Timestamp) -> Self {
+        Self { valid_until: self.valid_until.min(moment), ..self }
+    }
+
     /// Brings a stored permit back, if its seal holds, it is about this subject and it counts now.
     #[must_use]
-    pub fn recall(seal: &Seal, sealed: &Sealed, subject: &Subject, revisions: Revisions, now: Timestamp) -> Option<Self> {
+    pub fn recall(
+        seal: &Seal,
+        sealed: &Sealed,
+        subject: &Subject,
+        revisions: Revisions,
+        now: Timestamp,
+    ) -> Option<Self> {
         let record: PermitRecord = seal.open(sealed)?;
         let permit = Self::new(PermitParts {
             subject: record.subject,
@@ -276,7 +301,11 @@ impl<T> Permitted<T> {
     /// # Errors
     /// [`OtherSubject`] when the content has another digest.
     pub fn under_grant(grant: Grant, value: Intact<T>) -> Result<Self, OtherSubject> {
-        if grant.digest() == value.digest() { Ok(Self { value, basis: Basis::Grant(grant) }) } else { Err(OtherSubject) }
+        if grant.digest() == value.digest() {
+            Ok(Self { value, basis: Basis::Grant(grant) })
+        } else {
+            Err(OtherSubject)
+        }
     }
 
     /// The content.

@@ -1,13 +1,15 @@
 //! What `on_undecided` allows when the upstream could not be asked. Never for a cause that an attacker or a fault of our
 //! own can bring about at will: integrity, protocol, redirects, overload, storage, clock, stale trust, audit (A148).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::{Outcome, after, build, judge};
+use super::{Outcome, after, judge_within, permit, without_evidence};
 use crate::code::Code;
 use crate::evidence::Evidence;
 use crate::evidence::kept::KeptOutcome;
-use crate::oci::Document;
+use crate::oci::{Document, Repository};
 use crate::policy::{Governing, OnUndecided, PolicySet};
 use crate::verdict::{Ground, Permit, Subject, Undecided, Verdict};
 
@@ -25,14 +27,17 @@ pub fn applies(undecided: &Undecided) -> bool {
     )
 }
 
-/// What the policy that governs `subject` says of being undecided.
+/// What the policy that governs `repository` says of being undecided.
 #[must_use]
-pub fn setting(set: &PolicySet, subject: &crate::oci::Repository) -> OnUndecided {
-    match set.governing(subject) {
+pub fn setting(set: &PolicySet, repository: &Repository) -> OnUndecided {
+    match set.governing(repository) {
         Governing::Policy(policy, _) => policy.on_undecided,
         Governing::Unmatched(_) => OnUndecided::Deny,
     }
 }
+
+/// How long a permit by one of these ways counts: for the answer at hand. Whoever stored it would not keep it.
+const FOR_THIS_ANSWER: Duration = Duration::from_secs(1);
 
 /// A permit for this answer by evidence that is kept, decided anew under the current policy. It must have permitted the
 /// same digest before, and be at most as old as `last_permit` says. Block and deny win; nothing of it may be stored.
@@ -45,12 +50,13 @@ pub fn last_permit(
     now: Timestamp,
 ) -> Option<Permit> {
     let OnUndecided::LastPermit(age) = setting(set, &subject.repository) else { return None };
-    let young = now < after(evidence.collected, age);
+    // Evidence from the future would be young for ever (A541).
+    let young = evidence.collected <= now && now < after(evidence.collected, age);
     if outcome != KeptOutcome::Permitted || !young {
         return None;
     }
-    match judge(set, subject, document, evidence, now) {
-        Outcome::Decided(Verdict::Permit(permit)) => Some(permit),
+    match judge_within(set, subject, document, evidence, (now, age)) {
+        Outcome::Decided(Verdict::Permit(permit)) => Some(permit.ending_by(after(now, FOR_THIS_ANSWER))),
         Outcome::Decided(Verdict::Deny(_)) | Outcome::Undecided(_) => None,
     }
 }
@@ -64,14 +70,16 @@ pub fn insecure_permit(
     undecided: &Undecided,
     now: Timestamp,
 ) -> Option<Permit> {
-    let allowed = setting(set, &subject.repository) == OnUndecided::InsecurePermit && applies(undecided);
-    if !allowed || super::blocked(set, subject, document).is_some() {
+    if setting(set, &subject.repository) != OnUndecided::InsecurePermit || !applies(undecided) {
+        return None;
+    }
+    // A block or a foreign layer is known without evidence: that much was decided.
+    if let Some(Verdict::Deny(_)) = without_evidence(set, subject, document, now) {
         return None;
     }
     let Governing::Policy(policy, _) = set.governing(&subject.repository) else { return None };
-    let moment = after(now, std::time::Duration::from_secs(1));
     let why = (Ground::Unchecked, Vec::new());
-    match build(set.revisions, subject, Some(policy.name.clone()), why, (now, moment)) {
+    match permit(set.revisions, subject, Some(policy.name.clone()), why, (now, after(now, FOR_THIS_ANSWER))) {
         Verdict::Permit(permit) => Some(permit),
         Verdict::Deny(_) => None,
     }

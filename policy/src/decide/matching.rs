@@ -58,6 +58,9 @@ mod tests {
     fn a_greedy_choice_is_undone() {
         // `a` could take either key, `b` only the first: both are met.
         assert_eq!(maximum(&[edge("a", "k"), edge("a", "l"), edge("b", "k")]).len(), 2);
-        assert_eq!(maximum(&[edge("b", "l"), edge("a", "k"), edge("a", "l"), edge("c", "m"), edge("c", "k")]).len(), 3);
+        assert_eq!(
+            maximum(&[edge("b", "l"), edge("a", "k"), edge("a", "l"), edge("c", "m"), edge("c", "k")]).len(),
+            3
+        );
     }
 }

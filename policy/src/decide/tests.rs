@@ -1,1 +1,8 @@
-use super::*;
+//! Each accept beside its refuse, by the ids of the attacks.
+
+pub(crate) mod fixture;
+
+mod evidence;
+mod properties;
+mod standing;
+mod undecided;

@@ -1,0 +1,214 @@
+//! Whether evidence meets requirements.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::unmet::{Near, Skipped};
+use super::{after, matching, unmet};
+use crate::code::Code;
+use crate::evidence::{Evidence, Logged, Source};
+use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
+use crate::limits;
+use crate::policy::{Asks, Policy, PolicySet, Requirement, Rule};
+use crate::verdict::{Met, Reason};
+
+/// What was met, and the first moment at which it no longer is.
+type AllMet = (Vec<Met>, Timestamp);
+
+/// Tells how `evidence` meets every requirement, or why which ones are not met. A policy without requirements is not met.
+pub(super) fn all(
+    set: &PolicySet,
+    policy: &Policy,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<AllMet, Vec<Reason>> {
+    let Rule::Requirements(requirements) = &policy.rule else { return Err(Vec::new()) };
+    let mut met = Vec::new();
+    let mut reasons = Vec::new();
+    let mut until = Timestamp::MAX;
+    for requirement in requirements {
+        match one(set, requirement, evidence, now) {
+            Ok((how, expiry)) => {
+                until = until.min(expiry);
+                met.push(how);
+            }
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if reasons.is_empty() && !met.is_empty() { Ok((met, until)) } else { Err(reasons) }
+}
+
+/// One piece of evidence as a requirement sees it.
+struct Piece<'a> {
+    principal: &'a Principal,
+    logged: Logged,
+    time: Option<Timestamp>,
+    annotations: &'a BTreeMap<String, String>,
+    source: Source,
+}
+
+fn one(
+    set: &PolicySet,
+    requirement: &Requirement,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<(Met, Timestamp), Reason> {
+    let (mut pieces, mut skipped) = pieces(requirement, evidence);
+    // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
+    pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal.key(), piece.source));
+    let authorities: Vec<&Authority> =
+        requirement.any_of.iter().filter_map(|name| set.authorities.get(name)).collect();
+    let mut edges: Vec<(Name, PrincipalKey, usize)> = Vec::new();
+    for (position, piece) in pieces.iter().enumerate() {
+        let named = match worth(requirement, &authorities, piece, now) {
+            Ok(named) => named,
+            Err(why) => {
+                skipped.push(why);
+                continue;
+            }
+        };
+        let signer = piece.principal.key();
+        for authority in named {
+            if !edges.iter().any(|(name, principal, _)| *name == authority.name && *principal == signer) {
+                edges.push((authority.name.clone(), signer.clone(), position));
+            }
+        }
+        let pairs = matching::maximum(&edges);
+        // A threshold of zero would be met by nobody's signature: it is never met (A234).
+        if requirement.threshold > 0 && pairs.len() >= requirement.threshold {
+            let chosen: Vec<_> = pairs
+                .iter()
+                .filter_map(|(name, at)| pieces.get(*at).map(|piece| (name.clone(), piece)))
+                .collect();
+            return Ok((met(requirement, &chosen), expiry(requirement, &chosen)));
+        }
+    }
+    Err(unmet::reason(requirement, evidence, matching::maximum(&edges).len(), &skipped))
+}
+
+fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Met {
+    Met {
+        location: requirement.location.clone(),
+        authorities: chosen.iter().map(|(name, _)| name.clone()).collect(),
+        identities: chosen.iter().map(|(_, piece)| piece.principal.to_string()).collect(),
+        evidence: chosen.iter().map(|(_, piece)| piece.source.blob).collect(),
+    }
+}
+
+/// The first moment at which the oldest of what was chosen is too old.
+fn expiry(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Timestamp {
+    let Some(age) = requirement.max_age else { return Timestamp::MAX };
+    chosen
+        .iter()
+        .filter_map(|(_, piece)| piece.time)
+        .map(|time| after(time, age))
+        .min()
+        .unwrap_or(Timestamp::MIN)
+}
+
+/// The pieces of the kind that is asked for, and why the others are not.
+fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'a>>, Vec<Skipped>) {
+    let (mut pieces, mut skipped) = (Vec::new(), Vec::new());
+    match &requirement.asks {
+        Asks::Signature => {
+            for facts in evidence.signatures.iter().map(|signature| signature.facts()) {
+                if facts.subject != evidence.subject {
+                    skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
+                    continue;
+                }
+                pieces.push(Piece {
+                    principal: &facts.principal,
+                    logged: facts.logged,
+                    time: facts.trusted_time,
+                    annotations: &facts.annotations,
+                    source: facts.source,
+                });
+            }
+            // Whoever attests to a failed test has not signed the image (A214).
+            skipped.extend(
+                evidence.attestations.iter().map(|_| Skipped { near: Near::Kind, code: Code::NotASignature }),
+            );
+        }
+        Asks::Attestation(types) => {
+            for facts in evidence.attestations.iter().map(|attestation| attestation.facts()) {
+                let predicate = facts.statement.get("predicate");
+                if facts.subject != evidence.subject {
+                    skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
+                } else if !types.contains(&facts.predicate_type) {
+                    // The signed statement decides, exactly: no prefix, no hint of the envelope (A212, A213).
+                    skipped.push(Skipped { near: Near::Kind, code: Code::PredicateType });
+                } else if !predicate.is_some_and(serde_json::Value::is_object) {
+                    skipped.push(Skipped { near: Near::Broken, code: Code::PredicateInvalid });
+                } else {
+                    pieces.push(Piece {
+                        principal: &facts.principal,
+                        logged: facts.logged,
+                        time: facts.trusted_time,
+                        annotations: &facts.annotations,
+                        source: facts.source,
+                    });
+                }
+            }
+        }
+    }
+    (pieces, skipped)
+}
+
+/// The authorities for which a piece counts, never empty; else the most telling reason why it counts for none.
+fn worth<'a>(
+    requirement: &Requirement,
+    authorities: &[&'a Authority],
+    piece: &Piece<'_>,
+    now: Timestamp,
+) -> Result<Vec<&'a Authority>, Skipped> {
+    let mut named = Vec::new();
+    let mut nearest = Skipped { near: Near::Stranger, code: Code::UnknownAuthority };
+    for authority in authorities {
+        match counts_for(authority, requirement, piece) {
+            Ok(()) => named.push(*authority),
+            Err(Code::UnknownAuthority) => {}
+            Err(code) => nearest = nearest.min(Skipped { near: Near::Authority, code }),
+        }
+    }
+    if named.is_empty() {
+        return Err(nearest);
+    }
+    match acceptable(requirement, piece, now) {
+        Ok(()) => Ok(named),
+        Err(code) => Err(Skipped { near: Near::Requirement, code }),
+    }
+}
+
+fn counts_for(authority: &Authority, requirement: &Requirement, piece: &Piece<'_>) -> Result<(), Code> {
+    authority.recognises(piece.principal)?;
+    match (authority.uses, &requirement.asks) {
+        (Uses::Both, _)
+        | (Uses::Signatures, Asks::Signature)
+        | (Uses::Attestations, Asks::Attestation(_)) => {}
+        (Uses::Signatures, Asks::Attestation(_)) | (Uses::Attestations, Asks::Signature) => {
+            return Err(Code::AuthorityUse);
+        }
+    }
+    match (authority.transparency, piece.logged) {
+        (Transparency::Required, Logged::No(code)) => Err(code),
+        (Transparency::Required, Logged::Yes) | (Transparency::Optional | Transparency::None, _) => Ok(()),
+    }
+}
+
+fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> Result<(), Code> {
+    if requirement.annotations.iter().any(|(key, value)| piece.annotations.get(key) != Some(value)) {
+        return Err(Code::AnnotationMissing);
+    }
+    // Whether age is asked for or not: a clock that vouches for the future vouches for nothing (A219).
+    if piece.time.is_some_and(|time| time > after(now, limits::CLOCK_SKEW)) {
+        return Err(Code::TimeInFuture);
+    }
+    match (requirement.max_age, piece.time) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Code::AgeUnknown),
+        (Some(age), Some(time)) if now < after(time, age) => Ok(()),
+        (Some(_), Some(_)) => Err(Code::AttestationTooOld),
+    }
+}
