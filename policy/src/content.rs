@@ -99,4 +99,15 @@ mod tests {
         let intact = Untrusted::new(Bytes::from_static(b"one")).check(&Digest::sha512_of(b"one")).unwrap();
         assert_eq!(intact.digest(), Digest::of(b"one"));
     }
+
+    #[test]
+    fn bytes_asked_for_by_tag_are_named_by_their_own_hash_and_keep_it_when_parsed() {
+        let untrusted = Untrusted::new(Bytes::from_static(b"one"));
+        assert_eq!((untrusted.len(), untrusted.is_empty()), (3, false));
+        let intact = untrusted.hash();
+        assert_eq!((intact.digest(), intact.value().as_ref()), (Digest::of(b"one"), &b"one"[..]));
+        let parsed = intact.try_map(|bytes| Ok::<_, ()>(bytes.len())).unwrap();
+        assert_eq!((parsed.digest(), *parsed.value()), (Digest::of(b"one"), 3));
+        assert!(Untrusted::new(Bytes::new()).hash().try_map(|_| Err::<(), _>(())).is_err());
+    }
 }

@@ -270,3 +270,83 @@ impl Covers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::fixture::{exemption, hours, now, policy, policy_set, signed_by};
+
+    fn governing(set: &PolicySet, repository: &str) -> Option<String> {
+        match set.governing(&repository.parse().unwrap()) {
+            Governing::Policy(policy, _) => Some(policy.name.to_string()),
+            Governing::Unmatched(_) => None,
+        }
+    }
+
+    #[test]
+    fn the_most_specific_scope_governs_wherever_it_stands_in_the_file() {
+        let scopes = [
+            ("all", "**"),
+            ("registry", "r.io/**"),
+            ("org", "r.io/org/*"),
+            ("half", "r.io/org/ap*"),
+            ("one", "r.io/org/app"),
+        ];
+        let policies: Vec<_> =
+            scopes.iter().map(|(name, scope)| policy(name, scope, Rule::InsecurePermitAnything)).collect();
+        let forth = PolicySet { policies: policies.clone(), ..policy_set(Vec::new()) };
+        let back = PolicySet { policies: policies.into_iter().rev().collect(), ..forth.clone() };
+        for set in [forth, back] {
+            for (repository, name) in [
+                ("r.io/org/app", "one"),
+                ("r.io/org/apple", "half"),
+                ("r.io/org/other", "org"),
+                ("r.io/org/app/deep", "registry"),
+                ("docker.io/alpine", "all"),
+            ] {
+                assert_eq!(governing(&set, repository).as_deref(), Some(name), "{repository}");
+            }
+        }
+        assert_eq!(governing(&policy_set(Vec::new()), "r.io/other/app"), None);
+    }
+
+    #[test]
+    fn of_exemptions_that_overlap_the_one_that_lasts_longest_counts() {
+        let mut set = policy_set(Vec::new());
+        let digest = Digest::of(b"x");
+        set.exemptions = [1, 3, 2].map(|end| exemption(Covers::Digest(digest), hours(end))).to_vec();
+        let repository = "r.io/org/app".parse().unwrap();
+        assert_eq!(set.exemption(&repository, &digest, now()).unwrap().until, hours(3));
+        assert!(set.exemption(&repository, &digest, hours(3)).is_none());
+        assert!(set.exemption(&repository, &Digest::of(b"y"), now()).is_none());
+    }
+
+    #[test]
+    fn verification_learns_of_the_named_authorities_only() {
+        let set = policy_set(vec![signed_by(&["b", "a"], 1), signed_by(&["a", "nobody"], 1)]);
+        let names = |repository: &str| {
+            let authorities = set.authorities_for(&repository.parse().unwrap());
+            authorities.iter().map(|one| one.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("r.io/org/app"), ["a", "b"]);
+        assert!(names("r.io/other/app").is_empty());
+    }
+
+    #[test]
+    fn a410_scopes_that_enforce_are_counted() {
+        let mut set = policy_set(vec![signed_by(&["a"], 1)]);
+        set.policies.push(policy("open", "r.io/open/**", Rule::InsecurePermitAnything));
+        assert_eq!(set.enforcing_scopes(), 1);
+        set.policies[0].mode = Mode::Warn;
+        assert_eq!(set.enforcing_scopes(), 0);
+    }
+
+    #[test]
+    fn a_revision_tells_any_two_lists_of_parts_apart() {
+        let of = |parts: &[&str]| Revision::of(parts.iter().map(|part| part.as_bytes()));
+        assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
+        for other in [&["ab"][..], &["a", "b", ""], &["b", "a"], &["", "ab"], &[]] {
+            assert_ne!(of(&["a", "b"]), of(other), "{other:?}");
+        }
+    }
+}

@@ -85,3 +85,6 @@ impl std::fmt::Debug for Sealed {
         f.debug_struct("Sealed").field("body", &self.body).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
