@@ -198,7 +198,10 @@ pub enum IdentityPattern {
 
 /// A regular expression that matches whole strings only, whatever its author wrote (A236).
 #[derive(Debug, Clone)]
-pub struct WholeRegex(Regex);
+pub struct WholeRegex {
+    written: String,
+    whole: Regex,
+}
 
 /// Why a text is no regular expression that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -221,13 +224,20 @@ impl WholeRegex {
         // `\A` and `\z` do not change under `(?m)`. A comment that `(?x)` leaves open swallows the closing group, which
         // then fails to compile, since the pattern alone is balanced; a line break ends the comment and means nothing.
         let whole = compile(&format!("\\A(?:{pattern})\\z"));
-        whole.or_else(|_| compile(&format!("\\A(?:{pattern}\n)\\z"))).map(Self)
+        let whole = whole.or_else(|_| compile(&format!("\\A(?:{pattern}\n)\\z")))?;
+        Ok(Self { written: pattern.to_owned(), whole })
+    }
+
+    /// The expression as its author wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
     }
 
     /// Tells whether the whole of `text` matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        self.0.find(text).is_some_and(|found| found.start() == 0 && found.end() == text.len())
+        self.whole.find(text).is_some_and(|found| found.start() == 0 && found.end() == text.len())
     }
 }
 
