@@ -1,11 +1,9 @@
 //! The composition root: every handle of a running gate, built once, named once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Document, Reference, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
 use pullgate_policy::verdict::Subject;
@@ -20,14 +18,14 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pull::{Judged, JobKey, Pulled};
 use crate::refusal::Refusal;
-use crate::store::Store;
+use crate::state::State;
 
 /// A running gate.
 #[derive(Debug)]
 pub struct App {
     live: ArcSwap<Live>,
     /// What is remembered on disk.
-    pub store: Store,
+    pub store: State,
     /// What is remembered in memory.
     pub memory: Memory,
     /// The seal on what is stored.
@@ -56,7 +54,7 @@ pub struct Parts {
     /// The first load of the configuration.
     pub live: Live,
     /// What is remembered on disk.
-    pub store: Store,
+    pub store: State,
     /// The seal on what is stored.
     pub seal: Seal,
     /// The pull log.

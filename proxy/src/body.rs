@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::{Empty, Full};
 
-use crate::store::blobs::{BodyFault, Reader};
+use crate::store::{BlobBody, BlobFault};
+use crate::upstream::Fault;
 
 /// A response body.
 pub enum Body {
     /// A blob that is read from its file, or as it arrives.
-    Blob(Box<Reader>),
+    Blob(Box<BlobBody<Fault>>),
     /// Nothing.
     Empty(Empty<Bytes>),
     /// Bytes that are in memory: a manifest, an error, a list.
@@ -36,11 +37,11 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = BodyFault;
+    type Error = BlobFault<Fault>;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BlobFault<Fault>>>> {
         match self.get_mut() {
-            Self::Blob(reader) => Pin::new(reader.as_mut()).poll_frame(context),
+            Self::Blob(blob) => Pin::new(blob.as_mut()).poll_frame(context),
             Self::Empty(empty) => Pin::new(empty).poll_frame(context).map_err(|never| match never {}),
             Self::Full(full) => Pin::new(full).poll_frame(context).map_err(|never| match never {}),
         }
@@ -48,7 +49,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Blob(reader) => reader.is_end_stream(),
+            Self::Blob(blob) => blob.is_end_stream(),
             Self::Empty(empty) => empty.is_end_stream(),
             Self::Full(full) => full.is_end_stream(),
         }
@@ -56,7 +57,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Blob(reader) => reader.size_hint(),
+            Self::Blob(blob) => blob.size_hint(),
             Self::Empty(empty) => empty.size_hint(),
             Self::Full(full) => full.size_hint(),
         }

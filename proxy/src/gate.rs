@@ -22,7 +22,6 @@ use crate::record::{self, Asked};
 use crate::refusal::Refusal;
 use crate::respond;
 use crate::route::{self, Route, Target};
-use crate::store::blobs::BodyFault;
 
 /// Answers one request. Whatever happens inside, a client gets an answer of the distribution specification.
 pub async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
@@ -146,12 +145,14 @@ async fn blob_answer(
     let mut response = match found {
         Blob::Evidence(bytes) => part_of_bytes(&asked.headers, &bytes)?,
         Blob::Granted(reader, _grant) => {
-            let fault = |fault: BodyFault| Refusal::undecided(fault.code());
-            let length = reader.length().await.map_err(fault)?;
+            let length = reader.total();
             match range::wanted(&asked.headers, length) {
                 Wanted::Unsatisfiable => return Err(Refusal::RangeUnsatisfiable(length)),
-                Wanted::Whole => whole(length, Body::Blob(reader)),
-                Wanted::Part(first, last) => part((first, last), length, Body::Blob(Box::new(reader.range(first, last)))),
+                Wanted::Whole => whole(length, Body::Blob(Box::new(reader.into_body()))),
+                Wanted::Part(first, last) => {
+                    let reader = reader.range(first..=last).map_err(|_| Refusal::RangeUnsatisfiable(length))?;
+                    part((first, last), length, Body::Blob(Box::new(reader.into_body())))
+                }
             }
         }
     };

@@ -22,6 +22,7 @@ pub mod reload;
 pub mod respond;
 pub mod route;
 pub mod server;
+pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

@@ -8,13 +8,13 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference, Repository};
 
-use super::{collect::passing, recall, resolve, scope};
+use super::{recall, resolve, scope};
 use crate::app::App;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::{Missing, Refusal};
-use crate::store::blobs::Reader;
-use crate::upstream::Presence;
+use crate::store::{BlobFault, FlightKey, Reader};
+use crate::upstream::{Fault, Presence};
 
 /// A blob that may leave.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum Blob {
     /// The gate's own verified copy of a piece of evidence.
     Evidence(bytes::Bytes),
     /// Content under a grant, with its length in bytes.
-    Granted(Box<Reader>, Grant),
+    Granted(Box<Reader<Fault>>, Grant),
 }
 
 /// Finds a blob and the right to serve it.
@@ -53,7 +53,7 @@ pub async fn blob(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, dig
 }
 
 async fn is_manifest(app: &App, digest: &Digest) -> bool {
-    app.store.documents().get(digest).await.is_some_and(|bytes| bytes.parse(None).is_ok())
+    app.store.document(digest).await.is_some_and(|bytes| bytes.parse(None).is_ok())
 }
 
 /// A node that has the manifests already asks for blobs only: the children of indexes that are permitted here are read,
@@ -101,13 +101,13 @@ async fn open(
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     // A copy counts here only once this repository's own upstream has had the blob (A026).
     if app.store.present(repository, &digest).await
-        && let Some(reader) = app.store.blobs().open(&digest, Some(grant.size())).await
+        && let Some(reader) = app.store.blobs().open(digest).await
     {
         app.metrics.cache("blobs", CacheResult::Hit);
         return Ok(Blob::Granted(Box::new(reader), grant));
     }
     app.metrics.cache("blobs", CacheResult::Miss);
-    if let Some(reader) = app.store.blobs().open(&digest, Some(grant.size())).await {
+    if let Some(reader) = app.store.blobs().open(digest).await {
         return match upstream.blob_exists(repository, &digest).await {
             Ok(Presence::Here(_)) => {
                 app.store.keep_present(repository, &digest).await;
@@ -119,10 +119,27 @@ async fn open(
     }
     let source = {
         let (upstream, repository) = (Arc::clone(upstream), repository.clone());
-        move || async move { upstream.blob(&repository, &digest).await }
+        move || async move {
+            let body = upstream.blob(&repository, &digest).await?;
+            Ok((body.length, body.stream))
+        }
     };
-    let fetched = app.store.blobs().fetch(repository, digest, Some(grant.size()), source).await;
-    let reader = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
+    let key = FlightKey { repository: repository.clone(), digest };
+    let fetched = app.store.blobs().fetch(key, Some(grant.size()), source).await;
+    let reader = fetched.map_err(|fault| blob_fault(&fault))?;
     app.store.keep_present(repository, &digest).await;
     Ok(Blob::Granted(Box::new(reader), grant))
+}
+
+/// What a transfer that failed before its first byte means.
+fn blob_fault(fault: &BlobFault<Fault>) -> Refusal {
+    let code = match fault {
+        BlobFault::Upstream(fault) => return Refusal::upstream(fault, Missing::Blob),
+        BlobFault::Corrupt | BlobFault::Long | BlobFault::Short | BlobFault::Size { .. } => Code::UpstreamIntegrity,
+        BlobFault::Stalled => Code::UpstreamTimeout,
+        BlobFault::Ended => Code::Internal,
+        BlobFault::Storage(_) => Code::Storage,
+        BlobFault::Unknown => Code::UpstreamProtocol,
+    };
+    Refusal::undecided(code)
 }

@@ -19,7 +19,6 @@ use crate::app::App;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::Refusal;
-use crate::store::RecordKind;
 
 /// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
 /// permitted now, or a denial of the last moments.
@@ -59,15 +58,10 @@ async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
     {
         return Some(permit.as_ref().clone());
     }
-    let key = subject.digest.to_string();
-    let sealed = app.store.find(RecordKind::Permit, &subject.repository, &key, &revisions_key(live)).await?;
+    let sealed = app.store.permit(subject, revisions).await?;
     let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?;
     app.memory.keep_permit(&permit).await;
     Some(permit)
-}
-
-fn revisions_key(live: &Live) -> String {
-    format!("{} {}", live.revisions().policy, live.revisions().trust)
 }
 
 /// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
@@ -100,7 +94,7 @@ async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<Gran
     if let Some(sealed) = app.memory.grants(repository, *digest).await {
         return open(&sealed);
     }
-    open(&app.store.grants_for(repository, digest).await)
+    open(&app.store.grants(repository, digest).await)
 }
 
 /// The permit of a root, remembered or reached again. A blocked or unresolvable root has none.
@@ -141,22 +135,20 @@ pub(super) async fn keep(
         Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => KeptOutcome::NotPermitted,
     };
     if memory == Remembered::Miss {
-        keep_evidence(app, subject, collected, outcome).await;
+        keep_evidence(app, subject, collected, outcome);
     }
     app.memory.keep_permit(&permit).await;
-    let revisions = format!("{} {}", permit.revisions().policy, permit.revisions().trust);
-    let sealed = app.seal.seal(&permit);
-    app.store.keep(RecordKind::Permit, &subject.repository, &subject.digest.to_string(), &revisions, sealed).await;
+    app.store.keep_permit(subject, permit.revisions(), app.seal.seal(&permit));
     Judged { permit, evidence: Arc::new(evidence), memory }
 }
 
 /// Remembers a denial for `deny_ttl`, in memory only: a signature may arrive at any moment.
 pub(super) async fn keep_denial(app: &App, live: &Live, subject: &Subject, denial: &Denial, collected: &Collected) {
     app.memory.keep_denial(subject, live.revisions(), denial).await;
-    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
+    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);
 }
 
-async fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
+fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
     let kept = Kept {
         subject: subject.clone(),
         collected: collected.at,
@@ -164,6 +156,5 @@ async fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outc
         unread: collected.unread.iter().map(|unread| (unread.layout, unread.code)).collect(),
         outcome,
     };
-    let sealed = app.seal.seal(&kept);
-    app.store.keep(RecordKind::Evidence, &subject.repository, &subject.digest.to_string(), "", sealed).await;
+    app.store.keep_evidence(subject, kept.collected, app.seal.seal(&kept));
 }

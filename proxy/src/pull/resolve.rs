@@ -48,7 +48,7 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
 /// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
 /// from another repository does not count: existence there is not existence here (A026).
 pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
-    let bytes = app.store.documents().get(digest).await?;
+    let bytes = app.store.document(digest).await?;
     if !app.store.present(repository, &bytes.digest()).await {
         return None;
     }
@@ -69,13 +69,13 @@ pub async fn fetch(
         crate::upstream::Fault::TooLarge => shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest),
     })?;
-    let document = read(fetched, reference)?;
-    app.store.documents().put(document.value().bytes()).await;
+    let (bytes, document) = read(fetched, reference)?;
+    app.store.keep_document(&bytes).await;
     app.store.keep_present(repository, &document.digest()).await;
     Ok(document)
 }
 
-fn read(fetched: FetchedManifest, reference: &Reference) -> Result<Intact<Document>, Refusal> {
+fn read(fetched: FetchedManifest, reference: &Reference) -> Result<(Intact<Bytes>, Intact<Document>), Refusal> {
     let content_type = fetched.content_type.as_deref();
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
@@ -89,7 +89,8 @@ fn read(fetched: FetchedManifest, reference: &Reference) -> Result<Intact<Docume
             fetched.body.hash()
         }
     };
-    intact.parse(content_type).map_err(shape)
+    let document = intact.clone().parse(content_type).map_err(shape)?;
+    Ok((intact, document))
 }
 
 /// The denial of a shape that is refused in every mode, warn mode too.
@@ -127,7 +128,7 @@ fn accepted(accept: &str) -> Vec<String> {
 
 async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
     app.memory.keep_tag(&pull.repository, tag, &pull.accept, digest).await;
-    let before = app.store.keep_tag(&pull.repository, tag, &pull.accept, &digest, app.clock.now()).await;
+    let before = app.store.keep_tag(&pull.repository, tag, &pull.accept, digest).await;
     before.filter(|before| *before != digest)
 }
 

@@ -10,6 +10,7 @@ use super::{Content, Pulled};
 use crate::app::App;
 use crate::body::Body;
 use crate::route::Target;
+use crate::store::GrantRow;
 
 /// Keeps the grants that follow from serving this, in memory at once and in the store. Evidence that passes grants
 /// nothing; its blobs are the gate's own copies (A031).
@@ -21,9 +22,15 @@ pub(super) async fn remember(app: &App, content: &Content) {
             for grant in permitted.grants() {
                 let record = app.seal.seal(&grant);
                 app.memory.keep_grant(grant.repository(), grant.digest(), record.clone()).await;
-                sealed.push((grant.repository().clone(), grant.digest(), grant.permit().subject().digest, record));
+                sealed.push(GrantRow {
+                    repository: grant.repository().clone(),
+                    child: grant.digest(),
+                    root: grant.permit().subject().digest,
+                    role: grant.role(),
+                    sealed: record,
+                });
             }
-            app.store.keep_grants(sealed).await;
+            app.store.keep_grants(sealed);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
+use pullgate_policy::grant::Role;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::any::AnyRow;
@@ -141,6 +142,22 @@ impl Database {
         .bind(child.to_string())
         .bind(GRANTS_READ);
         self.read(query.fetch_all(pool), sealed).await
+    }
+
+    /// Children of indexes that were granted in this repository, at most `most`: those that were never read first, then
+    /// the newest.
+    pub async fn children_of(&self, repository: &Repository, most: usize) -> Vec<Digest> {
+        let Some(pool) = self.pool() else { return Vec::new() };
+        let query = sqlx::query(
+            "select g.child, count(p.digest) as read, max(g.stored) as newest from grants g \
+             left join presence p on p.repository = g.repository and p.digest = g.child \
+             where g.repository = $1 and g.role = $2 group by g.child order by read, newest desc limit $3",
+        )
+        .bind(repository.to_string())
+        .bind(Role::Child.as_str())
+        .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let child = |row: &AnyRow| Ok(row.try_get::<String, _>("child")?.parse().ok());
+        self.read(query.fetch_all(pool), child).await
     }
 
     /// Keeps grants, in place of older ones for the same child and root.

@@ -11,7 +11,6 @@ use pullgate_policy::verdict::Subject;
 
 use super::{Carrier, Collected, Findings, is_about, pieces};
 use crate::app::App;
-use crate::store::RecordKind;
 
 /// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there.
 pub(crate) async fn find(app: &App, subject: &Subject, age: Duration, now: Timestamp) -> Option<Collected> {
@@ -25,8 +24,7 @@ pub(crate) async fn find_with_outcome(
     age: Duration,
     now: Timestamp,
 ) -> Option<(Collected, KeptOutcome)> {
-    let key = subject.digest.to_string();
-    let sealed = app.store.find(RecordKind::Evidence, &subject.repository, &key, "").await?;
+    let sealed = app.store.evidence(subject).await?;
     let kept = Kept::open(&app.seal, &sealed, subject)?;
     let ends = kept.collected.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
@@ -35,7 +33,7 @@ pub(crate) async fn find_with_outcome(
     }
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
-        let document = app.store.documents().get(&digest).await?.parse(None).ok()?;
+        let document = app.store.document(&digest).await?.parse(None).ok()?;
         if is_about(layout, document.value().manifest(), &subject.digest) {
             carriers.push(Carrier { layout, repository: subject.repository.clone(), document });
         }

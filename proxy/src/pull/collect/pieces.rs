@@ -43,7 +43,7 @@ pub(super) async fn fetch(app: &App, live: &Live, carriers: &[Carrier], findings
 pub(super) async fn held(app: &App, carriers: &[Carrier], findings: &mut Findings) -> Option<Vec<Found>> {
     let mut fetched = Vec::new();
     for one in within_limits(wanted(carriers, findings), findings) {
-        let bytes = app.store.documents().get(&one.source.blob).await?;
+        let bytes = app.store.document(&one.source.blob).await?;
         fetched.push((one, Ok(bytes)));
     }
     Some(gather(fetched, findings))
@@ -57,13 +57,13 @@ pub(super) async fn blob(
     digest: Digest,
     size: u64,
 ) -> Result<Intact<Bytes>, Refusal> {
-    if let Some(bytes) = app.store.documents().get(&digest).await {
+    if let Some(bytes) = app.store.document(&digest).await {
         return Ok(bytes);
     }
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.small_blob(repository, &digest, size).await;
     let bytes = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
-    app.store.documents().put(bytes.value()).await;
+    app.store.keep_document(&bytes).await;
     Ok(bytes)
 }
 

@@ -1,6 +1,7 @@
 //! What rows are about.
 
 use jiff::Timestamp;
+use pullgate_policy::grant::Role;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::seal::Sealed;
 use sqlx::Row;
@@ -46,6 +47,8 @@ pub struct GrantRow {
     pub child: Digest,
     /// Whose permit it rests on.
     pub root: Digest,
+    /// What it is to its parent, to find the children of indexes by; the seal covers the claim's own.
+    pub role: Role,
     /// The sealed claim.
     pub sealed: Sealed,
 }

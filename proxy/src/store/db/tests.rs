@@ -67,6 +67,7 @@ async fn a_grant_is_found_by_the_request_right_after_its_manifest() {
         repository: repository("app"),
         child: Digest::of(&n.to_be_bytes()),
         root: Digest::of(b"root"),
+        role: Role::Blob,
         sealed: sealed_as(&n.to_string()),
     };
     database.keep_grants((0..250).map(row).collect(), at(1));
@@ -85,7 +86,7 @@ async fn grants_for_a_child_are_bounded_and_the_newest() {
     for n in 0..=GRANTS_READ {
         let root = Digest::of(&n.to_be_bytes());
         let sealed = sealed_as(&n.to_string());
-        database.keep_grants(vec![GrantRow { repository: repository("app"), child, root, sealed }], at(n));
+        database.keep_grants(vec![GrantRow { repository: repository("app"), child, root, role: Role::Blob, sealed }], at(n));
     }
     let found = database.grants_for(&repository("app"), &child).await;
     assert_eq!(found.len(), usize::try_from(GRANTS_READ).unwrap());
@@ -239,4 +240,23 @@ async fn a507_the_files_are_ours_alone() {
         let mode = std::fs::metadata(root.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+}
+
+#[tokio::test]
+async fn children_of_a_repository_are_found_the_unread_first() {
+    let root = tempfile::tempdir().unwrap();
+    let database = Database::open(root.path()).await.unwrap();
+    let row = |name: &[u8], role| GrantRow {
+        repository: repository("app"),
+        child: Digest::of(name),
+        root: Digest::of(b"root"),
+        role,
+        sealed: sealed_as("x"),
+    };
+    database.keep_grants(vec![row(b"read", Role::Child), row(b"unread", Role::Child), row(b"layer", Role::Blob)], at(1));
+    database.keep_presence(repository("app"), Digest::of(b"read"), at(1));
+    let found = database.children_of(&repository("app"), 32).await;
+    assert_eq!(found, [Digest::of(b"unread"), Digest::of(b"read")]);
+    assert_eq!(database.children_of(&repository("app"), 1).await, [Digest::of(b"unread")]);
+    assert!(database.children_of(&repository("other"), 32).await.is_empty());
 }

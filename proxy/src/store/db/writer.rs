@@ -187,10 +187,10 @@ async fn grants(
     stored: i64,
 ) -> Result<(), sqlx::Error> {
     let sql = format!(
-        "insert into grants (repository, child, root, body, mac, stored) values {} \
+        "insert into grants (repository, child, root, role, body, mac, stored) values {} \
          on conflict (repository, child, root) do update set \
-         body = excluded.body, mac = excluded.mac, stored = excluded.stored",
-        placeholders(rows.len(), 6)
+         role = excluded.role, body = excluded.body, mac = excluded.mac, stored = excluded.stored",
+        placeholders(rows.len(), 7)
     );
     // Safe: the text is made of numbers only.
     let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -199,6 +199,7 @@ async fn grants(
             .bind(row.repository.to_string())
             .bind(row.child.to_string())
             .bind(row.root.to_string())
+            .bind(row.role.as_str())
             .bind(row.sealed.body.clone())
             .bind(row.sealed.mac.clone())
             .bind(stored);

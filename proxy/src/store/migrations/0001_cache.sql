@@ -14,6 +14,7 @@ create table grants (
     repository text not null,
     child text not null,
     root text not null,
+    role text not null,
     body text not null,
     mac blob not null,
     stored bigint not null,

@@ -1,0 +1,139 @@
+//! A changed configuration: all of it or nothing of it (design §9, A411).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher as _};
+use pullgate_config::{Diagnostics, Loaded};
+use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
+
+use crate::admin::Condition;
+use crate::app::App;
+use crate::live::Live;
+use crate::metrics::ReloadResult;
+use crate::record;
+
+/// How long files must rest before they are read: editors write in several steps.
+const SETTLE: Duration = Duration::from_millis(250);
+/// How often files are read anyway: some file systems report nothing, and a key may come late.
+const POLL: Duration = Duration::from_secs(60);
+/// The component under which `/readyz` tells of a reload that failed.
+const COMPONENT: &str = "configuration";
+
+/// Reloads on SIGHUP, on file events and on a schedule, for ever.
+pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
+    let changed = Arc::new(Notify::new());
+    let mut watcher = Folders::new(Arc::clone(&changed));
+    let mut in_force = app.live().config().fingerprint;
+    loop {
+        watcher.follow(&app.live().config().watched, &path);
+        let forced = tokio::select! {
+            signal = hang_up.recv() => {
+                app.audit.reopen();
+                signal.is_some()
+            }
+            () = changed.notified() => {
+                tokio::time::sleep(SETTLE).await;
+                false
+            }
+            () = tokio::time::sleep(POLL) => false,
+        };
+        let reading = path.clone();
+        let now = app.clock.now();
+        let Ok(loaded) = tokio::task::spawn_blocking(move || pullgate_config::load(&reading, now)).await else {
+            continue;
+        };
+        match loaded {
+            Ok(loaded) if loaded.config.fingerprint == in_force && !forced => {
+                app.health.set(COMPONENT, Condition::Good);
+            }
+            Ok(loaded) => {
+                in_force = loaded.config.fingerprint;
+                apply(&app, loaded).await;
+            }
+            Err(faults) => refuse(&app, &faults).await,
+        }
+    }
+}
+
+/// Puts a load of the configuration in force.
+pub async fn apply(app: &App, loaded: Loaded) {
+    warn(&loaded.warnings);
+    let before = app.live();
+    let (old, new) = (before.config(), &loaded.config);
+    if old.listen.address != new.listen.address || old.admin.address != new.admin.address || old.state != new.state {
+        tracing::warn!("a changed `listen`, `admin` or `state` needs a restart; the rest is in force");
+    }
+    match Live::new(loaded.config) {
+        Ok(live) => {
+            let policy = live.revisions().policy;
+            app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
+            app.replace(live);
+            app.metrics.reload(ReloadResult::Applied);
+            app.health.set(COMPONENT, Condition::Good);
+            tracing::info!(%policy, "the configuration was reloaded");
+            tell(app, "applied", &policy.to_string()).await;
+        }
+        Err(fault) => failed(app, &fault.to_string()).await,
+    }
+}
+
+/// Keeps what is in force, and says why.
+async fn refuse(app: &App, faults: &Diagnostics) {
+    failed(app, &faults.summary()).await;
+}
+
+async fn failed(app: &App, why: &str) {
+    app.metrics.reload(ReloadResult::Refused);
+    app.health.set(COMPONENT, Condition::Degraded(format!("the last reload was refused: {why}")));
+    tracing::error!(why, "the configuration was not reloaded; the old one stays in force");
+    tell(app, "refused", why).await;
+}
+
+async fn tell(app: &App, result: &str, why: &str) {
+    // A reload is no pull: one that cannot be recorded is counted by the audit log itself.
+    let _ = app.audit.write(record::reload(app, result, why)).await;
+}
+
+/// Logs what is weaker than it looks.
+pub fn warn(warnings: &Diagnostics) {
+    for warning in warnings.iter() {
+        tracing::warn!(code = warning.code.as_str(), "{}", warning.message);
+    }
+}
+
+/// Watches folders, not files: a mounted ConfigMap changes by a symlink beside them.
+struct Folders {
+    watcher: Option<notify::RecommendedWatcher>,
+    followed: Vec<PathBuf>,
+}
+
+impl Folders {
+    fn new(changed: Arc<Notify>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event too; without this a reload would cause the next.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                changed.notify_one();
+            }
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, seconds = POLL.as_secs(), "file events are not to be had; files are read on a schedule");
+        }
+        Self { watcher: watcher.ok(), followed: Vec::new() }
+    }
+
+    fn follow(&mut self, files: &[PathBuf], config: &Path) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for file in files.iter().map(PathBuf::as_path).chain([config]) {
+            let folder = match file.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                Some(_) | None => PathBuf::from("."),
+            };
+            if !self.followed.contains(&folder) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+                self.followed.push(folder);
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From a checked configuration to a running gate, and to its end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pullgate_config::{AuditLog, Config, Diagnostics, OnFailure};
+use pullgate_policy::seal::Seal;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Admin, Health};
+use crate::app::{App, Parts};
+use crate::audit::{self, Audit};
+use crate::clock::Clock;
+use crate::data_port;
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::reload;
+use crate::state::State;
+use crate::store::{Store, StoreError, folder};
+use crate::upstream;
+
+/// Why a gate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The audit log or its database cannot be had.
+    #[error("cannot open the audit log")]
+    Audit(#[source] audit::StartError),
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration has faults.
+    #[error("the configuration has faults")]
+    Config(Diagnostics),
+    /// The seal key cannot be had.
+    #[error("cannot use the seal key")]
+    Seal(#[source] folder::SealKeyError),
+    /// The process cannot listen to signals.
+    #[error("cannot listen to signals")]
+    Signals(#[source] std::io::Error),
+    /// The state folder cannot be had; another process may hold it.
+    #[error("cannot use the state folder")]
+    Store(#[source] StoreError),
+    /// An upstream's settings cannot be used.
+    #[error("cannot set up an upstream")]
+    Upstream(#[source] upstream::SetupFault),
+}
+
+/// A gate that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The address of the data port.
+    pub data: SocketAddr,
+    /// The address of the admin port.
+    pub admin: SocketAddr,
+    /// Its handles.
+    pub app: Arc<App>,
+    stop: watch::Sender<Stage>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How far a shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Serving,
+    Draining,
+    Stopped,
+}
+
+/// Starts a gate: state first, then both listeners, then the first request. A fault leaves nothing behind that listens.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> {
+    let data = bind(config.listen.address).await?;
+    let admin = bind(config.admin.address).await?;
+    let store = Store::open(&config.state).await.map_err(ServeError::Store)?;
+    let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
+    let app = app(config, store, &key_file, clock).await?;
+    let (stop, stopping) = watch::channel(Stage::Serving);
+    let addresses = (local(&data)?, local(&admin)?);
+    let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
+    let tasks = vec![
+        tokio::spawn(data_port::serve(Arc::clone(&app), data, reached(stopping.clone(), Stage::Draining))),
+        tokio::spawn(admin::serve(admin, health, reached(stopping, Stage::Stopped))),
+    ];
+    announce(&app, addresses);
+    Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
+}
+
+/// A gate without listeners and with a store in a folder that goes with it: for `verify`, which never opens `state`.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDir), ServeError> {
+    let unusable = |source| ServeError::Store(StoreError::Folder(folder::FolderError::Unusable { path: std::env::temp_dir(), source }));
+    let folder = tempfile::tempdir().map_err(unusable)?;
+    folder.path().clone_into(&mut config.state);
+    config.audit.log = AuditLog::File(folder.path().join("audit.log"));
+    let store = Store::open(folder.path()).await.map_err(ServeError::Store)?;
+    let key_file = folder.path().join("seal.key");
+    let app = app(config, store, &key_file, Clock::system()).await?;
+    Ok((app, folder))
+}
+
+async fn app(config: Config, store: Store, key_file: &Path, clock: Clock) -> Result<Arc<App>, ServeError> {
+    let key = folder::load_or_create_seal_key(key_file).map_err(ServeError::Seal)?;
+    let metrics = Metrics::new();
+    let health = Health::new();
+    let settings = audit::Settings {
+        log: match &config.audit.log {
+            AuditLog::File(path) => audit::LogTarget::File(path.clone()),
+            AuditLog::Stdout => audit::LogTarget::Stdout,
+        },
+        retain: config.audit.retain,
+        on_failure: match config.audit.on_failure {
+            OnFailure::Count => audit::OnFailure::Count,
+            OnFailure::Refuse => audit::OnFailure::Refuse,
+        },
+    };
+    let database = config.state.join("audit.db");
+    let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
+    let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
+    let live = Live::new(config).map_err(ServeError::Upstream)?;
+    metrics.enforcing_scopes(live.policy().enforcing_scopes());
+    Ok(App::new(Parts { live, store: state, seal: Seal::new(&key), audit, metrics, health, clock }))
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| ServeError::Bind { address: unknown, source })
+}
+
+async fn reached(mut stage: watch::Receiver<Stage>, wanted: Stage) {
+    // A sender that is gone means that the gate is.
+    let _ = stage.wait_for(|stage| *stage >= wanted).await;
+}
+
+fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
+    let live = app.live();
+    let enforcing = live.policy().enforcing_scopes();
+    tracing::info!(%data, %admin, policy = %live.revisions().policy, enforcing_scopes = enforcing, "the gate serves");
+    if enforcing == 0 {
+        tracing::warn!("nothing is enforced: no policy with requirements is in mode \"enforce\"");
+    }
+}
+
+impl Running {
+    /// Ends the gate: new connections are refused, pulls under way end, what is queued is written.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(Stage::Draining);
+        let mut tasks = self.tasks.into_iter();
+        if let Some(data) = tasks.next() {
+            let _ = data.await;
+        }
+        let _ = self.stop.send(Stage::Stopped);
+        for task in tasks {
+            let _ = task.await;
+        }
+        self.app.audit.flush().await;
+        self.app.store.store().close().await;
+    }
+}
+
+/// Serves until SIGTERM or SIGINT; reloads on SIGHUP and when a file that was read changes.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let config = match &path {
+        Some(path) => {
+            let loaded = pullgate_config::load(path, Clock::system().now()).map_err(ServeError::Config)?;
+            reload::warn(&loaded.warnings);
+            loaded.config
+        }
+        None => pullgate_config::defaults(state),
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let running = start(config, Clock::system()).await?;
+    let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining");
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    running.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The store of a running gate: records, documents and blobs, with what was just written readable at once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use moka::future::Cache;
+use pullgate_policy::content::Intact;
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Repository, Tag};
+use pullgate_policy::policy::Revisions;
+use pullgate_policy::seal::Sealed;
+use pullgate_policy::verdict::Subject;
+
+use crate::clock::Clock;
+use crate::store::{Blobs, GrantRow, RecordKey, RecordKind, Store, TagKey};
+use crate::upstream::Fault;
+
+/// The store of a running gate.
+#[derive(Debug)]
+pub struct State {
+    store: Store,
+    blobs: Blobs<Fault>,
+    clock: Clock,
+    present: Cache<(Repository, Digest), ()>,
+}
+
+impl State {
+    /// Opens the blobs beside the records.
+    pub async fn new(store: Store, blobs_max: u64, clock: Clock) -> Self {
+        let blobs = Blobs::new(store.folder(), blobs_max).await;
+        let present = Cache::builder().max_capacity(limits::VERDICT_ENTRIES).build();
+        Self { store, blobs, clock, present }
+    }
+
+    /// The store itself.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The blobs.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs<Fault> {
+        &self.blobs
+    }
+
+    /// A manifest or a piece of evidence, hashed as it is read (A506).
+    pub async fn document(&self, digest: &Digest) -> Option<Intact<Bytes>> {
+        self.store.documents().find(*digest).await
+    }
+
+    /// Keeps a manifest or a piece of evidence.
+    pub async fn keep_document(&self, document: &Intact<Bytes>) {
+        self.store.documents().keep(document).await;
+    }
+
+    /// Whether this repository's own upstream once gave this content (A026).
+    pub async fn present(&self, repository: &Repository, digest: &Digest) -> bool {
+        let key = (repository.clone(), *digest);
+        if self.present.get(&key).await.is_some() {
+            return true;
+        }
+        let known = self.store.database().presence(repository, digest).await.is_some();
+        if known {
+            self.present.insert(key, ()).await;
+        }
+        known
+    }
+
+    /// Remembers that this repository's own upstream gave this content.
+    pub async fn keep_present(&self, repository: &Repository, digest: &Digest) {
+        let key = (repository.clone(), *digest);
+        if self.present.get(&key).await.is_none() {
+            self.present.insert(key, ()).await;
+            self.store.database().keep_presence(repository.clone(), *digest, self.clock.now());
+        }
+    }
+
+    /// The sealed permit of a subject under these revisions.
+    pub async fn permit(&self, subject: &Subject, revisions: Revisions) -> Option<Sealed> {
+        self.store.database().find(&permit_key(subject, revisions)).await
+    }
+
+    /// Keeps a sealed permit.
+    pub fn keep_permit(&self, subject: &Subject, revisions: Revisions, sealed: Sealed) {
+        let now = self.clock.now();
+        self.store.database().keep(permit_key(subject, revisions), sealed, now, now);
+    }
+
+    /// The sealed record of what was collected about a subject.
+    pub async fn evidence(&self, subject: &Subject) -> Option<Sealed> {
+        self.store.database().find(&evidence_key(subject)).await
+    }
+
+    /// Keeps the sealed record of what was collected.
+    pub fn keep_evidence(&self, subject: &Subject, collected: Timestamp, sealed: Sealed) {
+        self.store.database().keep(evidence_key(subject), sealed, collected, self.clock.now());
+    }
+
+    /// The sealed grants for a digest in a repository.
+    pub async fn grants(&self, repository: &Repository, digest: &Digest) -> Vec<Sealed> {
+        self.store.database().grants_for(repository, digest).await
+    }
+
+    /// The newest children that an index of this repository was granted.
+    pub async fn granted_children(&self, repository: &Repository, most: usize) -> Vec<Digest> {
+        self.store.database().children_of(repository, most).await
+    }
+
+    /// Keeps sealed grants.
+    pub fn keep_grants(&self, grants: Vec<GrantRow>) {
+        self.store.database().keep_grants(grants, self.clock.now());
+    }
+
+    /// The last digest seen of a tag, if it was seen within `age`.
+    pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: &str, age: Duration) -> Option<Digest> {
+        let seen = self.store.database().tag(&tag_key(repository, tag, accept)).await?;
+        let now = self.clock.now();
+        let ends = seen.seen.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
+        (seen.seen <= now && now < ends).then_some(seen.digest)
+    }
+
+    /// Keeps what a tag is now, and tells what it was.
+    pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: &str, digest: Digest) -> Option<Digest> {
+        self.store.database().keep_tag(tag_key(repository, tag, accept), digest, self.clock.now()).await
+    }
+}
+
+fn permit_key(subject: &Subject, revisions: Revisions) -> RecordKey {
+    RecordKey {
+        kind: RecordKind::Permit,
+        repository: subject.repository.clone(),
+        key: subject.digest,
+        revisions: format!("{} {}", revisions.policy, revisions.trust),
+    }
+}
+
+fn evidence_key(subject: &Subject) -> RecordKey {
+    RecordKey {
+        kind: RecordKind::Evidence,
+        repository: subject.repository.clone(),
+        key: subject.digest,
+        revisions: String::new(),
+    }
+}
+
+fn tag_key(repository: &Repository, tag: &Tag, accept: &str) -> TagKey {
+    TagKey { repository: repository.clone(), tag: tag.clone(), accept: accept.to_owned() }
+}

@@ -1,0 +1,74 @@
+//! What can be wrong with an upstream. No text of an upstream, no URL and no token is in any of it (A170, A171).
+
+use pullgate_policy::oci::Registry;
+
+/// Why an upstream gave no content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It compressed what was asked for plain (A108).
+    #[error("the upstream encoded the content")]
+    Encoding,
+    /// The content does not hash to its digest, or is not whole (A101).
+    #[error("the content is not what its digest says")]
+    Integrity,
+    /// It does not exist.
+    #[error("not found")]
+    NotFound,
+    /// The answer is not that of a registry.
+    #[error("not the answer of a registry")]
+    Protocol,
+    /// A token service that the configuration does not list (A164).
+    #[error("the token service is not listed")]
+    RealmRefused,
+    /// A redirect to where the gate does not go (A161, A162).
+    #[error("the redirect is refused")]
+    RedirectRefused,
+    /// A status that says nothing about the content.
+    #[error("status {0}")]
+    Status(u16),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// TLS failed.
+    #[error("TLS failed")]
+    Tls,
+    /// Over a limit.
+    #[error("larger than allowed")]
+    TooLarge,
+    /// The credentials are refused.
+    #[error("the credentials are refused")]
+    Unauthorized,
+    /// No connection.
+    #[error("no connection")]
+    Unreachable,
+}
+
+impl Fault {
+    /// The stable code of `attacks.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Encoding => "upstream-encoding",
+            Self::Integrity => "upstream-integrity",
+            Self::NotFound => "manifest-unknown",
+            Self::Protocol | Self::TooLarge => "upstream-protocol",
+            Self::RealmRefused => "realm-refused",
+            Self::RedirectRefused => "redirect-refused",
+            Self::Status(_) => "upstream-status",
+            Self::Timeout => "upstream-timeout",
+            Self::Tls => "upstream-tls",
+            Self::Unauthorized => "upstream-unauthorized",
+            Self::Unreachable => "upstream-unreachable",
+        }
+    }
+}
+
+/// Why an upstream cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("upstream {registry}: {why}")]
+pub struct SetupFault {
+    /// Which one.
+    pub registry: Registry,
+    /// Why.
+    pub why: &'static str,
+}
