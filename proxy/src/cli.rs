@@ -1,0 +1,247 @@
+//! The command line: what people type, what they read, and the exit codes.
+//!
+//! Only this module and those below it write to standard output and standard error; the library logs.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use self::image::Image;
+use self::paint::Paint;
+
+mod check;
+mod configuration;
+mod demo;
+mod explain;
+mod image;
+mod paint;
+mod progress;
+mod serve;
+mod verify;
+
+const EXAMPLES: &str = "\
+Examples:
+  pullgate demo                                        see it work, on this machine alone
+  pullgate check --config pullgate.toml                what is wrong with the files, all of it
+  pullgate serve --config pullgate.toml                the gate
+  pullgate verify --config pullgate.toml ghcr.io/myorg/app:v1
+                                                       would it be permitted, and why (not)
+  curl -si http://127.0.0.1:5000/v2/ghcr.io/myorg/app/manifests/v1
+                                                       ask a running gate, as a runtime does
+
+Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 undecided.";
+
+const SERVE_EXAMPLES: &str = "\
+Without --config: loopback only, the well-known public registries, the built-in trust roots, warn mode: everything is
+served, what no policy permits with a warning; state under the user's data folder.
+
+SIGTERM drains, SIGHUP reloads; a changed file reloads too. A reload with a fault keeps what is in force.
+
+Examples:
+  pullgate serve                                       try it: nothing is refused yet
+  pullgate serve --config /etc/pullgate/pullgate.toml
+
+Exit codes: 0 drained, 1 it cannot run, 2 faults in the files, or another process holds the state folder.";
+
+const VERIFY_EXAMPLES: &str = "\
+IMAGE is what people write: alpine, ghcr.io/myorg/app:v1, localhost:5000/app@sha256:…. It is judged now, by evidence
+fetched now; neither a running gate nor its state is touched.
+
+Examples:
+  pullgate verify --config pullgate.toml ghcr.io/myorg/app:v1
+  pullgate verify --config pullgate.toml --format json ghcr.io/myorg/app:v1 | jq .images[].verdict
+  pullgate verify --explain unknown-authority          what a code means, and what to do
+
+Exit codes: 0 permit, 1 deny, 2 usage or configuration, 3 undecided; of several images the worst: 2, 3, 1, 0.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  pullgate check --config pullgate.toml
+  pullgate check --config pullgate.toml --strict       in CI: a warning fails too
+  pullgate check --config pullgate.toml --against alpine --against ghcr.io/myorg/app
+                                                       which scope governs, and what it asks for
+
+Exit codes: 0 clean (warnings too, unless --strict), 2 faults.";
+
+const DEMO_EXAMPLES: &str = "\
+Starts a registry of recorded images, really signed by cosign, puts the gate before it with a policy of its own, pulls
+each image by tag, by digest and by HEAD, and prints what came of it. Then it goes on serving, for your own client.
+
+Examples:
+  pullgate demo
+  pullgate demo --once && echo as it should be         exits after the table";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  pullgate completions bash > /etc/bash_completion.d/pullgate
+  pullgate completions zsh > ~/.zfunc/_pullgate
+  pullgate completions fish > ~/.config/fish/completions/pullgate.fish";
+
+/// A registry mirror that only lets signed images through.
+#[derive(Debug, Parser)]
+#[command(name = "pullgate", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read the configuration and the policy, and report every fault
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(check::Arguments),
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Show the gate at work on this machine, without network or configuration
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo {
+        /// Exit after the table: 0 when each outcome is what it should be, 1 otherwise
+        #[arg(long)]
+        once: bool,
+    },
+    /// Run the gate
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ConfigArgument),
+    /// Judge images now, and say why
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(verify::Arguments),
+}
+
+/// `--config`.
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// The configuration file; without it the built-in defaults
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For programs; proxy/README.md describes it
+    Json,
+    /// For people
+    Text,
+}
+
+/// The exit codes of all commands (design §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Yes.
+    Success,
+    /// No.
+    No,
+    /// The command line or the configuration.
+    Usage,
+    /// No verdict.
+    Undecided,
+}
+
+impl Exit {
+    /// The worse of two: what cannot be told apart from success must not hide what can.
+    fn worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Success => 0,
+            Self::No => 1,
+            Self::Undecided => 2,
+            Self::Usage => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::Undecided => 3,
+        })
+    }
+}
+
+/// Runs a command.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let exit = match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Completions { shell } => completions(shell),
+        Command::Demo { once } => {
+            let lasting = if once { demo::Lasting::Once } else { demo::Lasting::UntilInterrupted };
+            with_runtime(async {
+                demo::run(lasting, Paint::of(&io::stdout())).await.unwrap_or_else(|fault| failed(&fault))
+            })
+        }
+        Command::Serve(ConfigArgument { config }) => with_runtime(serve::run(config)),
+        Command::Verify(arguments) => match &arguments.explain {
+            Some(code) => explain::run(code),
+            None => with_runtime(verify::run(&arguments)),
+        },
+    };
+    exit.into()
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pullgate", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    Exit::Success
+}
+
+fn with_runtime(work: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Writes to standard output. A reader that has gone away is no fault of ours.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Reports an error with what led to it.
+fn failed(error: &(dyn std::error::Error + 'static)) -> Exit {
+    let mut line = format!("{}: {error}", Paint::of(&io::stderr()).bad("error"));
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    line.push('\n');
+    complain(&line);
+    Exit::No
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn of_several_outcomes_the_worst_counts() {
+        let order = [Exit::Success, Exit::No, Exit::Undecided, Exit::Usage];
+        for (i, a) in order.into_iter().enumerate() {
+            for (j, b) in order.into_iter().enumerate() {
+                assert_eq!(a.worse(b), order[i.max(j)]);
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `pullgate verify --explain CODE`.
+
+use pullgate_policy::code::Code;
+
+use super::{Exit, complain, print};
+
+/// Prints cause and cure of a reason code.
+pub(super) fn run(text: &str) -> Exit {
+    match Code::find(text) {
+        Some(code) => {
+            print(&format!("{code}\n  cause  {}\n  cure   {}\n", code.cause(), code.cure()));
+            Exit::Success
+        }
+        None => {
+            let known: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+            complain(&format!("error: no such code; there are\n  {}\n", known.join("\n  ")));
+            Exit::Usage
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `pullgate serve`.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::paint::Paint;
+use super::{Exit, complain, configuration, failed};
+use crate::server::{self, ServeError};
+use crate::store::{StoreError, folder::FolderError};
+
+/// Serves until a signal ends it.
+pub(super) async fn run(config: Option<PathBuf>) -> Exit {
+    match server::serve(config, configuration::default_state()).await {
+        Ok(()) => Exit::Success,
+        Err(error) => report(&error),
+    }
+}
+
+/// Prints why the gate does not run.
+pub(super) fn report(error: &ServeError) -> Exit {
+    match error {
+        ServeError::Config(faults) => {
+            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
+            Exit::Usage
+        }
+        ServeError::Store(StoreError::Folder(FolderError::Held(_))) => {
+            failed(error);
+            Exit::Usage
+        }
+        ServeError::Audit(_)
+        | ServeError::Bind { .. }
+        | ServeError::Seal(_)
+        | ServeError::Signals(_)
+        | ServeError::Store(_)
+        | ServeError::Upstream(_) => failed(error),
+    }
+}

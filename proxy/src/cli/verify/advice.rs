@@ -1,0 +1,88 @@
+//! The command that would sign rightly.
+
+use pullgate_policy::identity::{Authority, By, IdentityPattern, Transparency, Uses};
+use pullgate_policy::policy::{Asks, PolicySet, Requirement};
+use pullgate_policy::verdict::Subject;
+
+/// The `cosign` command by which the first authority of a requirement would meet it. Always by digest: a tag may move
+/// between signing and pulling.
+pub(super) fn command(set: &PolicySet, subject: &Subject, requirement: &Requirement) -> Option<String> {
+    let excluded = match requirement.asks {
+        Asks::Attestation(_) => Uses::Signatures,
+        Asks::Signature => Uses::Attestations,
+    };
+    let named = requirement.any_of.iter().filter_map(|name| set.authorities.get(name));
+    let authority = named.into_iter().find(|authority| authority.uses != excluded)?;
+    let (verb, what) = match &requirement.asks {
+        Asks::Signature => ("sign", String::new()),
+        Asks::Attestation(types) => {
+            let kind = types.last().map(|kind| cosign_type(kind)).unwrap_or_default();
+            ("attest", format!(" --type {} --predicate predicate.json", quoted(kind)))
+        }
+    };
+    let says: Vec<_> = requirement
+        .annotations
+        .iter()
+        .map(|(key, value)| format!(" -a {}", quoted(&format!("{key}={value}"))))
+        .collect();
+    let says = says.concat();
+    let image = format!("{}@{}", subject.repository, subject.digest);
+    let (with, remark) = means(authority);
+    Some(format!("cosign {verb}{with}{what}{says} {image}{remark}"))
+}
+
+/// How the holder of an authority signs, and where.
+fn means(authority: &Authority) -> (String, String) {
+    match &authority.by {
+        By::Keys(_) => {
+            let log = match authority.transparency {
+                Transparency::Required => "",
+                Transparency::None | Transparency::Optional => "   # a log entry is not needed",
+            };
+            (format!(" --key {}", quoted(&format!("{}.key", authority.name))), log.to_owned())
+        }
+        By::Identity { issuer, pattern, .. } => {
+            let identity = match pattern {
+                IdentityPattern::Exact(identity) => identity.as_str(),
+                IdentityPattern::Regex(regex) => regex.as_str(),
+            };
+            (String::new(), format!("   # as {identity}, by a token of {issuer}"))
+        }
+    }
+}
+
+/// The text as one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// cosign's short name of a predicate type, where it has one.
+fn cosign_type(uri: &str) -> &str {
+    match uri {
+        "https://cosign.sigstore.dev/attestation/vuln/v1" => "vuln",
+        "https://cyclonedx.org/bom" => "cyclonedx",
+        "https://openvex.dev/ns" => "openvex",
+        "https://slsa.dev/provenance/v0.2" => "slsaprovenance02",
+        "https://slsa.dev/provenance/v1" => "slsaprovenance1",
+        "https://spdx.dev/Document" => "spdxjson",
+        uri => uri,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        for (text, word) in
+            [("env=prod", "env=prod"), ("a b", "'a b'"), ("", "''"), ("it's $(x)", "'it'\\''s $(x)'")]
+        {
+            assert_eq!(quoted(text), word);
+        }
+    }
+}

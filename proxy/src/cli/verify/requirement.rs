@@ -1,0 +1,97 @@
+//! Each requirement, judged alone by the same `decide`: so that one that is met is told even where another is not.
+
+use jiff::Timestamp;
+use pullgate_policy::decide::{self, Outcome};
+use pullgate_policy::evidence::Evidence;
+use pullgate_policy::oci::Document;
+use pullgate_policy::policy::{self, Asks, ForeignLayers, Governing, Mode, Policy, PolicySet, Rule};
+use pullgate_policy::text;
+use pullgate_policy::verdict::{Subject, Verdict};
+
+use super::advice;
+use super::report::{Reason, Requirement};
+
+/// Tells of every requirement of the policy that governs `subject`.
+pub(super) fn each(
+    set: &PolicySet,
+    subject: &Subject,
+    document: &Document,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Vec<Requirement> {
+    let Governing::Policy(policy, _) = set.governing(&subject.repository) else { return Vec::new() };
+    let Rule::Requirements(requirements) = &policy.rule else { return Vec::new() };
+    let one = |requirement: &policy::Requirement| {
+        let alone = alone(set, policy, requirement);
+        let outcome = decide::judge(&alone, subject, document, evidence, now);
+        told(set, subject, requirement, outcome)
+    };
+    requirements.iter().map(one).collect()
+}
+
+/// The policy with this requirement only, and nothing that would decide without it.
+fn alone(set: &PolicySet, policy: &Policy, requirement: &policy::Requirement) -> PolicySet {
+    let policy = Policy {
+        mode: Mode::Enforce,
+        foreign_layers: ForeignLayers::Permit,
+        rule: Rule::Requirements(vec![requirement.clone()]),
+        ..policy.clone()
+    };
+    PolicySet { policies: vec![policy], blocks: Vec::new(), exemptions: Vec::new(), ..set.clone() }
+}
+
+fn told(
+    set: &PolicySet,
+    subject: &Subject,
+    requirement: &policy::Requirement,
+    outcome: Outcome,
+) -> Requirement {
+    let mut told = Requirement {
+        location: requirement.location.to_string(),
+        asks: asks(requirement),
+        met: false,
+        by: Vec::new(),
+        reason: None,
+        command: None,
+    };
+    match outcome {
+        Outcome::Decided(Verdict::Permit(permit)) => {
+            told.met = true;
+            told.by = permit
+                .met()
+                .iter()
+                .flat_map(|met| met.authorities.iter().zip(&met.identities))
+                .map(|(name, identity)| format!("\"{name}\", {identity}"))
+                .collect();
+        }
+        Outcome::Decided(Verdict::Deny(denial)) => {
+            told.reason = Some(Reason::from(denial.first()));
+            told.command = advice::command(set, subject, requirement);
+        }
+        Outcome::Undecided(undecided) => {
+            let code = undecided.code();
+            told.reason = Some(Reason {
+                code: code.to_string(),
+                text: code.cause().to_owned(),
+                location: Some(told.location.clone()),
+            });
+        }
+    }
+    told
+}
+
+fn asks(requirement: &policy::Requirement) -> String {
+    let what = match &requirement.asks {
+        Asks::Attestation(types) => format!("an attestation {}", text::escape(&types.join(" or "))),
+        Asks::Signature => "a signature".to_owned(),
+    };
+    let names: Vec<_> = requirement.any_of.iter().map(|name| format!("\"{name}\"")).collect();
+    let who = match requirement.threshold {
+        1 => format!("by {}", names.join(" or ")),
+        threshold => format!("by {threshold} of {}", names.join(", ")),
+    };
+    let said: Vec<_> =
+        requirement.annotations.iter().map(|(key, value)| format!(" saying {key}={value}")).collect();
+    let age = requirement.max_age.map(|age| format!(" within {} s", age.as_secs())).unwrap_or_default();
+    format!("{what} {who}{}{age}", said.concat())
+}

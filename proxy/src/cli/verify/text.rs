@@ -1,0 +1,146 @@
+//! A report for people. What comes from images and signatures is escaped: a terminal obeys its input (A522).
+
+use std::fmt::Write as _;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::oci::Digest;
+use pullgate_policy::text;
+
+use super::report::{Found, Piece, Reason, Report, Requirement, Who, Word};
+use crate::cli::paint::Paint;
+
+/// Shows one image.
+pub(super) fn render(report: &Report, paint: Paint) -> String {
+    let mut shown = format!("{}\n", paint.bold(&report.image));
+    if let Some(digest) = &report.digest {
+        let _ = writeln!(shown, "  digest    {digest}");
+    }
+    if !report.children.is_empty() {
+        let platforms: Vec<_> =
+            report.children.iter().filter_map(|child| child.platform.as_deref()).map(text::escape).collect();
+        let count = report.children.len();
+        let _ = writeln!(
+            shown,
+            "  index     {count} manifests ({}): a permit carries them",
+            platforms.join(", ")
+        );
+    }
+    match &report.policy {
+        Some(policy) => {
+            let _ = writeln!(
+                shown,
+                "  policy    \"{}\" by scope {}, mode {} ({})",
+                text::escape(&policy.name),
+                policy.scope,
+                policy.mode,
+                policy.location
+            );
+        }
+        None => shown.push_str("  policy    none: no scope matches\n"),
+    }
+    evidence(&mut shown, report, paint);
+    requirements(&mut shown, &report.requirements, paint);
+    verdict(&mut shown, report, paint);
+    shown
+}
+
+fn evidence(shown: &mut String, report: &Report, paint: Paint) {
+    if report.looked.is_empty() {
+        return;
+    }
+    let found: Vec<_> = report
+        .looked
+        .iter()
+        .filter_map(|looked| match (&looked.unread, looked.manifests.len()) {
+            (Some(code), _) => Some(format!("{} could not be asked ({code})", looked.layout.as_str())),
+            (None, 0) => None,
+            (None, count) => Some(format!("{count} in {}", looked.layout.as_str())),
+        })
+        .collect();
+    let found = if found.is_empty() { "none in any layout".to_owned() } else { found.join(", ") };
+    let _ = writeln!(shown, "  evidence  {found}");
+    for one in &report.evidence {
+        piece(shown, one, paint);
+    }
+    for one in &report.rejected {
+        let _ = writeln!(shown, "    {} {}: {}", paint.bad("worthless"), one.code, one.detail);
+        let _ = writeln!(shown, "      {}", paint.dim(&place(&one.found)));
+    }
+}
+
+fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
+    let what = match &piece.predicate_type {
+        Some(kind) => format!("attestation {kind}"),
+        None => "signature".to_owned(),
+    };
+    let worth = match &piece.why_not {
+        None => paint.good(&format!("counts as {}", piece.counts_as.join(", "))),
+        Some(code) => paint.bad(&format!("counts for nobody: {code}")),
+    };
+    let logged = if piece.logged { "logged" } else { "not logged" };
+    let time = piece.time.map_or_else(|| "no trusted time".to_owned(), |time| time.to_string());
+    let _ = writeln!(shown, "    {what}, {worth}");
+    let _ = writeln!(shown, "      by {}; {logged}; {time}", who(&piece.signed_by));
+    for (key, value) in &piece.annotations {
+        let _ = writeln!(shown, "      says {}={}", text::escape(key), text::escape(value));
+    }
+    let _ = writeln!(shown, "      {}", paint.dim(&place(&piece.found)));
+}
+
+fn who(who: &Who) -> String {
+    match who {
+        Who::Key(id) => format!("key {id}"),
+        Who::Identity { trust, issuer, name, .. } => {
+            format!("{} (issuer {}, trust \"{trust}\")", text::escape(name), text::escape(issuer))
+        }
+    }
+}
+
+fn place(found: &Found) -> String {
+    format!("{} {}", found.layout.as_str(), short(&found.blob))
+}
+
+fn short(digest: &Digest) -> String {
+    digest.to_string().chars().take("sha256:".len() + 12).collect()
+}
+
+fn requirements(shown: &mut String, requirements: &[Requirement], paint: Paint) {
+    if requirements.is_empty() {
+        return;
+    }
+    shown.push_str("  requirements\n");
+    for one in requirements {
+        let word = if one.met { paint.good("met  ") } else { paint.bad("unmet") };
+        let _ = writeln!(shown, "    {word} {}: {}", one.location, one.asks);
+        for by in &one.by {
+            let _ = writeln!(shown, "          by {by}");
+        }
+        if let Some(reason) = &one.reason {
+            let _ = writeln!(shown, "          {}: {}", reason.code, reason.text);
+        }
+        if let Some(command) = &one.command {
+            let _ = writeln!(shown, "          to sign: {command}");
+        }
+    }
+}
+
+fn verdict(shown: &mut String, report: &Report, paint: Paint) {
+    let ground = report.ground.map(|ground| format!(", {ground}")).unwrap_or_default();
+    let word = match report.verdict {
+        Word::Deny => paint.bad("deny"),
+        Word::Permit => paint.good("permit"),
+        Word::Undecided => paint.odd("undecided"),
+    };
+    let _ = writeln!(shown, "  verdict   {word}{ground}");
+    for reason in &report.reasons {
+        let location = reason.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
+        let _ = writeln!(shown, "    {location}{}: {}", reason.code, reason.text);
+    }
+    if let Some(reason) = report.reasons.first().filter(|reason| is_explained(report, reason)) {
+        let _ = writeln!(shown, "    {}", paint.dim(&format!("pullgate verify --explain {}", reason.code)));
+    }
+}
+
+fn is_explained(report: &Report, reason: &Reason) -> bool {
+    report.verdict != Word::Permit && Code::find(&reason.code).is_some()
+}
