@@ -25,3 +25,70 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(…)")
     }
 }
+
+/// The text of a file as it may be shown beside a diagnostic: what may be a secret is struck out, byte by byte, so that every
+/// place stays where it is. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
+pub(crate) fn masked(text: &str) -> String {
+    text.split_inclusive('\n').map(masked_line).collect()
+}
+
+fn masked_line(line: &str) -> String {
+    const WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "auth"];
+    let secret_key = |key: &str| {
+        let key = key.trim().trim_matches(['"', '\'']);
+        let last =
+            key.rsplit(['.', ' ', ',', '{', '"', '\'']).next().unwrap_or_default().to_ascii_lowercase();
+        WORDS.iter().any(|word| last.ends_with(word))
+    };
+    // From the first `=` behind such a key to the end of the line.
+    let mut from = line.len();
+    for (at, _) in line.match_indices('=') {
+        if line.get(..at).is_some_and(secret_key) {
+            from = at + 1;
+            break;
+        }
+    }
+    let userinfo = line.find("://").and_then(|start| {
+        let rest = line.get(start + 3..)?;
+        let end = rest.find(['/', '"', '\'']).unwrap_or(rest.len());
+        rest.get(..end)?.rfind('@').map(|at| start + 3..start + 3 + at)
+    });
+    let hidden = |at: usize| at >= from || userinfo.as_ref().is_some_and(|range| range.contains(&at));
+    line.char_indices()
+        .map(
+            |(at, c)| {
+                if hidden(at) && c != '\n' && c != '\r' { "*".repeat(c.len_utf8()) } else { c.to_string() }
+            },
+        )
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a415_what_may_be_a_secret_is_struck_out_and_places_stay() {
+        for (line, shown) in [
+            ("password = \"hunter2\"\n", "password =**********\n"),
+            ("x = { username = \"a\", password = 'h' }", "x = { username = \"a\", password =******"),
+            ("identitytoken=ü\nnext = 1\n", "identitytoken=**\nnext = 1\n"),
+            ("\"password\" = 1", "\"password\" =**"),
+            ("credentials.password = 1", "credentials.password =**"),
+            ("url = \"https://me:pw@host/v2\"", "url = \"https://*****@host/v2\""),
+            ("password_file = \"pw.txt\"", "password_file = \"pw.txt\""),
+            ("token_hosts = [\"a\"]", "token_hosts = [\"a\"]"),
+            ("evidence = \"r.io/x@y\"", "evidence = \"r.io/x@y\""),
+        ] {
+            assert_eq!(masked(line), shown);
+            assert_eq!(masked(line).len(), line.len());
+        }
+    }
+
+    #[test]
+    fn a171_a_secret_does_not_show_itself() {
+        let secret = Secret::new("hunter2".to_owned());
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(secret.reveal(), "hunter2");
+    }
+}

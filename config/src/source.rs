@@ -1,134 +1,152 @@
-//! The only reader of configuration files: each is read once, bounded, and remembered for its revision and for watching.
+//! Where files come from: the disk, or memory in tests and demonstrations. Nothing else of this crate reads a file.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::ops::Range;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use pullgate_policy::policy::Revision;
-
-use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-
-/// Every file that was read, and what was wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Sources {
-    files: BTreeMap<PathBuf, Result<Arc<Vec<u8>>, String>>,
-    diagnostics: Diagnostics,
+/// A place with files.
+pub trait Source {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: also where it is longer than `most` bytes.
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unreadable>;
 }
 
-/// A text file with faults to report about it.
-#[derive(Debug, Clone)]
-pub(crate) struct Text {
-    pub(crate) name: String,
-    pub(crate) text: Arc<str>,
-    folder: PathBuf,
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Who may read it.
+    pub readers: Readers,
 }
 
-impl Text {
-    /// A path in this file is relative to its folder.
-    pub(crate) fn beside(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
-    }
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Every user of the machine.
+    Everybody,
+    /// Its owner, and perhaps its group.
+    Few,
+}
 
-    /// The file's name without its folder.
-    pub(crate) fn short(&self) -> &str {
-        Path::new(&self.name).file_name().and_then(|name| name.to_str()).unwrap_or(&self.name)
-    }
+/// Why a file cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There is none.
+    #[error("there is no such file")]
+    Missing,
+    /// A folder, a pipe or a device.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// Not a text.
+    #[error("it is not UTF-8 text")]
+    NotText,
+    /// What the system said.
+    #[error("{0}")]
+    System(String),
+    /// Longer than it may be.
+    #[error("it is longer than {0} bytes")]
+    TooLarge(u64),
+}
 
-    /// The line of a byte, from 1.
-    pub(crate) fn line(&self, at: usize) -> u32 {
-        let lines = self.text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        u32::try_from(lines).unwrap_or(u32::MAX)
+/// The disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Source for Disk {
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unreadable> {
+        // Asked before it is opened: opening a pipe would wait for a writer, and hang a start or a reload (A403).
+        if !fs::metadata(path)?.is_file() {
+            return Err(Unreadable::NotAFile);
+        }
+        let file = fs::File::open(path)?;
+        let metadata = file.metadata()?;
+        let mut bytes = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(Unreadable::TooLarge(most));
+        }
+        let readers =
+            if metadata.permissions().mode() & 0o004 == 0 { Readers::Few } else { Readers::Everybody };
+        Ok(Content { bytes, readers })
     }
 }
 
-impl Sources {
-    /// A file's bytes, read once however often it is named (A411).
-    pub(crate) fn bytes(&mut self, path: &Path, most: u64) -> Result<Arc<Vec<u8>>, String> {
-        self.files
-            .entry(path.to_owned())
-            .or_insert_with(|| read(path, most).map(Arc::new))
-            .clone()
-    }
-
-    /// A text file; a fault where it cannot be read.
-    pub(crate) fn text(&mut self, path: &Path, most: u64) -> Option<Text> {
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let name = path.display().to_string();
-        let read = self.bytes(path, most).and_then(|bytes| {
-            String::from_utf8(bytes.as_ref().clone()).map_err(|_| "it is not UTF-8".to_owned())
-        });
-        match read {
-            Ok(text) => Some(Text { name, text: Arc::from(text), folder }),
-            Err(why) => {
-                let text = Text { name, text: Arc::from(""), folder };
-                self.fault(&text, 0..0, Code::FileUnreadable, format!("`{}` cannot be read: {why}", text.name), None);
-                None
-            }
+impl From<io::Error> for Unreadable {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::System(error.to_string()),
         }
     }
+}
 
-    pub(crate) fn fault(&mut self, text: &Text, span: Range<usize>, code: Code, message: String, hint: Option<String>) {
-        let place = (text.name.as_str(), &text.text);
-        self.diagnostics.push(Diagnostic::new(place, span, (code, Severity::Error), message, hint));
+/// Files in memory, by path.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(BTreeMap<PathBuf, Content>);
+
+impl Memory {
+    /// The same, with one more file that few may read.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(path.into(), Content { bytes: bytes.into(), readers: Readers::Few });
+        self
     }
 
-    pub(crate) fn warn(&mut self, text: &Text, span: Range<usize>, code: Code, message: String, hint: Option<String>) {
-        let place = (text.name.as_str(), &text.text);
-        self.diagnostics.push(Diagnostic::new(place, span, (code, Severity::Warning), message, hint));
+    /// The same, with one more file that everybody may read.
+    #[must_use]
+    pub fn with_open(mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(path.into(), Content { bytes: bytes.into(), readers: Readers::Everybody });
+        self
+    }
+}
+
+impl Source for Memory {
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unreadable> {
+        let content = self.0.get(path).ok_or(Unreadable::Missing)?;
+        if content.bytes.len() as u64 > most { Err(Unreadable::TooLarge(most)) } else { Ok(content.clone()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a403_what_is_no_file_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Disk.read(folder.path(), 10), Err(Unreadable::NotAFile));
+        assert_eq!(Disk.read(&folder.path().join("none"), 10), Err(Unreadable::Missing));
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(Disk.read(&pipe, 10), Err(Unreadable::NotAFile));
     }
 
-    pub(crate) fn take_diagnostics(&mut self) -> Diagnostics {
-        let mut diagnostics = std::mem::take(&mut self.diagnostics);
-        diagnostics.sort();
-        diagnostics
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_not_beyond() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, b"0123456789").unwrap();
+        assert_eq!(Disk.read(&path, 10).unwrap().bytes, b"0123456789");
+        assert_eq!(Disk.read(&path, 9), Err(Unreadable::TooLarge(9)));
+        let memory = Memory::default().with("file", "0123456789");
+        assert_eq!(memory.read(Path::new("file"), 9), Err(Unreadable::TooLarge(9)));
+        assert_eq!(memory.read(Path::new("file"), 10).unwrap().readers, Readers::Few);
     }
 
-    /// A text that was read, by its short name; an empty one where it is not known.
-    pub(crate) fn named(&self, short: &str) -> (String, Arc<str>) {
-        let found = self.files.iter().find(|(path, _)| path.file_name().is_some_and(|name| name == short));
-        match found {
-            Some((path, Ok(bytes))) => {
-                (path.display().to_string(), Arc::from(String::from_utf8_lossy(bytes).as_ref()))
-            }
-            Some((path, Err(_))) => (path.display().to_string(), Arc::from("")),
-            None => (short.to_owned(), Arc::from("")),
+    #[test]
+    fn a415_a_file_that_everybody_may_read_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, b"x").unwrap();
+        for (mode, readers) in [(0o600, Readers::Few), (0o640, Readers::Few), (0o644, Readers::Everybody)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(Disk.read(&path, 10).unwrap().readers, readers);
         }
     }
-
-    /// The files, for watching.
-    pub(crate) fn watched(&self) -> Vec<PathBuf> {
-        self.files.keys().cloned().collect()
-    }
-
-    /// The content hash of everything that was read.
-    pub(crate) fn fingerprint(&self) -> Revision {
-        Revision::of(self.files.iter().flat_map(|(path, read)| {
-            let bytes = read.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
-            [path.as_os_str().as_encoded_bytes(), bytes]
-        }))
-    }
-}
-
-/// Whether everybody may read the file.
-pub(crate) fn is_open_to_all(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
-}
-
-fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    // A FIFO must not hang a start or a reload (A403).
-    const NONBLOCK: i32 = 0o4000;
-    let open = || fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path);
-    let file: File = open().map_err(|error| error.to_string())?;
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > most { Err(format!("it is larger than {most} bytes")) } else { Ok(bytes) }
 }

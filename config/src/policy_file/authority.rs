@@ -1,187 +1,218 @@
 //! `[authority.…]`: whom the policy trusts.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use pullgate_policy::identity::{
-    Authority, By, CLAIMS, IdentityPattern, KeyId, Name, Transparency, Uses, WholeRegex,
-};
+use pullgate_policy::identity::{Authority, By, KeyId, Name, Transparency, Uses};
 use pullgate_policy::limits;
-use pullgate_verify::{KeyFault, KeyRing, PublicKey};
+use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary};
 
+use super::{ByName, identity};
 use crate::code::Code;
-use crate::reader::{At, Context, Table, similarity};
+use crate::context::{Context, quoted};
+use crate::likeness::nearest;
+use crate::reader::{At, Table};
+use crate::source::Content;
+use crate::trust::{Github, Trust};
 
-type Keys<'a> = (&'a mut KeyRing, &'a mut Vec<Arc<Vec<u8>>>);
+/// All authorities of a policy, with their keys.
+#[derive(Default)]
+pub(super) struct Authorities {
+    pub(super) by_name: ByName<Authority>,
+    pub(super) keys: KeyRing,
+    /// In the order of the authorities' names: part of the policy's revision.
+    pub(super) key_files: Vec<Arc<Content>>,
+    owners: BTreeMap<KeyId, Name>,
+}
 
-/// Texts that no identity is, to find out what matches anything (A404).
-const PROBES: [&str; 3] = ["3fJ9x!", "https://example.invalid/q/7#z", "nobody@example.invalid"];
+/// How an authority is known, before that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Keyed,
+    Keyless,
+}
 
-pub(super) fn read(
-    context: &mut Context<'_>,
-    name: &str,
+pub(super) fn read_all(context: &mut Context<'_, '_>, file: &mut Table, trust: &Trust) -> Authorities {
+    let written = file.table(context, "authority").map(|mut table| table.take_all()).unwrap_or_default();
+    let mut authorities = Authorities::default();
+    for (name, (span, value)) in written {
+        let fit = context.is_name("an authority", &name, &span);
+        let table = context.table(&format!("authority.{name}"), value);
+        let read = table.and_then(|table| one(context, Name::new(&name), table, trust, &mut authorities));
+        authorities.by_name.insert(Name::new(&name), read.filter(|_| fit));
+    }
+    authorities
+}
+
+fn one(
+    context: &mut Context<'_, '_>,
+    name: Name,
     mut table: Table,
-    trusts: &[Name],
-    keys: Keys<'_>,
+    trust: &Trust,
+    authorities: &mut Authorities,
 ) -> Option<Authority> {
-    let head = table.head();
-    let trust = trust(context, &mut table, trusts);
-    let keyed = table.has("key");
-    let transparency = transparency(context, &mut table, &trust, keyed);
+    let kind = if table.has("key") { Kind::Keyed } else { Kind::Keyless };
+    let head = table.head.clone();
     let uses = uses(context, &mut table);
-    let by = if keyed {
-        for key in ["issuer", "identity", "identity_regex", "claims"] {
-            if let Some(value) = table.take(key) {
-                let message = format!("an authority has a key or an identity: `{key}` does not go with `key`");
-                context.fault(&value.span, Code::AuthorityIncomplete, message);
-            }
+    let (table_name, transparency) = believed(context, &mut table, kind, trust);
+    let by = match kind {
+        Kind::Keyed => {
+            identity::excluded(context, &mut table);
+            key(context, &mut table, &name, authorities).map(By::Keys)
         }
-        key_file(context, &mut table, keys).map(By::Keys)
-    } else {
-        identity(context, &mut table, &head)
+        Kind::Keyless => identity::read(context, &mut table, &head),
     };
     table.finish(context);
-    Some(Authority { name: Name::new(name), uses, transparency, trust, by: by? })
+    Some(Authority { name, uses, transparency, trust: table_name?, by: by? })
 }
 
-fn trust(context: &mut Context<'_>, table: &mut Table, trusts: &[Name]) -> Name {
-    let Some(text) = table.string(context, "trust") else { return Name::new("sigstore") };
-    let name = Name::new(&text.value);
-    if !trusts.contains(&name) {
-        let message = format!("no trust table is called \"{}\"", text.value);
-        context.hinted(&text.span, Code::TrustUnknown, message, "\"sigstore\" and \"github\" are built in");
-    }
-    name
-}
-
-fn transparency(context: &mut Context<'_>, table: &mut Table, trust: &Name, keyed: bool) -> Transparency {
-    let words = [
-        ("required", Transparency::Required),
-        ("optional", Transparency::Optional),
-        ("none", Transparency::None),
-    ];
-    match table.string(context, "transparency") {
-        None if !keyed && trust.as_str() == "github" => Transparency::None,
-        None => Transparency::Required,
-        Some(text) => match context.word("transparency", &text, &words) {
-            Some(Transparency::Optional) if !keyed => {
-                let message = "a keyless signature needs a time: `transparency` must be \"required\" or \"none\"";
-                context.fault(&text.span, Code::ValueInvalid, message);
-                Transparency::Required
-            }
-            Some(word) => word,
-            None => Transparency::Required,
-        },
-    }
-}
-
-fn uses(context: &mut Context<'_>, table: &mut Table) -> Uses {
+fn uses(context: &mut Context<'_, '_>, table: &mut Table) -> Uses {
     let Some(written) = table.strings(context, "use") else { return Uses::Both };
+    if written.value.is_empty() {
+        context.report(
+            &written.span,
+            Code::EmptyValue,
+            "`use` is empty: the authority would count for nothing",
+        );
+    }
     let words = [("signature", Uses::Signatures), ("attestation", Uses::Attestations)];
-    let read: Vec<Uses> = written.iter().filter_map(|text| context.word("use", text, &words)).collect();
+    let read: Vec<Uses> = written.value.iter().filter_map(|text| context.word("use", text, &words)).collect();
     match (read.contains(&Uses::Signatures), read.contains(&Uses::Attestations)) {
         (true, false) => Uses::Signatures,
         (false, true) => Uses::Attestations,
-        (true, true) => Uses::Both,
-        (false, false) => {
-            if written.is_empty() {
-                context.fault(&table.head(), Code::ValueInvalid, "`use` excludes everything");
-            }
-            Uses::Both
-        }
+        (true, true) | (false, false) => Uses::Both,
     }
 }
 
-fn key_file(context: &mut Context<'_>, table: &mut Table, (ring, read): Keys<'_>) -> Option<Vec<KeyId>> {
-    let file = table.string(context, "key")?;
-    let path = context.text.beside(&file.value);
-    let bytes = match context.sources.bytes(&path, limits::KEY_FILE_BYTES) {
-        Ok(bytes) => bytes,
+/// `trust` and `transparency`, and whether the one has what the other demands.
+fn believed(
+    context: &mut Context<'_, '_>,
+    table: &mut Table,
+    kind: Kind,
+    trust: &Trust,
+) -> (Option<Name>, Transparency) {
+    let head = table.head.clone();
+    let written = table.string(context, "trust");
+    let (name, place) = written.map_or(("sigstore".to_owned(), head), |text| (text.value, text.span));
+    let absent = match (kind, name.as_str(), trust.github) {
+        (Kind::Keyless, "github", Github::BuiltIn) => Transparency::None,
+        (Kind::Keyed | Kind::Keyless, _, Github::BuiltIn | Github::Redefined) => Transparency::Required,
+    };
+    let transparency = match kind {
+        // Without a log a keyed signature still has its key; "none" would be another word for the same (design §4).
+        Kind::Keyed => {
+            let words = [("required", Transparency::Required), ("optional", Transparency::Optional)];
+            table.word(context, "transparency", &words, absent)
+        }
+        // A certificate lives ten minutes: without a trusted time it says nothing, so a log is looked for or it is not.
+        Kind::Keyless => {
+            let words = [("required", Transparency::Required), ("none", Transparency::None)];
+            table.word(context, "transparency", &words, absent)
+        }
+    };
+    if !trust.names.contains(&name) {
+        let message = format!("no trust table is called {}", quoted(&name));
+        let near = nearest(&name, trust.names.iter().map(String::as_str));
+        let hint = near.map_or_else(
+            || format!("define [trust.{name}]; \"sigstore\" and \"github\" are built in"),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        context.advise(&place, Code::TrustUnknown, message, hint);
+        return (None, transparency);
+    }
+    let name = Name::new(&name);
+    if let Some(table) = trust.set.get(&name) {
+        suffices(context, &place, kind, transparency, (&table.describe(), table.sct()));
+    }
+    (Some(name), transparency)
+}
+
+/// What the table lacks no signature can bring: the authority would never be met.
+fn suffices(
+    context: &mut Context<'_, '_>,
+    place: &Range<usize>,
+    kind: Kind,
+    transparency: Transparency,
+    (holds, sct): (&TrustSummary, Sct),
+) {
+    let keyless = kind == Kind::Keyless;
+    let lacks = if keyless && holds.authorities == 0 {
+        ("has no certificate authority", "a key needs none: authority by `key`")
+    } else if keyless && sct == Sct::Required && holds.certificate_logs == 0 {
+        (
+            "has no certificate log, and `sct` is \"required\"",
+            "sct = \"none\" in the trust table, if that is meant",
+        )
+    } else if transparency == Transparency::Required && holds.logs == 0 {
+        let other = if keyless { "none" } else { "optional" };
+        let hint = if other == "none" { "transparency = \"none\"" } else { "transparency = \"optional\"" };
+        ("has no transparency log, and `transparency` is \"required\"", hint)
+    } else if keyless && transparency == Transparency::None && holds.timestamp_authorities == 0 {
+        (
+            "has neither log nor timestamp authority: no time can be proven",
+            "transparency = \"required\", or another table",
+        )
+    } else {
+        return;
+    };
+    let (what, hint) = lacks;
+    context.advise(place, Code::TrustInsufficient, format!("the trust table {what}"), hint);
+}
+
+fn key(
+    context: &mut Context<'_, '_>,
+    table: &mut Table,
+    name: &Name,
+    authorities: &mut Authorities,
+) -> Option<Vec<KeyId>> {
+    let file = table.required(context, "key")?;
+    let content = match context.named_file(&file, limits::KEY_FILE_BYTES) {
+        Ok(content) => content,
         Err(why) => {
-            let message = format!("the key file `{}` cannot be read: {why}", file.value);
-            context.fault(&file.span, Code::KeyUnreadable, message);
+            context.unreadable(&file, Code::KeyUnreadable, &why);
             return None;
         }
     };
-    match PublicKey::from_file(&bytes) {
-        Ok(keys) => {
-            read.push(bytes);
-            Some(keys.into_iter().map(|key| ring.insert(key)).collect())
-        }
+    let keys = match PublicKey::from_file(&content.bytes) {
+        Ok(keys) => keys,
         Err(fault) => {
-            let (code, hint) = match fault {
-                KeyFault::PrivateKey => (Code::KeyPrivate, "give the public key; keep this one away from the gate"),
-                KeyFault::Unsupported(_) => {
-                    (Code::KeyUnsupported, "ECDSA P-256, P-384, P-521, Ed25519, or RSA 2048 to 4096 bits")
-                }
-                KeyFault::Certificate | KeyFault::Empty | KeyFault::Garbage | KeyFault::TooLarge => {
-                    (Code::KeyUnreadable, "a PEM or DER file with a public key")
-                }
-            };
-            context.hinted(&file.span, code, format!("`{}`: {fault}", file.value), hint);
-            None
-        }
-    }
-}
-
-fn identity(context: &mut Context<'_>, table: &mut Table, head: &std::ops::Range<usize>) -> Option<By> {
-    let issuer = table.string(context, "issuer");
-    let exact = table.string(context, "identity");
-    let regex = table.string(context, "identity_regex");
-    let claims = claims(context, table);
-    let pattern = match (exact, regex) {
-        (Some(exact), None) if exact.value.is_empty() => {
-            context.fault(&exact.span, Code::IdentityEmpty, "an empty identity is nobody");
-            None
-        }
-        (Some(exact), None) => Some(IdentityPattern::Exact(exact.value)),
-        (None, Some(regex)) => whole(context, &regex).map(IdentityPattern::Regex),
-        (Some(_), Some(_)) | (None, None) => {
-            let message = "an authority needs `key`, or `issuer` with `identity` or `identity_regex`";
-            context.fault(head, Code::AuthorityIncomplete, message);
-            None
+            no_key(context, &file, &fault);
+            return None;
         }
     };
-    if issuer.as_ref().is_none_or(|issuer| issuer.value.is_empty()) {
-        // One identity through two issuers is two people (A240).
-        context.hinted(head, Code::IssuerMissing, "an identity needs its `issuer`", "for GitHub Actions: \"https://token.actions.githubusercontent.com\"");
-        return None;
+    authorities.key_files.push(content);
+    if keys.len() > 1 {
+        let message = format!("{} holds {} keys", quoted(&file.value), keys.len());
+        context.advise(&file.span, Code::KeySeveral, message, "one authority each, joined by `any_of`");
     }
-    Some(By::Identity { issuer: issuer?.value, pattern: pattern?, claims })
+    let ids: Vec<KeyId> = keys.into_iter().map(|key| authorities.keys.insert(key)).collect();
+    for id in &ids {
+        // One key under two names would be one signer who counts twice (A234).
+        if let Some(other) = authorities.owners.insert(*id, name.clone()).filter(|other| other != name) {
+            let message = format!("{} is the key of \"{other}\" already", quoted(&file.value));
+            context.advise(
+                &file.span,
+                Code::AuthorityDuplicateKey,
+                message,
+                "name the one authority wherever it counts",
+            );
+        }
+    }
+    Some(ids)
 }
 
-fn whole(context: &mut Context<'_>, text: &At<String>) -> Option<WholeRegex> {
-    if text.value.is_empty() {
-        context.fault(&text.span, Code::IdentityEmpty, "an empty identity is nobody");
-        return None;
-    }
-    match WholeRegex::new(&text.value) {
-        Ok(regex) if PROBES.iter().all(|probe| regex.matches(probe)) => {
-            context.fault(&text.span, Code::IdentityMatchesAnything, "this matches any identity");
-            None
+fn no_key(context: &mut Context<'_, '_>, file: &At<String>, fault: &KeyFault) {
+    let (code, hint) = match fault {
+        KeyFault::Certificate => (Code::KeyCertificate, "openssl x509 -pubkey -noout -in CERTIFICATE"),
+        KeyFault::Empty => (Code::KeyEmpty, "no key is not any key: put the public key there"),
+        KeyFault::Garbage => (Code::KeyInvalid, "`-----BEGIN PUBLIC KEY-----`, or the same in DER"),
+        KeyFault::PrivateKey => {
+            (Code::KeyPrivate, "keep it away from this machine; `cosign public-key` gives the public one")
         }
-        Ok(regex) => Some(regex),
-        Err(fault) => {
-            let message = fault.to_string().replace('\n', " ");
-            context.fault(&text.span, Code::RegexInvalid, message);
-            None
+        KeyFault::TooLarge | KeyFault::Unsupported(_) => {
+            (Code::KeyUnsupported, "ECDSA P-256, P-384, P-521, Ed25519, or RSA of 2048 to 4096 bits")
         }
-    }
-}
-
-fn claims(context: &mut Context<'_>, table: &mut Table) -> BTreeMap<String, String> {
-    let Some(mut written) = table.table(context, "claims") else { return BTreeMap::new() };
-    let mut claims = BTreeMap::new();
-    for (name, (span, value)) in written.take_all() {
-        if !CLAIMS.contains(&name.as_str()) {
-            let near = CLAIMS.iter().max_by(|a, b| similarity(a, &name).total_cmp(&similarity(b, &name)));
-            let hint = near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default();
-            context.hinted(&span, Code::ClaimUnknown, format!("certificates have no claim `{name}`"), hint);
-            continue;
-        }
-        if let Some(text) = context.string(&name, At { value: value.value, span: value.span }) {
-            claims.insert(name, text.value);
-        }
-    }
-    claims
+    };
+    context.advise(&file.span, code, format!("{}: {fault}", quoted(&file.value)), hint);
 }

@@ -1,14 +1,17 @@
 //! `[[policy.require]]`: what a policy asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pullgate_policy::identity::{Name, Uses};
+use pullgate_policy::identity::{Authority, Name, Uses};
 use pullgate_policy::policy::{Asks, Requirement};
 
-use super::{Authorities, keys_of};
+use super::authority::Authorities;
 use crate::code::Code;
-use crate::reader::{At, Context, Table, similarity};
+use crate::context::{Context, quoted};
+use crate::likeness::nearest;
+use crate::reader::{At, Table};
+use crate::value::Zero;
 
 /// Names for predicate types that people write; anything else is the URI itself.
 const PREDICATES: [(&str, &[&str]); 4] = [
@@ -18,140 +21,225 @@ const PREDICATES: [(&str, &[&str]); 4] = [
     ("vuln", &["https://cosign.sigstore.dev/attestation/vuln/v1"]),
 ];
 
-pub(super) fn read(context: &mut Context<'_>, mut table: Table, authorities: &Authorities) -> Option<Requirement> {
-    let (location, head) = (context.location(&table), table.head());
-    for key in ["where", "slsa"] {
-        if let Some(value) = table.take(key) {
-            context.not_in_force(&value.span, key);
-        }
-    }
-    let written = table.string(context, "attestation");
-    let asks = match written {
+/// A statement of this type is a signature, and no attestation (design §3).
+const SIGNATURE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+
+pub(super) fn read(
+    context: &mut Context<'_, '_>,
+    mut table: Table,
+    known: &Authorities,
+) -> Option<Requirement> {
+    let location = context.location(&table);
+    later(context, &mut table);
+    let asks = match table.string(context, "attestation") {
         Some(text) => asks(context, &text),
         None => Some(Asks::Signature),
     };
-    let signed_by = table.table(context, "signed_by");
-    if signed_by.is_none() {
-        let message = "a requirement needs `signed_by`: what anybody may sign is no requirement";
-        context.hinted(&head, Code::RequirementEmpty, message, "signed_by = { any_of = [\"release\"] }");
+    if !table.has("signed_by") {
+        let message = "a requirement without `signed_by`: what anybody may sign is no requirement";
+        let hint = "signed_by = { any_of = [\"…\"] }";
+        context.advise(&table.head.clone(), Code::RequirementEmpty, message, hint);
     }
-    let signers = signed_by.and_then(|inner| signers(context, inner, authorities, asks.as_ref()));
+    let signers =
+        table.table(context, "signed_by").and_then(|inner| signers(context, inner, known, asks.as_ref()));
     let annotations = annotations(context, &mut table);
-    let max_age = table.duration(context, "max_age", None);
+    let max_age = table.duration(context, "max_age", Zero::Refused, None);
     table.finish(context);
     let (any_of, threshold) = signers?;
     Some(Requirement { location, asks: asks?, any_of, threshold, annotations, max_age })
 }
 
-fn asks(context: &mut Context<'_>, text: &At<String>) -> Option<Asks> {
+/// `where` and `slsa` come later; their shape is checked now.
+fn later(context: &mut Context<'_, '_>, table: &mut Table) {
+    if let Some(text) = table.string(context, "where") {
+        context.not_in_force(&text.span, "where");
+    }
+    let Some(mut slsa) = table.table(context, "slsa") else { return };
+    let head = slsa.head.clone();
+    if let Some(level) = slsa.integer(context, "level").filter(|level| !(1..=3).contains(&level.value)) {
+        context.report(&level.span, Code::ValueInvalid, "`level` must be 1, 2 or 3");
+    }
+    for key in ["builder", "ref", "source"] {
+        slsa.string(context, key);
+    }
+    slsa.finish(context);
+    context.not_in_force(&head, "slsa");
+}
+
+fn asks(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Asks> {
     if let Some((_, types)) = PREDICATES.iter().find(|(name, _)| *name == text.value) {
         return Some(Asks::Attestation(types.iter().map(|uri| (*uri).to_owned()).collect()));
     }
-    if text.value.contains("://") {
+    if text.value == SIGNATURE_TYPE {
+        let message = "a statement of this type is a signature and never counts as an attestation";
+        context.advise(
+            &text.span,
+            Code::ValueInvalid,
+            message,
+            "leave `attestation` out to ask for a signature",
+        );
+        return None;
+    }
+    if is_uri(&text.value) {
         return Some(Asks::Attestation(vec![text.value.clone()]));
     }
-    let names: Vec<&str> = PREDICATES.iter().map(|(name, _)| *name).collect();
-    let message = format!("`attestation` must be a predicate type URI or one of {}", names.join(", "));
-    context.fault(&text.span, Code::ValueInvalid, message);
+    let names = PREDICATES.map(|(name, _)| name);
+    let message =
+        format!("{} is neither a predicate type URI nor one of {}", quoted(&text.value), names.join(", "));
+    match nearest(&text.value, names) {
+        Some(near) => {
+            context.advise(&text.span, Code::ValueInvalid, message, format!("did you mean \"{near}\"?"))
+        }
+        None => context.report(&text.span, Code::ValueInvalid, message),
+    }
     None
 }
 
+/// RFC 3986 §3: a scheme, a colon, something; here without spaces and controls. It is compared byte for byte.
+fn is_uri(text: &str) -> bool {
+    let scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    let split = text.split_once(':');
+    split.is_some_and(|(before, rest)| {
+        scheme(before) && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())
+    })
+}
+
 fn signers(
-    context: &mut Context<'_>,
+    context: &mut Context<'_, '_>,
     mut table: Table,
-    authorities: &Authorities,
+    known: &Authorities,
     asks: Option<&Asks>,
 ) -> Option<(Vec<Name>, usize)> {
-    let head = table.head();
+    let head = table.head.clone();
+    if !table.has("any_of") {
+        context.report(&head, Code::RequirementEmpty, "`signed_by` without `any_of`: nobody is asked for");
+    }
     let written = table.strings(context, "any_of");
     let threshold = table.integer(context, "threshold");
     table.finish(context);
-    let written = written.unwrap_or_default();
-    if written.is_empty() {
-        context.fault(&head, Code::RequirementEmpty, "`any_of` must name at least one authority");
+    let written = written?;
+    if written.value.is_empty() {
+        context.report(&written.span, Code::RequirementEmpty, "`any_of` is empty: nobody is asked for");
         return None;
     }
     let mut any_of: Vec<Name> = Vec::new();
-    let mut known = true;
-    for text in &written {
+    let mut complete = true;
+    for text in &written.value {
         let name = Name::new(&text.value);
-        known &= defined(context, text, authorities);
+        match defined(context, text, known) {
+            Some(authority) => complete &= counts(context, text, authority, asks),
+            None => complete = false,
+        }
         if any_of.contains(&name) {
-            context.fault(&text.span, Code::DuplicateName, format!("\"{}\" is named twice", text.value));
+            context.report(
+                &text.span,
+                Code::DuplicateName,
+                format!("{} is named twice", quoted(&text.value)),
+            );
         } else {
             any_of.push(name);
         }
     }
-    let threshold = match threshold {
-        None => 1,
-        Some(number) => match usize::try_from(number.value) {
-            Ok(count) if count > 0 => count,
-            Ok(_) | Err(_) => {
-                context.fault(&number.span, Code::ThresholdImpossible, "a threshold is at least 1");
-                return None;
-            }
-        },
+    let threshold = count(context, threshold, any_of.len())?;
+    complete.then_some((any_of, threshold))
+}
+
+fn count(context: &mut Context<'_, '_>, threshold: Option<At<i64>>, most: usize) -> Option<usize> {
+    let Some(written) = threshold else { return Some(1) };
+    let Some(count) = usize::try_from(written.value).ok().filter(|count| *count > 0) else {
+        context.report(&written.span, Code::ThresholdImpossible, "a threshold is at least 1");
+        return None;
     };
-    if !known {
+    if count > most {
+        let message = format!("{count} of {most} can never be: a threshold counts different authorities");
+        context.report(&written.span, Code::ThresholdImpossible, message);
         return None;
     }
-    one_key_once(context, &head, &any_of, authorities);
-    can_hold(context, &head, (&any_of, threshold), authorities, asks);
-    Some((any_of, threshold))
+    Some(count)
 }
 
-fn defined(context: &mut Context<'_>, text: &At<String>, authorities: &Authorities) -> bool {
-    let found = authorities.get(&Name::new(&text.value));
+/// The authority of this name. One that is defined and could not be read has had its fault.
+fn defined<'a>(
+    context: &mut Context<'_, '_>,
+    text: &At<String>,
+    known: &'a Authorities,
+) -> Option<&'a Authority> {
+    let found = known.by_name.get(&Name::new(&text.value));
     if found.is_none() {
-        let near = authorities
-            .keys()
-            .max_by(|a, b| similarity(a.as_str(), &text.value).total_cmp(&similarity(b.as_str(), &text.value)));
-        let hint = near.map_or_else(|| "define [authority.…]".to_owned(), |near| format!("did you mean \"{near}\"?"));
-        context.hinted(&text.span, Code::AuthorityUnknown, format!("no authority is called \"{}\"", text.value), hint);
+        let near = nearest(&text.value, known.by_name.keys().map(Name::as_str));
+        let hint = near.map_or_else(
+            || format!("define [authority.{}]", pullgate_policy::text::escape(&text.value)),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        let message = format!("no authority is called {}", quoted(&text.value));
+        context.advise(&text.span, Code::AuthorityUnknown, message, hint);
     }
-    // One that is defined and could not be read has had its fault.
-    matches!(found, Some(Some(_)))
+    found?.as_ref()
 }
 
-/// One key under two names would be one signer counted twice, or a threshold that cannot be met (A234).
-fn one_key_once(context: &mut Context<'_>, head: &Range<usize>, any_of: &[Name], authorities: &Authorities) {
-    let mut seen = BTreeSet::new();
-    for authority in any_of.iter().filter_map(|name| authorities.get(name)?.as_ref()) {
-        let own: BTreeSet<_> = keys_of(authority).iter().collect();
-        if own.iter().any(|key| seen.contains(*key)) {
-            let message = format!("\"{}\" has a key that another authority of this requirement has too", authority.name);
-            context.fault(head, Code::AuthorityDuplicateKey, message);
-        }
-        seen.extend(own.into_iter().copied());
-    }
-}
-
-fn can_hold(
-    context: &mut Context<'_>,
-    head: &Range<usize>,
-    (any_of, threshold): (&[Name], usize),
-    authorities: &Authorities,
+/// Whether the authority can count here at all.
+fn counts(
+    context: &mut Context<'_, '_>,
+    text: &At<String>,
+    authority: &Authority,
     asks: Option<&Asks>,
-) {
-    let excluded = match asks {
-        Some(Asks::Signature) => Uses::Attestations,
-        Some(Asks::Attestation(_)) => Uses::Signatures,
-        None => return,
+) -> bool {
+    let (wanted, excluded) = match asks {
+        Some(Asks::Signature) => ("signatures", authority.uses == Uses::Attestations),
+        Some(Asks::Attestation(_)) => ("attestations", authority.uses == Uses::Signatures),
+        None => return true,
     };
-    let usable = any_of.iter().filter_map(|name| authorities.get(name)?.as_ref()).filter(|one| one.uses != excluded).count();
-    if threshold > usable {
-        let message = format!("{threshold} of {usable} authorities that may count here can never be");
-        context.fault(head, Code::ThresholdImpossible, message);
+    if excluded {
+        let message = format!("{} does not count for {wanted}: its `use` says so", quoted(&text.value));
+        context.report(&text.span, Code::AuthorityUnusable, message);
     }
+    !excluded
 }
 
-fn annotations(context: &mut Context<'_>, table: &mut Table) -> BTreeMap<String, String> {
+fn annotations(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, String> {
     let Some(mut written) = table.table(context, "annotations") else { return BTreeMap::new() };
+    let head: Range<usize> = written.head.clone();
+    let entries = written.take_all();
+    if entries.is_empty() {
+        context.report(&head, Code::EmptyValue, "`annotations` is empty");
+    }
     let mut annotations = BTreeMap::new();
-    for (name, (_, value)) in written.take_all() {
+    for (name, (_, value)) in entries {
         if let Some(text) = context.string(&name, value) {
             annotations.insert(name, text.value);
         }
     }
     annotations
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_predicate_type_is_a_uri_and_no_word() {
+        for (text, expected) in [
+            ("https://slsa.dev/provenance/v1", true),
+            ("urn:example:x", true),
+            ("slsa", false),
+            ("https:", false),
+            ("1https://x", false),
+            ("https://x y", false),
+            ("", false),
+        ] {
+            assert_eq!(is_uri(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_name_stands_for_predicate_types_of_its_own() {
+        let types: Vec<&str> = PREDICATES.iter().flat_map(|(_, types)| types.iter().copied()).collect();
+        assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len());
+        assert!(types.iter().all(|uri| is_uri(uri)) && !types.contains(&SIGNATURE_TYPE));
+    }
 }

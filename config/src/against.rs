@@ -1,0 +1,96 @@
+//! Which policy would govern a repository: what `check --against` says, without a network.
+
+use pullgate_policy::oci::Repository;
+use pullgate_policy::policy::{
+    Asks, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
+};
+use pullgate_policy::text;
+
+use crate::config::Config;
+use crate::value::written;
+
+/// What a configuration says of one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Against {
+    /// The canonical repository.
+    pub repository: Repository,
+    /// The name of the policy that governs it and the scope that won; none where no scope matches.
+    pub policy: Option<(String, String)>,
+    /// What is asked for, a line each with its place; and what else bears upon it.
+    pub requirements: Vec<String>,
+}
+
+/// Says which policy, scope and requirements govern `repository`.
+#[must_use]
+pub fn against(config: &Config, repository: &Repository) -> Against {
+    let set = &config.policy.set;
+    let mut lines = Vec::new();
+    if !config.upstreams.contains_key(repository.registry()) {
+        lines.push(format!("refused: there is no [upstream.\"{}\"]", repository.registry()));
+    }
+    let policy = match set.governing(repository) {
+        Governing::Policy(policy, scope) => {
+            lines.extend(asked(policy));
+            Some((policy.name.to_string(), scope.to_string()))
+        }
+        Governing::Unmatched(unmatched) => {
+            lines.push(no_scope(unmatched).to_owned());
+            None
+        }
+    };
+    lines.extend(set.exemptions.iter().filter(|one| covers(one, repository)).map(exempt));
+    Against { repository: repository.clone(), policy, requirements: lines }
+}
+
+fn asked(policy: &Policy) -> Vec<String> {
+    let mut lines = match &policy.rule {
+        Rule::InsecurePermitAnything => {
+            vec![format!("{}: nothing (insecure_permit_anything)", policy.location)]
+        }
+        Rule::Requirements(requirements) => requirements.iter().map(requirement).collect(),
+    };
+    match policy.mode {
+        Mode::Enforce => {}
+        Mode::Warn => {
+            lines.push(format!("{}: mode \"warn\": what is denied is served with a warning", policy.location))
+        }
+    }
+    lines
+}
+
+fn requirement(one: &Requirement) -> String {
+    let what = match &one.asks {
+        Asks::Attestation(types) => format!("attestation {}", types.join(" or ")),
+        Asks::Signature => "signature".to_owned(),
+    };
+    let names: Vec<String> = one.any_of.iter().map(|name| format!("\"{name}\"")).collect();
+    let who = match (one.threshold, names.as_slice()) {
+        (1, [only]) => only.clone(),
+        (threshold, _) => format!("{threshold} of {}", names.join(", ")),
+    };
+    let annotation = |(key, value): (&String, &String)| {
+        format!(", with {} = \"{}\"", text::escape(key), text::escape(value))
+    };
+    let with: String = one.annotations.iter().map(annotation).collect();
+    let age = one.max_age.map(|age| format!(", at most {} old", written(age))).unwrap_or_default();
+    format!("{}: {what} by {who}{with}{age}", one.location)
+}
+
+fn no_scope(unmatched: Unmatched) -> &'static str {
+    match unmatched {
+        Unmatched::Deny => "unmatched = \"deny\": refused, and the upstream is not asked",
+        Unmatched::Permit => "unmatched = \"permit\": served, unchecked",
+        Unmatched::Warn => "unmatched = \"warn\": served with a warning, unchecked",
+    }
+}
+
+fn covers(exemption: &Exemption, repository: &Repository) -> bool {
+    match &exemption.covers {
+        Covers::Digest(_) => false,
+        Covers::Scopes(scopes) => scopes.iter().any(|scope| scope.matches(repository)),
+    }
+}
+
+fn exempt(one: &Exemption) -> String {
+    format!("{}: exempt until {} by {}", one.location, one.until, text::escape(&one.owner))
+}

@@ -1,0 +1,158 @@
+//! The checked values that the gate runs by.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pullgate_policy::oci::{Registry, Repository};
+use pullgate_policy::policy::{PolicySet, Revision};
+use pullgate_verify::{KeyRing, TrustSet};
+
+use crate::secret::Secret;
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data port.
+    pub listen: Listen,
+    /// The admin port.
+    pub admin: Admin,
+    /// The folder of everything that is remembered.
+    pub state: PathBuf,
+    /// The file with the secret of the seal; `state/seal.key` where none is named.
+    pub seal_key_file: Option<PathBuf>,
+    /// How long and how much is remembered.
+    pub cache: Cache,
+    /// The pull log.
+    pub audit: Audit,
+    /// The registries that may be asked; no other is ever dialled.
+    pub upstreams: BTreeMap<Registry, Upstream>,
+    /// The policy with its keys and trust roots.
+    pub policy: Policies,
+    /// The content hash of every file that was read.
+    pub fingerprint: Revision,
+    /// Every file that was read, to be watched.
+    pub watched: Vec<PathBuf>,
+}
+
+/// The policy with what it names.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// The policies.
+    pub set: PolicySet,
+    /// The keys of their authorities.
+    pub keys: Arc<KeyRing>,
+    /// The trust tables of their authorities.
+    pub trust: Arc<TrustSet>,
+    /// The file it was read from; none for what is built in.
+    pub file: Option<PathBuf>,
+}
+
+/// `[listen]`.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The address of the data port.
+    pub address: SocketAddr,
+    /// The registry of requests that name none.
+    pub default_registry: Option<Registry>,
+    /// How a denied HEAD is answered.
+    pub denied_head_status: DeniedHeadStatus,
+}
+
+/// `listen.denied_head_status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedHeadStatus {
+    /// 403.
+    Forbidden,
+    /// 300: containerd then falls through to no other registry.
+    MultipleChoices,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The address of health and metrics.
+    pub address: SocketAddr,
+}
+
+/// `[cache]`.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// Bytes of blobs that are kept.
+    pub blobs_max: u64,
+    /// How long a tag's digest is believed.
+    pub tag_ttl: Duration,
+    /// How long a permit counts.
+    pub permit_ttl: Duration,
+    /// How long a denial counts.
+    pub deny_ttl: Duration,
+}
+
+/// `[audit]`.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// Where the lines go.
+    pub log: AuditLog,
+    /// How long records stay in the database.
+    pub retain: Duration,
+    /// What a log that cannot be written does to pulls.
+    pub on_failure: OnFailure,
+}
+
+/// `audit.log`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditLog {
+    /// A file, rotated.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+}
+
+/// `audit.on_failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Lost records are counted; pulls go on.
+    Count,
+    /// Pulls are undecided.
+    Refuse,
+}
+
+/// `[upstream."…"]`.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The endpoints, tried in order: `http` or `https`, a host, perhaps a port, no trailing slash. Never empty.
+    pub urls: Vec<String>,
+    /// Other names by which clients may ask for it, in lower case.
+    pub aliases: Vec<String>,
+    /// The certificates that its own may chain to; the system's where none.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Hosts it may redirect to, whatever their address; in lower case.
+    pub redirect_hosts: Vec<String>,
+    /// Hosts of its token services, beside its own; in lower case.
+    pub token_hosts: Vec<String>,
+    /// The only credentials that may go to it.
+    pub credentials: Credentials,
+    /// The separate evidence repository.
+    pub evidence: Option<Repository>,
+}
+
+/// Credentials for one upstream.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// None.
+    Anonymous,
+    /// User name and password.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password, from its file.
+        password: Secret,
+    },
+    /// A docker config.
+    DockerConfig {
+        /// Its text.
+        text: Secret,
+    },
+}

@@ -1,0 +1,88 @@
+//! `credentials` of an upstream: from files, never inline (A415).
+
+use pullgate_policy::limits;
+
+use crate::code::Code;
+use crate::config::Credentials;
+use crate::context::{Context, quoted};
+use crate::reader::{At, Table};
+use crate::secret::Secret;
+use crate::source::{Readers, Unreadable};
+
+pub(super) fn read(context: &mut Context<'_, '_>, upstream: &mut Table) -> Credentials {
+    let Some(mut table) = upstream.table(context, "credentials") else { return Credentials::Anonymous };
+    let mut inline = false;
+    for key in ["auth", "password", "token"] {
+        if let Some(At { span, .. }) = table.take(key) {
+            inline = true;
+            let message = format!("`{key}` is a secret, which no configuration file holds");
+            context.advise(
+                &span,
+                Code::SecretInline,
+                message,
+                "put it into a file of mode 0600 and name that: password_file",
+            );
+        }
+    }
+    let head = table.head.clone();
+    let config = table.string(context, "docker_config");
+    let username = table.string(context, "username");
+    let file = table.string(context, "password_file");
+    table.finish(context);
+    match (config, username, file) {
+        (Some(config), None, None) => docker_config(context, &config),
+        (None, Some(username), Some(file)) => basic(context, username, &file),
+        (_, _, _) if inline => Credentials::Anonymous,
+        (_, _, _) => {
+            let message = "`credentials` needs `docker_config`, or `username` with `password_file`";
+            context.report(&head, Code::CredentialsIncomplete, message);
+            Credentials::Anonymous
+        }
+    }
+}
+
+fn docker_config(context: &mut Context<'_, '_>, file: &At<String>) -> Credentials {
+    let Some(text) = secret(context, file) else { return Credentials::Anonymous };
+    // The parser's message may repeat the text, so it is not asked for.
+    if !serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.is_object()) {
+        let message = format!("{} is no docker config: it must be a JSON object", quoted(&file.value));
+        context.report(&file.span, Code::FileUnreadable, message);
+    }
+    Credentials::DockerConfig { text: Secret::new(text) }
+}
+
+fn basic(context: &mut Context<'_, '_>, username: At<String>, file: &At<String>) -> Credentials {
+    // RFC 7617 §2: the first colon ends the user name.
+    if username.value.is_empty()
+        || username.value.contains(':')
+        || username.value.chars().any(char::is_control)
+    {
+        context.report(
+            &username.span,
+            Code::ValueInvalid,
+            "`username` is empty, or has a colon or control character",
+        );
+    }
+    let Some(text) = secret(context, file) else { return Credentials::Anonymous };
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        context.report(&file.span, Code::EmptyValue, format!("{} is empty", quoted(&file.value)));
+    }
+    Credentials::Basic { username: username.value, password: Secret::new(password.to_owned()) }
+}
+
+fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option<String> {
+    let content = context.readable(file, limits::CREDENTIAL_BYTES)?;
+    match content.readers {
+        Readers::Everybody => {
+            let message = format!("everybody on this machine may read {}", quoted(&file.value));
+            context.advise(&file.span, Code::SecretPermissions, message, "chmod 600");
+        }
+        Readers::Few => {}
+    }
+    let text = std::str::from_utf8(&content.bytes).ok().map(str::to_owned);
+    if text.is_none() {
+        context.unreadable(file, Code::FileUnreadable, &Unreadable::NotText);
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! What every part of the reading has at hand: the file it is about, the other files, and where diagnostics go.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pullgate_policy::policy::Location;
+use pullgate_policy::{limits, text};
+
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::files::{Files, Text};
+use crate::reader::{At, Table};
+use crate::source::{Content, Unreadable};
+
+/// One file that is being read.
+pub(crate) struct Context<'f, 's> {
+    pub(crate) files: &'f mut Files<'s>,
+    pub(crate) text: Text,
+}
+
+/// A value between quotes, fit for a message.
+pub(crate) fn quoted(value: &str) -> String {
+    format!("\"{}\"", text::escape(value))
+}
+
+impl<'f, 's> Context<'f, 's> {
+    pub(crate) fn new(files: &'f mut Files<'s>, text: Text) -> Self {
+        Self { files, text }
+    }
+
+    /// Says what is wrong at a place.
+    pub(crate) fn report(&mut self, span: &Range<usize>, code: Code, message: impl Into<String>) {
+        self.files.report(Diagnostic::new(&self.text, span.clone(), code, message.into(), None));
+    }
+
+    /// The same, and what to do about it.
+    pub(crate) fn advise(
+        &mut self,
+        span: &Range<usize>,
+        code: Code,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.files.report(Diagnostic::new(&self.text, span.clone(), code, message.into(), Some(hint.into())));
+    }
+
+    /// Something that a later release acts on: a fault, since silence would make the file say more than the gate does.
+    pub(crate) fn not_in_force(&mut self, span: &Range<usize>, what: &str) {
+        let message = format!("`{what}` is not in force in this release");
+        self.advise(
+            span,
+            Code::NotInForce,
+            message,
+            "leave it out: nothing that is written may be without effect",
+        );
+    }
+
+    /// The file that a value names.
+    pub(crate) fn named_file(&mut self, name: &At<String>, most: u64) -> Result<Arc<Content>, Unreadable> {
+        let path = self.text.beside(&name.value);
+        self.files.content(&path, most)
+    }
+
+    /// The same, with a fault where it cannot be read.
+    pub(crate) fn readable(&mut self, name: &At<String>, most: u64) -> Option<Arc<Content>> {
+        match self.named_file(name, most) {
+            Ok(content) => Some(content),
+            Err(why) => {
+                self.unreadable(name, Code::FileUnreadable, &why);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn unreadable(&mut self, name: &At<String>, code: Code, why: &Unreadable) {
+        let message = format!("{} cannot be read: {why}", quoted(&name.value));
+        let path = self.text.beside(&name.value);
+        self.advise(&name.span, code, message, format!("looked for {}", path.display()));
+    }
+
+    /// A name that its author chose and that people will read in one line: fit for that, or a fault.
+    pub(crate) fn is_name(&mut self, what: &str, name: &str, span: &Range<usize>) -> bool {
+        let fit = !name.trim().is_empty()
+            && name.chars().count() <= limits::REASON_PHRASE_BYTES
+            && !name.chars().any(text::is_unsafe);
+        if !fit {
+            let most = limits::REASON_PHRASE_BYTES;
+            let message = format!("the name of {what} must be 1 to {most} printable characters");
+            self.report(span, Code::ValueInvalid, message);
+        }
+        fit
+    }
+
+    /// The line on which a table begins.
+    pub(crate) fn location(&self, table: &Table) -> Location {
+        Location { file: Arc::from(self.text.short()), line: self.text.line(table.head.start) }
+    }
+}

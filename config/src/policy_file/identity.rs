@@ -1,0 +1,232 @@
+//! Authorities by certificate: issuer, identity and claims.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use pullgate_policy::identity::{By, CALLER_CLAIMS, CLAIMS, IdentityPattern, WholeRegex};
+
+use crate::code::Code;
+use crate::context::{Context, quoted};
+use crate::likeness::nearest;
+use crate::reader::{At, Table};
+
+/// Identities that strangers have or could have: an expression that matches one of them is met by anybody (A404). The first
+/// two have no form at all, the others the forms in which certificates are issued to everyone.
+const STRANGERS: [&str; 6] = [
+    "3fJ9x!",
+    "q7",
+    "zq7x@kd83m.example",
+    "https://kd83m.example/q/7#z",
+    "https://github.com/zq7x/kd83m/.github/workflows/wv5.yml@refs/heads/jy2",
+    "https://gitlab.com/zq7x/kd83m//.gitlab-ci.yml@refs/heads/jy2",
+];
+
+/// A branch that nobody has.
+const STRANGE_BRANCH: &str = "refs/heads/zq7x-kd83m";
+
+pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Range<usize>) -> Option<By> {
+    let issuer = table.string(context, "issuer");
+    let exact = table.string(context, "identity");
+    let regex = table.string(context, "identity_regex");
+    let claims = claims(context, table);
+    let pattern = match (exact, regex) {
+        (None, None) if issuer.is_none() => {
+            let message = format!("{} has neither a key nor an identity", table.called());
+            let hint = "`key`, or `issuer` with `identity` or `identity_regex`";
+            context.advise(head, Code::AuthorityIncomplete, message, hint);
+            return None;
+        }
+        (None, None) => {
+            let message =
+                "an issuer alone is everybody whom it knows: `identity` or `identity_regex` is missing";
+            context.report(head, Code::AuthorityIncomplete, message);
+            None
+        }
+        (Some(_), Some(regex)) => {
+            let message = "`identity` or `identity_regex`, not both";
+            context.report(&regex.span, Code::AuthorityIncomplete, message);
+            None
+        }
+        (Some(exact), None) => literal(context, exact),
+        (None, Some(regex)) => expression(context, &regex, &claims).map(IdentityPattern::Regex),
+    };
+    let Some(issuer) = issuer.filter(|issuer| !issuer.value.trim().is_empty()) else {
+        // Anybody may run an issuer that names whom it likes (A238).
+        let hint = "for GitHub Actions: issuer = \"https://token.actions.githubusercontent.com\"";
+        context.advise(
+            head,
+            Code::IssuerMissing,
+            "an identity is worth what its `issuer` is, which is missing",
+            hint,
+        );
+        return None;
+    };
+    Some(By::Identity { issuer: issuer.value, pattern: pattern?, claims })
+}
+
+/// Keys of the keyless kind in an authority of the other.
+pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table) {
+    for key in ["issuer", "identity", "identity_regex", "claims"] {
+        if let Some(value) = table.take(key) {
+            let message = format!("an authority has a key or an identity: `{key}` does not go with `key`");
+            context.advise(&value.span, Code::AuthorityIncomplete, message, "make two authorities of it");
+        }
+    }
+}
+
+fn literal(context: &mut Context<'_, '_>, exact: At<String>) -> Option<IdentityPattern> {
+    if is_empty(context, &exact) {
+        return None;
+    }
+    if exact.value.contains('*') {
+        let message = "this is compared byte for byte: no certificate has a `*` in its identity";
+        context.advise(&exact.span, Code::IdentityWildcard, message, "use identity_regex for a pattern");
+    }
+    Some(IdentityPattern::Exact(exact.value))
+}
+
+fn is_empty(context: &mut Context<'_, '_>, text: &At<String>) -> bool {
+    let empty = text.value.trim().is_empty();
+    if empty {
+        context.report(&text.span, Code::IdentityEmpty, "an empty identity is nobody's, or everybody's");
+    }
+    empty
+}
+
+fn expression(
+    context: &mut Context<'_, '_>,
+    text: &At<String>,
+    claims: &BTreeMap<String, String>,
+) -> Option<WholeRegex> {
+    if is_empty(context, text) {
+        return None;
+    }
+    let regex = match WholeRegex::new(&text.value) {
+        Ok(regex) => regex,
+        Err(fault) => {
+            let message = fault.to_string();
+            let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            context.report(&text.span, Code::RegexInvalid, format!("not a regular expression: {last}"));
+            return None;
+        }
+    };
+    // Claims that pin the caller leave room for a wide identity: any workflow of that one repository.
+    let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
+    let strangers = STRANGERS.iter().filter(|stranger| regex.matches(stranger)).count();
+    if strangers == STRANGERS.len() || (strangers > 0 && !pinned) {
+        let message = "this matches identities of strangers";
+        context.advise(
+            &text.span,
+            Code::IdentityMatchesAnything,
+            message,
+            "name the organisation and the repository in it",
+        );
+        return None;
+    }
+    if let Some(at) = unescaped_dot(&text.value) {
+        let message = format!("the `.` at character {} matches any character", at + 1);
+        context.advise(&text.span, Code::RegexUnescapedDot, message, r"write `\.` for a dot");
+    }
+    if !claims.contains_key("source_repository_ref") && leaves_branch_open(&text.value) {
+        let message = "any branch of the repository meets this, also one that nobody reviewed";
+        context.advise(
+            &text.span,
+            Code::RefUnpinned,
+            message,
+            "end it with `@refs/heads/main` or `@refs/tags/…`",
+        );
+    }
+    Some(regex)
+}
+
+/// The first `.` between letters or digits that is neither escaped nor in a class: that of a host name, most likely.
+fn unescaped_dot(pattern: &str) -> Option<usize> {
+    let chars: Vec<char> = pattern.chars().collect();
+    let word =
+        |at: Option<usize>| at.and_then(|at| chars.get(at)).is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let (mut escaped, mut class) = (false, false);
+    for (at, c) in chars.iter().enumerate() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => class = true,
+            ']' => class = false,
+            '.' if !class && word(at.checked_sub(1)) && word(at.checked_add(1)) => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Tells whether what follows the last `@` of a pattern matches a branch that nobody has.
+fn leaves_branch_open(pattern: &str) -> bool {
+    match pattern.rsplit_once('@') {
+        Some((_, reference)) => WholeRegex::new(reference).is_ok_and(|regex| regex.matches(STRANGE_BRANCH)),
+        None => pattern.ends_with(".*") || pattern.ends_with(".+"),
+    }
+}
+
+fn claims(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, String> {
+    let Some(mut written) = table.table(context, "claims") else { return BTreeMap::new() };
+    let head = written.head.clone();
+    let mut claims = BTreeMap::new();
+    let entries = written.take_all();
+    if entries.is_empty() {
+        context.report(&head, Code::EmptyValue, "`claims` is empty");
+    }
+    for (name, (span, value)) in entries {
+        if !CLAIMS.contains(&name.as_str()) {
+            let hint = nearest(&name, CLAIMS).map_or_else(
+                || format!("claims are: {}", CLAIMS.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            context.advise(
+                &span,
+                Code::ClaimUnknown,
+                format!("certificates have no claim {}", quoted(&name)),
+                hint,
+            );
+            continue;
+        }
+        let Some(text) = context.string(&name, value) else { continue };
+        if text.value.is_empty() {
+            context.report(&text.span, Code::EmptyValue, format!("the claim `{name}` is empty"));
+        }
+        claims.insert(name, text.value);
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_of_a_host_name_is_found_and_one_on_purpose_is_not() {
+        for (pattern, expected) in [
+            (r"https://github.com/x", Some(14)),
+            (r"https://github\.com/x", None),
+            (r"[a.z]x", None),
+            (r"[\]a.z]x", None),
+            (r"v.*", None),
+            (r"\\.x", None),
+            (r"a\\b.c", Some(4)),
+        ] {
+            assert_eq!(unescaped_dot(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_open_branch_is_told_from_pinned_ones_and_from_tags() {
+        for (pattern, expected) in [
+            (r"https://github\.com/o/r/w\.yml@.*", true),
+            (r"https://github\.com/o/r/w\.yml@refs/heads/.+", true),
+            (r"https://github\.com/o/r/.*", true),
+            (r"https://github\.com/o/r/w\.yml@refs/heads/main", false),
+            (r"https://github\.com/o/r/w\.yml@refs/tags/v[0-9.]+", false),
+            (r"https://github\.com/o/r/(a\.yml@refs/heads/main)", false),
+        ] {
+            assert_eq!(leaves_branch_open(pattern), expected, "{pattern}");
+        }
+    }
+}
