@@ -91,7 +91,7 @@ codes! {
     Error SizeInvalid = "size-invalid", "Not one integer and `KiB`, `MiB`, `GiB` or `TiB`.";
     Error Syntax = "syntax", "Not TOML.";
     Error ThresholdImpossible = "threshold-impossible", "A threshold that can never be met.";
-    Error TrustInsufficient = "trust-insufficient", "A trust table that lacks what an authority demands.";
+    Warning TrustInsufficient = "trust-insufficient", "A trust table that lacks what an authority demands.";
     Error TrustRootInvalid = "trust-root-invalid", "Not a Sigstore trusted root.";
     Error TrustUnknown = "trust-unknown", "A trust table that is not defined.";
     Error UnknownKey = "unknown-key", "A key or table that does not exist.";

@@ -1,0 +1,79 @@
+//! The files that people start from load without a fault, and so does the policy that `policy/README.md` explains.
+
+use std::path::{Path, PathBuf};
+
+use pullgate_config::{Code, Loaded, Memory, Style, load, load_with};
+use pullgate_policy::identity::Name;
+use pullgate_policy::oci::Repository;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+fn example(name: &str) -> Loaded {
+    let path = folder().join(name).join("pullgate.toml");
+    match load(&path, "2026-11-25T00:00:00Z".parse().unwrap()) {
+        Ok(loaded) => loaded,
+        Err(faults) => panic!("{name}\n{}", faults.render(Style::Plain)),
+    }
+}
+
+#[test]
+fn every_example_loads_and_warns_of_nothing_but_its_purpose() {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["air-gapped", "keyed", "keyless-github", "minimal", "warn-first"]);
+    for name in names {
+        let loaded = example(&name);
+        let warned: Vec<Code> = loaded.warnings.iter().map(|one| one.code).collect();
+        let expected = if name == "warn-first" { vec![Code::NothingEnforced] } else { vec![] };
+        assert_eq!(warned, expected, "{name}\n{}", loaded.warnings.render(Style::Plain));
+    }
+}
+
+#[test]
+fn the_example_for_github_pins_workflow_branch_and_provenance() {
+    let loaded = example("keyless-github");
+    let repository: Repository = "ghcr.io/myorg/myrepo".parse().unwrap();
+    let lines = pullgate_config::against(&loaded.config, &repository);
+    assert_eq!(lines.policy.unwrap(), ("production".to_owned(), "ghcr.io/myorg/myrepo".to_owned()));
+    assert_eq!(
+        lines.requirements,
+        [
+            "policy.toml:15: signature by \"ci\"",
+            "policy.toml:19: attestation https://slsa.dev/provenance/v0.2 or https://slsa.dev/provenance/v1 by \"ci\"",
+        ]
+    );
+    assert!(loaded.config.policy.set.authorities.contains_key(&Name::new("ci")));
+}
+
+/// The examples of the page, one after another.
+fn policy_page() -> String {
+    let page = std::fs::read_to_string(folder().join("../../policy/README.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_examples_of_the_policy_page_are_one_policy() {
+    let root = std::fs::read(folder().join("air-gapped/corp/trusted_root.json")).unwrap();
+    let key = |name: &str| std::fs::read(folder().join("keyed/keys").join(name)).unwrap();
+    let upstreams = ["docker.io", "ghcr.io", "registry.corp.example"];
+    let tables: String = upstreams.iter().map(|name| format!("[upstream.\"{name}\"]\n")).collect();
+    let files = Memory::default()
+        .with("pullgate.toml", format!("policy = \"policy.toml\"\nstate = \"state\"\n{tables}"))
+        .with("policy.toml", policy_page())
+        .with("corp/trusted_root.json", root)
+        .with("keys/release.pub", key("release.pub"))
+        .with("keys/backup.pub", key("backup.pub"));
+    let loaded = load_with(&files, Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap());
+    let loaded = loaded.unwrap_or_else(|faults| panic!("{}", faults.render(Style::Plain)));
+    let warned: Vec<Code> = loaded.warnings.iter().map(|one| one.code).collect();
+    assert_eq!(warned, [Code::InsecurePermitAnything], "{}", loaded.warnings.render(Style::Plain));
+    assert_eq!(loaded.config.policy.set.policies.len(), 3);
+}
