@@ -154,8 +154,7 @@ fn cache(context: &mut Context<'_, '_>, file: &mut Table) -> Cache {
 fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
     let mut audit = defaults::audit();
     let Some(mut table) = file.table(context, "audit") else { return audit };
-    if table.has("log")
-        && let Some(log) = table.required(context, "log")
+    if let Some(log) = table.filled(context, "log")
         && log.value != "stdout"
     {
         audit.log = AuditLog::File(context.text.beside(&log.value));

@@ -158,6 +158,11 @@ impl Table {
         self.entries.remove(key).map(|(_, value)| value)
     }
 
+    /// The value of a key that must not be there: known, and never proposed.
+    pub(crate) fn seize(&mut self, key: &str) -> Option<At<Node>> {
+        self.entries.remove(key).map(|(_, value)| value)
+    }
+
     /// Whether a key is there; it must still be taken.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
@@ -189,6 +194,11 @@ impl Table {
             let message = format!("{} needs `{key}`", self.called());
             context.report(&self.head, Code::MissingKey, message);
         }
+        self.filled(context, key)
+    }
+
+    /// A string that says something, if the key is there.
+    pub(crate) fn filled(&mut self, context: &mut Context<'_, '_>, key: &'static str) -> Option<At<String>> {
         let text = self.string(context, key)?;
         if text.value.trim().is_empty() {
             context.report(&text.span, Code::EmptyValue, format!("`{key}` is empty"));

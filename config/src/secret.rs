@@ -33,12 +33,13 @@ pub(crate) fn masked(text: &str) -> String {
 }
 
 fn masked_line(line: &str) -> String {
-    const WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "auth"];
+    const WORDS: [&str; 7] =
+        ["auth", "identitytoken", "passwd", "password", "registrytoken", "secret", "token"];
     let secret_key = |key: &str| {
         let key = key.trim().trim_matches(['"', '\'']);
         let last =
             key.rsplit(['.', ' ', ',', '{', '"', '\'']).next().unwrap_or_default().to_ascii_lowercase();
-        WORDS.iter().any(|word| last.ends_with(word))
+        WORDS.iter().any(|word| last == *word || last.ends_with(&format!("_{word}")))
     };
     // From the first `=` behind such a key to the end of the line.
     let mut from = line.len();
@@ -78,6 +79,8 @@ mod tests {
             ("url = \"https://me:pw@host/v2\"", "url = \"https://*****@host/v2\""),
             ("password_file = \"pw.txt\"", "password_file = \"pw.txt\""),
             ("token_hosts = [\"a\"]", "token_hosts = [\"a\"]"),
+            ("htpasswd = \"users\"", "htpasswd = \"users\""),
+            ("auth_token = \"x\"", "auth_token =****"),
             ("evidence = \"r.io/x@y\"", "evidence = \"r.io/x@y\""),
         ] {
             assert_eq!(masked(line), shown);

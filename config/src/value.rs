@@ -54,11 +54,12 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
-/// A duration as people write it, in the largest unit that divides it.
+/// A duration as people write it: in the largest unit that divides it, a single day in hours.
 pub(crate) fn written(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let unit = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    let fits = |length: u64| seconds.is_multiple_of(length) && seconds > 0 && seconds != 86_400;
+    let unit = units.into_iter().find(|(length, _)| fits(*length) || (seconds == 86_400 && *length == 3_600));
     unit.map_or_else(|| format!("{seconds}s"), |(length, name)| format!("{}{name}", seconds / length))
 }
 
@@ -164,7 +165,7 @@ mod tests {
             let read = duration(text).unwrap();
             assert_eq!(duration(&written(read)), Some(read), "{text}");
         }
-        assert_eq!(written(Duration::from_secs(86_400)), "1d");
+        assert_eq!(written(Duration::from_secs(86_400)), "24h");
     }
 
     #[test]

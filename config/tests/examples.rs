@@ -1,4 +1,5 @@
 //! The files that people start from load without a fault, and so does the policy that `policy/README.md` explains.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail as the test itself may")]
 
 use std::path::{Path, PathBuf};
 

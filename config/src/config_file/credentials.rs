@@ -13,7 +13,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, upstream: &mut Table) -> Crede
     let Some(mut table) = upstream.table(context, "credentials") else { return Credentials::Anonymous };
     let mut inline = false;
     for key in ["auth", "password", "token"] {
-        if let Some(At { span, .. }) = table.take(key) {
+        if let Some(At { span, .. }) = table.seize(key) {
             inline = true;
             let message = format!("`{key}` is a secret, which no configuration file holds");
             context.advise(

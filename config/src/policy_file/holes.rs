@@ -56,13 +56,10 @@ fn exemption(context: &mut Context<'_, '_>, mut table: Table, now: Timestamp) ->
 }
 
 fn covers(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Covers> {
-    match (table.place_of("digest"), table.has("scope")) {
-        (Some(_), false) => {
-            let text = table.string(context, "digest")?;
-            digest(context, &text).map(Covers::Digest)
-        }
-        (None, true) => {
-            let scopes = scope::read(context, table);
+    let scopes = table.has("scope").then(|| scope::read(context, table));
+    match (table.string(context, "digest"), scopes) {
+        (Some(text), None) => digest(context, &text).map(Covers::Digest),
+        (None, Some(scopes)) => {
             for everything in scopes.iter().filter(|scope| scope.value.is_everything()) {
                 let message = "an exemption of every repository is the end of the gate";
                 context.report(&everything.span, Code::ExemptEverything, message);
@@ -70,17 +67,18 @@ fn covers(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Covers> {
             let scopes: Vec<_> = scopes.into_iter().map(|scope| scope.value).collect();
             (!scopes.is_empty()).then_some(Covers::Scopes(scopes))
         }
-        (Some(place), true) => {
-            table.take("digest");
-            table.take("scope");
-            context.report(&place, Code::ValueInvalid, "an exemption covers `scope` or `digest`, not both");
+        (Some(text), Some(_)) => {
+            context.report(
+                &text.span,
+                Code::ValueInvalid,
+                "an exemption covers `scope` or `digest`, not both",
+            );
             None
         }
-        (None, false) => {
-            // Asked for, so that a misspelt one finds its name.
-            table.take("digest");
-            table.take("scope");
+        (None, None) => {
             let head = table.head.clone();
+            // Asked for, so that a misspelt one finds its name.
+            table.take("scope");
             context.report(&head, Code::MissingKey, "an exemption needs `scope` or `digest`");
             None
         }

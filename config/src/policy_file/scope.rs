@@ -84,7 +84,8 @@ pub(super) fn ties(context: &mut Context<'_, '_>, scopes: &[At<Scope>]) {
 
 /// A warning only: one policy may serve several gates (A405).
 pub(super) fn reachable(context: &mut Context<'_, '_>, scopes: &[At<Scope>], upstreams: &Upstreams) {
-    for scope in scopes {
+    // None at all has had its fault.
+    for scope in scopes.iter().filter(|_| !upstreams.names.is_empty()) {
         let Some(registry) = scope.value.registry() else { continue };
         if upstreams.names.iter().any(|name| name.as_str() == registry) {
             continue;

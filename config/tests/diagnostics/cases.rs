@@ -1,0 +1,272 @@
+//! One mistake each, put into a sound pair of files.
+
+use pullgate_config::Code;
+
+/// A mistake and the code it must have.
+pub(crate) struct Case {
+    pub(crate) code: Code,
+    pub(crate) part: Part,
+}
+
+/// Where the text of a mistake goes.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Into the policy file, before `[[policy]]`.
+    Authority(&'static str),
+    /// At the end of the policy file.
+    After(&'static str),
+    /// Into the configuration: at the top, and before `[upstream]`.
+    Config(&'static str, &'static str),
+    /// Into the one `[[policy]]`.
+    InPolicy(&'static str),
+    /// In place of all policies.
+    Policy(&'static str),
+    /// In place of the one requirement.
+    Require(&'static str),
+    /// At the end of the configuration, behind `[upstream."ghcr.io"]`.
+    Upstream(&'static str),
+    /// In place of the configuration.
+    Whole(&'static str),
+}
+
+const fn case(code: Code, part: Part) -> Case {
+    Case { code, part }
+}
+
+macro_rules! keyless {
+    ($rest:literal) => {
+        Part::Authority(concat!("[authority.ci]\nissuer = \"https://issuer.example\"\n", $rest))
+    };
+}
+
+macro_rules! exempt {
+    ($rest:literal) => {
+        Part::After(concat!("[[exempt]]\nreason = \"INC-1\"\n", $rest))
+    };
+}
+
+pub(crate) const CASES: &[Case] = &[
+    case(Code::AddressSame, Part::Config("", "[admin]\naddress = \"127.0.0.1:5000\"\n")),
+    case(Code::AddressSame, Part::Config("", "[listen]\naddress = \"0.0.0.0:5001\"\n")),
+    case(Code::AuthorityDuplicateKey, Part::Authority("[authority.again]\nkey = \"release.pub\"\n")),
+    case(Code::AuthorityIncomplete, Part::Authority("[authority.nobody]\nuse = [\"signature\"]\n")),
+    case(Code::AuthorityIncomplete, keyless!("")),
+    case(Code::AuthorityIncomplete, keyless!("identity = \"a\"\nidentity_regex = 'a'\n")),
+    case(
+        Code::AuthorityIncomplete,
+        Part::Authority("[authority.both]\nkey = \"second.pub\"\nidentity = \"a\"\n"),
+    ),
+    case(Code::AuthorityUnknown, Part::Require("signed_by = { any_of = [\"relaese\"] }\n")),
+    case(
+        Code::AuthorityUnusable,
+        Part::Policy(
+            "use = [\"attestation\"]\n[[policy]]\nname = \"a\"\nscope = [\"ghcr.io/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
+    case(Code::ClaimUnknown, keyless!("identity = \"a\"\nclaims = { source_repository_url = \"x\" }\n")),
+    case(Code::CredentialsIncomplete, Part::Upstream("credentials = { username = \"me\" }\n")),
+    case(Code::CredentialsIncomplete, Part::Upstream("credentials = {}\n")),
+    case(Code::DateInvalid, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = \"2027-01-31\"\n")),
+    case(
+        Code::DateInvalid,
+        exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = 2027-01-31T10:00:00\n"),
+    ),
+    case(Code::DigestInvalid, Part::After("[[block]]\ndigest = \"sha256:abc\"\nreason = \"x\"\n")),
+    case(
+        Code::DigestInvalid,
+        Part::After(
+            "[[block]]\nreason = \"x\"\ndigest = \"sha512:00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\"\n",
+        ),
+    ),
+    case(Code::DuplicateKey, Part::Config("", "state = \"other\"\n")),
+    case(Code::DuplicateKey, Part::After("[authority.release]\nkey = \"second.pub\"\n")),
+    case(
+        Code::DuplicateName,
+        Part::After(
+            "[[policy]]\nname = \"production\"\nscope = [\"ghcr.io/other/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
+    case(Code::DuplicateName, Part::Require("signed_by = { any_of = [\"release\", \"release\"] }\n")),
+    case(
+        Code::DuplicateName,
+        Part::Upstream("aliases = [\"mirror\"]\n[upstream.\"quay.io\"]\naliases = [\"mirror\"]\n"),
+    ),
+    case(Code::DurationInvalid, Part::Config("", "[cache]\ntag_ttl = \"60\"\n")),
+    case(Code::DurationInvalid, Part::Require("signed_by = { any_of = [\"release\"] }\nmax_age = \"0s\"\n")),
+    case(Code::EmptyValue, Part::Authority("[authority.other]\nkey = \"second.pub\"\nuse = []\n")),
+    case(Code::EmptyValue, Part::Require("signed_by = { any_of = [\"release\"] }\nannotations = {}\n")),
+    case(Code::EmptyValue, Part::After("[[block]]\ndigest = \"\"\nreason = \"x\"\n")),
+    case(Code::ExemptEverything, exempt!("scope = [\"**\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
+    case(Code::ExemptExpired, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = 2026-11-24\n")),
+    case(Code::ExemptNoEnd, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\n")),
+    case(Code::ExemptNoOwner, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \" \"\nuntil = 2027-01-31\n")),
+    case(
+        Code::FileUnreadable,
+        Part::Whole("policy = \"none.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
+    ),
+    case(Code::FileUnreadable, Part::Upstream("ca = \"none.pem\"\n")),
+    case(Code::IdentityEmpty, keyless!("identity = \"\"\n")),
+    case(Code::IdentityEmpty, keyless!("identity_regex = ''\n")),
+    case(Code::IdentityMatchesAnything, keyless!("identity_regex = '.*'\n")),
+    case(
+        Code::IdentityMatchesAnything,
+        keyless!("identity_regex = '.+'\nclaims = { source_repository_uri = \"x\" }\n"),
+    ),
+    case(Code::IdentityMatchesAnything, keyless!("identity_regex = '[^ ]+@.+'\n")),
+    case(
+        Code::IdentityMatchesAnything,
+        keyless!("identity_regex = 'https://github\\.com/.*@refs/heads/[a-z0-9-]+'\n"),
+    ),
+    case(Code::IdentityWildcard, keyless!("identity = \"https://github.com/myorg/*\"\n")),
+    case(
+        Code::InsecurePermitAnything,
+        Part::After(
+            "[[policy]]\nname = \"b\"\nscope = [\"ghcr.io/b/**\"]\ninsecure_permit_anything = true\n",
+        ),
+    ),
+    case(Code::IssuerMissing, Part::Authority("[authority.ci]\nidentity = \"a\"\n")),
+    case(Code::KeyCertificate, Part::Authority("[authority.other]\nkey = \"certificate.pub\"\n")),
+    case(Code::KeyEmpty, Part::Authority("[authority.other]\nkey = \"empty.pub\"\n")),
+    case(Code::KeyInvalid, Part::Authority("[authority.other]\nkey = \"garbage.pub\"\n")),
+    case(Code::KeyPrivate, Part::Authority("[authority.other]\nkey = \"private.pub\"\n")),
+    case(
+        Code::KeySeveral,
+        Part::Whole("policy = \"several.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
+    ),
+    case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"none.pub\"\n")),
+    case(Code::KeyUnsupported, Part::Authority("[authority.other]\nkey = \"other.pub\"\n")),
+    case(Code::LimitExceeded, Part::Config("", "[cache]\npermit_ttl = \"3650d\"\n")),
+    case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\n[upstream.\"ghcr.io\"]\n")),
+    case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n")),
+    case(Code::MissingKey, Part::InPolicy("on_undecided = {}\n")),
+    case(Code::NotInForce, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
+    case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
+    case(
+        Code::NotInForce,
+        Part::Config("", "[clients]\nhtpasswd = \"h\"\nallow = [{ who = [\"a\"], read = [\"**\"] }]\n"),
+    ),
+    case(Code::NotInForce, Part::Upstream("client_cert = \"c.pem\"\n")),
+    case(Code::NotInForce, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),
+    case(
+        Code::NotInForce,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nslsa = { level = 2, source = \"github.com/a/b\" }\n",
+        ),
+    ),
+    case(
+        Code::NotInForce,
+        Part::After(
+            "[trust.corp]\nmax_age = \"7d\"\ntuf = { url = \"https://tuf.example\", root = \"root.json\" }\n",
+        ),
+    ),
+    case(Code::NothingEnforced, Part::InPolicy("mode = \"warn\"\n")),
+    case(Code::OnUndecidedInsecure, Part::InPolicy("on_undecided = \"insecure_permit\"\n")),
+    case(
+        Code::RefUnpinned,
+        keyless!("identity_regex = 'https://github\\.com/myorg/app/\\.github/workflows/ci\\.yml@.*'\n"),
+    ),
+    case(Code::RegexInvalid, keyless!("identity_regex = 'a(b'\n")),
+    case(
+        Code::RegexUnescapedDot,
+        keyless!("identity_regex = 'https://git.example/myorg/app@refs/heads/main'\n"),
+    ),
+    case(Code::RequirementEmpty, Part::Policy("[[policy]]\nname = \"a\"\nscope = [\"ghcr.io/**\"]\n")),
+    case(Code::RequirementEmpty, Part::Require("")),
+    case(Code::RequirementEmpty, Part::Require("attestation = \"spdx\"\n")),
+    case(Code::RequirementEmpty, Part::Require("signed_by = { any_of = [] }\n")),
+    case(Code::RequirementEmpty, Part::Require("signed_by = {}\n")),
+    case(
+        Code::ScopeInvalid,
+        exempt!("scope = [\"ghcr.io/myorg/app:v1\"]\nowner = \"me\"\nuntil = 2027-01-31\n"),
+    ),
+    case(
+        Code::ScopeInvalid,
+        exempt!("scope = [\"ghcr.io/MyOrg/app\"]\nowner = \"me\"\nuntil = 2027-01-31\n"),
+    ),
+    case(Code::ScopeInvalid, exempt!("scope = [\"ghcr.io\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
+    case(Code::ScopeInvalid, exempt!("scope = [\"ghcr.io/**/app\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
+    case(
+        Code::ScopeOpenSegment,
+        exempt!("scope = [\"ghcr.io/myorg*/app\"]\nowner = \"me\"\nuntil = 2027-01-31\n"),
+    ),
+    case(Code::ScopeRegistryWildcard, exempt!("scope = [\"*.io/**\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
+    case(
+        Code::ScopeTie,
+        Part::After(
+            "[[policy]]\nname = \"b\"\nscope = [\"ghcr.io/o/a-*\", \"ghcr.io/o/*-b\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
+    case(
+        Code::ScopeTie,
+        Part::After(
+            "[[policy]]\nname = \"b\"\nscope = [\"ghcr.io/myorg/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
+    case(
+        Code::ScopeUnreachable,
+        Part::After(
+            "[[policy]]\nname = \"b\"\nscope = [\"quay.io/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
+    case(Code::SecretInline, Part::Upstream("credentials = { username = \"me\", password = \"hunter2\" }\n")),
+    case(Code::SecretInline, Part::Upstream("url = \"https://me:hunter2@ghcr.io\"\n")),
+    case(
+        Code::SecretPermissions,
+        Part::Upstream("credentials = { username = \"me\", password_file = \"open-password\" }\n"),
+    ),
+    case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
+    case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),
+    case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 2 }\n")),
+    case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 0 }\n")),
+    case(
+        Code::TrustInsufficient,
+        Part::Authority(
+            "[trust.corp]\ntrusted_root = \"no-tlog.json\"\n[authority.other]\ntrust = \"corp\"\nkey = \"second.pub\"\n",
+        ),
+    ),
+    case(
+        Code::TrustInsufficient,
+        Part::Authority(
+            "[trust.corp]\ntrusted_root = \"no-ctlog.json\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"a\"\nidentity = \"b\"\n",
+        ),
+    ),
+    case(
+        Code::TrustInsufficient,
+        Part::Authority(
+            "[authority.ci]\ntrust = \"github\"\ntransparency = \"required\"\nissuer = \"a\"\nidentity = \"b\"\n",
+        ),
+    ),
+    case(Code::TrustRootInvalid, Part::Authority("[trust.corp]\ntrusted_root = \"garbage.json\"\n")),
+    case(
+        Code::TrustUnknown,
+        Part::Authority("[authority.other]\nkey = \"second.pub\"\ntrust = \"sigstor\"\n"),
+    ),
+    case(Code::UnknownKey, Part::Require("signed_by = { any_of = [\"release\"] }\nmax-age = \"90d\"\n")),
+    case(Code::UnknownKey, Part::Config("", "[listen]\nstate = \"x\"\n")),
+    case(Code::UnknownKey, Part::After("[[policies]]\nname = \"x\"\n")),
+    case(Code::UnknownUpstream, Part::Config("", "[listen]\ndefault_registry = \"docker.io\"\n")),
+    case(Code::UnknownUpstream, Part::Upstream("evidence = \"quay.io/signatures\"\n")),
+    case(Code::UpstreamPlaintext, Part::Upstream("url = \"http://10.0.0.1:5000\"\n")),
+    case(
+        Code::UpstreamPlaintext,
+        Part::Upstream(
+            "url = \"http://10.0.0.1:5000\"\ncredentials = { username = \"me\", password_file = \"password\" }\n",
+        ),
+    ),
+    case(Code::UrlInvalid, Part::Upstream("url = \"https://ghcr.io/v2\"\n")),
+    case(Code::UrlInvalid, Part::Upstream("urls = [\"ghcr.io\"]\n")),
+    case(Code::ValueInvalid, Part::InPolicy("mode = \"enforced\"\n")),
+    case(Code::ValueInvalid, Part::Config("", "[listen]\ndenied_head_status = 404\n")),
+    case(Code::ValueInvalid, Part::Upstream("redirect_hosts = [\"*.cdn.example\"]\n")),
+    case(
+        Code::ValueInvalid,
+        Part::Require("signed_by = { any_of = [\"release\"] }\nattestation = \"slsa-provenence\"\n"),
+    ),
+    case(
+        Code::ValueInvalid,
+        exempt!("scope = [\"ghcr.io/a/b\"]\ndigest = \"x\"\nowner = \"me\"\nuntil = 2027-01-31\n"),
+    ),
+    case(Code::WrongType, Part::Policy("[policy]\nname = \"a\"\n")),
+    case(Code::WrongType, Part::Require("signed_by = [\"release\"]\n")),
+    case(Code::WrongType, Part::Config("", "[listen]\ndenied_head_status = \"403\"\n")),
+];

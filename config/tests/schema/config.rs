@@ -1,0 +1,124 @@
+//! The configuration file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The configuration of the gate.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Configuration {
+    /// The policy file, relative to this one.
+    policy: String,
+    /// The folder where everything is remembered.
+    state: String,
+    /// The file with the secret under which verdicts are stored: 32 bytes, mode 0600. Default: `seal.key` in `state`.
+    seal_key_file: Option<String>,
+    listen: Option<Listen>,
+    admin: Option<Admin>,
+    cache: Option<Cache>,
+    audit: Option<Audit>,
+    /// The registries that may be asked, by name; no other ever is.
+    upstream: BTreeMap<String, Upstream>,
+}
+
+/// The data port.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Listen {
+    /// IP address and port. Default: "127.0.0.1:5000".
+    address: Option<String>,
+    /// The registry of requests that name none.
+    default_registry: Option<String>,
+    /// What a denied HEAD gets: 403 (default) or 300.
+    #[schemars(extend("enum" = [300, 403]))]
+    denied_head_status: Option<u16>,
+}
+
+/// The port of health and metrics.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Admin {
+    /// IP address and port. Default: "127.0.0.1:5001".
+    address: Option<String>,
+}
+
+/// How much and how long is remembered.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Cache {
+    /// Blobs that are kept. Default: "20GiB".
+    #[schemars(extend("pattern" = "^[0-9]+(KiB|MiB|GiB|TiB)$"))]
+    blobs_max: Option<String>,
+    /// How long the digest of a tag is believed, at most "1h". Default: "60s".
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    tag_ttl: Option<String>,
+    /// How long a permit counts, at most "24h". Default: "1h".
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    permit_ttl: Option<String>,
+    /// How long a denial counts, at most "30s". Default: "30s".
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    deny_ttl: Option<String>,
+}
+
+/// The pull log.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Audit {
+    /// "stdout" (default) or a file.
+    log: Option<String>,
+    /// How long records stay in the database. Default: "90d".
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    retain: Option<String>,
+    /// What a log that cannot be written does to pulls.
+    on_failure: Option<OnFailure>,
+}
+
+/// What a log that cannot be written does to pulls: "count" (default) counts what is lost, "refuse" stops them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnFailure {
+    Count,
+    Refuse,
+}
+
+/// One registry that may be asked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Upstream {
+    /// The endpoint. Default: https:// and the registry's name.
+    #[schemars(extend("pattern" = "^https?://[^/@?#]+/?$"))]
+    url: Option<String>,
+    /// Several endpoints, tried in order, in place of `url`.
+    urls: Option<Vec<String>>,
+    /// Other names by which clients ask for it.
+    aliases: Option<Vec<String>>,
+    /// A file with the certificates that its own may chain to. Default: the system's.
+    ca: Option<String>,
+    /// Hosts it may redirect to, whatever their address.
+    redirect_hosts: Option<Vec<String>>,
+    /// Hosts of its token services, beside its own.
+    token_hosts: Option<Vec<String>>,
+    credentials: Option<Credentials>,
+    /// A repository that is asked for signatures beside the image's own.
+    evidence: Option<String>,
+}
+
+/// The only credentials that go to this upstream: `docker_config`, or `username` with `password_file`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Credentials {
+    /// A docker config file; its credential helpers work.
+    docker_config: Option<String>,
+    username: Option<String>,
+    /// A file of mode 0600 with the password.
+    password_file: Option<String>,
+}

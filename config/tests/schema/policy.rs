@@ -1,0 +1,211 @@
+//! The policy file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Whom to trust, and which repositories ask for what.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct PolicyFile {
+    /// What happens to a repository that no scope matches. Default: "deny".
+    unmatched: Option<Unmatched>,
+    /// Trust tables; "sigstore" and "github" are built in.
+    trust: Option<BTreeMap<String, Trust>>,
+    /// Whom requirements may name.
+    authority: Option<BTreeMap<String, Authority>>,
+    policy: Option<Vec<Policy>>,
+    block: Option<Vec<Block>>,
+    exempt: Option<Vec<Exempt>>,
+}
+
+/// What happens to a repository that no scope matches.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unmatched {
+    Deny,
+    Permit,
+    Warn,
+}
+
+/// Certificate authorities, logs and timestamp authorities that are believed together.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Trust {
+    /// A trusted_root.json, pinned.
+    trusted_root: String,
+    /// Whether a certificate must carry a signed certificate timestamp. Default: "required".
+    sct: Option<Sct>,
+}
+
+/// Whether a certificate must carry a signed certificate timestamp.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sct {
+    None,
+    Required,
+}
+
+/// One key, or one kind of identity: `key`, or `issuer` with `identity` or `identity_regex`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Authority {
+    /// A file with one public key, PEM or DER.
+    key: Option<String>,
+    /// Who vouches for the identity, byte for byte.
+    issuer: Option<String>,
+    /// The subject alternative name of the certificate, byte for byte.
+    identity: Option<String>,
+    /// The same as a regular expression over the whole name.
+    identity_regex: Option<String>,
+    /// Extensions of the certificate that must be equal.
+    claims: Option<BTreeMap<String, String>>,
+    /// Whether an entry in a log is demanded: "required" (default), "optional" with a key, "none" with an identity.
+    transparency: Option<Transparency>,
+    /// The trust table. Default: "sigstore".
+    trust: Option<String>,
+    /// What it counts for. Default: both.
+    r#use: Option<Vec<Use>>,
+}
+
+/// Whether an entry in a log is demanded.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transparency {
+    None,
+    Optional,
+    Required,
+}
+
+/// What an authority counts for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Use {
+    Attestation,
+    Signature,
+}
+
+/// Repositories and what is asked for them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Policy {
+    /// Shown to people and in every record.
+    name: String,
+    /// Globs over registry/repository; the most specific scope wins.
+    #[schemars(length(min = 1))]
+    scope: Vec<String>,
+    /// Default: "enforce".
+    mode: Option<Mode>,
+    /// Default: "deny".
+    on_undecided: Option<OnUndecided>,
+    /// Whether a layer may name URLs, from which a client fetches it past the gate. Default: "deny".
+    foreign_layers: Option<ForeignLayers>,
+    /// Requirements, of which every one must hold.
+    #[schemars(length(min = 1))]
+    require: Option<Vec<Require>>,
+    /// In place of requirements: nothing is checked.
+    #[schemars(extend("const" = true))]
+    insecure_permit_anything: Option<bool>,
+}
+
+/// Whether a denial denies.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Enforce,
+    Warn,
+}
+
+/// Whether layers may name URLs.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ForeignLayers {
+    Deny,
+    Permit,
+}
+
+/// What is done when the upstream cannot be asked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) enum OnUndecided {
+    Word(OnUndecidedWord),
+    LastPermit(LastPermit),
+}
+
+/// What is done when the upstream cannot be asked, in a word.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnUndecidedWord {
+    Deny,
+    InsecurePermit,
+}
+
+/// Serve what had a permit, decided anew from evidence of at most this age.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct LastPermit {
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    last_permit: String,
+}
+
+/// One condition: a signature, or with `attestation` an attestation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Require {
+    signed_by: SignedBy,
+    /// "slsa-provenance", "spdx", "cyclonedx", "vuln", or a predicate type URI.
+    attestation: Option<String>,
+    /// What the signed payload must say besides.
+    annotations: Option<BTreeMap<String, String>>,
+    /// How long ago, at most, a trusted clock saw the signing.
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    max_age: Option<String>,
+}
+
+/// Authorities, of which `threshold` must be met, each by another key or identity.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct SignedBy {
+    #[schemars(length(min = 1))]
+    any_of: Vec<String>,
+    /// Default: 1.
+    #[schemars(range(min = 1))]
+    threshold: Option<usize>,
+}
+
+/// A digest that nobody gets.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Block {
+    #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
+    digest: String,
+    /// For the record and for people.
+    reason: String,
+}
+
+/// A dated hole with an owner: `scope` or `digest`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Exempt {
+    scope: Option<Vec<String>>,
+    #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
+    digest: Option<String>,
+    /// The end of that day in UTC, or a date-time with offset.
+    #[schemars(with = "String")]
+    until: toml::value::Datetime,
+    /// Who answers for it.
+    owner: String,
+    /// For the record.
+    reason: String,
+}
