@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
+use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::oci::{Digest, Repository};
+use pullgate_policy::oci::{Digest, Reference, Repository};
 use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 
 use crate::app::App;
-use crate::audit::{self, DecisionId, Record};
+use crate::audit::{Client, DecisionId, Kind, Reason, Record, Word};
 use crate::live::Live;
 use crate::pull::{Content, Pull, Pulled, Remembered};
 use crate::refusal::Refusal;
@@ -28,4 +30,166 @@ pub struct Asked {
     pub id: DecisionId,
     /// When it began.
     pub started: Instant,
+}
+
+/// The record of content that is served.
+#[must_use]
+pub fn served(app: &App, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulled) -> Record {
+    let mut record = begun(app, live, asked, Kind::Manifest, &pull.repository, Word::Permit);
+    record.reference = pull.reference.to_string();
+    record.digest = Some(pulled.content.digest().to_string());
+    record.moved_from = pulled.moved_from.map(|digest| digest.to_string());
+    record.cache = match pulled.memory {
+        Remembered::Hit => "hit",
+        Remembered::Kept => "kept",
+        Remembered::Miss => "miss",
+    }
+    .to_owned();
+    match &pulled.content {
+        Content::Evidence(_) => "evidence".clone_into(&mut record.ground),
+        Content::Permitted(permitted) => {
+            rests_on(&mut record, permitted.permit());
+            if let Basis::Grant(grant) = permitted.basis() {
+                record.root = Some(grant.permit().subject().digest.to_string());
+            }
+        }
+    }
+    if let Some(code) = pulled.undecided {
+        record.reasons.push(told(code, "served as on_undecided says"));
+    }
+    if let Some(evidence) = &pulled.evidence {
+        record.reasons.extend(did_not_count(evidence));
+    }
+    let policy = record.policy.clone().unwrap_or_default();
+    app.metrics.verdict(&policy, "permit", ground(pulled));
+    record
+}
+
+fn ground(pulled: &Pulled) -> &'static str {
+    match &pulled.content {
+        Content::Evidence(_) => "evidence",
+        Content::Permitted(permitted) => permitted.permit().ground().as_str(),
+    }
+}
+
+fn rests_on(record: &mut Record, permit: &Permit) {
+    permit.ground().as_str().clone_into(&mut record.ground);
+    record.policy = permit.policy().map(ToString::to_string);
+    for met in permit.met() {
+        record.requirements.push(met.location.to_string());
+        record.authorities.extend(met.authorities.iter().map(ToString::to_string));
+        record.identities.extend(met.identities.iter().cloned());
+        record.evidence.extend(met.evidence.iter().map(ToString::to_string));
+    }
+    match permit.ground() {
+        Ground::WarnOnly(denial) => record.reasons.extend(reasons(denial)),
+        Ground::Exempt { owner, location } => record.reasons.push(Reason {
+            code: "exempt".to_owned(),
+            location: Some(location.to_string()),
+            text: format!("exempt, {owner} answers for it"),
+        }),
+        Ground::Satisfied | Ground::Unchecked => {}
+    }
+}
+
+/// The record of a manifest request that gets no content.
+#[must_use]
+pub fn refused(app: &App, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
+    let mut record = begun(app, live, asked, Kind::Manifest, &pull.repository, word(refusal));
+    record.reference = pull.reference.to_string();
+    if let Reference::Digest(digest) = &pull.reference {
+        record.digest = Some(digest.to_string());
+    }
+    why(&mut record, refusal);
+    if matches!(refusal, Refusal::Denied(_)) {
+        app.metrics.verdict(&record.policy.clone().unwrap_or_default(), "deny", "");
+    }
+    record
+}
+
+/// The record of a blob that is refused.
+#[must_use]
+pub fn blob_refused(
+    app: &App,
+    live: &Live,
+    asked: &Asked,
+    repository: &Repository,
+    digest: &Digest,
+    refusal: &Refusal,
+) -> Record {
+    let mut record = begun(app, live, asked, Kind::BlobRefused, repository, word(refusal));
+    record.reference = digest.to_string();
+    record.digest = Some(digest.to_string());
+    why(&mut record, refusal);
+    record
+}
+
+/// The record of a reload.
+#[must_use]
+pub fn reload(app: &App, result: Word, why: &str) -> Record {
+    let live = app.live();
+    let mut record = Record::new(Kind::Reload, &DecisionId::random(), app.clock.now(), result);
+    revisions(&mut record, &live);
+    record.reasons.push(Reason { code: "reload".to_owned(), location: None, text: why.to_owned() });
+    record
+}
+
+fn begun(app: &App, live: &Live, asked: &Asked, kind: Kind, repository: &Repository, verdict: Word) -> Record {
+    let mut record = Record::new(kind, &asked.id, app.clock.now(), verdict);
+    let agent = asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    record.client = Some(Client { address: asked.client.to_string(), user_agent: agent.unwrap_or_default() });
+    record.method = asked.method.to_string();
+    record.repository = repository.to_string();
+    record.upstream = repository.registry().to_string();
+    if let Governing::Policy(policy, _) = live.policy().governing(repository) {
+        record.policy = Some(policy.name.to_string());
+    }
+    record.milliseconds = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    revisions(&mut record, live);
+    record
+}
+
+fn revisions(record: &mut Record, live: &Live) {
+    record.policy_revision = live.revisions().policy.to_string();
+    record.trust_revision = live.revisions().trust.to_string();
+}
+
+fn word(refusal: &Refusal) -> Word {
+    match refusal {
+        Refusal::Denied(_) => Word::Deny,
+        Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) => Word::Refused,
+        Refusal::Missing(_) => Word::Missing,
+        Refusal::Undecided(_) => Word::Undecided,
+    }
+}
+
+fn why(record: &mut Record, refusal: &Refusal) {
+    match refusal {
+        Refusal::Denied(denial) => record.reasons.extend(reasons(denial)),
+        Refusal::Undecided(undecided) => record.reasons.push(told(undecided.code(), undecided.code().cause())),
+        Refusal::Malformed | Refusal::Missing(_) | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) => {
+            let code = refusal.code().to_owned();
+            record.reasons.push(Reason { code, location: None, text: String::new() });
+        }
+    }
+}
+
+fn told(code: Code, text: &str) -> Reason {
+    Reason { code: code.as_str().to_owned(), location: None, text: text.to_owned() }
+}
+
+fn reasons(denial: &Denial) -> impl Iterator<Item = Reason> {
+    denial.reasons().map(|reason| Reason {
+        code: reason.code.as_str().to_owned(),
+        location: reason.location.as_ref().map(ToString::to_string),
+        text: reason.text.clone(),
+    })
+}
+
+fn did_not_count(evidence: &Evidence) -> impl Iterator<Item = Reason> {
+    evidence.rejected.iter().map(|rejected| Reason {
+        code: rejected.code.as_str().to_owned(),
+        location: None,
+        text: format!("{} {}: {}", rejected.source.layout.as_str(), rejected.source.blob, rejected.detail),
+    })
 }

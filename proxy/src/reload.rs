@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::admin::Condition;
 use crate::app::App;
+use crate::audit::Word;
 use crate::live::Live;
 use crate::metrics::ReloadResult;
 use crate::record;
@@ -74,7 +75,7 @@ pub async fn apply(app: &App, loaded: Loaded) {
             app.metrics.reload(ReloadResult::Applied);
             app.health.set(COMPONENT, Condition::Good);
             tracing::info!(%policy, "the configuration was reloaded");
-            tell(app, "applied", &policy.to_string()).await;
+            tell(app, Word::Permit, &policy.to_string()).await;
         }
         Err(fault) => failed(app, &fault.to_string()).await,
     }
@@ -89,10 +90,10 @@ async fn failed(app: &App, why: &str) {
     app.metrics.reload(ReloadResult::Refused);
     app.health.set(COMPONENT, Condition::Degraded(format!("the last reload was refused: {why}")));
     tracing::error!(why, "the configuration was not reloaded; the old one stays in force");
-    tell(app, "refused", why).await;
+    tell(app, Word::Refused, why).await;
 }
 
-async fn tell(app: &App, result: &str, why: &str) {
+async fn tell(app: &App, result: Word, why: &str) {
     // A reload is no pull: one that cannot be recorded is counted by the audit log itself.
     let _ = app.audit.write(record::reload(app, result, why)).await;
 }
