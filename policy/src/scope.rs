@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::oci::{Registry, Repository};
+use crate::oci::{Registry, Repository, name};
 
 /// A glob over repositories. `*` stands for one component or part of one, `**` at the end for one or more.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,6 +72,8 @@ impl Scope {
                 _ if part.contains("**") => return Err(ScopeInvalid::RestInside),
                 _ if part.is_empty() || !part.bytes().all(allowed) => return Err(ScopeInvalid::Grammar),
                 _ if part.contains('*') => Component::Partial(part.to_owned()),
+                // A name that no repository can have would match nothing, and guard nothing.
+                _ if !name::component(part) => return Err(ScopeInvalid::Grammar),
                 _ => Component::Literal(part.to_owned()),
             });
         }
@@ -277,6 +279,8 @@ mod tests {
             ("ghcr.io/a**", ScopeInvalid::RestInside),
             ("ghcr.io//x", ScopeInvalid::Grammar),
             ("ghcr.io/X", ScopeInvalid::Grammar),
+            ("ghcr.io/-x/**", ScopeInvalid::Grammar),
+            ("ghcr.io/x..y", ScopeInvalid::Grammar),
             ("ghcr.io/x:tag", ScopeInvalid::Grammar),
         ] {
             assert_eq!(Scope::parse(text), Err(fault), "{text}");

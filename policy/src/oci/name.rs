@@ -130,7 +130,8 @@ impl FromStr for Repository {
     }
 }
 
-fn component(text: &str) -> bool {
+/// Tells whether `text` is one component of a repository's path.
+pub(crate) fn component(text: &str) -> bool {
     let bytes = text.as_bytes();
     let word = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
     if !word(bytes.first()) || !word(bytes.last()) {
