@@ -69,11 +69,14 @@ fn one(
                 continue;
             }
         };
-        let signer = piece.principal.key();
+        let (signer, known) = (piece.principal.key(), edges.len());
         for authority in named {
             if !edges.iter().any(|(name, principal, _)| *name == authority.name && *principal == signer) {
                 edges.push((authority.name.clone(), signer.clone(), position));
             }
+        }
+        if edges.len() == known {
+            continue; // an older signature by the same signer changes nothing
         }
         let pairs = matching::maximum(&edges);
         // A threshold of zero would be met by nobody's signature: it is never met (A234).
