@@ -182,7 +182,7 @@ fn judge_within(
     let none = Evidence::none(subject.digest, evidence.collected);
     let evidence = if evidence.subject == subject.digest { evidence } else { &none };
     let limit = after(evidence.collected, lifetime);
-    if limit < now {
+    if limit <= now {
         return Outcome::Undecided(Undecided::new(Code::EvidenceUnavailable));
     }
     let permit = |ground, met, until: Timestamp| {

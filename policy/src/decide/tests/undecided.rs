@@ -89,7 +89,7 @@ fn a543_evidence_older_than_permit_ttl_decides_nothing() {
     let old = |seconds| Evidence { collected: at(seconds), ..evidence(vec![signature(by_key("a"))], vec![]) };
     let permit = permit(decided(&strict(), &old(-3599)));
     assert_eq!(permit.valid_until(), at(1), "deciding again renews nothing");
-    assert_eq!(undecided(&strict(), &old(-3601)), Some(Code::EvidenceUnavailable));
+    assert_eq!(undecided(&strict(), &old(-3600)), Some(Code::EvidenceUnavailable));
 }
 
 fn lenient(on_undecided: OnUndecided) -> PolicySet {
