@@ -2,7 +2,11 @@
 //! gate reads files by its own reader, which finds every fault at once. Tests hold the two to the same keys.
 //!
 //! `UPDATE_SCHEMA=1 cargo test -p pullgate-config --test schema` writes them anew.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper of a test may fail as the test itself may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper of a test may fail as the test itself may"
+)]
 
 #[path = "schema/config.rs"]
 mod config;

@@ -1,0 +1,291 @@
+//! What is written arrives, each file is read once, and the revisions tell what changed.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail as the test itself may")]
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pullgate_config::{
+    AuditLog, Config, Content, Credentials, DeniedHeadStatus, Memory, OnFailure, Source, Style, Unreadable,
+    against, load_with,
+};
+use pullgate_policy::identity::{By, IdentityPattern, Name, Transparency, Uses};
+use pullgate_policy::oci::Registry;
+use pullgate_policy::policy::{Asks, Covers, ForeignLayers, Mode, OnUndecided, Rule, Unmatched};
+
+const CONFIG: &str = r#"
+policy = "policies/policy.toml"
+state = "/var/lib/pullgate"
+seal_key_file = "seal.key"
+
+[listen]
+address = "[::1]:6000"
+default_registry = "docker.io"
+denied_head_status = 300
+
+[admin]
+address = "0.0.0.0:6001"
+
+[cache]
+blobs_max = "512MiB"
+tag_ttl = "0s"
+permit_ttl = "24h"
+deny_ttl = "10s"
+
+[audit]
+log = "audit.jsonl"
+retain = "7d"
+on_failure = "refuse"
+
+[upstream."docker.io"]
+[upstream."ghcr.io"]
+credentials = { docker_config = "docker-config.json" }
+[upstream."registry.corp.example"]
+urls = ["https://10.1.2.3:5000/", "https://LOCAL.example"]
+aliases = ["Registry.corp.example_5000"]
+ca = "ca.pem"
+redirect_hosts = ["cdn.corp.example"]
+token_hosts = ["auth.corp.example"]
+evidence = "registry.corp.example/signatures"
+credentials = { username = "me", password_file = "password" }
+"#;
+
+const POLICY: &str = r#"
+unmatched = "permit"
+
+[authority.release]
+key = "release.pub"
+transparency = "optional"
+use = ["signature"]
+
+[authority.hub]
+trust = "github"
+issuer = "https://issuer.example"
+identity = "someone@corp.example"
+claims = { runner_environment = "self-hosted" }
+
+[[policy]]
+name = "production"
+scope = ["ghcr.io/myorg/**", "docker.io/myorg/*"]
+mode = "warn"
+on_undecided = { last_permit = "24h" }
+foreign_layers = "permit"
+
+[[policy.require]]
+signed_by = { any_of = ["release", "hub"], threshold = 2 }
+annotations = { env = "prod" }
+
+[[policy.require]]
+attestation = "https://example.com/review/v1"
+signed_by = { any_of = ["hub"] }
+max_age = "90d"
+
+[[policy]]
+name = "open"
+scope = ["ghcr.io/myorg/dev/**"]
+insecure_permit_anything = true
+
+[[exempt]]
+scope = ["docker.io/myorg/old"]
+until = 2027-01-31
+owner = "platform@corp.example"
+reason = "INC-1"
+"#;
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/live").join(name)).unwrap()
+}
+
+fn files() -> Memory {
+    Memory::default()
+        .with("/etc/pullgate/pullgate.toml", CONFIG)
+        .with("/etc/pullgate/policies/policy.toml", POLICY)
+        .with("/etc/pullgate/policies/release.pub", fixture("keys/release.pub"))
+        .with("/etc/pullgate/docker-config.json", "{}")
+        .with("/etc/pullgate/password", "hunter2\r\n")
+        .with("/etc/pullgate/ca.pem", fixture("keys/notation-corp-ca.crt"))
+}
+
+fn loaded(source: &dyn Source) -> Config {
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
+    match load_with(source, Path::new("/etc/pullgate/pullgate.toml"), now) {
+        Ok(loaded) => loaded.config,
+        Err(faults) => panic!("{}", faults.render(Style::Plain)),
+    }
+}
+
+#[test]
+fn what_the_configuration_says_arrives() {
+    let config = loaded(&files());
+    assert_eq!(config.listen.address.to_string(), "[::1]:6000");
+    assert_eq!(config.listen.default_registry, Some(Registry::docker_hub()));
+    assert_eq!(config.listen.denied_head_status, DeniedHeadStatus::MultipleChoices);
+    assert_eq!(config.admin.address.to_string(), "0.0.0.0:6001");
+    assert_eq!(config.state, Path::new("/var/lib/pullgate"));
+    assert_eq!(config.seal_key_file.as_deref(), Some(Path::new("/etc/pullgate/seal.key")));
+    assert_eq!(config.cache.blobs_max, 512 << 20);
+    let seconds = Duration::from_secs;
+    let ttls = (config.cache.tag_ttl, config.cache.permit_ttl, config.cache.deny_ttl);
+    assert_eq!(ttls, (seconds(0), seconds(86_400), seconds(10)));
+    assert_eq!(config.audit.log, AuditLog::File(PathBuf::from("/etc/pullgate/audit.jsonl")));
+    assert_eq!((config.audit.retain, config.audit.on_failure), (seconds(7 * 86_400), OnFailure::Refuse));
+}
+
+#[test]
+fn what_it_says_of_upstreams_arrives() {
+    let config = loaded(&files());
+    let upstream = |name: &str| config.upstreams.get(&name.parse().unwrap()).unwrap();
+    assert_eq!(upstream("docker.io").urls, ["https://registry-1.docker.io"]);
+    assert!(matches!(upstream("docker.io").credentials, Credentials::Anonymous));
+    assert_eq!(upstream("ghcr.io").urls, ["https://ghcr.io"]);
+    assert!(
+        matches!(&upstream("ghcr.io").credentials, Credentials::DockerConfig { text } if text.reveal() == "{}")
+    );
+    let corp = upstream("registry.corp.example");
+    assert_eq!(corp.urls, ["https://10.1.2.3:5000", "https://local.example"]);
+    assert_eq!(corp.aliases, ["registry.corp.example_5000"]);
+    assert_eq!(corp.ca_pem, Some(fixture("keys/notation-corp-ca.crt")));
+    assert_eq!(
+        (&*corp.redirect_hosts, &*corp.token_hosts),
+        (&["cdn.corp.example".to_owned()][..], &["auth.corp.example".to_owned()][..])
+    );
+    assert_eq!(corp.evidence.as_ref().unwrap().to_string(), "registry.corp.example/signatures");
+    let Credentials::Basic { username, password } = &corp.credentials else {
+        panic!("{:?}", corp.credentials)
+    };
+    assert_eq!((username.as_str(), password.reveal()), ("me", "hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_the_policy_says_arrives() {
+    let set = loaded(&files()).policy.set;
+    assert_eq!((set.unmatched, set.permit_ttl), (Unmatched::Permit, Duration::from_secs(86_400)));
+    let release = set.authorities.get(&Name::new("release")).unwrap();
+    assert_eq!((release.uses, release.transparency), (Uses::Signatures, Transparency::Optional));
+    assert!(matches!(&release.by, By::Keys(keys) if keys.len() == 1));
+    let hub = set.authorities.get(&Name::new("hub")).unwrap();
+    let By::Identity { issuer, pattern, claims } = &hub.by else { panic!("{hub:?}") };
+    assert_eq!(issuer, "https://issuer.example");
+    assert!(matches!(pattern, IdentityPattern::Exact(text) if text == "someone@corp.example"));
+    assert_eq!(claims.get("runner_environment").unwrap(), "self-hosted");
+    let [production, open] = set.policies.as_slice() else { panic!("{:?}", set.policies) };
+    assert_eq!(production.location.to_string(), "policy.toml:15");
+    assert_eq!((production.mode, production.foreign_layers), (Mode::Warn, ForeignLayers::Permit));
+    assert_eq!(production.on_undecided, OnUndecided::LastPermit(Duration::from_secs(86_400)));
+    assert!(matches!(open.rule, Rule::InsecurePermitAnything));
+    let Rule::Requirements(requirements) = &production.rule else { panic!("{production:?}") };
+    let [signature, review] = requirements.as_slice() else { panic!("{requirements:?}") };
+    assert_eq!((&signature.asks, signature.threshold), (&Asks::Signature, 2));
+    assert_eq!(signature.annotations.get("env").unwrap(), "prod");
+    assert_eq!(review.asks, Asks::Attestation(vec!["https://example.com/review/v1".to_owned()]));
+    assert_eq!(review.max_age, Some(Duration::from_secs(90 * 86_400)));
+    let [exemption] = set.exemptions.as_slice() else { panic!("{:?}", set.exemptions) };
+    assert_eq!(exemption.until.to_string(), "2027-02-01T00:00:00Z");
+    assert!(matches!(&exemption.covers, Covers::Scopes(scopes) if scopes.len() == 1));
+}
+
+#[test]
+fn the_built_in_github_has_no_log_and_one_that_is_redefined_says_so_itself() {
+    let hub =
+        |files: &Memory| loaded(files).policy.set.authorities.get(&Name::new("hub")).unwrap().transparency;
+    assert_eq!(hub(&files()), Transparency::None);
+    let policy = format!("{POLICY}\n[trust.github]\ntrusted_root = \"root.json\"\n");
+    let redefined = files()
+        .with("/etc/pullgate/policies/policy.toml", policy)
+        .with("/etc/pullgate/policies/root.json", fixture("roots/trusted_root.json"));
+    assert_eq!(hub(&redefined), Transparency::Required);
+}
+
+#[test]
+fn revisions_tell_policy_trust_and_everything_else_apart() {
+    let of = |files: &Memory| {
+        let config = loaded(files);
+        let revisions = config.policy.set.revisions;
+        (revisions.policy, revisions.trust, config.fingerprint)
+    };
+    let (policy, trust, all) = of(&files());
+    assert_eq!((policy, trust, all), of(&files()));
+    let changed = of(&files().with("/etc/pullgate/pullgate.toml", format!("{CONFIG}\n# a comment\n")));
+    assert!(changed.0 == policy && changed.1 == trust && changed.2 != all);
+    let changed = of(&files().with("/etc/pullgate/policies/policy.toml", format!("{POLICY}\n# a comment\n")));
+    assert!(changed.0 != policy && changed.1 == trust && changed.2 != all);
+    let changed = of(&files().with("/etc/pullgate/policies/release.pub", fixture("keys/second.pub")));
+    assert!(changed.0 != policy && changed.1 == trust && changed.2 != all);
+    let root = |name: &str| {
+        let policy = format!("{POLICY}\n[trust.corp]\ntrusted_root = \"root.json\"\n");
+        of(&files()
+            .with("/etc/pullgate/policies/policy.toml", policy)
+            .with("/etc/pullgate/policies/root.json", fixture(name)))
+    };
+    let (one, other) = (root("roots/trusted_root.json"), root("roots/no-tsa.json"));
+    assert!(one.0 == other.0 && one.1 != other.1 && one.2 != other.2);
+}
+
+/// Counts how often each file is read.
+struct Counting(Memory, RefCell<Vec<PathBuf>>);
+
+impl Source for Counting {
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unreadable> {
+        self.1.borrow_mut().push(path.to_owned());
+        self.0.read(path, most)
+    }
+}
+
+#[test]
+fn a411_each_file_is_read_once_and_all_are_watched() {
+    let twice = CONFIG.replace("password_file = \"password\"", "password_file = \"docker-config.json\"");
+    let source = Counting(files().with("/etc/pullgate/pullgate.toml", twice), RefCell::default());
+    let config = loaded(&source);
+    let mut read = source.1.into_inner();
+    read.sort();
+    assert_eq!(config.watched, read);
+    let names =
+        ["ca.pem", "docker-config.json", "policies/policy.toml", "policies/release.pub", "pullgate.toml"];
+    assert_eq!(read, names.map(|name| Path::new("/etc/pullgate").join(name)));
+}
+
+#[test]
+fn what_governs_a_repository_is_said_with_its_lines() {
+    let config = loaded(&files());
+    let say = |repository: &str| {
+        let against = against(&config, &repository.parse().unwrap());
+        let policy = against.policy.map(|(name, scope)| format!("{name} by {scope}"));
+        format!(
+            "{}: {}\n{}\n",
+            against.repository,
+            policy.unwrap_or_default(),
+            against.requirements.join("\n")
+        )
+    };
+    let said: Vec<String> =
+        ["ghcr.io/myorg/app", "ghcr.io/myorg/dev/app", "docker.io/myorg/old", "quay.io/a/b"].map(say).into();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn what_is_nested_without_end_is_a_fault_and_no_crash() {
+    for text in [
+        format!("x = {}", "[".repeat(100_000)),
+        format!("x = {}", "{a=".repeat(100_000)),
+        format!("{}x = 1", "a.".repeat(100_000)),
+    ] {
+        let files = files().with("/etc/pullgate/pullgate.toml", text);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        assert!(load_with(&files, Path::new("/etc/pullgate/pullgate.toml"), now).is_err());
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_anywhere_is_judged_and_shown_without_a_crash() {
+    let path = Path::new("/etc/pullgate/pullgate.toml");
+    for (file, text) in [("pullgate.toml", CONFIG), ("policies/policy.toml", POLICY)] {
+        // As a half-written file is (A411), with the character that people paste most behind the cut.
+        for cut in (0..text.len()).step_by(23) {
+            let half = format!("{}\u{201c}", text.get(..cut).unwrap());
+            let files = files().with(Path::new("/etc/pullgate").join(file), half);
+            let faults = load_with(&files, path, jiff::Timestamp::UNIX_EPOCH).unwrap_err();
+            assert!(faults.has_faults() && !faults.render(Style::Plain).is_empty());
+        }
+    }
+}
