@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +38,9 @@ const FILES: [(&str, &str); 3] = [
 
 /// The gate's configuration, with places for its addresses.
 const CONFIGURATION: &str = include_str!("demo/pullgate.toml");
+
+/// When everything had been recorded: 2026-11-24T00:00:00Z, in seconds. A signature from the future counts for nothing.
+const RECORDED: i64 = 1_795_478_400;
 
 /// How long the demo goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +119,7 @@ async fn gate(folder: &Path, lasting: Lasting, upstream: SocketAddr) -> Result<R
         let text = CONFIGURATION.replace("{listen}", listen).replace("{admin}", admin);
         let path = folder.join("pullgate.toml");
         std::fs::write(&path, text.replace("{upstream}", &upstream.to_string()))?;
-        let clock = Clock::system();
+        let clock = clock();
         let loaded = pullgate_config::load(&path, clock.now()).map_err(ServeError::Config)?;
         match server::start(loaded.config, clock).await {
             Err(ServeError::Bind { .. }) if addresses.peek().is_some() => {}
@@ -123,6 +127,13 @@ async fn gate(folder: &Path, lasting: Lasting, upstream: SocketAddr) -> Result<R
         }
     }
     Err(DemoFault::Io(io::ErrorKind::AddrInUse.into()))
+}
+
+/// The host's clock; on a host that lives before the recording, one that stands just after it.
+fn clock() -> Clock {
+    let recorded = Timestamp::from_second(RECORDED).unwrap_or(Timestamp::UNIX_EPOCH);
+    let host = Clock::system();
+    if host.now() < recorded { Clock::fixed(recorded) } else { host }
 }
 
 /// containerd's mirror configuration, as `deploy/containerd` has it, with this gate's address.

@@ -7,9 +7,11 @@ use super::paint::Paint;
 use super::{Exit, complain, configuration, failed};
 use crate::server::{self, ServeError};
 use crate::store::{StoreError, folder::FolderError};
+use crate::telemetry;
 
 /// Serves until a signal ends it.
 pub(super) async fn run(config: Option<PathBuf>) -> Exit {
+    let _telemetry = telemetry::start();
     match server::serve(config, configuration::default_state()).await {
         Ok(()) => Exit::Success,
         Err(error) => report(&error),
