@@ -34,27 +34,31 @@ Examples:
 Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 undecided.";
 
 const SERVE_EXAMPLES: &str = "\
-Without --config: loopback only, the well-known public registries, the built-in trust roots, warn mode: everything is
-served, what no policy permits with a warning; state under the user's data folder.
+Without --config: loopback only, the well-known public registries, the built-in trust roots,
+warn mode: everything is served, what no policy permits with a warning; state under the user's
+data folder.
 
-SIGTERM drains, SIGHUP reloads; a changed file reloads too. A reload with a fault keeps what is in force.
+SIGTERM drains, SIGHUP reloads; a changed file reloads too. A reload with a fault keeps what is
+in force.
 
 Examples:
   pullgate serve                                       try it: nothing is refused yet
   pullgate serve --config /etc/pullgate/pullgate.toml
 
-Exit codes: 0 drained, 1 it cannot run, 2 faults in the files, or another process holds the state folder.";
+Exit codes: 0 drained, 1 it cannot run, 2 faults in the files, or another process holds the
+state folder.";
 
 const VERIFY_EXAMPLES: &str = "\
-IMAGE is what people write: alpine, ghcr.io/myorg/app:v1, localhost:5000/app@sha256:…. It is judged now, by evidence
-fetched now; neither a running gate nor its state is touched.
+IMAGE is what people write: alpine, ghcr.io/myorg/app:v1, localhost:5000/app@sha256:…. It is
+judged now, by evidence fetched now; neither a running gate nor its state is touched.
 
 Examples:
   pullgate verify --config pullgate.toml ghcr.io/myorg/app:v1
-  pullgate verify --config pullgate.toml --format json ghcr.io/myorg/app:v1 | jq .images[].verdict
+  pullgate verify --config pullgate.toml --format json ghcr.io/myorg/app:v1 | jq '.images[].verdict'
   pullgate verify --explain unknown-authority          what a code means, and what to do
 
-Exit codes: 0 permit, 1 deny, 2 usage or configuration, 3 undecided; of several images the worst: 2, 3, 1, 0.";
+Exit codes: 0 permit, 1 deny, 2 usage or configuration, 3 undecided; of several images the worst
+counts: 2 before 3 before 1 before 0.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -66,8 +70,9 @@ Examples:
 Exit codes: 0 clean (warnings too, unless --strict), 2 faults.";
 
 const DEMO_EXAMPLES: &str = "\
-Starts a registry of recorded images, really signed by cosign, puts the gate before it with a policy of its own, pulls
-each image by tag, by digest and by HEAD, and prints what came of it. Then it goes on serving, for your own client.
+Starts a registry of recorded images, really signed by cosign, puts the gate before it with a
+policy of its own, pulls each image by tag, by digest and by HEAD, and prints what came of it.
+Then it goes on serving, for your own client.
 
 Examples:
   pullgate demo

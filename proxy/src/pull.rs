@@ -204,6 +204,7 @@ async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Docu
     }
     let collected = collect::evidence(app, live, subject, document).await?;
     let evidence = verify::evidence(app, live, subject, document, &collected).await?;
+    let now = app.clock.now(); // an exemption or an age may have ended while evidence was collected
     match decide::judge(live.policy(), subject, document.value(), &evidence, now) {
         Outcome::Decided(Verdict::Permit(permit)) => {
             Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)

@@ -1,38 +1,52 @@
 //! Upstream registries: everything that comes from one is untrusted, bounded and timed; a credential goes to its own
 //! upstream or nowhere.
 
-use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, stream};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use http::header::{ACCEPT, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::BodyExt as _;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag, media_type};
-use pullgate_policy::{limits, strict_json};
-use serde_json::{Value, json};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
 
-mod auth;
+mod access;
+mod address;
+mod answer;
+mod challenge;
 mod client;
+mod connect;
+mod credentials;
 mod fault;
+mod link;
+mod lists;
+mod origin;
+mod realm;
+mod redirect;
+mod rest;
 mod settings;
+#[cfg(test)]
+mod tests;
+mod token;
 
 pub use fault::{Fault, SetupFault};
+pub use lists::{More, ReferrerDescriptor, Referrers, TagPage};
 pub use settings::Settings;
 
-use auth::{Challenge, Tokens};
-use client::{Answer, Client, read, single};
+use access::Access;
+use answer::{Answer, Place};
+use challenge::Challenge;
+use client::{Ask, Client};
 
-const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// One upstream registry.
 pub struct Upstream {
-    client: Client,
-    tokens: Tokens,
+    registry: Registry,
+    client: Arc<Client>,
+    access: Access,
 }
 
 /// A manifest as it came.
@@ -48,7 +62,7 @@ pub struct FetchedManifest {
 pub struct BlobBody {
     /// The announced length, bytes.
     pub length: Option<u64>,
-    /// The bytes.
+    /// The bytes; after a fault there are no more.
     pub stream: BoxStream<'static, Result<Bytes, Fault>>,
 }
 
@@ -61,96 +75,24 @@ pub enum Presence {
     Here(Option<u64>),
 }
 
-/// Whether a list goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum More {
-    /// It ends here.
-    No,
-    /// There is another page.
-    Yes,
-}
-
-/// A page of tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagPage {
-    /// The tags that are inside the grammar.
-    pub tags: Vec<Tag>,
-    /// Whether there are more.
-    pub more: More,
-}
-
-/// What the referrers API says.
-#[derive(Debug, Clone)]
-pub enum Referrers {
-    /// A list.
-    Api {
-        /// Its descriptors, each once.
-        descriptors: Vec<ReferrerDescriptor>,
-        /// Whether it went on beyond the limits.
-        more: More,
-    },
-    /// The registry has no such API, which is normal.
-    NoApi,
-}
-
-/// A descriptor of a referrer: parsed, and written anew from its parts (A037).
-#[derive(Debug, Clone)]
-pub struct ReferrerDescriptor {
-    /// The digest.
-    pub digest: Digest,
-    /// The artifact type, a hint.
-    pub artifact_type: Option<String>,
-    media_type: String,
-    size: u64,
-    annotations: Value,
-}
-
-impl ReferrerDescriptor {
-    fn read(value: &Value) -> Option<Self> {
-        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let annotations = value.get("annotations").filter(|annotations| {
-            annotations.as_object().is_some_and(|map| {
-                map.values().all(|value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES))
-            })
-        });
-        Some(Self {
-            digest: text("digest")?.parse().ok()?,
-            artifact_type: text("artifactType"),
-            media_type: text("mediaType").filter(|name| media_type::MANIFESTS.contains(&name.as_str()))?,
-            size: value.get("size")?.as_u64()?,
-            annotations: annotations.cloned().unwrap_or_else(|| json!({})),
-        })
-    }
-
-    /// The descriptor, without `urls` and `data`.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let mut value = json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.size });
-        if let Some(artifact_type) = &self.artifact_type {
-            value["artifactType"] = json!(artifact_type);
-        }
-        if self.annotations.as_object().is_some_and(|map| !map.is_empty()) {
-            value["annotations"] = self.annotations.clone();
-        }
-        value
-    }
-}
-
 impl Upstream {
-    /// Builds its client.
+    /// Builds its client. Nothing is asked yet.
     ///
     /// # Errors
-    /// [`SetupFault`].
+    /// [`SetupFault`] for certificates or credentials that cannot be used.
+    #[expect(clippy::needless_pass_by_value, reason = "settings hold secrets: who built them keeps no copy")]
     pub fn new(settings: Settings) -> Result<Self, SetupFault> {
         let registry = settings.registry.clone();
-        let client = Client::new(settings).map_err(|why| SetupFault { registry, why })?;
-        Ok(Self { client, tokens: Tokens::default() })
+        let fault = |why| SetupFault { registry: registry.clone(), why };
+        let client = Arc::new(Client::new(&settings).map_err(fault)?);
+        let access = Access::new(&settings, Arc::clone(&client)).map_err(fault)?;
+        Ok(Self { registry, client, access })
     }
 
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
-        &self.client.settings().registry
+        &self.registry
     }
 
     /// One manifest, by one request. Its digest is not believed: the caller hashes.
@@ -168,16 +110,15 @@ impl Upstream {
             headers.insert(ACCEPT, value);
         }
         let path = format!("/v2/{}/manifests/{reference}", repository.path());
-        let answer = self.ask(&Method::GET, repository, &path, &headers).await?;
-        found(&answer)?;
-        let content_type = content_type(answer.headers())?;
-        let claimed = single(answer.headers(), &DIGEST)?.map(str::to_owned);
-        let body = read(answer, limits::MANIFEST_BYTES).await?;
-        if let Some(claimed) = claimed {
-            let claimed: Digest = claimed.parse().map_err(|_| Fault::Protocol)?;
-            if claimed.recompute(&body) != claimed {
-                return Err(Fault::Integrity);
-            }
+        let answer = self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?.found().await?;
+        let content_type = answer.content_type()?;
+        let claimed = match answer.single(&CONTENT_DIGEST)? {
+            Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
+            None => None,
+        };
+        let body = answer.read(limits::MANIFEST_BYTES).await?;
+        if claimed.is_some_and(|claimed| claimed.recompute(&body) != claimed) {
+            return Err(Fault::Integrity);
         }
         Ok(FetchedManifest { body: Untrusted::new(body), content_type })
     }
@@ -187,23 +128,8 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
-        let answer = self.ask(&Method::GET, repository, &blob_path(repository, digest), &HeaderMap::new()).await?;
-        found(&answer)?;
-        client::plain(answer.headers())?;
-        let length = client::length(answer.headers())?;
-        let stream = stream::unfold(Some(answer.into_body()), |body| async {
-            let mut body = body?;
-            loop {
-                match body.frame().await? {
-                    Ok(frame) => match frame.into_data() {
-                        Ok(data) => return Some((Ok(data), Some(body))),
-                        Err(_) => continue,
-                    },
-                    Err(_) => return Some((Err(Fault::Integrity), None)),
-                }
-            }
-        });
-        Ok(BlobBody { length, stream: stream.boxed() })
+        let answer = self.ask_blob(Method::GET, repository, digest).await?.found().await?;
+        Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
     }
 
     /// Whether the repository has the blob.
@@ -211,9 +137,8 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob_exists(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        let answer = self.ask(&Method::HEAD, repository, &blob_path(repository, digest), &HeaderMap::new()).await?;
-        match found(&answer) {
-            Ok(()) => Ok(Presence::Here(client::length(answer.headers())?)),
+        match self.ask_blob(Method::HEAD, repository, digest).await?.found().await {
+            Ok(answer) => Ok(Presence::Here(answer.length()?)),
             Err(Fault::NotFound) => Ok(Presence::Absent),
             Err(fault) => Err(fault),
         }
@@ -229,145 +154,44 @@ impl Upstream {
         digest: &Digest,
         most: u64,
     ) -> Result<Intact<Bytes>, Fault> {
-        let answer = self.ask(&Method::GET, repository, &blob_path(repository, digest), &HeaderMap::new()).await?;
-        found(&answer)?;
-        let body = read(answer, most).await?;
+        let body = self.ask_blob(Method::GET, repository, digest).await?.found().await?.read(most).await?;
         Untrusted::new(body).check(digest).map_err(|_| Fault::Integrity)
     }
 
-    /// A page of tags.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub async fn tags(&self, repository: &Repository, n: Option<u32>, last: Option<&str>) -> Result<TagPage, Fault> {
-        let mut query = Vec::new();
-        if let Some(n) = n {
-            query.push(format!("n={n}"));
-        }
-        if let Some(last) = last {
-            query.push(format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
-        }
-        let mark = if query.is_empty() { "" } else { "?" };
-        let path = format!("/v2/{}/tags/list{mark}{}", repository.path(), query.join("&"));
-        let answer = self.ask(&Method::GET, repository, &path, &HeaderMap::new()).await?;
-        found(&answer)?;
-        let more = if answer.headers().contains_key(LINK) { More::Yes } else { More::No };
-        let body = read(answer, limits::MANIFEST_BYTES).await?;
-        let value = strict_json::parse(&body).map_err(|_| Fault::Protocol)?;
-        let listed = match value.get("tags") {
-            Some(Value::Array(tags)) => tags.as_slice(),
-            Some(Value::Null) => &[],
-            Some(_) | None => return Err(Fault::Protocol),
-        };
-        let tags = listed.iter().filter_map(|tag| tag.as_str()?.parse().ok()).collect();
-        Ok(TagPage { tags, more })
+    async fn ask_blob(&self, method: Method, repository: &Repository, digest: &Digest) -> Result<Answer, Fault> {
+        let path = format!("/v2/{}/blobs/{digest}", repository.path());
+        self.ask(repository, &Ask { method, path: &path, headers: HeaderMap::new() }).await
     }
 
-    /// The referrers of a digest, all pages up to `referrers_pages`.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Referrers, Fault> {
-        let first = format!("/v2/{}/referrers/{subject}", repository.path());
-        let mut path = first.clone();
-        let (mut asked, mut seen, mut descriptors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        for page in 0..limits::REFERRERS_PAGES {
-            // A page that was read already, or one of another path, is no next page (A144).
-            if !asked.insert(path.clone()) {
-                return Ok(Referrers::Api { descriptors, more: More::Yes });
-            }
-            let answer = self.ask(&Method::GET, repository, &path, &HeaderMap::new()).await?;
-            let status = answer.status();
-            if page == 0 && no_api(status) {
-                return Ok(Referrers::NoApi);
-            }
-            found(&answer)?;
-            let next = next_page(answer.headers(), &first);
-            let listed = match read(answer, limits::MANIFEST_BYTES).await {
-                Ok(body) => strict_json::parse(&body).ok(),
-                Err(Fault::TooLarge) => return Ok(Referrers::Api { descriptors, more: More::Yes }),
-                Err(fault) => return Err(fault),
-            };
-            let Some(Value::Array(listed)) = listed.and_then(|mut value| Some(value.get_mut("manifests")?.take()))
-            else {
-                return if page == 0 { Ok(Referrers::NoApi) } else { Ok(Referrers::Api { descriptors, more: More::Yes }) };
-            };
-            let new = listed.iter().filter_map(ReferrerDescriptor::read).filter(|one| seen.insert(one.digest));
-            descriptors.extend(new.collect::<Vec<_>>());
-            match next {
-                Some(next) => path = next,
-                None => return Ok(Referrers::Api { descriptors, more: More::No }),
-            }
-        }
-        Ok(Referrers::Api { descriptors, more: More::Yes })
-    }
-
-    /// Sends a request with what credentials it needs: at most one challenge is met (A169).
-    async fn ask(
-        &self,
-        method: &Method,
-        repository: &Repository,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Answer, Fault> {
-        let known = self.tokens.find(repository);
-        let answer = self.client.send(method, path, headers, known.as_ref()).await?;
+    /// Sends a request with the credentials it needs. One challenge is met; a second 401 is the answer (A169).
+    async fn ask(&self, repository: &Repository, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        let known = self.access.known(repository);
+        let answer = self.client.send(ask, known.as_ref()).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let challenge = Challenge::parse(answer.headers())?;
+        let home = match &answer.place {
+            Place::Home(home) => home.clone(),
+            // The host that a redirect led to gets nothing, whatever it asks for.
+            Place::Elsewhere => return Ok(answer),
+        };
+        if let Some(sent) = &known {
+            self.access.refused(repository, sent);
+        }
+        let Ok(challenge) = Challenge::find(answer.headers()) else { return Ok(answer) };
         drop(answer);
-        let authorization = auth::meet(&self.client, &self.tokens, repository, &challenge).await?;
-        let answer = self.client.send(method, path, headers, Some(&authorization)).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED { Err(Fault::Unauthorized) } else { Ok(answer) }
+        let authorization = self.access.meet(repository, challenge, home).await?;
+        let answer = self.client.send(ask, Some(&authorization)).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.access.refused(repository, &authorization);
+        }
+        Ok(answer)
     }
-}
-
-fn blob_path(repository: &Repository, digest: &Digest) -> String {
-    format!("/v2/{}/blobs/{digest}", repository.path())
-}
-
-fn found(answer: &Answer) -> Result<(), Fault> {
-    match answer.status().as_u16() {
-        200 => Ok(()),
-        404 => Err(Fault::NotFound),
-        401 | 403 => Err(Fault::Unauthorized),
-        429 | 500..=599 => Err(Fault::Status(answer.status().as_u16())),
-        _ => Err(Fault::Protocol),
-    }
-}
-
-fn no_api(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 404 | 405 | 501)
-}
-
-fn content_type(headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let name = single(headers, &CONTENT_TYPE)?;
-    Ok(name.map(|name| name.split(';').next().unwrap_or_default().trim().to_owned()))
-}
-
-/// The next page of the same list: a relative link, or an absolute one, whose path is the list's own (A144).
-fn next_page(headers: &HeaderMap, list: &str) -> Option<String> {
-    let text = headers.get(LINK)?.to_str().ok()?;
-    let (target, parameters) = text.strip_prefix('<')?.split_once('>')?;
-    if !parameters.contains("rel=\"next\"") && !parameters.contains("rel=next") {
-        return None;
-    }
-    let path = match target.strip_prefix("https://").or_else(|| target.strip_prefix("http://")) {
-        Some(rest) => rest.find('/').and_then(|at| rest.get(at..))?,
-        None => target,
-    };
-    let query = match path.split_once('?') {
-        Some((before, query)) if before == list => query,
-        Some(_) | None => return None,
-    };
-    let plain = query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    (plain && query.len() <= limits::QUERY_VALUE_BYTES).then(|| format!("{list}?{query}"))
 }
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("registry", self.registry()).finish_non_exhaustive()
+        f.debug_struct("Upstream").field("registry", &self.registry).finish_non_exhaustive()
     }
 }
 

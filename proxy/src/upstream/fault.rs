@@ -8,9 +8,12 @@ pub enum Fault {
     /// It compressed what was asked for plain (A108).
     #[error("the upstream encoded the content")]
     Encoding,
-    /// The content does not hash to its digest, or is not whole (A101).
+    /// The content does not hash to its digest, or is not whole (A101, A103).
     #[error("the content is not what its digest says")]
     Integrity,
+    /// A fault in the gate.
+    #[error("a fault in the gate")]
+    Internal,
     /// It does not exist.
     #[error("not found")]
     NotFound,
@@ -29,7 +32,7 @@ pub enum Fault {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
-    /// TLS failed.
+    /// TLS failed; there is no way around it (A172).
     #[error("TLS failed")]
     Tls,
     /// Over a limit.
@@ -44,12 +47,14 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The stable code of `attacks.md`.
+    /// The stable code that records and metrics carry. Which of them `on_undecided` applies to is said in one place, the
+    /// policy's `decide::fallback`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Encoding => "upstream-encoding",
             Self::Integrity => "upstream-integrity",
+            Self::Internal => "internal",
             Self::NotFound => "manifest-unknown",
             Self::Protocol | Self::TooLarge => "upstream-protocol",
             Self::RealmRefused => "realm-refused",
@@ -71,4 +76,20 @@ pub struct SetupFault {
     pub registry: Registry,
     /// Why.
     pub why: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pullgate_policy::code::Code;
+
+    #[test]
+    fn every_fault_but_absence_has_a_code_that_explains_itself() {
+        for fault in [
+            Fault::Encoding, Fault::Integrity, Fault::Internal, Fault::Protocol, Fault::RealmRefused, Fault::RedirectRefused,
+            Fault::Status(500), Fault::Timeout, Fault::Tls, Fault::TooLarge, Fault::Unauthorized, Fault::Unreachable,
+        ] {
+            assert!(Code::find(fault.code()).is_some(), "{fault:?}");
+        }
+    }
 }

@@ -1,66 +1,63 @@
 //! What the configuration says of one upstream, in the terms of this module.
 
-use std::sync::Arc;
-
 use http::Uri;
 use pullgate_config::Credentials;
 use pullgate_policy::oci::Registry;
 
 use super::SetupFault;
+use super::origin::{Listed, Origin};
 
 /// The settings of one upstream.
 #[derive(Clone)]
 pub struct Settings {
-    /// The registry.
-    pub registry: Registry,
-    /// Its endpoints, tried in order, without a trailing slash.
-    pub urls: Vec<String>,
+    pub(super) registry: Registry,
+    /// Its endpoints, tried in order.
+    pub(super) urls: Vec<Origin>,
     /// The certificates that its own may chain to; the system's where none.
-    pub ca_pem: Option<Vec<u8>>,
+    pub(super) ca_pem: Option<Vec<u8>>,
     /// The only credentials that may go to it.
-    pub credentials: Credentials,
+    pub(super) credentials: Credentials,
     /// Hosts of its token services, beside its own.
-    pub token_hosts: Vec<String>,
-    trusted: Arc<[String]>,
+    pub(super) token_hosts: Vec<Listed>,
+    /// Hosts that are dialled whatever their address: those that the configuration names.
+    pub(super) trusted: Vec<Listed>,
 }
 
 impl Settings {
     /// Takes them from the checked configuration.
     ///
     /// # Errors
-    /// [`SetupFault`] for a URL without a host.
+    /// [`SetupFault`] for a URL or a host outside the grammar.
     pub fn of(registry: &Registry, upstream: &pullgate_config::Upstream) -> Result<Self, SetupFault> {
         let fault = |why| SetupFault { registry: registry.clone(), why };
-        let mut trusted = upstream.redirect_hosts.clone();
-        let mut urls = Vec::new();
-        for url in &upstream.urls {
-            let uri: Uri = url.parse().map_err(|_| fault("`url` is malformed"))?;
-            let host = uri.host().ok_or_else(|| fault("`url` has no host"))?;
-            trusted.push(host.trim_matches(['[', ']']).to_owned());
-            urls.push(url.trim_end_matches('/').to_owned());
-        }
-        let mut token_hosts = upstream.token_hosts.clone();
-        // What everybody knows of the large ones; another registrable domain is never guessed (A164).
-        match registry.as_str() {
-            "docker.io" => token_hosts.push("auth.docker.io".to_owned()),
-            "registry.gitlab.com" => token_hosts.push("gitlab.com".to_owned()),
-            _ => {}
-        }
+        let origin = |url: &String| url.parse::<Uri>().ok().and_then(|url| Origin::of(&url));
+        let urls: Option<Vec<_>> = upstream.urls.iter().map(origin).collect();
+        let urls = urls.filter(|urls| !urls.is_empty()).ok_or_else(|| fault("`url` is malformed"))?;
+        let hosts = |list: &[String], why| {
+            list.iter().map(|text| Listed::parse(text)).collect::<Option<Vec<_>>>().ok_or_else(|| fault(why))
+        };
+        let mut token_hosts = hosts(&upstream.token_hosts, "`token_hosts` is malformed")?;
+        token_hosts.extend(well_known(registry).and_then(Listed::parse));
+        let mut trusted = hosts(&upstream.redirect_hosts, "`redirect_hosts` is malformed")?;
         trusted.extend(token_hosts.iter().cloned());
+        trusted.extend(urls.iter().map(Listed::host_of));
         Ok(Self {
             registry: registry.clone(),
             urls,
             ca_pem: upstream.ca_pem.clone(),
             credentials: upstream.credentials.clone(),
             token_hosts,
-            trusted: trusted.into(),
+            trusted,
         })
     }
+}
 
-    /// Hosts whose addresses are not asked to be public: the configuration names them.
-    #[must_use]
-    pub fn trusted_hosts(&self) -> Arc<[String]> {
-        Arc::clone(&self.trusted)
+/// The token service of a registry that everybody knows. Another registrable domain is never guessed (A164).
+fn well_known(registry: &Registry) -> Option<&'static str> {
+    match registry.as_str() {
+        "docker.io" => Some("auth.docker.io"),
+        "registry.gitlab.com" => Some("gitlab.com"),
+        _ => None,
     }
 }
 

@@ -1,0 +1,171 @@
+//! The one way out: every connection to an upstream, a redirect's target or a token service is made here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioIo;
+use pullgate_policy::limits;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tower::{Service, ServiceExt as _};
+
+use super::Fault;
+use super::address::is_public;
+use super::origin::{Listed, Origin, Scheme};
+
+type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// Connects for one upstream.
+#[derive(Clone)]
+pub(super) struct Connector {
+    trusted: Arc<[Listed]>,
+    anywhere: HttpConnector,
+    public: HttpConnector<PublicOnly>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Connector {
+    /// Trusts the certificates in `ca_pem`, or those of the system; dials inward only for the hosts in `trusted`.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates.
+    pub(super) fn new(ca_pem: Option<&[u8]>, trusted: &[Listed]) -> Result<Self, &'static str> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|_| "TLS cannot be set up")?
+            .with_root_certificates(roots(ca_pem)?)
+            .with_no_client_auth();
+        let mut anywhere = HttpConnector::new();
+        prepare(&mut anywhere);
+        let mut public = HttpConnector::new_with_resolver(PublicOnly);
+        prepare(&mut public);
+        Ok(Self { trusted: trusted.into(), anywhere, public, tls: Arc::new(tls) })
+    }
+
+    async fn connect(self, url: Uri) -> Result<Connection, Fault> {
+        let origin = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
+        let tcp = if self.trusted.iter().any(|listed| listed.names(&origin)) {
+            within(limits::CONNECT, self.anywhere.oneshot(url)).await?
+        } else if origin.host.parse().is_ok_and(|address: IpAddr| !is_public(address)) {
+            // An address that is written out never meets the resolver.
+            return Err(Fault::RedirectRefused);
+        } else {
+            within(limits::CONNECT, self.public.oneshot(url)).await?
+        };
+        match origin.scheme {
+            Scheme::Http => Ok(MaybeHttpsStream::Http(tcp)),
+            Scheme::Https => {
+                let name = ServerName::try_from(origin.host).map_err(|_| Fault::Tls)?;
+                let handshake = TlsConnector::from(self.tls).connect(name, TokioIo::new(tcp));
+                Ok(MaybeHttpsStream::from(within(limits::TLS_HANDSHAKE, handshake).await?))
+            }
+        }
+    }
+}
+
+async fn within<T, E: Into<BoxError>>(limit: Duration, work: impl Future<Output = Result<T, E>>) -> Result<T, Fault> {
+    let done = tokio::time::timeout(limit, work).await.map_err(|_| Fault::Timeout)?;
+    done.map_err(|error| classify(error.into().as_ref()))
+}
+
+fn prepare<R>(http: &mut HttpConnector<R>) {
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(limits::CONNECT));
+    http.set_nodelay(true);
+}
+
+impl Service<Uri> for Connector {
+    type Response = Connection;
+    type Error = Fault;
+    type Future = Boxed<Connection, Fault>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, url: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(url))
+    }
+}
+
+/// Resolves names to public addresses only. The very addresses that were checked are connected to, so that a name cannot
+/// mean another address a moment later (A161).
+#[derive(Clone)]
+struct PublicOnly;
+
+impl Service<Name> for PublicOnly {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Boxed<Self::Response, BoxError>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() { Err(Fault::RedirectRefused.into()) } else { Ok(public.into_iter()) }
+        })
+    }
+}
+
+/// What an error of the libraries means. Its text, which may repeat what the upstream sent, goes no further (A170).
+pub(super) fn classify(error: &(dyn std::error::Error + 'static)) -> Fault {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<Fault>() {
+            return *fault;
+        }
+        if error.is::<rustls::Error>() {
+            return Fault::Tls;
+        }
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return Fault::Protocol;
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) if io.kind() == std::io::ErrorKind::TimedOut => return Fault::Timeout,
+            // `source` of an I/O error skips the error that it wraps.
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    Fault::Unreachable
+}
+
+fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, &'static str> {
+    let mut roots = RootCertStore::empty();
+    match ca_pem {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| "`ca` is no PEM file of certificates")?;
+                roots.add(certificate).map_err(|_| "`ca` has a certificate that cannot be a root")?;
+            }
+            if roots.is_empty() {
+                return Err("`ca` has no certificate");
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            // An image from scratch has none of its own.
+            if roots.is_empty() {
+                roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+            }
+        }
+    }
+    Ok(roots)
+}

@@ -1,0 +1,223 @@
+//! What an upstream can do wrong, against real sockets.
+
+use futures_util::StreamExt as _;
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Reference, Repository, media_type};
+
+use super::{Fault, FetchedManifest, Presence, Upstream};
+use server::{Server, answer, claimed, upstream, whole};
+
+mod credentials;
+mod lists;
+mod redirects;
+mod server;
+
+const BODY: &[u8] = b"{\"schemaVersion\":2}";
+const TYPE: &str = "content-type: application/vnd.oci.image.manifest.v1+json; charset=utf-8";
+
+fn repository() -> Repository {
+    "r.example/org/app".parse().unwrap()
+}
+
+async fn manifest(upstream: &Upstream) -> Result<FetchedManifest, Fault> {
+    let accept = media_type::MANIFESTS.map(str::to_owned);
+    upstream.manifest(&repository(), &Reference::Tag("v1".parse().unwrap()), &accept).await
+}
+
+/// The fault of a manifest that is answered by these bytes.
+async fn fault(bytes: Vec<u8>) -> Fault {
+    let server = Server::start(move |_| bytes.clone()).await;
+    manifest(&server.upstream()).await.map(|_| ()).unwrap_err()
+}
+
+#[tokio::test]
+async fn a_manifest_comes_with_its_type_and_the_request_says_only_what_the_gate_says() {
+    let server = Server::start(|_| whole("200 OK", &[TYPE, &claimed(BODY)], BODY)).await;
+    let fetched = manifest(&server.upstream()).await.unwrap();
+    assert_eq!(fetched.content_type.as_deref(), Some(media_type::OCI_MANIFEST));
+    assert_eq!(fetched.body.hash().digest(), Digest::of(BODY));
+    let head = server.heads().remove(0).to_lowercase();
+    assert!(head.starts_with("get /v2/org/app/manifests/v1 http/1.1\r\n"), "{head}");
+    let mut names: Vec<_> = head.lines().skip(1).filter_map(|line| line.split_once(": ")).collect();
+    names.sort_unstable();
+    let accept = media_type::MANIFESTS.join(", ");
+    let host = server.address.to_string();
+    let agent = concat!("pullgate/", env!("CARGO_PKG_VERSION"));
+    let expected =
+        [("accept", accept.as_str()), ("accept-encoding", "identity"), ("host", &host), ("user-agent", agent)];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn a101_an_announced_digest_that_is_not_the_bodys_is_a_fault() {
+    assert_eq!(fault(whole("200 OK", &[TYPE, &claimed(b"other")], BODY)).await, Fault::Integrity);
+    assert_eq!(fault(whole("200 OK", &[TYPE, "docker-content-digest: sha256:x"], BODY)).await, Fault::Protocol);
+}
+
+#[tokio::test]
+async fn a103_a_body_that_ends_early_is_a_fault() {
+    for cut in [0, 1, BODY.len() - 1] {
+        let length = format!("content-length: {}", BODY.len());
+        assert_eq!(fault(answer("200 OK", &[TYPE, &length], &BODY[..cut])).await, Fault::Integrity, "{cut}");
+        let chunk = [format!("{:x}\r\n", BODY.len()).as_bytes(), &BODY[..cut]].concat();
+        let chunked = answer("200 OK", &[TYPE, "transfer-encoding: chunked"], &chunk);
+        assert_eq!(fault(chunked).await, Fault::Integrity, "{cut}");
+    }
+}
+
+#[tokio::test]
+async fn a106_a_manifest_over_its_limit_is_cut() {
+    let length = format!("content-length: {}", limits::MANIFEST_BYTES + 1);
+    assert_eq!(fault(answer("200 OK", &[TYPE, &length], BODY)).await, Fault::TooLarge);
+    let over = vec![b' '; usize::try_from(limits::MANIFEST_BYTES).unwrap() + 1];
+    assert_eq!(fault(answer("200 OK", &[TYPE], &over)).await, Fault::TooLarge);
+    let within = over[1..].to_vec();
+    let server = Server::start(move |_| answer("200 OK", &[TYPE], &within)).await;
+    assert_eq!(manifest(&server.upstream()).await.unwrap().body.len() as u64, limits::MANIFEST_BYTES);
+}
+
+#[tokio::test]
+async fn a108_an_encoded_body_is_never_decoded() {
+    for encoding in ["gzip", "zstd", "br", "identity, gzip", "x"] {
+        let bytes = whole("200 OK", &[TYPE, &format!("content-encoding: {encoding}")], BODY);
+        assert_eq!(fault(bytes.clone()).await, Fault::Encoding, "{encoding}");
+        let server = Server::start(move |_| bytes.clone()).await;
+        let digest = Digest::of(BODY);
+        assert_eq!(server.upstream().blob(&repository(), &digest).await.unwrap_err(), Fault::Encoding);
+        assert_eq!(server.upstream().small_blob(&repository(), &digest, 100).await.unwrap_err(), Fault::Encoding);
+    }
+    let server = Server::start(|_| whole("200 OK", &[TYPE, "content-encoding: Identity"], BODY)).await;
+    assert!(manifest(&server.upstream()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a111_of_two_headers_none_is_chosen() {
+    for line in [TYPE, "content-type: text/html", &claimed(BODY), "content-length: 19", "content-length: 18"] {
+        let bytes = whole("200 OK", &[TYPE, &claimed(BODY), line], BODY);
+        assert_eq!(fault(bytes).await, Fault::Protocol, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a177_a_head_without_end_is_a_fault() {
+    let many = (0..=limits::UPSTREAM_HEADERS).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+    let long = format!("x: {}\r\n", "a".repeat(limits::UPSTREAM_HEADER_BYTES));
+    for lines in [many, long, "no colon\r\n".to_owned()] {
+        assert_eq!(fault(answer("200 OK", &[lines.trim_end()], BODY)).await, Fault::Protocol);
+    }
+    assert_eq!(fault(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()).await, Fault::Protocol);
+}
+
+#[tokio::test]
+async fn a170_each_status_means_one_thing() {
+    let unknown = br#"{"errors":[{"code":"NAME_UNKNOWN","message":"text of the upstream"}]}"#;
+    let denied = br#"{"errors":[{"code":"DENIED","message":"NAME_UNKNOWN"}]}"#;
+    for (status, body, expected) in [
+        ("404 Not Found", &b""[..], Fault::NotFound),
+        ("403 Forbidden", b"", Fault::Unauthorized),
+        ("403 Forbidden", denied, Fault::Unauthorized),
+        ("403 Forbidden", unknown, Fault::NotFound),
+        ("401 Unauthorized", b"", Fault::Unauthorized),
+        ("401 Unauthorized", unknown, Fault::NotFound),
+        ("429 Too Many", b"", Fault::Status(429)),
+        ("500 Oh", b"", Fault::Status(500)),
+        ("504 Oh", b"", Fault::Status(504)),
+        ("206 Partial", BODY, Fault::Protocol),
+        ("304 Not Modified", b"", Fault::Protocol),
+        ("418 Teapot", b"", Fault::Protocol),
+    ] {
+        assert_eq!(fault(whole(status, &[], body)).await, expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_heal_is_asked_again_and_nothing_else() {
+    for (status, requests) in [("502 Bad", 3), ("503 Bad", 3), ("504 Bad", 3), ("500 Bad", 1), ("404 No", 1), ("429 No", 1)] {
+        let server = Server::start(move |_| whole(status, &[], b"")).await;
+        assert!(manifest(&server.upstream()).await.is_err());
+        assert_eq!(server.heads().len(), requests, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a176_an_upstream_that_asked_for_rest_is_left_alone() {
+    let server = Server::start(|_| whole("429 Too Many", &["retry-after: 30"], b"")).await;
+    let upstream = server.upstream();
+    for _ in 0..3 {
+        assert_eq!(manifest(&upstream).await.unwrap_err(), Fault::Status(429));
+    }
+    assert_eq!(server.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn the_next_url_is_asked_where_the_first_one_does_not_answer() {
+    let server = Server::start(|_| whole("200 OK", &[TYPE], BODY)).await;
+    let url = server.url();
+    let first_dead = upstream("http://127.0.0.1:1", |table| table.urls.push(url));
+    assert!(manifest(&first_dead).await.is_ok());
+    assert_eq!(manifest(&upstream("http://127.0.0.1:1", |_| {})).await.unwrap_err(), Fault::Unreachable);
+    let absent = Server::start(|_| whole("404 Not Found", &[], b"")).await;
+    let url = server.url();
+    assert_eq!(manifest(&absent.upstream_with(|table| table.urls.push(url))).await.unwrap_err(), Fault::NotFound);
+}
+
+#[tokio::test]
+async fn a172_where_tls_fails_there_is_no_way_around_it() {
+    let plain = Server::start(|_| whole("200 OK", &[TYPE], BODY)).await;
+    let (https, http) = (format!("https://{}", plain.address), plain.url());
+    assert_eq!(manifest(&upstream(&https, |table| table.urls.push(http))).await.unwrap_err(), Fault::Tls);
+    assert_eq!(plain.count("HTTP/1.1"), 0);
+}
+
+#[tokio::test]
+async fn a174_a_body_that_stalls_is_left_in_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let held = tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = answer("200 OK", &[TYPE, "content-length: 19"], &BODY[..5]);
+            tokio::io::AsyncWriteExt::write_all(&mut stream, &head).await.unwrap();
+            streams.push(stream);
+        }
+    });
+    let begun = std::time::Instant::now();
+    assert_eq!(manifest(&upstream(&format!("http://{address}"), |_| {})).await.unwrap_err(), Fault::Timeout);
+    assert!(begun.elapsed() >= limits::BETWEEN_BYTES && begun.elapsed() < limits::BETWEEN_BYTES * 2);
+    held.abort();
+}
+
+#[tokio::test]
+async fn a_blob_is_asked_for_whole_and_comes_in_pieces() {
+    let server = Server::start(|_| whole("200 OK", &[], BODY)).await;
+    let (upstream, digest) = (server.upstream(), Digest::of(BODY));
+    let body = upstream.blob(&repository(), &digest).await.unwrap();
+    assert_eq!(body.length, Some(BODY.len() as u64));
+    let pieces: Vec<_> = body.stream.collect().await;
+    assert_eq!(pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat(), BODY);
+    assert_eq!(upstream.blob_exists(&repository(), &digest).await, Ok(Presence::Here(Some(BODY.len() as u64))));
+    assert_eq!(server.count("HEAD /v2/org/app/blobs/sha256:"), 1);
+    assert_eq!(server.count("range"), 0);
+    let absent = Server::start(|_| whole("404 Not Found", &[], b"")).await;
+    assert_eq!(absent.upstream().blob_exists(&repository(), &digest).await, Ok(Presence::Absent));
+}
+
+#[tokio::test]
+async fn a103_a_blob_that_ends_early_ends_with_a_fault() {
+    let server = Server::start(|_| answer("200 OK", &["content-length: 100"], BODY)).await;
+    let body = server.upstream().blob(&repository(), &Digest::of(BODY)).await.unwrap();
+    let pieces: Vec<_> = body.stream.collect().await;
+    assert_eq!(pieces.last().unwrap().as_ref().unwrap_err(), &Fault::Integrity);
+}
+
+#[tokio::test]
+async fn a142_a_small_blob_is_cut_and_hashed() {
+    let server = Server::start(|_| answer("200 OK", &[], BODY)).await;
+    let (upstream, most) = (server.upstream(), BODY.len() as u64);
+    let fetched = upstream.small_blob(&repository(), &Digest::of(BODY), most).await.unwrap();
+    assert_eq!(fetched.value().as_ref(), BODY);
+    let small = upstream.small_blob(&repository(), &Digest::of(BODY), most - 1).await;
+    assert_eq!(small.unwrap_err(), Fault::TooLarge);
+    let other = upstream.small_blob(&repository(), &Digest::of(b"other"), most).await;
+    assert_eq!(other.unwrap_err(), Fault::Integrity);
+}
