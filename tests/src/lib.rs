@@ -1,3 +1,9 @@
-//! stub
+//! What the tests stand on: an upstream that can do anything wrong, a gate in the same process, images and signatures of
+//! their own, and real clients.
 
+pub mod asking;
 pub mod clients;
+pub mod gate_in_process;
+pub mod made;
+pub mod signing;
+pub mod upstream;

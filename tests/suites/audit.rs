@@ -1,0 +1,151 @@
+//! Each answer about a manifest has one record, each refused blob too; nothing hostile breaks a line.
+
+use pullgate_tests::asking::ask;
+use pullgate_tests::made::Made;
+use pullgate_tests::upstream::{Fault, When};
+
+use crate::stage::{KEYED, Stage, assert_serves, blob, codes, manifest};
+
+#[tokio::test]
+async fn a530_each_answer_about_a_manifest_has_exactly_one_record_with_its_ground() {
+    let stage = Stage::new().await;
+    let (good, bad) = (stage.signed("org/app", "good"), stage.unsigned("org/app", "bad"));
+    stage.upstream.fail(When::on("manifests/down"), Fault::Status(500));
+    let asks = [
+        ("good".to_owned(), "permit", "satisfied"),
+        (good.digest(), "permit", "satisfied"),
+        ("bad".to_owned(), "deny", ""),
+        (bad.digest(), "deny", ""),
+        ("down".to_owned(), "undecided", ""),
+    ];
+    let mut count = 0;
+    for (reference, verdict, ground) in &asks {
+        for method in ["GET", "HEAD"] {
+            ask(stage.gate.data, method, &manifest("org/app", reference), &[]).await;
+            let records = stage.gate.records().await;
+            count += 1;
+            assert_eq!(records.len(), count, "{method} {reference}");
+            let record = records.last().unwrap();
+            assert_eq!(record["verdict"], *verdict, "{record}");
+            assert_eq!(record["ground"].as_str().unwrap_or_default(), *ground, "{record}");
+            assert_eq!(record["method"], method);
+        }
+    }
+    let records = stage.gate.records().await;
+    let mut ids: Vec<_> = records.iter().map(|record| record["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "an id for each answer");
+}
+
+#[tokio::test]
+async fn a_record_tells_who_asked_for_what_and_what_the_verdict_rests_on() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let headers = [("user-agent", "containerd/2.1")];
+    assert_serves(&stage.gate.get_with(&manifest("org/app", "v1"), &headers).await, &image);
+    let record = stage.gate.record().await;
+    for (key, value) in [
+        ("repository", "registry.test/org/app"),
+        ("reference", "v1"),
+        ("digest", &image.digest()),
+        ("verdict", "permit"),
+        ("ground", "satisfied"),
+        ("policy", "production"),
+        ("upstream", "registry.test"),
+        ("cache", "miss"),
+    ] {
+        assert_eq!(record[key], value, "{key}: {record}");
+    }
+    let text = record.to_string();
+    assert!(text.contains("containerd/2.1") && text.contains("127.0.0.1"), "{text}");
+    assert!(text.contains("policy.toml:"), "the line of the requirement: {text}");
+    assert!(text.contains("release"), "the authority that was met: {text}");
+    assert!(record["time"].is_string() && record["id"].as_str().unwrap().len() == 32, "{text}");
+    let again = stage.manifest("org/app", &image.digest()).await;
+    assert_serves(&again, &image);
+    let second = stage.gate.record().await;
+    assert_eq!(second["cache"], "hit");
+    assert_ne!(second["id"], record["id"]);
+}
+
+#[tokio::test]
+async fn a_refused_blob_has_a_record_and_a_served_one_has_none_of_its_own() {
+    let stage = Stage::new().await;
+    let (good, bad) = (stage.signed("org/app", "good"), stage.unsigned("org/app", "bad"));
+    assert_serves(&stage.manifest("org/app", "good").await, &good);
+    let before = stage.gate.records().await.len();
+    assert_eq!(stage.blob("org/app", &good.layer()).await.status, 200);
+    assert_eq!(stage.gate.records().await.len(), before);
+    assert_eq!(stage.blob("org/app", &bad.layer()).await.status, 403);
+    let record = stage.gate.record().await;
+    assert_eq!(codes(&record), ["not-granted"]);
+    assert_eq!(
+        (record["verdict"].as_str(), record["repository"].as_str()),
+        (Some("deny"), Some("registry.test/org/app"))
+    );
+    assert_eq!(stage.gate.records().await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn malformed_names_leave_no_record() {
+    let stage = Stage::new().await;
+    for target in
+        ["/v2/Org/app/manifests/v1", "/v2/org/app/manifests/-", "/v2/org/app/blobs/sha1:x", "/nothing"]
+    {
+        assert!(stage.gate.get(target).await.status >= 400);
+    }
+    assert_eq!(stage.gate.records().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a521_hostile_text_breaks_no_line() {
+    let stage = Stage::new().await;
+    stage.signed("org/app", "v1");
+    let agents: [&[u8]; 4] =
+        [b"a\x1b[31mred", "\u{202e}right to left \u{2028}".as_bytes(), b"\xff\xfe", b"a\tb"];
+    let mut asked = 0;
+    for agent in agents {
+        let head = [
+            b"GET /v2/org/app/manifests/v1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\nuser-agent: ",
+            agent,
+            b"\r\n\r\n",
+        ]
+        .concat();
+        let answer = pullgate_tests::asking::raw(stage.gate.data, head).await;
+        asked += usize::from(answer.starts_with("HTTP/1.1 200 "));
+    }
+    let long = "x".repeat(30_000);
+    stage.gate.get_with(&manifest("org/app", "v1"), &[("user-agent", &long)]).await;
+    assert_eq!(stage.gate.records().await.len(), asked + 1);
+    let text = std::fs::read_to_string(stage.gate.path("audit.jsonl")).unwrap();
+    let hostile = |c: char| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}')
+    };
+    assert!(!text.contains(hostile), "{text}");
+    assert!(text.lines().all(|line| line.len() < 8 * 1024), "each field has its limit");
+}
+
+#[tokio::test]
+async fn a512_a_pull_log_that_cannot_be_written_refuses_only_where_that_was_asked_for() {
+    for (on_failure, status) in [("refuse", 503), ("count", 200)] {
+        let stage = Stage::with(KEYED, |setup| {
+            setup.audit(&format!("on_failure = \"{on_failure}\"\nlog = \"/dev/full\""))
+        })
+        .await;
+        stage.signed("org/app", "v1");
+        let mut last = 0;
+        for _ in 0..3 {
+            last = stage.manifest("org/app", "v1").await.status;
+        }
+        assert_eq!(last, status, "{on_failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_blob_of_an_unknown_repository_is_refused_with_a_record_too() {
+    let stage = Stage::on(&KEYED.replace("registry.test/**", "registry.test/org/**")).await;
+    let answer = stage.gate.get(&blob("private/app", &Made::image().layer())).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(codes(&stage.gate.record().await), ["scope-unmatched"]);
+}

@@ -1,0 +1,182 @@
+//! A grant is worth what the permit of its root is worth now.
+
+use jiff::Timestamp;
+use pullgate_tests::asking::ask;
+use pullgate_tests::made::Made;
+use pullgate_tests::signing::Signer;
+use pullgate_tests::upstream::{Fault, When};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+use crate::stage::{KEYED, Stage, assert_denied, assert_serves, codes, manifest};
+
+/// A permitted index whose first child has been pulled with its blobs.
+async fn pulled(policy: &str) -> (Stage, Made) {
+    let stage = Stage::on(policy).await;
+    let index = Made::index(vec![Made::image(), Made::image()]);
+    index.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &index);
+    assert_serves(&stage.manifest("org/app", "v1").await, &index);
+    let child = index.children[0].clone();
+    assert_serves(&stage.manifest("org/app", &child.digest()).await, &child);
+    assert_eq!(stage.blob("org/app", &child.config()).await.status, 200);
+    assert_eq!(stage.blob("org/app", &child.layer()).await.status, 200);
+    (stage, index)
+}
+
+async fn assert_all_denied(stage: &Stage, child: &Made) {
+    assert_denied(&stage.manifest("org/app", &child.digest()).await);
+    assert_eq!(stage.gate.head(&manifest("org/app", &child.digest())).await.status, 403);
+    for digest in [child.config(), child.layer()] {
+        assert_denied(&stage.blob("org/app", &digest).await);
+        let range =
+            stage.gate.get_with(&crate::stage::blob("org/app", &digest), &[("range", "bytes=0-0")]).await;
+        assert_denied(&range);
+    }
+}
+
+async fn assert_all_served(stage: &Stage, child: &Made) {
+    assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
+    for digest in [child.config(), child.layer()] {
+        assert_eq!(stage.blob("org/app", &digest).await.status, 200);
+    }
+}
+
+fn block(digest: &str) -> String {
+    format!("{KEYED}[[block]]\ndigest = \"{digest}\"\nreason = \"CVE-2026-0001\"\n")
+}
+
+#[tokio::test]
+async fn a023_a_blocked_index_takes_its_children_and_their_blobs_with_it() {
+    let (stage, index) = pulled(KEYED).await;
+    stage.reload(&block(&index.digest())).await;
+    assert_all_denied(&stage, &index.children[0]).await;
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    stage.reload(KEYED).await;
+    assert_all_served(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a023_a_key_that_is_trusted_no_more_takes_its_grants_with_it() {
+    let (stage, index) = pulled(KEYED).await;
+    stage.gate.write("release.pub", Signer::new().public_pem());
+    stage.reload(KEYED).await;
+    assert_all_denied(&stage, &index.children[0]).await;
+    stage.gate.write("release.pub", stage.signer.public_pem());
+    stage.reload(KEYED).await;
+    assert_all_served(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a023_from_warn_to_enforce_nothing_that_was_only_warned_of_stays_granted() {
+    let warn = KEYED.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    let stage = Stage::on(&warn).await;
+    let index = Made::index(vec![Made::image()]);
+    index.tag(&stage.upstream, "org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &index);
+    assert_all_served(&stage, &index.children[0]).await;
+    stage.reload(KEYED).await;
+    assert_all_denied(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a023_grants_of_an_exemption_end_with_it() {
+    let ends = Timestamp::now() + jiff::SignedDuration::from_secs(3);
+    let exempt = |until: &str| {
+        format!(
+            "{KEYED}[[exempt]]\nscope = [\"registry.test/org/app\"]\nuntil = {until}\nowner = \"me\"\nreason = \"x\"\n"
+        )
+    };
+    let stage = Stage::on(&exempt(&ends.to_string())).await;
+    let index = Made::index(vec![Made::image()]);
+    index.tag(&stage.upstream, "org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &index);
+    assert_all_served(&stage, &index.children[0]).await;
+    while Timestamp::now() <= ends {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_all_denied(&stage, &index.children[0]).await;
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    stage.reload(&exempt("2999-01-01")).await;
+    assert_all_served(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a023_grants_of_an_earlier_run_end_with_the_policy_too() {
+    let (mut stage, index) = pulled(KEYED).await;
+    stage.reload(&block(&index.digest())).await;
+    stage.gate.restart().await;
+    assert_all_denied(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a_changed_policy_that_still_permits_is_decided_from_kept_evidence() {
+    let (stage, index) = pulled(KEYED).await;
+    stage.upstream.forget();
+    let renamed = KEYED.replace("production", "renamed");
+    stage.reload(&renamed).await;
+    assert_all_served(&stage, &index.children[0]).await;
+    assert_serves(&stage.manifest("org/app", &index.digest()).await, &index);
+    let asked: Vec<_> = stage.upstream.seen().into_iter().map(|seen| seen.target).collect();
+    assert!(asked.is_empty(), "{asked:?}");
+    assert_eq!(stage.gate.record().await["policy"], "renamed");
+}
+
+#[tokio::test]
+async fn a409_a_blocked_child_config_or_layer_is_refused_on_every_route() {
+    let (stage, index) = pulled(KEYED).await;
+    let child = &index.children[0];
+    for (blocked, is_manifest) in [(child.digest(), true), (child.config(), false), (child.layer(), false)] {
+        stage.reload(&block(&blocked)).await;
+        assert_denied(&stage.manifest("org/app", &child.digest()).await);
+        assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
+        if !is_manifest {
+            assert_denied(&stage.blob("org/app", &blocked).await);
+        }
+        // Another child of the same index is none of the block's business.
+        assert_serves(&stage.manifest("org/app", &index.children[1].digest()).await, &index.children[1]);
+    }
+}
+
+#[tokio::test]
+async fn a409_a_block_wins_over_warn_unmatched_permit_and_undecided() {
+    let image = Made::image();
+    let digest = image.digest();
+    let warn = block(&digest).replace(
+        "[[policy.require]]",
+        "mode = \"warn\"\non_undecided = \"insecure_permit\"\n[[policy.require]]",
+    );
+    let permit = format!(
+        "unmatched = \"permit\"\n{}",
+        block(&digest).replace("registry.test/**", "registry.test/else/**")
+    );
+    for policy in [warn, permit] {
+        let stage = Stage::on(&policy).await;
+        image.tag(&stage.upstream, "org/app", "v1");
+        for reference in ["v1", &digest] {
+            assert_denied(&stage.manifest("org/app", reference).await);
+            assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
+        }
+        stage.upstream.fail(When::on(".sig"), Fault::Status(500));
+        assert_denied(&stage.manifest("org/app", "v1").await);
+        let other = stage.unsigned("org/app", "v2");
+        assert_serves(&stage.manifest("org/app", "v2").await, &other);
+    }
+}
+
+#[tokio::test]
+async fn a412_a_verdict_begun_under_one_policy_does_not_serve_under_the_next() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let hold = Arc::new(Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig").times(1), Fault::Hold(Arc::clone(&hold)));
+    let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
+    let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
+    while stage.upstream.count(".sig") == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    stage.reload(&block(&image.digest())).await;
+    hold.add_permits(1);
+    assert_denied(&client.await.unwrap());
+    assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
+}

@@ -1,0 +1,158 @@
+//! Limits of the wire, each crossed by one.
+
+use std::time::{Duration, Instant};
+
+use pullgate_policy::limits;
+use pullgate_tests::asking::raw;
+use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
+use pullgate_tests::upstream::{Fault, When};
+
+use crate::stage::{Stage, assert_denied, assert_serves, codes, manifest};
+
+fn padded(length: usize) -> Made {
+    let image = Made::image();
+    let mut bytes = image.bytes.clone();
+    bytes.resize(length, b' ');
+    Made::from_bytes(MANIFEST, bytes, image.blobs)
+}
+
+#[tokio::test]
+async fn a106_a107_a_manifest_of_4_mib_is_judged_and_one_byte_more_is_refused_whole() {
+    let most = usize::try_from(limits::MANIFEST_BYTES).unwrap();
+    let stage = Stage::new().await;
+    let fits = padded(most);
+    fits.tag(&stage.upstream, "org/app", "fits");
+    stage.sign("org/app", &fits);
+    assert_serves(&stage.manifest("org/app", "fits").await, &fits);
+    let over = padded(most + 1);
+    over.tag(&stage.upstream, "org/app", "over");
+    stage.sign("org/app", &over);
+    for reference in ["over", &over.digest()] {
+        assert_denied(&stage.manifest("org/app", reference).await);
+        assert_eq!(codes(&stage.gate.record().await), ["manifest-too-large"]);
+    }
+    stage.unsigned("org/app", "endless");
+    stage.upstream.fail(When::on("manifests/endless"), Fault::Endless(b' '));
+    assert_denied(&stage.manifest("org/app", "endless").await);
+    assert_eq!(codes(&stage.gate.record().await), ["manifest-too-large"]);
+}
+
+#[tokio::test]
+async fn a_manifest_has_at_most_1000_layers() {
+    let stage = Stage::new().await;
+    for (count, status) in [(limits::LAYERS_PER_MANIFEST, 200), (limits::LAYERS_PER_MANIFEST + 1, 403)] {
+        let layer = Layer::new(LAYER, fresh().into_bytes());
+        let image = Made::image_of(vec![layer; count]);
+        image.tag(&stage.upstream, "org/app", "v1");
+        stage.sign("org/app", &image);
+        assert_eq!(stage.manifest("org/app", &image.digest()).await.status, status, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn a053_a_head_that_is_too_large_is_refused() {
+    let stage = Stage::new().await;
+    let ask = |extra: String| {
+        raw(stage.gate.data, format!("GET /v2/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{extra}\r\n"))
+    };
+    let headers = |count: usize| (0..count).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+    assert!(ask(headers(limits::REQUEST_HEADERS - 2)).await.starts_with("HTTP/1.1 200 "));
+    assert!(ask(headers(limits::REQUEST_HEADERS - 1)).await.starts_with("HTTP/1.1 431 "));
+    assert!(ask(format!("x: {}\r\n", "a".repeat(32 * 1024))).await.starts_with("HTTP/1.1 200 "));
+    assert!(
+        ask(format!("x: {}\r\n", "a".repeat(limits::REQUEST_HEAD_BYTES))).await.starts_with("HTTP/1.1 431 ")
+    );
+}
+
+#[tokio::test]
+async fn a053_a_target_that_is_too_long_is_refused() {
+    let stage = Stage::new().await;
+    let ask = |length: usize| {
+        let target = format!("/v2/?{}", "a".repeat(length - 5));
+        raw(stage.gate.data, format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
+    };
+    assert!(ask(limits::TARGET_BYTES).await.starts_with("HTTP/1.1 200 "));
+    assert!(ask(limits::TARGET_BYTES + 1).await.starts_with("HTTP/1.1 414 "));
+}
+
+#[tokio::test]
+async fn a054_a_request_with_a_body_is_refused_and_never_read_as_two() {
+    let stage = Stage::new().await;
+    stage.signed("org/app", "v1");
+    let line = "GET /v2/org/app/manifests/v1 HTTP/1.1\r\nhost: a\r\n";
+    let smuggled = "GET /v2/org/app/tags/list HTTP/1.1\r\nhost: a\r\n\r\n";
+    for head in [
+        format!("content-length: {}\r\n\r\n{smuggled}", smuggled.len()),
+        format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len()),
+        "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
+        format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{smuggled}", smuggled.len()),
+        format!("content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        "x: a\r\n b\r\n\r\n".to_owned(),
+    ] {
+        let answer = raw(stage.gate.data, format!("{line}{head}")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    assert_eq!(stage.upstream.seen().len(), 0);
+    assert!(
+        raw(stage.gate.data, format!("{line}connection: close\r\n\r\n")).await.starts_with("HTTP/1.1 200 ")
+    );
+}
+
+#[tokio::test]
+async fn a055_there_is_no_http_2() {
+    let stage = Stage::new().await;
+    for address in [stage.gate.data, stage.gate.admin] {
+        let answer = raw(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a051_a_head_that_does_not_end_is_closed_and_others_are_served_meanwhile() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let begun = Instant::now();
+    let address = stage.gate.data;
+    let slow = tokio::spawn(async move { raw(address, "GET /v2/ HTTP/1.1\r\nhost: a\r\n").await });
+    assert_serves(&stage.gate.get(&manifest("org/app", "v1")).await, &image);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let answer = slow.await.unwrap();
+    assert!(!answer.contains("200"), "{answer}");
+    let late = limits::HEADER_TIMEOUT + Duration::from_secs(5);
+    assert!(begun.elapsed() < late, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a529_a_denial_does_not_grow_with_the_evidence() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let layers = (0..50).map(|_| pullgate_tests::signing::Signer::new().signature(&image.digest())).collect();
+    let tag = pullgate_tests::signing::evidence_tag(&image.digest(), ".sig");
+    pullgate_tests::signing::carrier(layers).tag(&stage.upstream, "org/app", &tag);
+    let answer = stage.manifest("org/app", "v1").await;
+    assert_denied(&answer);
+    assert!(
+        answer.message().len() <= limits::MESSAGE_BYTES && answer.message().contains("50"),
+        "{}",
+        answer.message()
+    );
+    assert!(answer.reason.len() <= limits::REASON_PHRASE_BYTES);
+}
+
+#[tokio::test]
+async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still_answers() {
+    let stage = Stage::new().await;
+    let waiting = limits::VERDICTS_MAX + limits::QUEUE_MAX;
+    let app = stage.gate.app();
+    let places =
+        std::sync::Arc::clone(&app.queue).acquire_many_owned(u32::try_from(waiting).unwrap()).await.unwrap();
+    let known = stage.signed("org/app", "v1");
+    let answer = stage.manifest("org/app", "v1").await;
+    crate::stage::assert_undecided(&answer);
+    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+    drop(places);
+    assert_serves(&stage.manifest("org/app", "v1").await, &known);
+}

@@ -1,0 +1,30 @@
+//! A running gate before an upstream in the same process: each test is a claim about what a client gets, and each accept
+//! has its refuse beside it. `tests/ATTACKS.md` maps attack ids to these tests.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a helper of a test may fail as the test itself may"
+)]
+
+mod admin;
+mod audit;
+mod blobs;
+mod evidence;
+mod grants;
+mod index;
+mod layouts;
+mod limits;
+mod listing;
+mod naming;
+mod one_request;
+mod passing;
+mod pull_manifests;
+mod recorded;
+mod reload;
+mod shapes;
+mod stage;
+mod state;
+mod tags;
+mod undecided;
+mod upstream_faults;

@@ -1,0 +1,120 @@
+//! However many clients ask for one thing, the upstream is asked once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pullgate_tests::asking::{Answer, ask};
+use pullgate_tests::signing::evidence_tag;
+use pullgate_tests::upstream::{Fault, ReferrersApi, When};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::stage::{Stage, assert_denied, assert_serves, manifest};
+
+const CLIENTS: usize = 100;
+
+async fn crowd(stage: &Stage, target: &str) -> Vec<Answer> {
+    let (address, target) = (stage.gate.data, target.to_owned());
+    let mut asks = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let target = target.clone();
+        asks.spawn(async move { ask(address, "GET", &target, &[]).await });
+    }
+    asks.join_all().await
+}
+
+#[tokio::test]
+async fn a057_a_hundred_clients_cost_one_manifest_request_and_one_collection_of_evidence() {
+    let stage = Stage::new().await;
+    stage.upstream.set_referrers(ReferrersApi::Whole);
+    let image = stage.signed("org/app", "v1");
+    stage.upstream.fail(When::on(""), Fault::Delay(Duration::from_millis(50)));
+    for answer in crowd(&stage, &manifest("org/app", "v1")).await {
+        assert_serves(&answer, &image);
+    }
+    let digest = image.digest();
+    for part in [
+        "GET /v2/org/app/manifests/v1".to_owned(),
+        format!("GET /v2/org/app/referrers/{digest}"),
+        format!("GET /v2/org/app/manifests/{}", evidence_tag(&digest, ".sig")),
+        format!("GET /v2/org/app/manifests/{}", evidence_tag(&digest, ".att")),
+    ] {
+        assert_eq!(stage.upstream.count(&part), 1, "{part}");
+    }
+    let mut seen: Vec<_> = stage.upstream.seen().into_iter().map(|seen| seen.target).collect();
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(all, seen.len(), "nothing is asked for twice");
+    stage.upstream.forget();
+    for answer in crowd(&stage, &manifest("org/app", &digest)).await {
+        assert_serves(&answer, &image);
+    }
+    assert_eq!(stage.upstream.seen().len(), 0, "what is known costs nothing");
+}
+
+#[tokio::test]
+async fn a057_a_hundred_refusals_cost_one_verdict() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    stage.upstream.fail(When::on(""), Fault::Delay(Duration::from_millis(50)));
+    for answer in crowd(&stage, &manifest("org/app", "v1")).await {
+        assert_denied(&answer);
+    }
+    assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
+    assert_eq!(stage.upstream.count(&evidence_tag(&image.digest(), ".sig")), 1);
+    assert_eq!(stage.gate.records().await.len(), CLIENTS, "each answer has its record");
+}
+
+#[tokio::test]
+async fn a057_a_hundred_clients_cost_one_transfer_of_a_blob() {
+    let stage = Stage::new().await;
+    let image = pullgate_tests::made::Made::image_of_bytes(1 << 20);
+    image.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &image);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    let target = crate::stage::blob("org/app", &image.layer());
+    stage.upstream.fail(When::on("blobs"), Fault::Delay(Duration::from_millis(100)));
+    for answer in crowd(&stage, &target).await {
+        assert_eq!(answer.status, 200);
+        assert!(answer.body == image.blobs[1]);
+    }
+    assert_eq!(stage.upstream.count(&format!("GET {target}")), 1);
+}
+
+#[tokio::test]
+async fn a060_a_verdict_goes_on_when_its_client_has_left() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let hold = Arc::new(Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig"), Fault::Hold(Arc::clone(&hold)));
+    let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
+    let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
+    while stage.upstream.count(".sig") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    client.abort();
+    hold.add_permits(1);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
+    assert_eq!(stage.upstream.count(".sig"), 1);
+}
+
+#[tokio::test]
+async fn a149_a_verdict_that_takes_too_long_is_undecided_in_time_and_ready_for_the_next_try() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    // Each below the time for one answer, together above the deadline of a verdict.
+    stage.upstream.fail(When::on("org/app/manifests/v1"), Fault::Delay(Duration::from_secs(7)));
+    stage.upstream.fail(When::on(".sig"), Fault::Delay(Duration::from_secs(7)));
+    stage.upstream.fail(When::on("/blobs/"), Fault::Delay(Duration::from_secs(4)));
+    let begun = std::time::Instant::now();
+    let answer = stage.manifest("org/app", "v1").await;
+    assert!((14..17).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    crate::stage::assert_undecided(&answer);
+    assert_eq!(crate::stage::codes(&stage.gate.record().await), ["deadline"]);
+    let begun = std::time::Instant::now();
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert!(begun.elapsed() < Duration::from_secs(10), "the work went on");
+    assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
+}

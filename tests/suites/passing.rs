@@ -1,0 +1,163 @@
+//! Evidence passes without a verdict, and nothing else does, whatever it is called.
+
+use pullgate_tests::clients::content::sha256;
+use pullgate_tests::made::{CONFIG, LAYER, Layer, Made, fresh};
+use pullgate_tests::signing::{
+    BUNDLE, DSSE, SIGN_PREDICATE, SIMPLE_SIGNING, carrier, evidence_tag, referrer,
+};
+use serde_json::json;
+
+use crate::stage::{KEYED, Stage, assert_denied, assert_serves, codes};
+
+#[tokio::test]
+async fn true_evidence_is_served_with_its_blobs_whoever_signed_it() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let (digest, stranger) = (image.digest(), pullgate_tests::signing::Signer::new());
+    let carriers = [
+        (carrier(vec![stranger.signature(&digest)]), evidence_tag(&digest, ".sig")),
+        (carrier(vec![stranger.attestation(&digest, SIGN_PREDICATE)]), evidence_tag(&digest, ".att")),
+        (referrer(&image.descriptor(), stranger.bundle(&digest, SIGN_PREDICATE)), "any".to_owned()),
+    ];
+    for (made, tag) in carriers {
+        made.tag(&stage.upstream, "org/app", &tag);
+        assert_serves(&stage.manifest("org/app", &tag).await, &made);
+        assert_eq!(stage.gate.record().await["ground"], "evidence");
+        assert_serves(&stage.manifest("org/app", &made.digest()).await, &made);
+        for blob in &made.blobs {
+            let answer = stage.blob("org/app", &sha256(blob)).await;
+            assert_eq!((answer.status, answer.body.to_vec()), (200, blob.clone()));
+            let range = stage
+                .gate
+                .get_with(&crate::stage::blob("org/app", &sha256(blob)), &[("range", "bytes=0-1")])
+                .await;
+            assert_eq!((range.status, range.body.to_vec()), (206, blob[..2].to_vec()));
+        }
+    }
+    assert_denied(&stage.manifest("org/app", "v1").await);
+}
+
+#[tokio::test]
+async fn evidence_passes_in_its_own_repository_and_grants_nothing() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let made = stage.sign("org/app", &image);
+    let tag = evidence_tag(&image.digest(), ".sig");
+    assert_serves(&stage.manifest("org/app", &tag).await, &made);
+    for blob in &made.blobs {
+        stage.upstream.blob("org/other", blob);
+        assert_denied(&stage.blob("org/other", &sha256(blob)).await);
+    }
+    assert_denied(&stage.blob("org/app", &image.layer()).await);
+}
+
+#[tokio::test]
+async fn a030_a_runnable_image_under_an_evidence_tag_is_judged_like_any_other() {
+    let stage = Stage::new().await;
+    let digest = Made::image().digest();
+    for suffix in [".sig", ".att", ".sbom", ""] {
+        let image = Made::image();
+        let tag = evidence_tag(&digest, suffix);
+        image.tag(&stage.upstream, "org/app", &tag);
+        assert_denied(&stage.manifest("org/app", &tag).await);
+        assert_eq!(codes(&stage.gate.record().await), ["no-evidence"]);
+        assert_denied(&stage.blob("org/app", &image.layer()).await);
+    }
+    let honest = stage.signed("org/app", &evidence_tag(&Made::image().digest(), ".sig"));
+    assert_serves(&stage.manifest("org/app", &honest.digest()).await, &honest);
+}
+
+/// A tar archive of one file, as a runtime would unpack it.
+fn tar() -> Vec<u8> {
+    let content = pullgate_tests::clients::image::single("x", &fresh());
+    content.blobs.into_iter().max_by_key(Vec::len).unwrap()
+}
+
+#[tokio::test]
+async fn a031_a_runnable_image_in_the_clothes_of_evidence_is_denied_with_its_blobs() {
+    let stage = Stage::new().await;
+    for clothes in [SIMPLE_SIGNING, DSSE, BUNDLE] {
+        let image = Made::image_of(vec![Layer::new(clothes, tar())]);
+        let tag = evidence_tag(&image.digest(), ".sig");
+        image.tag(&stage.upstream, "org/app", &tag);
+        for reference in [tag, image.digest()] {
+            assert_denied(&stage.manifest("org/app", &reference).await);
+            assert_eq!(codes(&stage.gate.record().await), ["no-evidence"], "{clothes}");
+        }
+        assert_denied(&stage.blob("org/app", &image.layer()).await);
+        assert_denied(&stage.blob("org/app", &image.config()).await);
+    }
+}
+
+#[tokio::test]
+async fn a032_a033_empty_mixed_and_odd_clothes_are_judged_as_images() {
+    let stage = Stage::new().await;
+    let about = stage.unsigned("org/app", "v1").digest();
+    let signature = || stage.signer.signature(&about);
+    let odd = |name: &str| vec![Layer { media_type: name.to_owned(), ..signature() }];
+    let large = format!("{{\"n\":\"{}\"}}", "a".repeat(64 * 1024)).into_bytes();
+    let cases = [
+        ("no layers", carrier(Vec::new())),
+        ("one image layer more", carrier(vec![signature(), Layer::new(LAYER, tar())])),
+        ("other case", carrier(odd("application/vnd.dev.cosign.simplesigning.v1+JSON"))),
+        ("a parameter", carrier(odd("application/vnd.dev.cosign.simplesigning.v1+json;v=1"))),
+        ("a blank", carrier(odd("application/vnd.dev.cosign.simplesigning.v1+json "))),
+        ("a large config", Made::manifest((CONFIG, large), vec![signature()], json!({}))),
+        (
+            "an unknown config",
+            Made::manifest(("application/x", b"{}".to_vec()), vec![signature()], json!({})),
+        ),
+        ("another kind's payload", carrier(odd(DSSE))),
+    ];
+    for (what, made) in cases {
+        let tag = fresh();
+        made.tag(&stage.upstream, "org/app", &tag);
+        let answer = stage.manifest("org/app", &tag).await;
+        assert_eq!(answer.status, 403, "{what}");
+        assert_eq!(codes(&stage.gate.record().await), ["no-evidence"], "{what}");
+    }
+    let honest = carrier(vec![signature()]);
+    honest.tag(&stage.upstream, "org/app", "honest");
+    assert_serves(&stage.manifest("org/app", "honest").await, &honest);
+}
+
+#[tokio::test]
+async fn a034_an_index_that_lists_evidence_and_an_image_does_not_pass() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let bundle = referrer(&image.descriptor(), stage.signer.bundle(&image.digest(), SIGN_PREDICATE));
+    let other = Made::image();
+    let index = Made::index_of(&[bundle.descriptor(), other.descriptor()], vec![bundle, other.clone()]);
+    let tag = evidence_tag(&image.digest(), "");
+    index.tag(&stage.upstream, "org/app", &tag);
+    assert_denied(&stage.manifest("org/app", &tag).await);
+    assert_denied(&stage.manifest("org/app", &other.digest()).await);
+}
+
+#[tokio::test]
+async fn a409_a_blocked_piece_of_evidence_does_not_pass() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let made = stage.sign("org/app", &image);
+    let tag = evidence_tag(&image.digest(), ".sig");
+    assert_serves(&stage.manifest("org/app", &tag).await, &made);
+    for blocked in [made.digest(), made.layer()] {
+        stage.reload(&format!("{KEYED}[[block]]\ndigest = \"{blocked}\"\nreason = \"x\"\n")).await;
+        assert_denied(&stage.manifest("org/app", &tag).await);
+        assert_denied(&stage.blob("org/app", &made.layer()).await);
+    }
+    stage.reload(KEYED).await;
+    assert_serves(&stage.manifest("org/app", &tag).await, &made);
+}
+
+#[tokio::test]
+async fn a_clients_verification_goes_through_the_gate_though_the_policy_denies_the_image() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let stranger = pullgate_tests::signing::Signer::new();
+    let made = stranger.sign_at(&stage.upstream, "org/app", &image.digest());
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    let tag = evidence_tag(&image.digest(), ".sig");
+    assert_serves(&stage.manifest("org/app", &tag).await, &made);
+    assert_eq!(stage.blob("org/app", &made.layer()).await.body.to_vec(), made.blobs[1]);
+}

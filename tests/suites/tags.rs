@@ -1,0 +1,124 @@
+//! A tag is resolved once for each answer, and what is served is what was judged.
+
+use std::time::Duration;
+
+use pullgate_tests::clients::content::sha256;
+use pullgate_tests::made::MANIFEST;
+use pullgate_tests::upstream::{Fault, When};
+
+use crate::stage::{KEYED, Stage, assert_denied, assert_serves, manifest};
+
+const PULLS: usize = 300;
+
+#[tokio::test]
+async fn a040_a_tag_that_alternates_at_every_request_never_gives_an_unsigned_byte() {
+    let stage = Stage::new().await;
+    let (good, bad) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "bad"));
+    let turns = vec![good.digest(), bad.digest()];
+    stage.upstream.fail(When::on("org/app/manifests/v1"), Fault::Alternate(turns));
+    let (mut served, mut refused) = (0, 0);
+    for n in 0..PULLS {
+        // Another list of types each time, so that no tag is remembered.
+        let accept = format!("{MANIFEST}, application/x{n}");
+        let before = stage.upstream.count("org/app/manifests/v1");
+        let answer = stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", &accept)]).await;
+        assert_eq!(stage.upstream.count("org/app/manifests/v1"), before + 1, "resolved once");
+        match answer.status {
+            200 => {
+                assert_serves(&answer, &good);
+                assert_eq!(answer.header("docker-content-digest").unwrap(), sha256(&answer.body));
+                served += 1;
+            }
+            _ => {
+                assert_denied(&answer);
+                assert!(!answer.body.windows(bad.bytes.len()).any(|part| part == bad.bytes));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((served, refused), (PULLS / 2, PULLS / 2));
+}
+
+#[tokio::test]
+async fn a040_a_head_and_the_get_after_it_each_have_their_own_permit() {
+    let stage = Stage::new().await;
+    let (good, bad) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "bad"));
+    let head = stage.gate.head(&manifest("org/app", "v1")).await;
+    assert_eq!(head.header("docker-content-digest"), Some(good.digest().as_str()));
+    stage.upstream.tag("org/app", "v1", &bad.digest());
+    // The digest of the HEAD is what a client then asks for.
+    assert_serves(&stage.manifest("org/app", &good.digest()).await, &good);
+    let other = [("accept", "application/vnd.oci.image.manifest.v1+json, application/x")];
+    assert_denied(&stage.gate.get_with(&manifest("org/app", "v1"), &other).await);
+}
+
+#[tokio::test]
+async fn a_tag_is_believed_for_tag_ttl_and_not_longer() {
+    let stage = Stage::with(KEYED, |setup| setup.cache("tag_ttl = \"1s\"")).await;
+    let (first, second) = (stage.signed("org/app", "v1"), stage.signed("org/app", "other"));
+    assert_serves(&stage.manifest("org/app", "v1").await, &first);
+    stage.upstream.tag("org/app", "v1", &second.digest());
+    assert_serves(&stage.manifest("org/app", "v1").await, &first);
+    assert_eq!(stage.upstream.count("org/app/manifests/v1"), 1);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_serves(&stage.manifest("org/app", "v1").await, &second);
+}
+
+#[tokio::test]
+async fn a121_a_tag_that_moved_is_told_with_both_digests() {
+    let stage = Stage::with(KEYED, |setup| setup.cache("tag_ttl = \"1s\"")).await;
+    let (old, new) = (stage.signed("org/app", "v1"), stage.signed("org/app", "other"));
+    assert_serves(&stage.manifest("org/app", "v1").await, &old);
+    let still = stage.gate.records().await;
+    assert!(still.iter().all(|record| !record.to_string().contains("tag-moved")));
+    stage.upstream.tag("org/app", "v1", &new.digest());
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_serves(&stage.manifest("org/app", "v1").await, &new);
+    let record = stage.gate.record().await;
+    assert_eq!(record["moved_from"], old.digest(), "{record}");
+    assert_eq!(record["digest"], new.digest());
+}
+
+#[tokio::test]
+async fn a113_a_tag_that_is_gone_is_404_though_it_had_a_permit() {
+    let policy =
+        KEYED.replace("[[policy.require]]", "on_undecided = { last_permit = \"24h\" }\n[[policy.require]]");
+    let stage = Stage::with(&policy, |setup| setup.cache("tag_ttl = \"1s\"")).await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    stage.upstream.untag("org/app", "v1");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(stage.manifest("org/app", "v1").await.status, 404);
+}
+
+#[tokio::test]
+async fn a041_a_tag_of_64_hexadecimal_digits_is_a_tag() {
+    let stage = Stage::new().await;
+    let (signed, unsigned) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "v2"));
+    stage.upstream.tag("org/app", &signed.hex(), &unsigned.digest());
+    assert_denied(&stage.manifest("org/app", &signed.hex()).await);
+    stage.upstream.tag("org/app", &unsigned.hex(), &signed.digest());
+    assert_serves(&stage.manifest("org/app", &unsigned.hex()).await, &signed);
+    stage.upstream.tag("org/app", "sha256", &signed.digest());
+    assert_serves(&stage.manifest("org/app", "sha256").await, &signed);
+}
+
+#[tokio::test]
+async fn a038_what_another_accept_chose_is_judged_on_its_own() {
+    let stage = Stage::new().await;
+    let (good, bad) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "bad"));
+    assert_serves(&stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", MANIFEST)]).await, &good);
+    stage.upstream.fail(When::on("org/app/manifests/v1"), Fault::Alternate(vec![bad.digest()]));
+    let both = format!("{MANIFEST}, application/vnd.oci.image.index.v1+json");
+    for method in ["GET", "HEAD"] {
+        let headers = [("accept", both.as_str())];
+        let answer =
+            pullgate_tests::asking::ask(stage.gate.data, method, &manifest("org/app", "v1"), &headers).await;
+        assert_eq!(answer.status, 403, "{method}");
+    }
+    // The order of the list is no other list, and HEAD and GET agree.
+    let turned = format!("application/vnd.oci.image.index.v1+json,{MANIFEST}");
+    let before = stage.upstream.count("org/app/manifests/v1");
+    assert_denied(&stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", &turned)]).await);
+    assert_eq!(stage.upstream.count("org/app/manifests/v1"), before);
+}

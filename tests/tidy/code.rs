@@ -1,0 +1,66 @@
+//! What code may look like.
+
+use crate::tree::{assert_none, files};
+
+/// Lines of a file: about 150 is usual.
+const LINES_MAX: usize = 400;
+
+#[test]
+fn files_are_short_enough_to_proof_read() {
+    let mut findings = Vec::new();
+    for file in files(&[".rs"]) {
+        let lines = file.text.lines().count();
+        if lines > LINES_MAX {
+            findings.push(format!("{} has {lines} lines", file.path));
+        }
+    }
+    assert_none("too long", &findings);
+}
+
+#[test]
+fn no_work_is_left_marked_and_no_test_is_switched_off() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    let switch = concat!("#[ign", "ore");
+    let mut findings = Vec::new();
+    for file in files(&[".rs", ".toml", ".sh", ".md", ".yml", "/run"]) {
+        for (number, line) in file.text.lines().enumerate() {
+            let off = file.path.ends_with(".rs") && line.contains(switch);
+            if off || marks.iter().any(|mark| line.contains(mark)) {
+                findings.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none("work to come belongs to the tracker", &findings);
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let marks = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/")];
+    let mut findings = Vec::new();
+    for file in files(&[".rs", ".toml", ".sh", ".md", ".yml", ".json", "/run", "Containerfile", ".service"]) {
+        for (number, line) in file.text.lines().enumerate() {
+            // A path begins a word; in `frame/work/` it does not.
+            let begins = |at: usize| {
+                line[..at]
+                    .chars()
+                    .next_back()
+                    .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.' | '/'))
+            };
+            if marks.iter().any(|mark| line.match_indices(mark).any(|(at, _)| begins(at))) {
+                findings.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none("a path of somebody's machine", &findings);
+}
+
+#[test]
+fn a549_secrets_are_compared_by_the_cryptography_library_alone() {
+    let findings: Vec<_> = files(&[".rs"])
+        .into_iter()
+        .filter(|file| file.path.starts_with("policy/src/seal") && !file.path.contains("tests"))
+        .filter(|file| file.text.contains("mac ==") || file.text.contains("== mac"))
+        .map(|file| file.path)
+        .collect();
+    assert_none("compares a seal byte by byte", &findings);
+}

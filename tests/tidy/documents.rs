@@ -1,0 +1,98 @@
+//! Documents that the code holds true.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::tree::{assert_made, assert_none, files, read, root};
+
+#[test]
+fn every_reason_code_is_in_the_table_of_codes() {
+    let mut text = String::from(
+        "# Reason codes\n\nThe stable codes of `reasons[]` in the pull log, of `pullgate verify` and of `pullgate verify --explain CODE`. \
+         A code never changes its meaning and is never used again for another. Made from `policy/src/code.rs`.\n\n\
+         | code | cause | cure |\n|---|---|---|\n",
+    );
+    let mut codes: Vec<_> = pullgate_policy::code::Code::ALL.to_vec();
+    codes.sort_by_key(|code| code.as_str());
+    for code in codes {
+        let cell = |text: &str| text.replace('|', "\\|");
+        writeln!(text, "| `{code}` | {} | {} |", cell(code.cause()), cell(code.cure())).unwrap();
+    }
+    assert_made("policy/CODES.md", &text);
+}
+
+#[test]
+fn every_diagnostic_has_a_heading_and_every_heading_a_diagnostic() {
+    let text = read("config/README.md");
+    let (_, diagnostics) = text.split_once("\n## Diagnostics\n").unwrap();
+    let diagnostics = diagnostics.split("\n## ").next().unwrap();
+    let headings: BTreeSet<_> = diagnostics
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .map(|line| line.trim_matches('`'))
+        .collect();
+    let codes: BTreeSet<_> = pullgate_config::Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(headings, codes);
+}
+
+#[test]
+fn every_limit_stands_in_the_table_of_limits() {
+    let (table, code) = (read("SECURITY.md"), read("policy/src/limits.rs"));
+    let rows: BTreeSet<String> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let names = code.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(':'));
+    // A unit is no limit.
+    let limits: BTreeSet<String> =
+        names.map(|(name, _)| name.to_ascii_lowercase()).filter(|name| name != "mib").collect();
+    let missing: Vec<_> = limits.difference(&rows).cloned().collect();
+    assert_none("a limit without a row in SECURITY.md", &missing);
+    let unknown: Vec<_> = rows.difference(&limits).cloned().collect();
+    assert_none("a row in SECURITY.md without a limit", &unknown);
+}
+
+#[test]
+fn relative_links_in_documents_lead_somewhere() {
+    let mut findings = Vec::new();
+    for file in files(&[".md"]) {
+        let folder = root().join(&file.path).parent().map(Path::to_owned).unwrap();
+        for target in links(&file.text) {
+            let path = target.split('#').next().unwrap_or_default();
+            if !path.is_empty()
+                && !path.contains("://")
+                && !path.starts_with("mailto:")
+                && !folder.join(path).exists()
+            {
+                findings.push(format!("{}: {target}", file.path));
+            }
+        }
+    }
+    assert_none("a link to nothing", &findings);
+}
+
+/// The targets of `[text](target)`, outside of code.
+fn links(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        // Every other piece between backticks is code.
+        let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("code");
+        if !fenced {
+            let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+            found.extend(targets.map(|(target, _)| target.trim().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn links_in_code_are_no_links() {
+    let text = "see [a](b.md) and `[c](d.md)`\n```\n[e](f.md)\n```\n[`g`](h.md#i)\n";
+    assert_eq!(links(text), ["b.md", "h.md#i"]);
+}
