@@ -110,7 +110,8 @@ impl Upstream {
             headers.insert(ACCEPT, value);
         }
         let path = format!("/v2/{}/manifests/{reference}", repository.path());
-        let answer = self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?.found().await?;
+        let answer =
+            self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?.found().await?;
         let content_type = answer.content_type()?;
         let claimed = match answer.single(&CONTENT_DIGEST)? {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
@@ -158,7 +159,12 @@ impl Upstream {
         Untrusted::new(body).check(digest).map_err(|_| Fault::Integrity)
     }
 
-    async fn ask_blob(&self, method: Method, repository: &Repository, digest: &Digest) -> Result<Answer, Fault> {
+    async fn ask_blob(
+        &self,
+        method: Method,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Answer, Fault> {
         let path = format!("/v2/{}/blobs/{digest}", repository.path());
         self.ask(repository, &Ask { method, path: &path, headers: HeaderMap::new() }).await
     }

@@ -78,7 +78,12 @@ impl Access {
 }
 
 impl Shared {
-    async fn obtain(&self, repository: &Repository, challenge: &Challenge, home: &Origin) -> Result<Token, Fault> {
+    async fn obtain(
+        &self,
+        repository: &Repository,
+        challenge: &Challenge,
+        home: &Origin,
+    ) -> Result<Token, Fault> {
         match challenge {
             Challenge::Basic => match self.source.login().await? {
                 // Over plain http too, but only to an endpoint that the configuration gives both that URL and these
@@ -97,7 +102,9 @@ impl Shared {
     async fn ask(&self, realm: &Realm, login: Login) -> Result<Token, Fault> {
         let answer = match login {
             Login::Anonymous => self.client.ask_token_service(&realm.for_get()?, None, None).await,
-            Login::Password(header) => self.client.ask_token_service(&realm.for_get()?, None, Some(&header)).await,
+            Login::Password(header) => {
+                self.client.ask_token_service(&realm.for_get()?, None, Some(&header)).await
+            }
             Login::Identity(token) => {
                 let (url, form) = realm.for_post(token.reveal())?;
                 self.client.ask_token_service(&url, Some(form), None).await

@@ -111,7 +111,9 @@ impl Answer {
         let mut body = self.response.into_body();
         let mut bytes = BytesMut::new();
         loop {
-            let frame = tokio::time::timeout(limits::BETWEEN_BYTES, body.frame()).await.map_err(|_| Fault::Timeout)?;
+            let frame = tokio::time::timeout(limits::BETWEEN_BYTES, body.frame())
+                .await
+                .map_err(|_| Fault::Timeout)?;
             let Some(frame) = frame else { return Ok(bytes.freeze()) };
             let Ok(data) = frame.map_err(|_| Fault::Integrity)?.into_data() else { continue };
             if bytes.len().saturating_add(data.len()) as u64 > most {

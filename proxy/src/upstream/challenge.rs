@@ -153,7 +153,10 @@ mod tests {
         assert_eq!(find(&[hub]), bearer("https://auth.docker.io/token", Some("registry.docker.io")));
         for (text, expected) in [
             (r#"bearer REALM="https://r.io/t""#, bearer("https://r.io/t", None)),
-            (r#"Bearer realm="https://r.io/t" , service="a, b=\"c\"""#, bearer("https://r.io/t", Some("a, b=\"c\""))),
+            (
+                r#"Bearer realm="https://r.io/t" , service="a, b=\"c\"""#,
+                bearer("https://r.io/t", Some("a, b=\"c\"")),
+            ),
             (r#"Bearer realm = "https://r.io/t",service=token"#, bearer("https://r.io/t", Some("token"))),
             (r#"Basic realm="x", Bearer realm="https://r.io/t""#, bearer("https://r.io/t", None)),
             (r#"Negotiate, Negotiate YII/+=, Bearer realm="https://r.io/t""#, bearer("https://r.io/t", None)),
@@ -163,16 +166,32 @@ mod tests {
         ] {
             assert_eq!(find(&[text]), expected, "{text}");
         }
-        assert_eq!(find(&[r#"Basic realm="x""#, r#"Bearer realm="https://r.io/t""#]), bearer("https://r.io/t", None));
+        assert_eq!(
+            find(&[r#"Basic realm="x""#, r#"Bearer realm="https://r.io/t""#]),
+            bearer("https://r.io/t", None)
+        );
     }
 
     #[test]
     fn what_is_outside_the_grammar_is_not_guessed_at() {
         for text in [
-            "", ",", "Bearer", "Bearer service=\"a\"", "Bearer realm=", "Bearer realm=\"https://r.io", "Bearer realm=\"a\\",
-            "Bearer realm=\"a\", realm=\"b\"", "Bearer realm=\"a\", Realm=\"b\"", "realm=\"https://r.io\"", "Digest realm=\"a\"",
-            "Bearer realm=\"a\" service=\"b\"", "Bearer realm=\"a\"x", "Bearer;realm=\"a\"", "Basic realm=\"\u{e9}\"",
-            "Basic, Bearer realm=\"a\", realm=\"b\"", "Bearer=1",
+            "",
+            ",",
+            "Bearer",
+            "Bearer service=\"a\"",
+            "Bearer realm=",
+            "Bearer realm=\"https://r.io",
+            "Bearer realm=\"a\\",
+            "Bearer realm=\"a\", realm=\"b\"",
+            "Bearer realm=\"a\", Realm=\"b\"",
+            "realm=\"https://r.io\"",
+            "Digest realm=\"a\"",
+            "Bearer realm=\"a\" service=\"b\"",
+            "Bearer realm=\"a\"x",
+            "Bearer;realm=\"a\"",
+            "Basic realm=\"\u{e9}\"",
+            "Basic, Bearer realm=\"a\", realm=\"b\"",
+            "Bearer=1",
         ] {
             assert_eq!(find(&[text]), Err(Fault::Unauthorized), "{text}");
         }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Place};
 use super::connect::{Connector, classify};
-use super::origin::Origin;
+use super::origin::{Origin, Scheme};
 use super::rest::Rest;
 use super::settings::Settings;
 use super::{Fault, redirect};
@@ -63,12 +63,20 @@ impl Client {
     ///
     /// # Errors
     /// [`Fault`]: the last one, where all endpoints failed.
-    pub(super) async fn send(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Answer, Fault> {
+    pub(super) async fn send(
+        &self,
+        ask: &Ask<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Fault> {
         self.rest.is_over(Instant::now())?;
-        let mut last = Fault::Unreachable;
+        let (mut last, mut secure) = (Fault::Unreachable, false);
         for base in &self.urls {
+            // Who can stop TLS is not rewarded with a connection in the clear (A172).
+            if secure && base.scheme == Scheme::Http {
+                continue;
+            }
+            secure |= base.scheme == Scheme::Https;
             match self.follow(base, ask, authorization).await {
-                // Not after a TLS fault: the next URL might be one without TLS (A172).
                 Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(_))) => last = fault,
                 answer => return answer,
             }
@@ -163,8 +171,18 @@ impl Client {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         let response = tokio::time::timeout(limits::FIRST_BYTE, self.pool.request(request)).await;
-        response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))
+        let response = response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))?;
+        if head_bytes(response.headers()) > limits::UPSTREAM_HEADER_BYTES {
+            Err(Fault::Protocol)
+        } else {
+            Ok(response)
+        }
     }
+}
+
+/// The library stops reading a head somewhere between the limit and twice as much; here it is exact (A177).
+fn head_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + ": \r\n".len() + value.len()).sum()
 }
 
 fn request(method: Method, url: &Uri, body: Full<Bytes>) -> Request<Full<Bytes>> {

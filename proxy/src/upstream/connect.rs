@@ -76,7 +76,10 @@ impl Connector {
     }
 }
 
-async fn within<T, E: Into<BoxError>>(limit: Duration, work: impl Future<Output = Result<T, E>>) -> Result<T, Fault> {
+async fn within<T, E: Into<BoxError>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
     let done = tokio::time::timeout(limit, work).await.map_err(|_| Fault::Timeout)?;
     done.map_err(|error| classify(error.into().as_ref()))
 }

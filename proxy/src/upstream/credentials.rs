@@ -75,9 +75,10 @@ fn checked(text: &str) -> Result<Secret, &'static str> {
     let fault = "`docker_config` is no docker config";
     let Ok(Value::Object(mut config)) = strict_json::parse(text.as_bytes()) else { return Err(fault) };
     // Docker reads an empty store as none.
-    config.retain(|key, value| key != "credsStore" || *value != Value::from(""));
+    config.retain(|key, value| key != "credsStore" || *value != "");
     let store = config.get("credsStore").into_iter();
-    let helpers = config.get("credHelpers").and_then(Value::as_object).into_iter().flat_map(|map| map.values());
+    let helpers =
+        config.get("credHelpers").and_then(Value::as_object).into_iter().flat_map(|map| map.values());
     for name in store.chain(helpers) {
         let name = name.as_str().ok_or(fault)?;
         let plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
@@ -92,7 +93,9 @@ fn checked(text: &str) -> Result<Secret, &'static str> {
 fn names(registry: &Registry) -> Vec<String> {
     match registry.as_str() {
         // The one registry whose key is not its name.
-        "docker.io" => ["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned).to_vec(),
+        "docker.io" => {
+            ["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned).to_vec()
+        }
         name => vec![name.to_owned(), format!("https://{name}")],
     }
 }
@@ -106,7 +109,8 @@ fn look_up(text: &str, names: &[String]) -> Result<Login, Fault> {
             }
             Err(CredentialRetrievalError::NoCredentialConfigured) => {}
             // What every helper says where it has nothing (docker-credential-helpers, "credentials not found").
-            Err(CredentialRetrievalError::HelperFailure { stdout, .. }) if stdout.starts_with("credentials not found") => {}
+            Err(CredentialRetrievalError::HelperFailure { stdout, .. })
+                if stdout.starts_with("credentials not found") => {}
             Err(_) => return Err(Fault::Unauthorized),
         }
     }
@@ -124,7 +128,10 @@ mod tests {
             Login::Identity(token) => Some(format!("token {}", token.reveal())),
             Login::Password(header) => {
                 let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
-                Some(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap()).unwrap())
+                Some(
+                    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap())
+                        .unwrap(),
+                )
             }
         }
     }
@@ -154,7 +161,11 @@ mod tests {
         ] {
             assert_eq!(login(config, registry).as_deref(), expected, "{registry}");
         }
-        assert_eq!(login(r#"{ "auths": { "docker.io": { "auth": "aDpw" } }, "credsStore": "" }"#, "docker.io").as_deref(), Some("h:p"));
+        assert_eq!(
+            login(r#"{ "auths": { "docker.io": { "auth": "aDpw" } }, "credsStore": "" }"#, "docker.io")
+                .as_deref(),
+            Some("h:p")
+        );
     }
 
     #[test]
@@ -179,7 +190,9 @@ mod tests {
             let store = format!(r#"{{ "credsStore": "{name}" }}"#);
             assert_eq!(checked(&store).is_err(), !name.is_empty(), "{name}");
         }
-        assert!(checked(r#"{ "credHelpers": { "r.io": "ecr-login" }, "credsStore": "secretservice" }"#).is_ok());
+        assert!(
+            checked(r#"{ "credHelpers": { "r.io": "ecr-login" }, "credsStore": "secretservice" }"#).is_ok()
+        );
         for text in ["", "[]", "{", r#"{ "credsStore": 1 }"#, r#"{ "auths": {}, "auths": {} }"#] {
             assert!(checked(text).is_err(), "{text}");
         }

@@ -86,8 +86,18 @@ mod tests {
     #[test]
     fn every_fault_but_absence_has_a_code_that_explains_itself() {
         for fault in [
-            Fault::Encoding, Fault::Integrity, Fault::Internal, Fault::Protocol, Fault::RealmRefused, Fault::RedirectRefused,
-            Fault::Status(500), Fault::Timeout, Fault::Tls, Fault::TooLarge, Fault::Unauthorized, Fault::Unreachable,
+            Fault::Encoding,
+            Fault::Integrity,
+            Fault::Internal,
+            Fault::Protocol,
+            Fault::RealmRefused,
+            Fault::RedirectRefused,
+            Fault::Status(500),
+            Fault::Timeout,
+            Fault::Tls,
+            Fault::TooLarge,
+            Fault::Unauthorized,
+            Fault::Unreachable,
         ] {
             assert!(Code::find(fault.code()).is_some(), "{fault:?}");
         }

@@ -116,10 +116,18 @@ mod tests {
     #[test]
     fn a144_a_next_page_anywhere_else_is_refused() {
         for target in [
-            "https://r.io/v2/a/referrers/sha256:00?n=2", "http://r.io:5000/v2/a/referrers/sha256:00?n=2",
-            "https://evil.example/v2/a/referrers/sha256:00?n=2", "https://x@r.io:5000/v2/a/referrers/sha256:00?n=2",
-            "//r.io:5000/v2/a/referrers/sha256:00?n=2", "file:///v2/a/referrers/sha256:00?n=2", "/v2/b/referrers/sha256:00?n=2",
-            "/v2/a/referrers/sha256:01?n=2", "/v2/b/../a/referrers/sha256:00?n=2", "/v2/a/referrers/sha256:00", "", "n=2",
+            "https://r.io/v2/a/referrers/sha256:00?n=2",
+            "http://r.io:5000/v2/a/referrers/sha256:00?n=2",
+            "https://evil.example/v2/a/referrers/sha256:00?n=2",
+            "https://x@r.io:5000/v2/a/referrers/sha256:00?n=2",
+            "//r.io:5000/v2/a/referrers/sha256:00?n=2",
+            "file:///v2/a/referrers/sha256:00?n=2",
+            "/v2/b/referrers/sha256:00?n=2",
+            "/v2/a/referrers/sha256:01?n=2",
+            "/v2/b/../a/referrers/sha256:00?n=2",
+            "/v2/a/referrers/sha256:00",
+            "",
+            "n=2",
             "/v2/a/referrers/sha256:00?n= 2",
         ] {
             assert_eq!(next(&[&format!("<{target}>; rel=\"next\"")]), Next::Refused, "{target}");
@@ -132,7 +140,9 @@ mod tests {
 
     #[test]
     fn other_relations_are_no_next_page() {
-        for text in ["<?a>; rel=\"prev\"", "<?a>", "<?a>; rel=nextish", "<?a>; title=\"rel=next\"; rel=prev", ""] {
+        for text in
+            ["<?a>; rel=\"prev\"", "<?a>", "<?a>; rel=nextish", "<?a>; title=\"rel=next\"; rel=prev", ""]
+        {
             assert_eq!(next(&[text]), Next::None, "{text}");
         }
         assert_eq!(next(&[]), Next::None);

@@ -61,7 +61,8 @@ impl ReferrerDescriptor {
     fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES);
-        let annotations = value.get("annotations").and_then(Value::as_object).filter(|map| map.values().all(short));
+        let annotations =
+            value.get("annotations").and_then(Value::as_object).filter(|map| map.values().all(short));
         Some(Self {
             digest: text("digest")?.parse().ok()?,
             artifact_type: text("artifactType"),
@@ -93,7 +94,12 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Fault`].
-    pub async fn tags(&self, repository: &Repository, n: Option<u32>, last: Option<&str>) -> Result<TagPage, Fault> {
+    pub async fn tags(
+        &self,
+        repository: &Repository,
+        n: Option<u32>,
+        last: Option<&str>,
+    ) -> Result<TagPage, Fault> {
         let list = format!("/v2/{}/tags/list", repository.path());
         let n = n.map(|n| format!("n={n}"));
         let last = last.map(|last| format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
@@ -144,7 +150,12 @@ impl Upstream {
         Ok(Referrers::Api { descriptors, more: More::Yes })
     }
 
-    async fn referrers_page(&self, repository: &Repository, path: &str, list: &str) -> Result<ReferrersPage, Fault> {
+    async fn referrers_page(
+        &self,
+        repository: &Repository,
+        path: &str,
+        list: &str,
+    ) -> Result<ReferrersPage, Fault> {
         let answer = match self.get(repository, path).await {
             Err(Fault::RedirectRefused) => return Ok(ReferrersPage::Absent),
             answer => answer?,
@@ -161,7 +172,9 @@ impl Upstream {
         };
         let value = strict_json::parse(&body).unwrap_or_default();
         Ok(match value.get("manifests").and_then(Value::as_array) {
-            Some(listed) => ReferrersPage::Here(listed.iter().filter_map(ReferrerDescriptor::read).collect(), next),
+            Some(listed) => {
+                ReferrersPage::Here(listed.iter().filter_map(ReferrerDescriptor::read).collect(), next)
+            }
             None => ReferrersPage::Absent,
         })
     }

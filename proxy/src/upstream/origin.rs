@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn a162_other_schemes_and_user_information_have_no_origin() {
-        for text in ["ftp://r.io/", "file:///etc/passwd", "https://a@r.io/", "https://a:b@r.io/", "/v2/", "r.io"] {
+        for text in
+            ["ftp://r.io/", "file:///etc/passwd", "https://a@r.io/", "https://a:b@r.io/", "/v2/", "r.io"]
+        {
             assert!(text.parse::<Uri>().map_or(true, |url| Origin::of(&url).is_none()), "{text}");
         }
     }

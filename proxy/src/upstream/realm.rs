@@ -70,7 +70,8 @@ impl Realm {
         let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
         let url = format!("{}{query}", self.url).parse().map_err(|_| Fault::RealmRefused)?;
         let token = utf8_percent_encode(identity_token, NON_ALPHANUMERIC);
-        let form = format!("grant_type=refresh_token&client_id=pullgate&{}&refresh_token={token}", self.words);
+        let form =
+            format!("grant_type=refresh_token&client_id=pullgate&{}&refresh_token={token}", self.words);
         Ok((url, form))
     }
 }

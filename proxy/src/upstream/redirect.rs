@@ -50,8 +50,20 @@ mod tests {
     #[test]
     fn a162_redirects_that_lead_nowhere_safe_are_refused() {
         for location in [
-            "http://r.io/x", "ftp://r.io/x", "file:///etc/passwd", "https://user@cdn.io/x", "https://a:b@cdn.io/x", "//cdn.io/x",
-            "", "x", "?x", "javascript:1", "https://", "https:///x", "gopher://r.io", "https://cdn.io/\u{e9}",
+            "http://r.io/x",
+            "ftp://r.io/x",
+            "file:///etc/passwd",
+            "https://user@cdn.io/x",
+            "https://a:b@cdn.io/x",
+            "//cdn.io/x",
+            "",
+            "x",
+            "?x",
+            "javascript:1",
+            "https://",
+            "https:///x",
+            "gopher://r.io",
+            "https://cdn.io/\u{e9}",
         ] {
             assert_eq!(to("https://r.io/v2/", &[location.as_bytes()]), None, "{location}");
         }

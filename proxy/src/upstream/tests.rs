@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference, Repository, media_type};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Fault, FetchedManifest, Presence, Upstream};
 use server::{Server, answer, claimed, upstream, whole};
@@ -43,15 +44,22 @@ async fn a_manifest_comes_with_its_type_and_the_request_says_only_what_the_gate_
     let accept = media_type::MANIFESTS.join(", ");
     let host = server.address.to_string();
     let agent = concat!("pullgate/", env!("CARGO_PKG_VERSION"));
-    let expected =
-        [("accept", accept.as_str()), ("accept-encoding", "identity"), ("host", &host), ("user-agent", agent)];
+    let expected = [
+        ("accept", accept.as_str()),
+        ("accept-encoding", "identity"),
+        ("host", &host),
+        ("user-agent", agent),
+    ];
     assert_eq!(names, expected);
 }
 
 #[tokio::test]
 async fn a101_an_announced_digest_that_is_not_the_bodys_is_a_fault() {
     assert_eq!(fault(whole("200 OK", &[TYPE, &claimed(b"other")], BODY)).await, Fault::Integrity);
-    assert_eq!(fault(whole("200 OK", &[TYPE, "docker-content-digest: sha256:x"], BODY)).await, Fault::Protocol);
+    assert_eq!(
+        fault(whole("200 OK", &[TYPE, "docker-content-digest: sha256:x"], BODY)).await,
+        Fault::Protocol
+    );
 }
 
 #[tokio::test]
@@ -84,7 +92,10 @@ async fn a108_an_encoded_body_is_never_decoded() {
         let server = Server::start(move |_| bytes.clone()).await;
         let digest = Digest::of(BODY);
         assert_eq!(server.upstream().blob(&repository(), &digest).await.unwrap_err(), Fault::Encoding);
-        assert_eq!(server.upstream().small_blob(&repository(), &digest, 100).await.unwrap_err(), Fault::Encoding);
+        assert_eq!(
+            server.upstream().small_blob(&repository(), &digest, 100).await.unwrap_err(),
+            Fault::Encoding
+        );
     }
     let server = Server::start(|_| whole("200 OK", &[TYPE, "content-encoding: Identity"], BODY)).await;
     assert!(manifest(&server.upstream()).await.is_ok());
@@ -92,7 +103,8 @@ async fn a108_an_encoded_body_is_never_decoded() {
 
 #[tokio::test]
 async fn a111_of_two_headers_none_is_chosen() {
-    for line in [TYPE, "content-type: text/html", &claimed(BODY), "content-length: 19", "content-length: 18"] {
+    for line in [TYPE, "content-type: text/html", &claimed(BODY), "content-length: 19", "content-length: 18"]
+    {
         let bytes = whole("200 OK", &[TYPE, &claimed(BODY), line], BODY);
         assert_eq!(fault(bytes).await, Fault::Protocol, "{line}");
     }
@@ -132,7 +144,9 @@ async fn a170_each_status_means_one_thing() {
 
 #[tokio::test]
 async fn what_may_heal_is_asked_again_and_nothing_else() {
-    for (status, requests) in [("502 Bad", 3), ("503 Bad", 3), ("504 Bad", 3), ("500 Bad", 1), ("404 No", 1), ("429 No", 1)] {
+    for (status, requests) in
+        [("502 Bad", 3), ("503 Bad", 3), ("504 Bad", 3), ("500 Bad", 1), ("404 No", 1), ("429 No", 1)]
+    {
         let server = Server::start(move |_| whole(status, &[], b"")).await;
         assert!(manifest(&server.upstream()).await.is_err());
         assert_eq!(server.heads().len(), requests, "{status}");
@@ -158,7 +172,10 @@ async fn the_next_url_is_asked_where_the_first_one_does_not_answer() {
     assert_eq!(manifest(&upstream("http://127.0.0.1:1", |_| {})).await.unwrap_err(), Fault::Unreachable);
     let absent = Server::start(|_| whole("404 Not Found", &[], b"")).await;
     let url = server.url();
-    assert_eq!(manifest(&absent.upstream_with(|table| table.urls.push(url))).await.unwrap_err(), Fault::NotFound);
+    assert_eq!(
+        manifest(&absent.upstream_with(|table| table.urls.push(url))).await.unwrap_err(),
+        Fault::NotFound
+    );
 }
 
 #[tokio::test]
@@ -166,6 +183,9 @@ async fn a172_where_tls_fails_there_is_no_way_around_it() {
     let plain = Server::start(|_| whole("200 OK", &[TYPE], BODY)).await;
     let (https, http) = (format!("https://{}", plain.address), plain.url());
     assert_eq!(manifest(&upstream(&https, |table| table.urls.push(http))).await.unwrap_err(), Fault::Tls);
+    let http = plain.url();
+    let unreachable = upstream("https://127.0.0.1:1", |table| table.urls.push(http));
+    assert_eq!(manifest(&unreachable).await.unwrap_err(), Fault::Unreachable);
     assert_eq!(plain.count("HTTP/1.1"), 0);
 }
 
@@ -176,8 +196,8 @@ async fn a174_a_body_that_stalls_is_left_in_time() {
     let held = tokio::spawn(async move {
         let mut streams = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
-            let head = answer("200 OK", &[TYPE, "content-length: 19"], &BODY[..5]);
-            tokio::io::AsyncWriteExt::write_all(&mut stream, &head).await.unwrap();
+            stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(&answer("200 OK", &[TYPE, "content-length: 19"], &BODY[..5])).await.unwrap();
             streams.push(stream);
         }
     });
@@ -195,7 +215,10 @@ async fn a_blob_is_asked_for_whole_and_comes_in_pieces() {
     assert_eq!(body.length, Some(BODY.len() as u64));
     let pieces: Vec<_> = body.stream.collect().await;
     assert_eq!(pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat(), BODY);
-    assert_eq!(upstream.blob_exists(&repository(), &digest).await, Ok(Presence::Here(Some(BODY.len() as u64))));
+    assert_eq!(
+        upstream.blob_exists(&repository(), &digest).await,
+        Ok(Presence::Here(Some(BODY.len() as u64)))
+    );
     assert_eq!(server.count("HEAD /v2/org/app/blobs/sha256:"), 1);
     assert_eq!(server.count("range"), 0);
     let absent = Server::start(|_| whole("404 Not Found", &[], b"")).await;

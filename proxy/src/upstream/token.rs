@@ -110,7 +110,10 @@ mod tests {
         for n in 0..=TOKENS_MAX {
             tokens.keep(&name(n), token("one", life), now);
         }
-        assert!(tokens.find(&name(TOKENS_MAX - 1), now).is_some() && tokens.find(&name(TOKENS_MAX), now).is_none());
+        assert!(
+            tokens.find(&name(TOKENS_MAX - 1), now).is_some()
+                && tokens.find(&name(TOKENS_MAX), now).is_none()
+        );
         tokens.keep(&name(0), token("two", life), now);
         assert_eq!(tokens.find(&name(0), now).unwrap(), "two");
         tokens.keep(&name(TOKENS_MAX), token("one", life), now + life);
@@ -130,10 +133,7 @@ mod tests {
             ("1.5", 54),
         ] {
             let body = format!(r#"{{"token":"t","expires_in":{claimed}}}"#);
-            let read = Token::read(body.as_bytes());
-            // What no reader holds exactly is no JSON that is read.
-            let expected = if claimed.len() > 16 { None } else { Some(Duration::from_secs(seconds)) };
-            assert_eq!(read.ok().map(|token| token.life), expected, "{claimed}");
+            assert_eq!(Token::read(body.as_bytes()).unwrap().life, Duration::from_secs(seconds), "{claimed}");
         }
     }
 

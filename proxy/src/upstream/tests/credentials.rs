@@ -12,7 +12,8 @@ use crate::upstream::{Fault, Upstream};
 const BASIC: &str = "basic dxnlcjpjyw5hcnk=";
 
 fn login(table: &mut pullgate_config::Upstream) {
-    table.credentials = Credentials::Basic { username: "user".to_owned(), password: Secret::new("canary".to_owned()) };
+    table.credentials =
+        Credentials::Basic { username: "user".to_owned(), password: Secret::new("canary".to_owned()) };
 }
 
 fn authorization(head: &str) -> Option<String> {
@@ -22,7 +23,9 @@ fn authorization(head: &str) -> Option<String> {
 
 fn bearer(host: &str) -> Vec<u8> {
     let realm = format!("http://{host}/token");
-    let line = format!("www-authenticate: Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:*:push,delete\"");
+    let line = format!(
+        "www-authenticate: Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:*:push,delete\""
+    );
     whole("401 Unauthorized", &[&line], b"")
 }
 
@@ -50,10 +53,15 @@ async fn a166_a_token_is_asked_for_one_repository_and_to_pull() {
     let heads = server.heads();
     let asked = heads.iter().filter(|head| head.contains("/token")).collect::<Vec<_>>();
     assert_eq!(asked.len(), 1);
-    assert!(asked[0].starts_with("GET /token?service=s&scope=repository%3Aorg%2Fapp%3Apull HTTP/1.1"), "{}", asked[0]);
+    assert!(
+        asked[0].starts_with("GET /token?service=s&scope=repository%3Aorg%2Fapp%3Apull HTTP/1.1"),
+        "{}",
+        asked[0]
+    );
     assert_eq!(authorization(asked[0]).as_deref(), Some(BASIC));
     // One without, then with the token: the password itself never goes to the registry where a token does.
-    let sent: Vec<_> = heads.iter().filter(|head| head.contains("/v2/")).map(|head| authorization(head)).collect();
+    let sent: Vec<_> =
+        heads.iter().filter(|head| head.contains("/v2/")).map(|head| authorization(head)).collect();
     let token = Some("bearer t0ken".to_owned());
     assert_eq!(sent, [None, token.clone(), token.clone(), token]);
 }
@@ -158,7 +166,8 @@ async fn a163_what_a_redirect_leads_to_gets_no_credentials_and_neither_does_a_ho
             table.redirect_hosts = vec!["127.0.0.2".to_owned()];
         });
         assert!(manifest(&upstream).await.is_ok(), "{path}");
-        let returned = server.heads().into_iter().filter(|head| head.contains("/returned")).collect::<Vec<_>>();
+        let returned =
+            server.heads().into_iter().filter(|head| head.contains("/returned")).collect::<Vec<_>>();
         assert!(returned.iter().chain(&cdn.heads()).all(|head| authorization(head).is_none()));
         assert_eq!(returned.len(), usize::from(path == "back"));
     }

@@ -1,7 +1,7 @@
 //! Tags and referrers, against real sockets.
 
-use pullgate_policy::oci::{Digest, media_type};
 use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, media_type};
 use serde_json::{Value, json};
 
 use super::server::{Server, redirect, whole};
@@ -43,7 +43,9 @@ async fn referrers_are_read_over_all_pages_each_once() {
     })
     .await;
     assert_eq!(referrers(&server.upstream()).await, Ok(Some((4, More::No))));
-    let Ok(Referrers::Api { descriptors, .. }) = server.upstream().referrers(&repository(), &Digest::of(BODY)).await else {
+    let Ok(Referrers::Api { descriptors, .. }) =
+        server.upstream().referrers(&repository(), &Digest::of(BODY)).await
+    else {
         panic!("no list");
     };
     let mut expected = descriptor("a");
@@ -65,7 +67,11 @@ async fn a144_pages_that_lead_in_a_circle_or_elsewhere_end_the_list() {
     ] {
         let server = Server::start(move |head| {
             let path = head.split(' ').nth(1).unwrap().split('?').next().unwrap();
-            whole("200 OK", &[&format!("link: <{}>; rel=\"next\"", target.replace("PATH", path))], &index("a"))
+            whole(
+                "200 OK",
+                &[&format!("link: <{}>; rel=\"next\"", target.replace("PATH", path))],
+                &index("a"),
+            )
         })
         .await;
         assert_eq!(referrers(&server.upstream()).await, Ok(Some((2, More::Yes))));
@@ -77,7 +83,8 @@ async fn a144_pages_that_lead_in_a_circle_or_elsewhere_end_the_list() {
 #[tokio::test]
 async fn a144_pages_without_end_have_a_most() {
     let server = Server::start(|head| {
-        let (path, query) = head.split(' ').nth(1).unwrap().split_once('?').unwrap_or((head.split(' ').nth(1).unwrap(), "0"));
+        let (path, query) =
+            head.split(' ').nth(1).unwrap().split_once('?').unwrap_or((head.split(' ').nth(1).unwrap(), "0"));
         let next = query.parse::<usize>().unwrap() + 1;
         whole("200 OK", &[&format!("link: <{path}?{next}>; rel=\"next\"")], &index(query))
     })
@@ -97,8 +104,16 @@ async fn a145_a_page_over_its_limit_is_left_out_and_said_to_be() {
 #[tokio::test]
 async fn a146_a_registry_without_the_api_is_told_from_one_that_cannot_be_asked() {
     for (status, body) in [
-        ("404 Not Found", &b""[..]), ("405 No", b""), ("501 No", b""), ("400 Bad", b""), ("406 No", b""), ("204 None", b""),
-        ("200 OK", b""), ("200 OK", b"<html>"), ("200 OK", b"{}"), ("200 OK", b"{\"manifests\":null}"),
+        ("404 Not Found", &b""[..]),
+        ("405 No", b""),
+        ("501 No", b""),
+        ("400 Bad", b""),
+        ("406 No", b""),
+        ("204 None", b""),
+        ("200 OK", b""),
+        ("200 OK", b"<html>"),
+        ("200 OK", b"{}"),
+        ("200 OK", b"{\"manifests\":null}"),
     ] {
         let server = Server::start(move |_| whole(status, &[], body)).await;
         assert_eq!(referrers(&server.upstream()).await, Ok(None), "{status}");
@@ -106,8 +121,11 @@ async fn a146_a_registry_without_the_api_is_told_from_one_that_cannot_be_asked()
     let inward = Server::start(|_| redirect("http://169.254.169.254/")).await;
     assert_eq!(referrers(&inward.upstream()).await, Ok(None));
     for (status, fault) in [
-        ("500 Oh", Fault::Status(500)), ("502 Oh", Fault::Status(502)), ("401 No", Fault::Unauthorized),
-        ("403 No", Fault::Unauthorized), ("429 No", Fault::Status(429)),
+        ("500 Oh", Fault::Status(500)),
+        ("502 Oh", Fault::Status(502)),
+        ("401 No", Fault::Unauthorized),
+        ("403 No", Fault::Unauthorized),
+        ("429 No", Fault::Status(429)),
     ] {
         let server = Server::start(move |_| whole(status, &[], b"")).await;
         assert_eq!(referrers(&server.upstream()).await, Err(fault), "{status}");
@@ -118,7 +136,8 @@ async fn a146_a_registry_without_the_api_is_told_from_one_that_cannot_be_asked()
 #[tokio::test]
 async fn tags_are_read_strictly_and_a_link_says_only_that_there_are_more() {
     let body = br#"{"name":"evil","tags":["v1","../x","-a",7,"v2"]}"#;
-    let server = Server::start(move |_| whole("200 OK", &["link: <https://evil.example/>; rel=\"next\""], body)).await;
+    let server =
+        Server::start(move |_| whole("200 OK", &["link: <https://evil.example/>; rel=\"next\""], body)).await;
     let page = server.upstream().tags(&repository(), Some(5), Some("v0&n=9")).await.unwrap();
     assert_eq!(page.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["v1", "v2"]);
     assert_eq!(page.more, More::Yes);

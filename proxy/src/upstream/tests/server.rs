@@ -21,7 +21,10 @@ impl Server {
         Self::start_on("127.0.0.1", answer).await
     }
 
-    pub(super) async fn start_on(host: &str, answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(super) async fn start_on(
+        host: &str,
+        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -31,7 +34,10 @@ impl Server {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
                     let mut head = Vec::new();
-                    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+                    // What begins without a letter is TLS, and is answered as if it were not.
+                    while !head.windows(4).any(|window| window == b"\r\n\r\n")
+                        && head.first().is_none_or(u8::is_ascii_alphabetic)
+                    {
                         match stream.read_buf(&mut head).await {
                             Ok(read) if read > 0 => {}
                             _ => break,
@@ -48,7 +54,7 @@ impl Server {
         Self { address, heads }
     }
 
-    /// The request heads so far, in lower case but for the first line.
+    /// The request heads so far.
     pub(super) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
