@@ -182,6 +182,10 @@ fn judge_within(
     let none = Evidence::none(subject.digest, evidence.collected);
     let evidence = if evidence.subject == subject.digest { evidence } else { &none };
     let limit = after(evidence.collected, lifetime);
+    // What was collected in the future would be young for ever. The fault is a clock's: no `on_undecided` covers it (A541).
+    if now < evidence.collected {
+        return Outcome::Undecided(Undecided::new(Code::ClockImplausible));
+    }
     if limit <= now {
         return Outcome::Undecided(Undecided::new(Code::EvidenceUnavailable));
     }

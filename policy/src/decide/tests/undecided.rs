@@ -85,11 +85,13 @@ fn a130_a_foreign_layer_is_denied_whatever_failed() {
 }
 
 #[test]
-fn a543_evidence_older_than_permit_ttl_decides_nothing() {
+fn a541_a543_evidence_older_than_permit_ttl_or_from_the_future_decides_nothing() {
     let old = |seconds| Evidence { collected: at(seconds), ..evidence(vec![signature(by_key("a"))], vec![]) };
     let permit = permit(decided(&strict(), &old(-3599)));
     assert_eq!(permit.valid_until(), at(1), "deciding again renews nothing");
     assert_eq!(undecided(&strict(), &old(-3600)), Some(Code::EvidenceUnavailable));
+    assert_eq!(undecided(&strict(), &old(1)), Some(Code::ClockImplausible));
+    assert!(!applies(&Undecided::new(Code::ClockImplausible)));
 }
 
 fn lenient(on_undecided: OnUndecided) -> PolicySet {
