@@ -296,17 +296,6 @@ impl Undecided {
 }
 
 impl<T> Permitted<T> {
-    /// Joins a grant and the content it is about.
-    ///
-    /// # Errors
-    /// [`OtherSubject`] when the content has another digest.
-    pub fn under_grant(grant: Grant, value: Intact<T>) -> Result<Self, OtherSubject> {
-        if grant.digest() == value.digest() {
-            Ok(Self { value, basis: Basis::Grant(grant) })
-        } else {
-            Err(OtherSubject)
-        }
-    }
 
     /// The content.
     #[must_use]
@@ -336,6 +325,20 @@ impl<T> Permitted<T> {
 }
 
 impl Permitted<Document> {
+    /// Joins a grant and the document it is about: the very digest, size and type that the parent lists (A128).
+    ///
+    /// # Errors
+    /// [`OtherSubject`] when one of them differs.
+    pub fn under_grant(grant: Grant, value: Intact<Document>) -> Result<Self, OtherSubject> {
+        let listed = grant.size() == value.value().bytes().len() as u64
+            && grant.media_type() == value.value().media_type();
+        if listed && grant.digest() == value.digest() {
+            Ok(Self { value, basis: Basis::Grant(grant) })
+        } else {
+            Err(OtherSubject)
+        }
+    }
+
     /// The grants that follow from serving this: children of an index, config and layers of an image. An index with an
     /// empty list grants nothing. Content of an unknown digest algorithm gets no grant (A132).
     #[must_use]

@@ -132,7 +132,7 @@ impl Audit {
             OnFailure::Count => {
                 if self.jobs.try_send(Job::Write(Box::new(record), None)).is_err() {
                     self.lost.fetch_add(1, Ordering::Relaxed);
-                    self.metrics.audit_lost();
+                    self.metrics.audit_lost(1);
                 }
                 Ok(())
             }

@@ -81,7 +81,7 @@ fn connection(
     let app = Arc::clone(app);
     let handler = tower::service_fn(move |request: Request<Incoming>| {
         let app = Arc::clone(&app);
-        async move { Ok::<Response<Body>, Infallible>(gate::answer(app, client, request).await) }
+        async move { Ok::<Response<Body>, Infallible>(gate::traced(app, client, request).await) }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
     // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have (design §2).

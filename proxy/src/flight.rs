@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pullgate_policy::limits;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 type Running<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
 
@@ -72,13 +73,15 @@ where
         running.insert(key.clone(), receiver.clone());
         let landing = Landing { running: Arc::clone(&self.running), key };
         let work = work();
-        tokio::spawn(async move {
+        let flying = async move {
             let done = tokio::time::timeout(limits::BACKGROUND_DEADLINE, work).await;
             drop(landing);
             if let Ok(value) = done {
                 sender.send_replace(Some(value));
             }
-        });
+        };
+        // The trace of the one who began it goes with the work.
+        tokio::spawn(flying.in_current_span());
         receiver
     }
 }

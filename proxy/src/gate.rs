@@ -8,7 +8,9 @@ use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use pullgate_policy::code::Code;
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::audit::DecisionId;
@@ -22,9 +24,17 @@ use crate::record::{self, Asked};
 use crate::refusal::Refusal;
 use crate::respond;
 use crate::route::{self, Route, Target};
+use crate::telemetry;
+
+/// Answers one request as part of the trace that its client names.
+pub async fn traced(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let span = tracing::info_span!("request", otel.kind = "server", method = %request.method());
+    telemetry::continue_trace(&span, request.headers());
+    answer(app, client, request).instrument(span).await
+}
 
 /// Answers one request. Whatever happens inside, a client gets an answer of the distribution specification.
-pub async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     let id = DecisionId::random();
     let live = app.live();
@@ -56,6 +66,10 @@ pub async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming
 /// One authority, no body: what is smuggled in is not read as a second request (A009, A054).
 fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refusal> {
     use http_body::Body as _;
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > limits::TARGET_BYTES {
+        return Err(Refusal::TargetTooLong);
+    }
     let hosts: Vec<_> = parts.headers.get_all(HOST).iter().collect();
     let authority_agrees = match (parts.uri.authority(), hosts.as_slice()) {
         (None, [_] | []) => true,
@@ -73,7 +87,7 @@ async fn served(app: &Arc<App>, live: &Arc<Live>, asked: &Asked, route: Route) -
         Route::Base => Ok(base(method)),
         Route::Manifest(target, reference) => manifest(app, asked, &target, reference).await,
         Route::Blob(target, digest) => blob_answer(app, live, asked, &target, digest).await,
-        Route::Tags(target, page) => listing::tags(live, &target, &page, method).await,
+        Route::Tags(target, page) => listing::tags(app, live, &target, &page, method).await,
         Route::Referrers(target, digest, artifact_type) => {
             listing::referrers(app, live, &target, (&digest, artifact_type.as_deref()), method).await
         }

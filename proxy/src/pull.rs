@@ -14,10 +14,12 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::Refusal;
+use crate::upstream::Fault;
 
 pub mod blob;
 pub mod collect;
@@ -134,7 +136,7 @@ const DECIDED_AGAIN_MAX: usize = 3;
 /// Serves one manifest, or says why not.
 async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
     scope::may_ask(live, pull)?; // nobody probes an upstream through a repository that no policy governs (A062)
-    let resolved = match resolve::manifest(app, live, pull).await {
+    let resolved = match stage(app, "resolve", resolve::manifest(app, live, pull)).await {
         Ok(resolved) => resolved, // once: asking again would let the tag move between check and use (A040)
         Err(Refusal::Undecided(undecided)) => {
             return fallback::without_resolving(app, live, pull, undecided.code()).await;
@@ -202,8 +204,8 @@ async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Docu
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
-    let collected = collect::evidence(app, live, subject, document).await?;
-    let evidence = verify::evidence(app, live, subject, document, &collected).await?;
+    let collected = stage(app, "collect", collect::evidence(app, live, subject, document)).await?;
+    let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
     let now = app.clock.now(); // an exemption or an age may have ended while evidence was collected
     match decide::judge(live.policy(), subject, document.value(), &evidence, now) {
         Outcome::Decided(Verdict::Permit(permit)) => {
@@ -215,6 +217,21 @@ async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Docu
         }
         Outcome::Undecided(undecided) => Err(Refusal::Undecided(undecided)),
     }
+}
+
+/// Counts a request to an upstream by what came of it.
+fn counted<T>(app: &App, repository: &Repository, kind: &'static str, answer: Result<T, Fault>) -> Result<T, Fault> {
+    let status = answer.as_ref().err().map_or("ok", Fault::code);
+    app.metrics.upstream_request(repository.registry().as_str(), kind, status);
+    answer
+}
+
+/// Runs a stage under its own span and counts its time.
+async fn stage<T>(app: &App, name: &'static str, work: impl Future<Output = T>) -> T {
+    let started = std::time::Instant::now();
+    let done = work.instrument(tracing::info_span!("stage", otel.name = name)).await;
+    app.metrics.stage(name, started.elapsed());
+    done
 }
 
 impl Pulled {

@@ -157,7 +157,9 @@ fn revisions(record: &mut Record, live: &Live) {
 fn word(refusal: &Refusal) -> Word {
     match refusal {
         Refusal::Denied(_) => Word::Deny,
-        Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) => Word::Refused,
+        Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
+            Word::Refused
+        }
         Refusal::Missing(_) => Word::Missing,
         Refusal::Undecided(_) => Word::Undecided,
     }
@@ -167,7 +169,11 @@ fn why(record: &mut Record, refusal: &Refusal) {
     match refusal {
         Refusal::Denied(denial) => record.reasons.extend(reasons(denial)),
         Refusal::Undecided(undecided) => record.reasons.push(told(undecided.code(), undecided.code().cause())),
-        Refusal::Malformed | Refusal::Missing(_) | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) => {
+        Refusal::Malformed
+        | Refusal::Missing(_)
+        | Refusal::RangeUnsatisfiable(_)
+        | Refusal::Request(_)
+        | Refusal::TargetTooLong => {
             let code = refusal.code().to_owned();
             record.reasons.push(Reason { code, location: None, text: String::new() });
         }

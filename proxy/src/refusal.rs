@@ -19,6 +19,8 @@ pub enum Refusal {
     Request(RouteFault),
     /// The request is not one that HTTP allows here.
     Malformed,
+    /// The request target is over its limit.
+    TargetTooLong,
     /// No verdict could be reached.
     Undecided(Undecided),
 }
@@ -70,6 +72,7 @@ impl Refusal {
                 RouteFault::RegistryUnknown => Code::RegistryUnknown.as_str(),
                 RouteFault::TagInvalid => "tag-invalid",
             },
+            Self::TargetTooLong => "target-too-long",
             Self::Undecided(undecided) => undecided.code().as_str(),
         }
     }

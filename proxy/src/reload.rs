@@ -28,6 +28,8 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
     let changed = Arc::new(Notify::new());
     let mut watcher = Folders::new(Arc::clone(&changed));
     let mut in_force = app.live().config().fingerprint;
+    // What changed before the first folder was followed is found by reading at once.
+    changed.notify_one();
     loop {
         watcher.follow(&app.live().config().watched, &path);
         let forced = tokio::select! {

@@ -64,7 +64,7 @@ pub fn refuse(refusal: &Refusal, id: &DecisionId, method: &Method, denied_head: 
                 headers.insert(CONTENT_RANGE, value);
             }
         }
-        Refusal::Malformed => {
+        Refusal::Malformed | Refusal::TargetTooLong => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Refusal::Missing(_) | Refusal::Request(_) => {}
@@ -102,6 +102,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
         Refusal::RangeUnsatisfiable(_) => {
             of(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", "the range lies beyond the end of the blob")
         }
+        Refusal::TargetTooLong => of(StatusCode::URI_TOO_LONG, "UNSUPPORTED", "the request target is too long"),
         Refusal::Malformed => of(StatusCode::BAD_REQUEST, "UNSUPPORTED", "the request is malformed"),
         Refusal::Request(fault) => {
             let (status, code) = match fault {

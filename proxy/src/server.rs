@@ -79,9 +79,10 @@ enum Stage {
 /// # Errors
 /// [`ServeError`].
 pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> {
+    // The folder first: a second gate on it is told so, whatever ports it has.
+    let store = Store::open(&config.state).await.map_err(ServeError::Store)?;
     let data = bind(config.listen.address).await?;
     let admin = bind(config.admin.address).await?;
-    let store = Store::open(&config.state).await.map_err(ServeError::Store)?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let app = app(config, store, &key_file, clock).await?;
     let (stop, stopping) = watch::channel(Stage::Serving);

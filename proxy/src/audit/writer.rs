@@ -83,7 +83,7 @@ impl Writer {
                     tracing::error!(%error, "the audit log cannot be written");
                 }
                 self.lost.fetch_add(1, Ordering::Relaxed);
-                self.metrics.audit_lost();
+                self.metrics.audit_lost(1);
                 false
             }
         }

@@ -8,7 +8,7 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference, Repository};
 
-use super::{recall, resolve, scope};
+use super::{counted, recall, resolve, scope};
 use crate::app::App;
 use crate::live::Live;
 use crate::metrics::CacheResult;
@@ -42,9 +42,9 @@ pub async fn blob(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, dig
         scope::not_blocked(live, &passing.document().digest())?;
         return Ok(Blob::Evidence(copy.value().clone()));
     }
-    let grant = match recall::grant(app, live, repository, digest, Role::Blob).await {
+    let grant = match recall::grant(app, live, repository, digest, Role::Blob).await? {
         Some(grant) => Some(grant),
-        None => read_children(app, live, repository, digest).await,
+        None => read_children(app, live, repository, digest).await?,
     };
     match grant {
         Some(grant) => open(app, live, repository, digest, grant).await,
@@ -58,9 +58,14 @@ async fn is_manifest(app: &App, digest: &Digest) -> bool {
 
 /// A node that has the manifests already asks for blobs only: the children of indexes that are permitted here are read,
 /// at most 32, before the gate says no (design §9).
-async fn read_children(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, digest: Digest) -> Option<Grant> {
+async fn read_children(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Option<Grant>, Refusal> {
     for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
-        let Some(grant) = recall::grant(app, live, repository, child, Role::Child).await else { continue };
+        let Ok(Some(grant)) = recall::grant(app, live, repository, child, Role::Child).await else { continue };
         let document = match resolve::held(app, repository, &child).await {
             Some(document) => document,
             None => match resolve::fetch(app, live, repository, &Reference::Digest(child), "").await {
@@ -76,7 +81,7 @@ async fn read_children(app: &Arc<App>, live: &Arc<Live>, repository: &Repository
             return recall::grant(app, live, repository, digest, Role::Blob).await;
         }
     }
-    None
+    Ok(None)
 }
 
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
@@ -84,10 +89,11 @@ async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Dig
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
     let Some(upstream) = live.upstream(repository) else { return denied() };
-    match upstream.blob_exists(repository, digest).await {
+    match counted(app, repository, "presence", upstream.blob_exists(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
         Ok(Presence::Here(_)) => denied(),
-        Err(_) => denied(),
+        // Not knowing is not a denial; the answer gives nothing away either.
+        Err(fault) => Refusal::upstream(&fault, Missing::Blob),
     }
 }
 
@@ -108,7 +114,7 @@ async fn open(
     }
     app.metrics.cache("blobs", CacheResult::Miss);
     if let Some(reader) = app.store.blobs().open(digest).await {
-        return match upstream.blob_exists(repository, &digest).await {
+        return match counted(app, repository, "presence", upstream.blob_exists(repository, &digest).await) {
             Ok(Presence::Here(_)) => {
                 app.store.keep_present(repository, &digest).await;
                 Ok(Blob::Granted(Box::new(reader), grant))
@@ -118,9 +124,9 @@ async fn open(
         };
     }
     let source = {
-        let (upstream, repository) = (Arc::clone(upstream), repository.clone());
+        let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         move || async move {
-            let body = upstream.blob(&repository, &digest).await?;
+            let body = counted(&app, &repository, "blob", upstream.blob(&repository, &digest).await)?;
             Ok((body.length, body.stream))
         }
     };

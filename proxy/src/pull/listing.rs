@@ -11,7 +11,7 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Digest, Manifest, Reference, Tag, media_type};
 use serde_json::{Value, json};
 
-use super::{resolve, scope, serve::set};
+use super::{counted, resolve, scope, serve::set};
 use crate::app::App;
 use crate::body::Body;
 use crate::live::Live;
@@ -26,11 +26,18 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn tags(live: &Live, target: &Target, page: &Page, method: &Method) -> Result<Response<Body>, Refusal> {
+pub async fn tags(
+    app: &App,
+    live: &Live,
+    target: &Target,
+    page: &Page,
+    method: &Method,
+) -> Result<Response<Body>, Refusal> {
     scope::governed(live, &target.repository)?;
     let upstream =
         live.upstream(&target.repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
     let listed = upstream.tags(&target.repository, page.n, page.last.as_deref()).await;
+    let listed = counted(app, &target.repository, "tags", listed);
     let listed = listed.map_err(|fault| Refusal::upstream(&fault, Missing::Name))?;
     let tags: Vec<&str> = listed.tags.iter().map(Tag::as_str).collect();
     let body = json!({ "name": target.as_asked, "tags": tags });
@@ -71,9 +78,10 @@ pub async fn referrers(
     scope::governed(live, &target.repository)?;
     scope::not_blocked(live, subject)?;
     let repository = &target.repository;
-    let upstream = live.upstream(repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
+    let upstream =
+        live.upstream(repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
-    match upstream.referrers(repository, subject).await {
+    match counted(app, repository, "referrers", upstream.referrers(repository, subject).await) {
         Ok(Referrers::Api { descriptors, .. }) => {
             for one in descriptors {
                 listed.insert(one.digest, one.to_json());
@@ -129,4 +137,3 @@ fn list(body: &Value, content_type: &str, target: &Target, method: &Method) -> R
     }
     response
 }
-

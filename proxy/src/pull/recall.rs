@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
@@ -39,7 +40,8 @@ pub(super) async fn content(
     if let Some(permit) = own {
         return Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Hit)));
     }
-    if let Some(grant) = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await
+    let grant = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await.ok().flatten();
+    if let Some(grant) = grant
         && let Ok(permitted) = Permitted::under_grant(grant, document.clone())
     {
         return Ok(Some(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)));
@@ -72,19 +74,26 @@ pub(super) async fn grant(
     repository: &Repository,
     digest: Digest,
     role: Role,
-) -> Option<Grant> {
+) -> Result<Option<Grant>, Refusal> {
+    let mut undecided = None;
     for claim in claims(app, repository, &digest).await.into_iter().filter(|claim| claim.role() == role) {
         let root = claim.root();
         // A root does not grant itself: an index that lists its own digest is no proof of anything.
         if root.digest == digest {
             continue;
         }
-        let Some(permit) = Box::pin(root_permit(app, live, &root)).await else { continue };
-        if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
-            return Some(grant);
+        match Box::pin(root_permit(app, live, &root)).await {
+            Ok(permit) => {
+                if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
+                    return Ok(Some(grant));
+                }
+            }
+            Err(refusal @ Refusal::Undecided(_)) => undecided = Some(refusal),
+            Err(_) => {}
         }
     }
-    None
+    // A root that could not be judged is no no: the client may ask again (invariant 4).
+    undecided.map_or(Ok(None), Err)
 }
 
 async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
@@ -97,27 +106,40 @@ async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<Gran
     open(&app.store.grants(repository, digest).await)
 }
 
-/// The permit of a root, remembered or reached again. A blocked or unresolvable root has none.
-async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Option<Permit> {
-    scope::not_blocked(live, &root.digest).ok()?;
+/// The permit of a root, remembered or reached again, or what `on_undecided` gives. A blocked root has none.
+async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
+    scope::not_blocked(live, &root.digest)?;
     if let Some(permit) = permit(app, live, root).await {
-        return Some(permit);
+        return Ok(permit);
     }
     let document = match resolve::held(app, &root.repository, &root.digest).await {
         Some(document) => document,
         None => {
             let reference = Reference::Digest(root.digest);
-            resolve::fetch(app, live, &root.repository, &reference, "").await.ok()?
+            resolve::fetch(app, live, &root.repository, &reference, "").await?
         }
     };
-    if decide::blocked(live.policy(), root, document.value()).is_some() {
-        return None;
+    if let Some(denial) = decide::blocked(live.policy(), root, document.value()) {
+        return Err(Refusal::Denied(Box::new(denial)));
     }
     match decide::without_evidence(live.policy(), root, document.value(), app.clock.now()) {
-        Some(Verdict::Permit(permit)) => Some(permit),
-        Some(Verdict::Deny(_)) => None,
-        None if app.memory.denial(root, live.revisions()).await.is_some() => None,
-        None => super::shared_verdict(app, live, root, &document).await.ok().map(|judged| judged.permit),
+        Some(Verdict::Permit(permit)) => return Ok(permit),
+        Some(Verdict::Deny(denial)) => return Err(Refusal::Denied(Box::new(denial))),
+        None => {}
+    }
+    if let Some(denial) = app.memory.denial(root, live.revisions()).await {
+        return Err(Refusal::Denied(Box::new(denial.as_ref().clone())));
+    }
+    match super::shared_verdict(app, live, root, &document).await {
+        Ok(judged) => Ok(judged.permit),
+        Err(Refusal::Undecided(undecided)) => {
+            let found = super::fallback::resolved(app, live, root, &document, undecided).await?;
+            match found.content {
+                Content::Permitted(permitted) => Ok(permitted.permit().clone()),
+                Content::Evidence(_) => Err(Refusal::undecided(Code::Internal)),
+            }
+        }
+        Err(refusal) => Err(refusal),
     }
 }
 

@@ -65,6 +65,7 @@ pub async fn fetch(
 ) -> Result<Intact<Document>, Refusal> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
+    let fetched = super::counted(app, repository, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
         crate::upstream::Fault::TooLarge => shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest),

@@ -10,7 +10,7 @@ use pullgate_policy::verdict::Subject;
 use super::{Candidate, Findings};
 use crate::app::App;
 use crate::live::Live;
-use crate::pull::resolve;
+use crate::pull::{counted, resolve};
 use crate::refusal::{Refusal, upstream_code};
 use crate::upstream::Referrers;
 
@@ -31,7 +31,7 @@ pub(super) async fn list(
     let repository = &subject.repository;
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
     let (referrers, fallback, sig, att, apart) = tokio::join!(
-        referrers(live, subject),
+        referrers(app, live, subject),
         tagged(app, live, repository, tag(DigestTagSuffix::None), Layout::FallbackTag),
         tagged(app, live, repository, tag(DigestTagSuffix::Sig), Layout::SigTag),
         tagged(app, live, repository, tag(DigestTagSuffix::Att), Layout::AttTag),
@@ -53,9 +53,10 @@ pub(super) async fn list(
     lists
 }
 
-async fn referrers(live: &Live, subject: &Subject) -> Listed {
+async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
-    let listed = match upstream.referrers(&subject.repository, &subject.digest).await {
+    let answer = upstream.referrers(&subject.repository, &subject.digest).await;
+    let listed = match counted(app, &subject.repository, "referrers", answer) {
         Ok(Referrers::Api { descriptors, .. }) => descriptors,
         Ok(Referrers::NoApi) => return Ok(Vec::new()),
         Err(crate::upstream::Fault::NotFound) => return Ok(Vec::new()),

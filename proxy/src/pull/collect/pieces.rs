@@ -15,6 +15,7 @@ use pullgate_verify::{Found, Item};
 use super::{Carrier, FETCHED_AT_ONCE, Findings, interleave};
 use crate::app::App;
 use crate::live::Live;
+use crate::pull::counted;
 use crate::refusal::{Missing, Refusal};
 
 /// A layer that is worth fetching.
@@ -62,6 +63,7 @@ pub(super) async fn blob(
     }
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.small_blob(repository, &digest, size).await;
+    let fetched = counted(app, repository, "evidence", fetched);
     let bytes = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
     app.store.keep_document(&bytes).await;
     Ok(bytes)
