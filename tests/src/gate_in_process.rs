@@ -85,7 +85,7 @@ impl Setup {
         Self { cache: format!("{lines}\n"), ..self }
     }
 
-    /// Lines of `[audit]` beside `log`.
+    /// Lines of `[audit]`; the log is a file beside the configuration unless they say otherwise.
     #[must_use]
     pub fn audit(self, lines: &str) -> Self {
         Self { audit: format!("{lines}\n"), ..self }
@@ -99,8 +99,9 @@ impl Setup {
 
     fn write(&self, folder: &Path) {
         let Self { listen, cache, audit, upstreams, top, .. } = self;
+        let log = if audit.starts_with("log") { "" } else { "log = \"audit.jsonl\"\n" };
         let text = format!(
-            "policy = \"policy.toml\"\nstate = \"state\"\n{top}[listen]\n{listen}[cache]\n{cache}[audit]\nlog = \"audit.jsonl\"\n{audit}{upstreams}"
+            "policy = \"policy.toml\"\nstate = \"state\"\n{top}[listen]\n{listen}[cache]\n{cache}[audit]\n{log}{audit}{upstreams}"
         );
         for (name, bytes) in &self.files {
             fs::write(folder.join(name), bytes).expect("a file in the test's folder");

@@ -115,6 +115,13 @@ impl Upstream {
         self.state().held(repository).tags.insert(tag.to_owned(), digest.to_owned());
     }
 
+    /// Puts everything of one repository into another.
+    pub fn copy(&self, from: &str, to: &str) {
+        let mut state = self.state();
+        let held = state.held(from).clone();
+        state.repositories.insert(to.to_owned(), held);
+    }
+
     /// Forgets a manifest or a blob.
     pub fn remove(&self, repository: &str, digest: &str) {
         let mut state = self.state();

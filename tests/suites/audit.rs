@@ -130,7 +130,7 @@ async fn a521_hostile_text_breaks_no_line() {
 async fn a512_a_pull_log_that_cannot_be_written_refuses_only_where_that_was_asked_for() {
     for (on_failure, status) in [("refuse", 503), ("count", 200)] {
         let stage = Stage::with(KEYED, |setup| {
-            setup.audit(&format!("on_failure = \"{on_failure}\"\nlog = \"/dev/full\""))
+            setup.audit(&format!("log = \"/dev/full\"\non_failure = \"{on_failure}\""))
         })
         .await;
         stage.signed("org/app", "v1");

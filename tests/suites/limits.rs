@@ -58,10 +58,13 @@ async fn a053_a_head_that_is_too_large_is_refused() {
     let headers = |count: usize| (0..count).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
     assert!(ask(headers(limits::REQUEST_HEADERS - 2)).await.starts_with("HTTP/1.1 200 "));
     assert!(ask(headers(limits::REQUEST_HEADERS - 1)).await.starts_with("HTTP/1.1 431 "));
+    // The connection may be reset over the answer: what counts is that there is no other.
+    let over = async |extra: String| {
+        let answer = ask(extra).await;
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 ")
+    };
     assert!(ask(format!("x: {}\r\n", "a".repeat(32 * 1024))).await.starts_with("HTTP/1.1 200 "));
-    assert!(
-        ask(format!("x: {}\r\n", "a".repeat(limits::REQUEST_HEAD_BYTES))).await.starts_with("HTTP/1.1 431 ")
-    );
+    assert!(over(format!("x: {}\r\n", "a".repeat(limits::REQUEST_HEAD_BYTES))).await);
 }
 
 #[tokio::test]
@@ -128,7 +131,10 @@ async fn a051_a_head_that_does_not_end_is_closed_and_others_are_served_meanwhile
 async fn a529_a_denial_does_not_grow_with_the_evidence() {
     let stage = Stage::new().await;
     let image = stage.unsigned("org/app", "v1");
-    let layers = (0..50).map(|_| pullgate_tests::signing::Signer::new().signature(&image.digest())).collect();
+    let stranger = pullgate_tests::signing::Signer::new();
+    let annotated =
+        |n: usize| stranger.annotated(&image.digest(), &serde_json::json!({ "n": n.to_string() }));
+    let layers = (0..50).map(annotated).collect();
     let tag = pullgate_tests::signing::evidence_tag(&image.digest(), ".sig");
     pullgate_tests::signing::carrier(layers).tag(&stage.upstream, "org/app", &tag);
     let answer = stage.manifest("org/app", "v1").await;

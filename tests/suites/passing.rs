@@ -78,7 +78,7 @@ async fn a031_a_runnable_image_in_the_clothes_of_evidence_is_denied_with_its_blo
     let stage = Stage::new().await;
     for clothes in [SIMPLE_SIGNING, DSSE, BUNDLE] {
         let image = Made::image_of(vec![Layer::new(clothes, tar())]);
-        let tag = evidence_tag(&image.digest(), ".sig");
+        let tag = evidence_tag(&Made::image().digest(), ".sig");
         image.tag(&stage.upstream, "org/app", &tag);
         for reference in [tag, image.digest()] {
             assert_denied(&stage.manifest("org/app", &reference).await);

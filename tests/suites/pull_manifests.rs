@@ -72,7 +72,7 @@ async fn a_denial_is_one_line_with_the_reason_first_and_the_id_of_its_record_las
     let record = stage.gate.record().await;
     assert_eq!(id.len(), 12);
     assert!(record["id"].as_str().unwrap().starts_with(id), "{record}");
-    assert_eq!(codes(&record), ["no-signature"]);
+    assert_eq!(codes(&record), ["unknown-authority"]);
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ async fn a126_bytes_that_are_no_json_of_any_reader() {
         ("a byte order mark", made(&format!("\u{feff}{text}"), MANIFEST)),
         ("trailing data", made(&format!("{text}x"), MANIFEST)),
         ("a second document", made(&format!("{text}{text}"), MANIFEST)),
-        ("NaN", made(&text.replacen(":2,", ":NaN,", 1), MANIFEST)),
+        ("NaN", made(&text.replacen(":2}", ":NaN}", 1), MANIFEST)),
         ("html", made("<html></html>", MANIFEST)),
         ("A127 depth", made(&deep, MANIFEST)),
         ("invalid UTF-8", Made::from_bytes(MANIFEST, [text.as_bytes(), b"\xff"].concat(), Vec::new())),

@@ -48,7 +48,7 @@ pub struct When {
 }
 
 impl When {
-    /// Those with this in method and target, such as `GET /v2/app/blobs/`; `""` for all.
+    /// Those with this in method and target, such as `GET /v2/app/blobs/`; at their end where it ends in `$`; `""` for all.
     #[must_use]
     pub fn on(part: impl Into<String>) -> Self {
         Self { part: part.into(), left: usize::MAX }
@@ -75,7 +75,11 @@ impl Armed {
 
     /// The fault, if it is for this request, and how often it was met before.
     pub(super) fn meets(&mut self, line: &str) -> Option<(Fault, usize)> {
-        if self.when.left == 0 || !line.contains(&self.when.part) {
+        let meant = match self.when.part.strip_suffix('$') {
+            Some(end) => line.ends_with(end),
+            None => line.contains(&self.when.part),
+        };
+        if self.when.left == 0 || !meant {
             return None;
         }
         self.when.left -= 1;

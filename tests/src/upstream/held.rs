@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clients::content::sha256;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Held {
     pub(super) blobs: BTreeMap<String, Bytes>,
     pub(super) manifests: BTreeMap<String, (String, Bytes)>,
