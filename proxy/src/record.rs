@@ -157,7 +157,7 @@ fn revisions(record: &mut Record, live: &Live) {
 fn word(refusal: &Refusal) -> Word {
     match refusal {
         Refusal::Denied(_) => Word::Deny,
-        Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
+        Refusal::HeadTooLarge | Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
             Word::Refused
         }
         Refusal::Missing(_) => Word::Missing,
@@ -173,6 +173,7 @@ fn why(record: &mut Record, refusal: &Refusal) {
         | Refusal::Missing(_)
         | Refusal::RangeUnsatisfiable(_)
         | Refusal::Request(_)
+        | Refusal::HeadTooLarge
         | Refusal::TargetTooLong => {
             let code = refusal.code().to_owned();
             record.reasons.push(Reason { code, location: None, text: String::new() });

@@ -19,6 +19,8 @@ pub enum Refusal {
     Request(RouteFault),
     /// The request is not one that HTTP allows here.
     Malformed,
+    /// The request's headers are over their limit.
+    HeadTooLarge,
     /// The request target is over its limit.
     TargetTooLong,
     /// No verdict could be reached.
@@ -72,6 +74,7 @@ impl Refusal {
                 RouteFault::RegistryUnknown => Code::RegistryUnknown.as_str(),
                 RouteFault::TagInvalid => "tag-invalid",
             },
+            Self::HeadTooLarge => "head-too-large",
             Self::TargetTooLong => "target-too-long",
             Self::Undecided(undecided) => undecided.code().as_str(),
         }

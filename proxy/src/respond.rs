@@ -64,7 +64,7 @@ pub fn refuse(refusal: &Refusal, id: &DecisionId, method: &Method, denied_head: 
                 headers.insert(CONTENT_RANGE, value);
             }
         }
-        Refusal::Malformed | Refusal::TargetTooLong => {
+        Refusal::HeadTooLarge | Refusal::Malformed | Refusal::TargetTooLong => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Refusal::Missing(_) | Refusal::Request(_) => {}
@@ -101,6 +101,9 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
         Refusal::Missing(Missing::Name) => of(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository unknown to registry"),
         Refusal::RangeUnsatisfiable(_) => {
             of(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", "the range lies beyond the end of the blob")
+        }
+        Refusal::HeadTooLarge => {
+            of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNSUPPORTED", "the request's headers are too large")
         }
         Refusal::TargetTooLong => of(StatusCode::URI_TOO_LONG, "UNSUPPORTED", "the request target is too long"),
         Refusal::Malformed => of(StatusCode::BAD_REQUEST, "UNSUPPORTED", "the request is malformed"),

@@ -143,7 +143,7 @@ fn refused(report: &mut Report, refusal: &Refusal) {
             (Word::Undecided, "the registry has no such image".to_owned())
         }
         Refusal::Undecided(undecided) => (Word::Undecided, undecided.code().cause().to_owned()),
-        Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
+        Refusal::HeadTooLarge | Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
             (Word::Undecided, code.to_owned())
         }
     };
