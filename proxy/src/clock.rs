@@ -1,13 +1,12 @@
 //! The gate's clock: it never goes back while the process lives, and never before the release (A418, A541).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// The day of the release, in milliseconds: no honest clock is before it.
-const RELEASED_MS: i64 = 1_793_491_200_000;
+/// The day of the release: no honest clock is before it.
+const RELEASED: Timestamp = Timestamp::constant(1_793_491_200, 0);
 
 /// A clock. Clones are one clock.
 #[derive(Debug, Clone)]
@@ -15,15 +14,38 @@ pub struct Clock(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Milliseconds of a test's clock; the host's where it is negative.
-    set_ms: AtomicI64,
-    latest_ms: AtomicI64,
+    source: Source,
+    /// The latest time that was told, with the steady reading it belongs to.
+    latest: Mutex<Option<Reading>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The host's wall clock, and its steady clock since this start.
+    Host(Instant),
+    /// A test's clock.
+    Set { reading: Mutex<Reading>, floor: Floor },
+}
+
+/// What both clocks say at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    wall: Timestamp,
+    /// Since any start; it never goes back and no operator can set it.
+    steady: Duration,
+}
+
+/// Whether times before the release are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Floor {
+    None,
+    Release,
 }
 
 /// Whether a time can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plausible {
-    /// It is before the release of this program.
+    /// The host has shown no time since the release of this program: nothing that is bound to time can be judged.
     No,
     /// It may be right.
     Yes,
@@ -33,41 +55,95 @@ impl Clock {
     /// The host's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Inner { set_ms: AtomicI64::new(-1), latest_ms: AtomicI64::new(i64::MIN) }))
+        Self::with(Source::Host(Instant::now()))
     }
 
-    /// A clock that stands at `time` until it is advanced: for tests.
+    /// A clock that stands at `time` until it is advanced: for tests. It is always plausible, for evidence that was
+    /// recorded long ago.
     #[must_use]
     pub fn fixed(time: Timestamp) -> Self {
-        Self(Arc::new(Inner { set_ms: AtomicI64::new(time.as_millisecond()), latest_ms: AtomicI64::new(i64::MIN) }))
+        Self::set_to(time, Floor::None)
     }
 
-    /// Moves a fixed clock on.
+    /// A clock that a test sets, under the rules of the host's: a floor, and a time before it is not plausible.
+    #[must_use]
+    pub fn settable(time: Timestamp) -> Self {
+        Self::set_to(time, Floor::Release)
+    }
+
+    /// Lets time pass on a test's clock. The host's is not moved.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.set_ms.fetch_add(by, Ordering::SeqCst);
+        self.change(|reading| Reading {
+            wall: reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX),
+            steady: reading.steady.saturating_add(by),
+        });
     }
 
-    /// The time; at least what it was before.
+    /// Sets the wall clock of a test's clock, as an operator does: no time passes. The host's is not moved.
+    pub fn set(&self, wall: Timestamp) {
+        self.change(|reading| Reading { wall, ..reading });
+    }
+
+    /// The time; at least what was told before and what has passed since, whatever the wall clock says: a lifetime ends
+    /// though the clock was set back (A541). Never before the release.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let now = self.raw_ms();
-        let before = self.0.latest_ms.fetch_max(now, Ordering::SeqCst);
-        Timestamp::from_millisecond(now.max(before)).unwrap_or(Timestamp::MAX)
+        match self.floor() {
+            Floor::None => self.told(),
+            Floor::Release => self.told().max(RELEASED),
+        }
     }
 
-    /// Whether the time can be believed.
+    /// Whether the time can be believed. Once it was, it stays so while the process lives.
     #[must_use]
     pub fn plausible(&self) -> Plausible {
-        let fixed = self.0.set_ms.load(Ordering::SeqCst) >= 0;
-        if fixed || self.raw_ms() >= RELEASED_MS { Plausible::Yes } else { Plausible::No }
+        match self.floor() {
+            Floor::Release if self.told() < RELEASED => Plausible::No,
+            Floor::None | Floor::Release => Plausible::Yes,
+        }
     }
 
-    fn raw_ms(&self) -> i64 {
-        match self.0.set_ms.load(Ordering::SeqCst) {
-            set if set >= 0 => set,
-            _ => Timestamp::now().as_millisecond(),
+    fn with(source: Source) -> Self {
+        Self(Arc::new(Inner { source, latest: Mutex::new(None) }))
+    }
+
+    fn set_to(wall: Timestamp, floor: Floor) -> Self {
+        Self::with(Source::Set { reading: Mutex::new(Reading { wall, steady: Duration::ZERO }), floor })
+    }
+
+    fn change(&self, change: impl FnOnce(Reading) -> Reading) {
+        match &self.0.source {
+            Source::Host(_) => {}
+            Source::Set { reading, .. } => {
+                let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+                *reading = change(*reading);
+            }
         }
+    }
+
+    fn floor(&self) -> Floor {
+        match self.0.source {
+            Source::Host(_) => Floor::Release,
+            Source::Set { floor, .. } => floor,
+        }
+    }
+
+    fn told(&self) -> Timestamp {
+        // Read under the lock: two readings that overtake each other would let time go back.
+        let mut latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = match &self.0.source {
+            Source::Host(start) => Reading { wall: Timestamp::now(), steady: start.elapsed() },
+            Source::Set { reading, .. } => *reading.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let wall = match *latest {
+            Some(before) => {
+                let passed = read.steady.saturating_sub(before.steady);
+                read.wall.max(before.wall.saturating_add(passed).unwrap_or(Timestamp::MAX))
+            }
+            None => read.wall,
+        };
+        *latest = Some(Reading { wall, ..read });
+        wall
     }
 }
 
@@ -75,13 +151,67 @@ impl Clock {
 mod tests {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
-    fn a541_a_clock_that_is_set_back_stands_still() {
-        let clock = Clock::fixed(Timestamp::from_second(1_000).unwrap());
-        let first = clock.now();
-        clock.0.set_ms.store(0, Ordering::SeqCst);
-        assert_eq!(clock.now(), first);
-        clock.advance(Duration::from_secs(2_000));
-        assert_eq!(clock.now(), Timestamp::from_second(2_000).unwrap());
+    fn a541_a_clock_that_is_set_back_goes_on_from_where_it_was() {
+        let clock = Clock::fixed(at(10_000));
+        let before = clock.now();
+        clock.set(at(0));
+        assert_eq!(clock.now(), before);
+        clock.advance(HOUR);
+        assert_eq!(clock.now(), at(13_600), "time passes, so that lifetimes end");
+    }
+
+    #[test]
+    fn a542_a_clock_that_jumped_forth_and_back_does_not_go_back() {
+        let clock = Clock::fixed(at(10_000));
+        clock.set(at(1_000_000));
+        assert_eq!(clock.now(), at(1_000_000));
+        clock.set(at(10_000));
+        assert_eq!(clock.now(), at(1_000_000));
+    }
+
+    #[test]
+    fn a418_a_time_before_the_release_is_not_plausible_until_the_clock_is_set() {
+        let clock = Clock::settable(Timestamp::UNIX_EPOCH);
+        assert_eq!((clock.plausible(), clock.now()), (Plausible::No, RELEASED));
+        let right = RELEASED.saturating_add(HOUR).unwrap();
+        clock.set(right);
+        assert_eq!((clock.plausible(), clock.now()), (Plausible::Yes, right));
+        clock.set(Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            (clock.plausible(), clock.now()),
+            (Plausible::Yes, right),
+            "what was shown once stays shown"
+        );
+    }
+
+    #[test]
+    fn the_clocks_of_tests_stand_still_and_clones_are_one() {
+        let clock = Clock::fixed(at(10_000));
+        let clone = clock.clone();
+        assert_eq!(clock.now(), clone.now());
+        clone.advance(HOUR);
+        assert_eq!(clock.now(), at(13_600));
+        assert_eq!(Clock::fixed(at(0)).plausible(), Plausible::Yes);
+    }
+
+    #[test]
+    fn the_clock_of_the_host_is_not_moved_and_does_not_go_back() {
+        let clock = Clock::system();
+        clock.set(at(0));
+        clock.advance(HOUR);
+        let mut before = clock.now();
+        assert!(before < RELEASED.max(Timestamp::now()).saturating_add(HOUR).unwrap());
+        for _ in 0..1_000 {
+            let now = clock.now();
+            assert!(now >= before);
+            before = now;
+        }
     }
 }
