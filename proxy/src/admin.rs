@@ -1,69 +1,30 @@
 //! The admin port: is it alive, is it ready and why not, and the counters. Never on the data port; no pages, no writes.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use pullgate_policy::limits;
-use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::metrics::Metrics;
 
-/// How a part of the gate is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// It works less well than it should; pulls are judged.
-    Degraded(String),
-    /// It is as it should be.
-    Good,
-    /// Pulls cannot be judged, or not be remembered.
-    Unready(String),
-}
+mod health;
+#[cfg(test)]
+mod tests;
 
-/// What is wrong with a gate. Clones are one.
-#[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, Condition>>>);
-
-impl Health {
-    /// Nothing is known to be wrong.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Says how a part is.
-    pub fn set(&self, component: &'static str, condition: Condition) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(component, condition);
-    }
-
-    fn report(&self) -> (StatusCode, serde_json::Value) {
-        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut status = StatusCode::OK;
-        let mut wrong = Vec::new();
-        for (component, condition) in parts.iter() {
-            let (state, why) = match condition {
-                Condition::Good => continue,
-                Condition::Degraded(why) => ("degraded", why),
-                Condition::Unready(why) => {
-                    status = StatusCode::SERVICE_UNAVAILABLE;
-                    ("unready", why)
-                }
-            };
-            wrong.push(json!({ "component": component, "state": state, "why": why }));
-        }
-        (status, json!({ "ready": status == StatusCode::OK, "wrong": wrong }))
-    }
-}
+pub use self::health::{Condition, Health};
 
 /// What the admin port shows.
 #[derive(Debug, Clone)]
@@ -74,85 +35,124 @@ pub struct Admin {
     pub health: Health,
 }
 
-/// Connections at once: probes and one scraper need few.
+/// Connections at once: probes and a few scrapers. Over it: accepting pauses.
 const CONNECTIONS: usize = 64;
+/// How long one connection may live, so that idle ones do not keep probes out.
+const CONNECTION_LIFE: Duration = Duration::from_secs(90);
+/// Time for answers under way when the gate ends.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves the admin port until `shutdown` resolves.
 pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             biased;
-            () = &mut shutdown => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "the admin port cannot accept");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
-                }
-            },
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => accepted,
         };
-        let admin = admin.clone();
-        let service = service_fn(move |request| {
-            let admin = admin.clone();
-            async move { Ok::<_, Infallible>(answer(&admin, &request)) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits::HEADER_TIMEOUT)
-            .max_buf_size(limits::REQUEST_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+        let Some((stream, place)) = accepted else { continue };
+        let connection = graceful.watch(connection(admin.clone(), stream));
         tokio::spawn(async move {
-            let _ = connection.await;
+            // A client that breaks off is no event.
+            let _ = tokio::time::timeout(CONNECTION_LIFE, connection).await;
             drop(place);
         });
     }
+    drop(listener);
+    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    const TEXT: &str = "text/plain; charset=utf-8";
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            // Out of descriptors: pause, or this loop would burn the processor that could free them (A547).
+            tracing::warn!(%error, "the admin port cannot accept");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+fn connection(
+    admin: Admin,
+    stream: TcpStream,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    // Where it cannot be told, the stricter rule holds.
+    let reached = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+    let service = service_fn(move |request| {
+        let answer = answer(&admin, &request, reached);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_TIMEOUT)
+        .max_buf_size(limits::REQUEST_HEAD_BYTES)
+        .max_headers(limits::REQUEST_HEADERS)
+        .half_close(false)
+        .serve_connection(TokioIo::new(stream), service)
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+fn answer<B>(admin: &Admin, request: &Request<B>, reached: IpAddr) -> Response<Full<Bytes>> {
+    if reached.is_loopback() && !names_this_machine(request.headers()) {
+        // A page elsewhere whose name was made to mean this machine must read nothing here (A525).
+        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, "Host: an address or localhost\n".to_owned());
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n".to_owned());
+        let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n".to_owned());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
     match request.uri().path() {
         "/livez" => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
         "/readyz" => {
             let (status, report) = admin.health.report();
-            respond(status, "application/json", format!("{report}\n"))
+            respond(status, JSON, format!("{report}\n"))
         }
-        "/metrics" => {
-            let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            respond(StatusCode::OK, open_metrics, admin.metrics.encode())
-        }
+        "/metrics" => respond(StatusCode::OK, OPEN_METRICS, admin.metrics.encode()),
         _ => respond(StatusCode::NOT_FOUND, TEXT, "/livez, /readyz, /metrics\n".to_owned()),
     }
 }
 
-fn respond(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+/// Whether `Host` is an address or `localhost`: what no name server can point here. Probes of HTTP/1.0 send none; browsers
+/// always send one.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let hosts: Vec<_> = headers.get_all(HOST).iter().collect();
+    match hosts.as_slice() {
+        [] => true,
+        [host] => Authority::try_from(host.as_bytes()).is_ok_and(|authority| is_local(&authority)),
+        _ => false,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn is_local(authority: &Authority) -> bool {
+    let host = authority.host();
+    // Nothing before the host and nothing but a port behind it.
+    let rest = authority.as_str().strip_prefix(host);
+    let port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let alone = rest.is_some_and(|rest| rest.is_empty() || port(rest));
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    alone && (host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok())
+}
 
-    #[test]
-    fn readiness_says_what_is_wrong_and_only_what_stops_judging_is_red() {
-        let health = Health::new();
-        assert_eq!(health.report().0, StatusCode::OK);
-        health.set("configuration", Condition::Degraded("a key is missing".into()));
-        let (status, report) = health.report();
-        assert_eq!(status, StatusCode::OK);
-        assert_eq!(report["wrong"][0]["why"], "a key is missing");
-        health.set("clock", Condition::Unready("before the release".into()));
-        assert_eq!(health.report().0, StatusCode::SERVICE_UNAVAILABLE);
-        health.set("clock", Condition::Good);
-        assert_eq!(health.report().0, StatusCode::OK);
-    }
+fn respond(status: StatusCode, content_type: HeaderValue, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
