@@ -1,50 +1,35 @@
-//! The pull log: one JSON line and one row for each answer about a manifest and each refused blob. Fields are documented in
-//! `proxy/README.md`; their schema is `proxy/schema/audit.schema.json`.
+//! The pull log: one JSON line and one row for each answer about a manifest, each refused blob and each reload. Fields are
+//! documented in `proxy/README.md`; their schema is `proxy/schema/audit.schema.json`.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pullgate_policy::limits::AUDIT_QUEUE;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::admin::Condition;
 use crate::metrics::Metrics;
 
 mod database;
+mod id;
+mod log;
 mod record;
+mod standing;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use record::{Client, Kind, Reason, Record, Word};
+pub use self::id::DecisionId;
+pub use self::record::{Client, Kind, Reason, Record, Word};
 
-use writer::Writer;
-
-/// Names one answer: 128 random bits in hex (A528).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecisionId(String);
-
-impl DecisionId {
-    /// A new one.
-    #[must_use]
-    pub fn random() -> Self {
-        let mut bytes = [0; 16];
-        // Without randomness ids repeat and nothing else breaks: they are names, not secrets.
-        let _ = aws_lc_rs::rand::fill(&mut bytes);
-        Self(hex::encode(bytes))
-    }
-
-    /// The first 12 digits, which people are shown.
-    #[must_use]
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
-    }
-
-    /// All of it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+use self::database::{Database, RowJob};
+use self::log::Log;
+use self::standing::Standing;
+use self::writer::{Job, Writer};
 
 /// How the pull log is kept.
 #[derive(Debug, Clone)]
@@ -71,19 +56,34 @@ pub enum LogTarget {
 pub enum OnFailure {
     /// Lost records are counted, in a metric and in the next record.
     Count,
-    /// Pulls are undecided.
+    /// Pulls are undecided. Each waits until its line is on the disk.
     Refuse,
 }
 
-/// The log cannot be opened.
+/// Why the pull log does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("{} cannot be opened for writing", path.display())]
-pub struct StartError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    #[source]
-    pub source: std::io::Error,
+pub enum StartError {
+    /// The log file cannot be opened.
+    #[error("{} cannot be opened for writing", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A later release wrote the database, with this migration.
+    #[error(
+        "{} has schema {version}, which is newer than this release knows: use the newer release or move the file", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its newest migration.
+        version: i64,
+    },
+    /// The thread that writes cannot be had.
+    #[error("the thread that writes the log cannot be started")]
+    Thread(#[source] io::Error),
 }
 
 /// The record could not be written, and pulls wait for that.
@@ -91,77 +91,154 @@ pub struct StartError {
 #[error("the audit record cannot be written")]
 pub struct Unwritable;
 
-/// What the writing task is told.
-enum Job {
-    Flush(oneshot::Sender<()>),
-    Reopen,
-    Write(Box<Record>, Option<oneshot::Sender<bool>>),
-}
-
 /// The pull log of a gate.
-pub struct Audit {
-    jobs: mpsc::Sender<Job>,
-    on_failure: OnFailure,
-    lost: Arc<AtomicU64>,
-    metrics: Metrics,
+pub struct Audit(Mode);
+
+enum Mode {
+    Kept(Mutex<Vec<Record>>),
+    Written(Queues),
 }
 
-/// How long a pull waits for its record where it must be written first.
-const WAIT: Duration = Duration::from_secs(2);
+struct Queues {
+    jobs: mpsc::Sender<Job>,
+    rows: mpsc::Sender<RowJob>,
+    on_failure: OnFailure,
+    standing: Arc<Standing>,
+}
+
+/// How long a pull waits for its record where it must be written first. Over it: undecided.
+const WRITE_WAIT: Duration = Duration::from_secs(2);
+/// How long [`Audit::flush`] waits. Over it: what is queued is lost.
+const FLUSH_WAIT: Duration = Duration::from_secs(5);
 
 impl Audit {
-    /// Opens the log and its database, and starts the one task that writes both.
+    /// Opens the log and its database, and starts what writes them. A corrupt database is moved aside and kept; without a
+    /// database that can be used the log goes on in lines alone, loudly.
     ///
     /// # Errors
     /// [`StartError`].
     pub async fn start(settings: Settings, database: &Path, metrics: Metrics) -> Result<Self, StartError> {
-        let lost = Arc::new(AtomicU64::new(0));
-        let database = database::Database::open(database, settings.retain).await;
-        let writer = Writer::open(settings.log, database, Arc::clone(&lost), metrics.clone())?;
-        let (jobs, queue) = mpsc::channel(pullgate_policy::limits::AUDIT_QUEUE);
-        tokio::spawn(writer.run(queue));
-        Ok(Self { jobs, on_failure: settings.on_failure, lost, metrics })
+        let Settings { log, retain, on_failure } = settings;
+        let standing = Arc::new(Standing::new(metrics));
+        let path = match &log {
+            LogTarget::File(path) => path.clone(),
+            LogTarget::Stdout => PathBuf::from("standard output"),
+        };
+        let (log, torn) = Log::open(log).map_err(|source| StartError::Log { path, source })?;
+        if torn > 0 {
+            tracing::warn!(
+                "the last record of the pull log was cut off by an end without warning; it is counted as lost"
+            );
+            standing.lose(torn);
+        }
+        let database = Database::open(database, retain, Arc::clone(&standing)).await?;
+        let (rows, rows_queue) = mpsc::channel(AUDIT_QUEUE);
+        let (jobs, jobs_queue) = mpsc::channel(AUDIT_QUEUE);
+        tokio::spawn(database.run(rows_queue));
+        let writer = Writer { log, rows: rows.clone(), on_failure, standing: Arc::clone(&standing) };
+        writer.start(jobs_queue).map_err(StartError::Thread)?;
+        Ok(Self(Mode::Written(Queues { jobs, rows, on_failure, standing })))
+    }
+
+    /// A log that keeps its records in memory: for tests.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Mode::Kept(Mutex::default()))
+    }
+
+    /// The records that [`Audit::null`] has kept; none of any other log.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Record> {
+        match &self.0 {
+            Mode::Kept(records) => records.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Mode::Written(_) => Vec::new(),
+        }
     }
 
     /// Writes a record: at once and waited for where pulls depend on it, else in its turn.
     ///
     /// # Errors
-    /// [`Unwritable`], under [`OnFailure::Refuse`] only.
+    /// [`Unwritable`], under [`OnFailure::Refuse`] only. The record may have been written all the same: a record without
+    /// content is a nuisance, content without a record is not to be.
     pub async fn write(&self, record: Record) -> Result<(), Unwritable> {
-        match self.on_failure {
-            OnFailure::Count => {
-                if self.jobs.try_send(Job::Write(Box::new(record), None)).is_err() {
-                    self.lost.fetch_add(1, Ordering::Relaxed);
-                    self.metrics.audit_lost(1);
+        match &self.0 {
+            Mode::Kept(records) => {
+                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+                if records.len() >= AUDIT_QUEUE {
+                    return Err(Unwritable);
                 }
+                records.push(record);
                 Ok(())
             }
-            OnFailure::Refuse => {
-                let (done, written) = oneshot::channel();
-                let job = Job::Write(Box::new(record), Some(done));
-                let written = async {
-                    self.jobs.send(job).await.map_err(|_| Unwritable)?;
-                    written.await.map_err(|_| Unwritable)
-                };
-                match tokio::time::timeout(WAIT, written).await {
-                    Ok(Ok(true)) => Ok(()),
-                    Ok(Ok(false) | Err(Unwritable)) | Err(_) => Err(Unwritable),
-                }
-            }
+            Mode::Written(queues) => queues.write(record).await,
         }
     }
 
     /// Opens the log file anew: after somebody else has moved it.
     pub fn reopen(&self) {
-        // A queue that is full has other troubles, and the next SIGHUP comes.
-        let _ = self.jobs.try_send(Job::Reopen);
+        match &self.0 {
+            Mode::Kept(_) => {}
+            Mode::Written(queues) => {
+                queues.standing.reopen.store(true, Ordering::Release);
+                // Only wakes the writer; one whose queue is full is awake.
+                let _ = queues.jobs.try_send(Job::Wake);
+            }
+        }
     }
 
-    /// Waits until what was queued before is written.
+    /// How the log is: for `/readyz`.
+    #[must_use]
+    pub fn health(&self) -> Condition {
+        match &self.0 {
+            Mode::Kept(_) => Condition::Good,
+            Mode::Written(queues) => queues.standing.condition(queues.on_failure),
+        }
+    }
+
+    /// Waits until what was queued before is written or lost.
     pub async fn flush(&self) {
+        match &self.0 {
+            Mode::Kept(_) => {}
+            Mode::Written(queues) => {
+                if tokio::time::timeout(FLUSH_WAIT, queues.flush()).await.is_err() {
+                    tracing::error!("the pull log takes nothing: what is queued may be lost");
+                }
+            }
+        }
+    }
+}
+
+impl Queues {
+    async fn write(&self, record: Record) -> Result<(), Unwritable> {
+        let record = Box::new(record);
+        match self.on_failure {
+            OnFailure::Count => {
+                if self.jobs.try_send(Job::Write(record, None)).is_err() {
+                    self.standing.lose(1);
+                }
+                Ok(())
+            }
+            OnFailure::Refuse => {
+                let (done, written) = oneshot::channel();
+                let written = async {
+                    self.jobs.send(Job::Write(record, Some(done))).await.map_err(|_| Unwritable)?;
+                    written.await.map_err(|_| Unwritable)?
+                };
+                // What times out may still be written: it is not counted as lost, the pull is refused.
+                tokio::time::timeout(WRITE_WAIT, written).await.unwrap_or(Err(Unwritable))
+            }
+        }
+    }
+
+    /// The log first: it hands its rows on before it answers.
+    async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.jobs.send(Job::Flush(done)).await.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(5), flushed).await;
+            let _ = flushed.await;
+        }
+        let (done, flushed) = oneshot::channel();
+        if self.rows.send(RowJob::Flush(done)).await.is_ok() {
+            let _ = flushed.await;
         }
     }
 }
@@ -171,6 +248,3 @@ impl fmt::Debug for Audit {
         f.write_str("Audit")
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
+
+mod labels;
+
+use self::labels::Names;
 
 /// The counters of a gate. Clones are one.
 #[derive(Clone)]
@@ -19,13 +24,23 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    families: Families,
+    /// Names of policies, upstreams and trust tables that have been seen.
+    policies: Names,
+    upstreams: Names,
+    trusts: Names,
+}
+
+struct Families {
     verdicts: Family<VerdictLabels, Counter>,
     undecided: Family<CodeLabels, Counter>,
     stages: Family<StageLabels, Histogram>,
     requests: Family<RequestLabels, Counter>,
     caches: Family<CacheLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
+    trust_root_age: Family<TrustLabels, Gauge<f64, AtomicU64>>,
     audit_lost: Counter,
+    audit_rows_lost: Counter,
     enforcing: Gauge,
     blobs: Family<UpstreamLabels, Counter>,
 }
@@ -57,12 +72,17 @@ struct RequestLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CacheLabels {
     cache: &'static str,
-    result: CacheResult,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReloadLabels {
-    result: ReloadResult,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TrustLabels {
+    trust: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -71,7 +91,7 @@ struct UpstreamLabels {
 }
 
 /// Whether something was remembered.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheResult {
     /// It was.
     Hit,
@@ -80,7 +100,7 @@ pub enum CacheResult {
 }
 
 /// What came of a reload.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadResult {
     /// It is in force.
     Applied,
@@ -88,85 +108,140 @@ pub enum ReloadResult {
     Refused,
 }
 
-impl Metrics {
-    /// Counters at nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("pullgate");
-        let inner = Inner {
+impl ReloadResult {
+    const ALL: [Self; 2] = [Self::Applied, Self::Refused];
+
+    fn labels(self) -> ReloadLabels {
+        let result = match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        };
+        ReloadLabels { result }
+    }
+}
+
+impl Families {
+    fn new() -> Self {
+        let new = Self {
             verdicts: Family::default(),
             undecided: Family::default(),
             stages: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16))),
             requests: Family::default(),
             caches: Family::default(),
             reloads: Family::default(),
+            trust_root_age: Family::default(),
             audit_lost: Counter::default(),
+            audit_rows_lost: Counter::default(),
             enforcing: Gauge::default(),
             blobs: Family::default(),
-            registry: Registry::default(),
         };
-        registry.register("verdicts", "Manifest answers with a verdict", inner.verdicts.clone());
-        registry.register("undecided", "Manifest answers without a verdict", inner.undecided.clone());
-        registry.register("stage_seconds", "Time in a stage of a pull", inner.stages.clone());
-        registry.register("upstream_requests", "Requests to upstreams", inner.requests.clone());
-        registry.register("cache", "Look-ups in what is remembered", inner.caches.clone());
-        registry.register("reload", "Reloads of the configuration", inner.reloads.clone());
-        registry.register("audit_lost", "Audit records that could not be written", inner.audit_lost.clone());
-        registry.register("enforcing_scopes", "Scopes of policies that enforce", inner.enforcing.clone());
-        registry.register("blobs_served", "Blobs that were served", inner.blobs.clone());
-        Self(Arc::new(Inner { registry, ..inner }))
+        // An alert on a series that is not there yet is silent.
+        for result in ReloadResult::ALL {
+            drop(new.reloads.get_or_create(&result.labels()));
+        }
+        new
     }
 
-    /// Counts a verdict; `policy` is a name of the policy file.
+    fn register(&self, registry: &mut Registry) {
+        registry.register("verdicts", "Manifest answers with a verdict", self.verdicts.clone());
+        registry.register("undecided", "Answers without a verdict", self.undecided.clone());
+        registry.register_with_unit("stage", "Time in a stage of a pull", Unit::Seconds, self.stages.clone());
+        registry.register("upstream_requests", "Requests to upstreams", self.requests.clone());
+        registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
+        registry.register("reload", "Reloads of the configuration", self.reloads.clone());
+        let age = "Time since a trust root was last known to be current";
+        registry.register_with_unit("trust_root_age", age, Unit::Seconds, self.trust_root_age.clone());
+        registry.register(
+            "audit_lost",
+            "Audit records that are not in the pull log",
+            self.audit_lost.clone(),
+        );
+        let rows = "Audit records that are not in the database";
+        registry.register("audit_rows_lost", rows, self.audit_rows_lost.clone());
+        registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
+        registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
+    }
+}
+
+impl Metrics {
+    /// Counters at nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let families = Families::new();
+        let mut registry = Registry::with_prefix("pullgate");
+        families.register(&mut registry);
+        let (policies, upstreams, trusts) = (Names::default(), Names::default(), Names::default());
+        Self(Arc::new(Inner { registry, families, policies, upstreams, trusts }))
+    }
+
+    /// Counts a verdict; `policy` is a name of the policy file, empty where none governs.
     pub fn verdict(&self, policy: &str, verdict: &'static str, ground: &'static str) {
-        self.0.verdicts.get_or_create(&VerdictLabels { policy: policy.to_owned(), verdict, ground }).inc();
+        let policy = self.0.policies.bounded(policy);
+        self.0.families.verdicts.get_or_create(&VerdictLabels { policy, verdict, ground }).inc();
     }
 
     /// Counts an answer without a verdict.
     pub fn undecided(&self, code: Code) {
-        self.0.undecided.get_or_create(&CodeLabels { code: code.as_str() }).inc();
+        self.0.families.undecided.get_or_create(&CodeLabels { code: code.as_str() }).inc();
     }
 
     /// Counts the time of a stage.
     pub fn stage(&self, stage: &'static str, time: Duration) {
-        self.0.stages.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
+        self.0.families.stages.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
     }
 
     /// Counts a request to an upstream of the configuration.
     pub fn upstream_request(&self, upstream: &str, kind: &'static str, status: &'static str) {
-        self.0.requests.get_or_create(&RequestLabels { upstream: upstream.to_owned(), kind, status }).inc();
+        let upstream = self.0.upstreams.bounded(upstream);
+        self.0.families.requests.get_or_create(&RequestLabels { upstream, kind, status }).inc();
     }
 
     /// Counts a look-up.
     pub fn cache(&self, cache: &'static str, result: CacheResult) {
-        self.0.caches.get_or_create(&CacheLabels { cache, result }).inc();
+        let result = match result {
+            CacheResult::Hit => "hit",
+            CacheResult::Miss => "miss",
+        };
+        self.0.families.caches.get_or_create(&CacheLabels { cache, result }).inc();
     }
 
     /// Counts a reload.
     pub fn reload(&self, result: ReloadResult) {
-        self.0.reloads.get_or_create(&ReloadLabels { result }).inc();
+        self.0.families.reloads.get_or_create(&result.labels()).inc();
     }
 
-    /// Counts a record that could not be written.
-    pub fn audit_lost(&self) {
-        self.0.audit_lost.inc();
+    /// Says how old a trust root is; `trust` is a name of the policy file.
+    pub fn trust_root_age(&self, trust: &str, age: Duration) {
+        let trust = self.0.trusts.bounded(trust);
+        self.0.families.trust_root_age.get_or_create(&TrustLabels { trust }).set(age.as_secs_f64());
+    }
+
+    /// Counts records that are not in the pull log.
+    pub fn audit_lost(&self, records: u64) {
+        self.0.families.audit_lost.inc_by(records);
+    }
+
+    /// Counts records that are not in the database of the pull log.
+    pub fn audit_rows_lost(&self, records: u64) {
+        self.0.families.audit_rows_lost.inc_by(records);
     }
 
     /// Says how many scopes are enforced.
     pub fn enforcing_scopes(&self, count: usize) {
-        self.0.enforcing.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.0.families.enforcing.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a blob; `upstream` is a registry of the configuration.
     pub fn blob_served(&self, upstream: &str) {
-        self.0.blobs.get_or_create(&UpstreamLabels { upstream: upstream.to_owned() }).inc();
+        let upstream = self.0.upstreams.bounded(upstream);
+        self.0.families.blobs.get_or_create(&UpstreamLabels { upstream }).inc();
     }
 
     /// All of them as OpenMetrics text.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail; an empty answer would show if it did.
+        // Writing to a string does not fail; an answer without its end mark would show if it did.
         let _ = encode(&mut text, &self.0.registry);
         text
     }
@@ -185,20 +260,4 @@ impl fmt::Debug for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_labels_are_those_of_the_documentation() {
-        let metrics = Metrics::new();
-        metrics.verdict("production", "permit", "satisfied");
-        metrics.undecided(Code::Deadline);
-        metrics.stage("resolve", Duration::from_millis(3));
-        metrics.audit_lost();
-        let text = metrics.encode();
-        assert!(text.contains("pullgate_verdicts_total{policy=\"production\",verdict=\"permit\",ground=\"satisfied\"} 1"));
-        assert!(text.contains("pullgate_undecided_total{code=\"deadline\"} 1"), "{text}");
-        assert!(text.contains("pullgate_stage_seconds_count{stage=\"resolve\"} 1"));
-        assert!(text.contains("pullgate_audit_lost_total 1"));
-    }
-}
+mod tests;

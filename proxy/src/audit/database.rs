@@ -1,98 +1,217 @@
-//! The pull log as a table, for questions that come later. It is never dropped silently: a corrupt one is moved aside
-//! and kept.
+//! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
+//! and a corrupt file is moved aside and kept.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Executor as _};
+use sqlx::{AnyPool, AssertSqlSafe};
+use tokio::sync::{mpsc, oneshot};
 
-/// How often rows that are too old are deleted, in batches of writes.
-const PRUNE_EVERY: u64 = 1_000;
+use super::standing::Standing;
+use super::{Record, StartError};
+
+mod open;
+
+use self::open::Opening;
+
+/// Rows of one statement and of one transaction.
+const ROWS: usize = 100;
+/// Columns of a row.
+const COLUMNS: usize = 7;
+/// How long nothing is tried after the file could not be opened.
+const REST: Duration = Duration::from_secs(30);
+/// How often rows are looked for that are too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// Rows deleted at once, so that new ones do not wait behind a whole day's.
+const PRUNED_AT_ONCE: i64 = 10_000;
+
+/// What the task is told.
+pub(super) enum RowJob {
+    Flush(oneshot::Sender<()>),
+    Keep(Box<Row>),
+}
+
+/// A record, as it lies in the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    id: String,
+    time: i64,
+    kind: &'static str,
+    verdict: &'static str,
+    repository: String,
+    digest: Option<String>,
+    line: String,
+}
+
+impl Row {
+    pub(super) fn new(record: &Record, line: String) -> Self {
+        Self {
+            id: record.id.clone(),
+            time: record.time.as_millisecond(),
+            kind: record.kind.as_str(),
+            verdict: record.verdict.as_str(),
+            repository: record.repository.clone(),
+            digest: record.digest.clone(),
+            line,
+        }
+    }
+
+    pub(super) fn line(&self) -> &str {
+        &self.line
+    }
+}
 
 pub(super) struct Database {
-    pool: Option<AnyPool>,
+    file: PathBuf,
     retain: Duration,
-    batches: u64,
+    standing: Arc<Standing>,
+    pool: Option<AnyPool>,
+    tried: Instant,
+    pruned: Option<Instant>,
 }
 
 impl Database {
-    /// Opens or makes the file; without one the log goes on in lines alone, loudly.
-    pub(super) async fn open(path: &Path, retain: Duration) -> Self {
-        sqlx::any::install_default_drivers();
-        let pool = match connect(path).await {
-            Ok(pool) => Some(pool),
-            Err(error) => {
-                tracing::error!(%error, "audit.db cannot be used; it is moved aside and kept");
-                match aside(path) {
-                    Ok(()) => connect(path).await.ok(),
-                    Err(_) => None,
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// [`StartError::Newer`].
+    pub(super) async fn open(
+        file: &Path,
+        retain: Duration,
+        standing: Arc<Standing>,
+    ) -> Result<Self, StartError> {
+        let mut database =
+            Self { file: file.to_owned(), retain, standing, pool: None, tried: Instant::now(), pruned: None };
+        match database.connect().await {
+            Opening::Newer(version) => Err(StartError::Newer { path: file.to_owned(), version }),
+            Opening::Ready(_) | Opening::Unusable(_) => Ok(database),
+        }
+    }
+
+    /// Keeps rows until every handle is gone.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<RowJob>) {
+        let mut jobs = Vec::with_capacity(ROWS);
+        while queue.recv_many(&mut jobs, ROWS).await > 0 {
+            let mut flushed = Vec::new();
+            let mut rows = Vec::with_capacity(jobs.len());
+            for job in jobs.drain(..) {
+                match job {
+                    RowJob::Flush(done) => flushed.push(done),
+                    RowJob::Keep(row) => rows.push(*row),
                 }
             }
-        };
-        if pool.is_none() {
-            tracing::error!("there is no audit.db; the pull log goes on in lines alone");
+            self.keep(&rows).await;
+            for done in flushed {
+                let _ = done.send(());
+            }
         }
-        Self { pool, retain, batches: 0 }
     }
 
-    /// Keeps records: id, time and line each.
-    pub(super) async fn keep(&mut self, rows: Vec<(String, String, String)>) {
+    async fn connect(&mut self) -> Opening {
+        self.tried = Instant::now();
+        let opening = open::open(&self.file).await;
+        match &opening {
+            Opening::Newer(version) => self.standing.database_fails(&format!("schema {version} is newer")),
+            Opening::Ready(pool) => self.pool = Some(pool.clone()),
+            Opening::Unusable(why) => self.standing.database_fails(why),
+        }
+        opening
+    }
+
+    async fn keep(&mut self, rows: &[Row]) {
+        let Some(newest) = rows.iter().map(|row| row.time).max() else { return };
+        if self.pool.is_none() && self.tried.elapsed() >= REST {
+            self.connect().await;
+        }
+        match self.insert(rows).await {
+            Ok(()) => {
+                self.standing.database_works();
+                self.prune(newest).await;
+            }
+            Err(why) => {
+                self.standing.lose_rows(rows.len() as u64);
+                if let Some(why) = why {
+                    self.standing.database_fails(&why);
+                }
+            }
+        }
+    }
+
+    /// Inserts rows; into a new file when the old one turns out to be corrupt. Fails with the reason where it is news.
+    async fn insert(&mut self, rows: &[Row]) -> Result<(), Option<String>> {
+        let Some(pool) = self.pool.clone() else { return Err(None) };
+        let Err(error) = insert(&pool, rows).await else { return Ok(()) };
+        if !open::is_corrupt(&error) {
+            return Err(Some(error.to_string()));
+        }
+        pool.close().await;
+        self.pool = None;
+        match self.connect().await {
+            Opening::Ready(pool) => insert(&pool, rows).await.map_err(|error| Some(error.to_string())),
+            Opening::Newer(_) | Opening::Unusable(_) => Err(None),
+        }
+    }
+
+    /// Deletes what is older than `retain`, counted from the newest record: by no other clock than the records' own, and
+    /// never while nothing new comes.
+    async fn prune(&mut self, newest: i64) {
         let Some(pool) = &self.pool else { return };
-        if rows.is_empty() {
+        if self.pruned.is_some_and(|last| last.elapsed() < PRUNE_EVERY) {
             return;
         }
-        if let Err(error) = insert(pool, &rows).await {
-            tracing::error!(%error, records = rows.len(), "audit.db cannot be written; the records are in the log");
-        }
-        self.batches += 1;
-        if self.batches % PRUNE_EVERY == 1 {
-            self.prune().await;
-        }
-    }
-
-    async fn prune(&self) {
-        let Some(pool) = &self.pool else { return };
-        let now = Timestamp::now().as_millisecond();
-        let oldest = now.saturating_sub(i64::try_from(self.retain.as_millis()).unwrap_or(i64::MAX));
-        let query = sqlx::query("delete from audit where stored < $1").bind(oldest);
-        if let Err(error) = query.execute(pool).await {
-            tracing::warn!(%error, "old audit rows are not deleted");
+        let oldest = newest.saturating_sub(i64::try_from(self.retain.as_millis()).unwrap_or(i64::MAX));
+        match prune(pool, oldest).await {
+            // There may be more: the next rows look again.
+            Ok(deleted) if deleted >= PRUNED_AT_ONCE.unsigned_abs() => {}
+            Ok(_) => self.pruned = Some(Instant::now()),
+            Err(error) => {
+                self.pruned = Some(Instant::now());
+                tracing::warn!(%error, "audit records that are too old are not deleted");
+            }
         }
     }
 }
 
-async fn insert(pool: &AnyPool, rows: &[(String, String, String)]) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    let stored = Timestamp::now().as_millisecond();
-    for (id, time, record) in rows {
-        sqlx::query("insert into audit (id, time, stored, record) values ($1, $2, $3, $4) on conflict (id) do nothing")
-            .bind(id.clone())
-            .bind(time.clone())
-            .bind(stored)
-            .bind(record.clone())
-            .execute(&mut *transaction)
-            .await?;
+async fn insert(pool: &AnyPool, rows: &[Row]) -> Result<(), sqlx::Error> {
+    // An id that is there already is the same record: after a failure whose effect is not known.
+    let sql = format!(
+        "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
+        placeholders(rows.len())
+    );
+    // Safe: the text is made of numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for row in rows {
+        query = query
+            .bind(row.id.clone())
+            .bind(row.time)
+            .bind(row.kind)
+            .bind(row.verdict)
+            .bind(row.repository.clone())
+            .bind(row.digest.clone())
+            .bind(row.line.clone());
     }
-    transaction.commit().await
+    query.execute(pool).await.map(drop)
 }
 
-async fn connect(path: &Path) -> Result<AnyPool, sqlx::Error> {
-    let options = AnyPoolOptions::new().max_connections(1).after_connect(|connection, _| {
-        Box::pin(async move {
-            connection.execute("pragma journal_mode = wal").await?;
-            connection.execute("pragma busy_timeout = 2000").await?;
-            Ok(())
-        })
-    });
-    let pool = options.connect(&format!("sqlite://{}?mode=rwc", path.display())).await?;
-    pool.execute(include_str!("migrations/0001_audit.sql")).await?;
-    Ok(pool)
+async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {
+    let old = sqlx::query(
+        "delete from audit where id in (select id from audit where time < $1 order by time limit $2)",
+    );
+    let deleted = old.bind(oldest).bind(PRUNED_AT_ONCE).execute(pool).await?.rows_affected();
+    if deleted > 0 {
+        let before = Timestamp::from_millisecond(oldest).map(|time| time.to_string()).unwrap_or_default();
+        tracing::info!(deleted, before, "audit records past their time were deleted");
+    }
+    Ok(deleted)
 }
 
-fn aside(path: &Path) -> std::io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".corrupt-{}", Timestamp::now().as_millisecond()));
-    std::fs::rename(path, PathBuf::from(name))
+/// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
+fn placeholders(rows: usize) -> String {
+    let row = |row: usize| {
+        let row: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
+        format!("({})", row.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }

@@ -5,6 +5,8 @@ use pullgate_policy::text;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::DecisionId;
+
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -17,7 +19,19 @@ pub enum Kind {
     Reload,
 }
 
-/// What was answered.
+impl Kind {
+    /// The word as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobRefused => "blob-refused",
+            Self::Manifest => "manifest",
+            Self::Reload => "reload",
+        }
+    }
+}
+
+/// What was answered; of a reload, what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
@@ -25,16 +39,30 @@ pub enum Word {
     Deny,
     /// 404.
     Missing,
-    /// 200.
+    /// 200. Of a reload: it is in force.
     Permit,
-    /// The request could not be read.
+    /// The request could not be read. Of a reload: the old configuration stays in force.
     Refused,
     /// 503.
     Undecided,
 }
 
+impl Word {
+    /// The word as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Missing => "missing",
+            Self::Permit => "permit",
+            Self::Refused => "refused",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 /// Who asked.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Client {
     /// Address and port.
     pub address: String,
@@ -43,7 +71,7 @@ pub struct Client {
 }
 
 /// A reason of a denial.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reason {
     /// The stable code.
     pub code: String,
@@ -55,14 +83,19 @@ pub struct Reason {
 }
 
 /// One line of the pull log.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+// `time` comes first: an unfinished last line is known by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Record {
-    /// What it is about.
-    pub kind: Kind,
-    /// When the answer was made, RFC 3339 in UTC.
-    pub time: String,
+    /// When the answer was made, RFC 3339 in UTC, milliseconds.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: Timestamp,
     /// Names this answer: 32 hex digits, of which people are shown the first 12.
     pub id: String,
+    /// The answer whose verdict this one repeats from memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict_id: Option<String>,
+    /// What it is about.
+    pub kind: Kind,
     /// Who asked; absent for a reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
@@ -81,17 +114,26 @@ pub struct Record {
     /// The SHA-256 digest that was served, or judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// The media type of what was served, or judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
     /// The digest that the tag had before, if it has another now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
     /// What was answered.
     pub verdict: Word,
+    /// The HTTP status of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
     /// On what ground it was permitted: `satisfied`, `warn-only`, `unchecked`, `exempt`, `evidence`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ground: String,
     /// The root whose permit a grant rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// What the answer warned of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// The policy that governs, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -102,7 +144,10 @@ pub struct Record {
     /// `file:line` of each requirement that was met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
-    /// The authorities that met them.
+    /// `file:line` of each requirement that was not met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
+    /// The authorities that met requirements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<String>,
     /// The identities that counted, escaped.
@@ -114,6 +159,9 @@ pub struct Record {
     /// Why it was refused, or would have been; and, in a `manifest` record, what evidence did not count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Entries of the lists above that are left out: each has at most 64.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u64,
     /// `hit` from a remembered verdict, `kept` from kept evidence, `miss` where it was reached now.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cache: String,
@@ -129,35 +177,41 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Reasons in one record: the rest says no more to people.
-const REASONS: usize = 64;
+/// Entries of one list in one record. More would say no more to people; they are counted.
+const LIST_ENTRIES: usize = 64;
 
 impl Record {
     /// A record of which only the outer facts are known.
     #[must_use]
-    pub fn new(kind: Kind, id: &super::DecisionId, time: Timestamp, verdict: Word) -> Self {
+    pub fn new(kind: Kind, id: &DecisionId, time: Timestamp, verdict: Word) -> Self {
         Self {
-            kind,
-            time: time.to_string(),
+            time: Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time),
             id: id.as_str().to_owned(),
+            verdict_id: None,
+            kind,
             client: None,
             method: String::new(),
             repository: String::new(),
             upstream: String::new(),
             reference: String::new(),
             digest: None,
+            media_type: None,
             moved_from: None,
             verdict,
+            status: None,
             ground: String::new(),
             root: None,
+            warning: None,
             policy: None,
             policy_revision: String::new(),
             trust_revision: String::new(),
             requirements: Vec::new(),
+            unmet: Vec::new(),
             authorities: Vec::new(),
             identities: Vec::new(),
             evidence: Vec::new(),
             reasons: Vec::new(),
+            left_out: 0,
             cache: String::new(),
             milliseconds: 0,
             lost: 0,
@@ -168,20 +222,82 @@ impl Record {
     #[must_use]
     pub fn line(&self) -> String {
         let mut shown = self.clone();
-        shown.reasons.truncate(REASONS);
-        let texts = [&mut shown.reference, &mut shown.repository, &mut shown.method, &mut shown.upstream];
-        for text in texts {
+        shown.shorten();
+        for text in shown.texts() {
             *text = text::escape(text);
         }
-        if let Some(client) = &mut shown.client {
-            client.user_agent = text::escape(&client.user_agent);
-        }
-        for text in shown.identities.iter_mut().chain(shown.policy.as_mut()) {
-            *text = text::escape(text);
-        }
-        for reason in &mut shown.reasons {
-            reason.text = text::escape(&reason.text);
-        }
+        // A record of texts and numbers is always JSON.
         serde_json::to_string(&shown).unwrap_or_default()
     }
+
+    fn shorten(&mut self) {
+        let mut left_out = cut(&mut self.reasons);
+        for list in [
+            &mut self.requirements,
+            &mut self.unmet,
+            &mut self.authorities,
+            &mut self.identities,
+            &mut self.evidence,
+        ] {
+            left_out += cut(list);
+        }
+        self.left_out += left_out;
+    }
+
+    /// Every text. Taken apart field by field, so that a new one cannot be forgotten here.
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let Self {
+            time: _,
+            id,
+            verdict_id,
+            kind: _,
+            client,
+            method,
+            repository,
+            upstream,
+            reference,
+            digest,
+            media_type,
+            moved_from,
+            verdict: _,
+            status: _,
+            ground,
+            root,
+            warning,
+            policy,
+            policy_revision,
+            trust_revision,
+            requirements,
+            unmet,
+            authorities,
+            identities,
+            evidence,
+            reasons,
+            left_out: _,
+            cache,
+            milliseconds: _,
+            lost: _,
+        } = self;
+        let whole =
+            [id, method, repository, upstream, reference, ground, policy_revision, trust_revision, cache];
+        let perhaps = [verdict_id, digest, media_type, moved_from, root, warning, policy];
+        let lists = [requirements, unmet, authorities, identities, evidence];
+        let client = client.iter_mut().flat_map(|Client { address, user_agent }| [address, user_agent]);
+        let reasons = reasons
+            .iter_mut()
+            .flat_map(|Reason { code, location, text }| [Some(code), location.as_mut(), Some(text)])
+            .flatten();
+        whole
+            .into_iter()
+            .chain(perhaps.into_iter().flatten())
+            .chain(lists.into_iter().flatten())
+            .chain(client)
+            .chain(reasons)
+    }
+}
+
+fn cut<T>(list: &mut Vec<T>) -> u64 {
+    let over = list.len().saturating_sub(LIST_ENTRIES);
+    list.truncate(LIST_ENTRIES);
+    over as u64
 }

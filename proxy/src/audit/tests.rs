@@ -1,42 +1,145 @@
-use super::*;
 use jiff::Timestamp;
+use pullgate_policy::{limits, text};
 
-fn record() -> Record {
-    Record::new(Kind::Manifest, &DecisionId::random(), Timestamp::UNIX_EPOCH, Word::Permit)
+use super::*;
+
+mod files;
+
+pub(super) fn record() -> Record {
+    let time = Timestamp::from_second(1_800_000_000).unwrap();
+    Record::new(Kind::Manifest, &DecisionId::random(), time, Word::Permit)
 }
 
-async fn start(log: LogTarget, on_failure: OnFailure, folder: &Path) -> Audit {
+pub(super) async fn start(log: LogTarget, on_failure: OnFailure, folder: &Path) -> Audit {
     let settings = Settings { log, retain: Duration::from_secs(60), on_failure };
     Audit::start(settings, &folder.join("audit.db"), Metrics::new()).await.unwrap()
+}
+
+pub(super) fn lines(log: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(log).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+pub(super) async fn rows(folder: &Path) -> i64 {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", folder.join("audit.db").display());
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let rows = sqlx::query_scalar("select count(*) from audit").fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    rows
+}
+
+fn queues(audit: &Audit) -> &Queues {
+    match &audit.0 {
+        Mode::Written(queues) => queues,
+        Mode::Kept(_) => panic!("a log that is written"),
+    }
 }
 
 #[tokio::test]
 async fn a_record_is_a_line_and_a_row() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
-    for _ in 0..3 {
-        audit.write(record()).await.unwrap();
+    for on_failure in [OnFailure::Count, OnFailure::Refuse] {
+        let audit = start(LogTarget::File(log.clone()), on_failure, folder.path()).await;
+        for _ in 0..300 {
+            audit.write(record()).await.unwrap();
+        }
+        audit.flush().await;
+        assert_eq!(audit.health(), Condition::Good);
     }
-    audit.flush().await;
-    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 3);
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", folder.path().join("audit.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
-    let rows: i64 = sqlx::query_scalar("select count(*) from audit").fetch_one(&pool).await.unwrap();
-    assert_eq!(rows, 3);
+    assert_eq!((lines(&log).len(), rows(folder.path()).await), (600, 600));
+}
+
+/// A small generator of our own: the same texts at each run.
+fn hostile(seed: u64) -> String {
+    const PIECES: [&str; 16] = [
+        "\r\n",
+        "\u{0}",
+        "\u{1b}[31m",
+        "\u{85}",
+        "\u{202e}",
+        "\u{2028}",
+        "\u{feff}",
+        "\"",
+        "\\",
+        "{\"kind\":\"x\"}",
+        "é",
+        "\u{10ffff}",
+        "\u{fffd}",
+        "\t",
+        "plain",
+        "\u{7f}",
+    ];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut text = String::new();
+    for _ in 0..seed % 400 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.push_str(PIECES[usize::try_from(state % 16).unwrap()]);
+    }
+    text
+}
+
+fn hostile_record(seed: u64) -> Record {
+    let mut n = seed;
+    let mut text = || {
+        n += 1;
+        hostile(n)
+    };
+    let mut record = record();
+    record.client = Some(Client { address: text(), user_agent: text() });
+    (record.method, record.repository, record.upstream) = (text(), text(), text());
+    (record.reference, record.ground, record.cache) = (text(), text(), text());
+    (record.policy_revision, record.trust_revision) = (text(), text());
+    (record.digest, record.media_type, record.moved_from) = (Some(text()), Some(text()), Some(text()));
+    (record.root, record.warning, record.policy) = (Some(text()), Some(text()), Some(text()));
+    record.verdict_id = Some(text());
+    record.requirements = vec![text(); 3];
+    record.unmet = vec![text()];
+    record.authorities = vec![text()];
+    record.identities = vec![text(); 100];
+    record.evidence = vec![text()];
+    record.reasons = vec![Reason { code: text(), location: Some(text()), text: text() }];
+    record
+}
+
+fn texts(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => found.push(text.clone()),
+        serde_json::Value::Array(list) => list.iter().for_each(|value| texts(value, found)),
+        serde_json::Value::Object(map) => map.values().for_each(|value| texts(value, found)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
 }
 
 #[test]
-fn a521_nothing_hostile_breaks_a_line() {
-    let mut hostile = record();
-    hostile.reference = "a\r\n{\"kind\":\"x\"}\u{1b}[31m\u{202e}".to_owned();
-    let long = "é\u{0}".repeat(100_000);
-    hostile.client = Some(Client { address: "127.0.0.1:1".to_owned(), user_agent: long });
-    let line = hostile.line();
-    assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line}");
-    assert!(line.len() < 4 * pullgate_policy::limits::LOG_FIELD_BYTES);
-    serde_json::from_str::<serde_json::Value>(&line).unwrap();
+fn a521_whatever_is_in_a_record_it_is_one_line_of_bounded_fields_without_controls() {
+    for seed in 0..400 {
+        let line = hostile_record(seed).line();
+        assert!(!line.chars().any(text::is_unsafe), "{seed}: {line}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let mut found = Vec::new();
+        texts(&read, &mut found);
+        assert!(found.iter().all(|text| text.len() <= limits::LOG_FIELD_BYTES), "{seed}: {line}");
+        assert_eq!(read["identities"].as_array().unwrap().len(), 64);
+        assert_eq!(read["left_out"], 36, "what is left out is counted");
+    }
+}
+
+#[tokio::test]
+async fn a521_there_are_as_many_lines_as_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
+    for seed in 0..100 {
+        audit.write(hostile_record(seed)).await.unwrap();
+    }
+    audit.flush().await;
+    let bytes = std::fs::read(&log).unwrap();
+    assert_eq!(bytes.iter().filter(|byte| **byte < 0x20).count(), 100, "their ends and no other control");
+    assert_eq!(lines(&log).len(), 100);
 }
 
 #[tokio::test]
@@ -44,25 +147,52 @@ async fn a512_a_log_that_cannot_be_written_is_counted_or_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let full = || LogTarget::File("/dev/full".into());
     let counting = start(full(), OnFailure::Count, folder.path()).await;
-    assert_eq!(counting.write(record()).await, Ok(()));
+    for _ in 0..3 {
+        assert_eq!(counting.write(record()).await, Ok(()));
+    }
     counting.flush().await;
-    assert_eq!(counting.lost.load(Ordering::Relaxed), 1);
+    assert_eq!(queues(&counting).standing.lost(), 3);
+    assert!(matches!(counting.health(), Condition::Degraded(_)));
+    assert_eq!(rows(folder.path()).await, 3, "the database still has them");
     let other = tempfile::tempdir().unwrap();
     let refusing = start(full(), OnFailure::Refuse, other.path()).await;
     assert_eq!(refusing.write(record()).await, Err(Unwritable));
+    assert!(matches!(refusing.health(), Condition::Unready(_)));
+    refusing.flush().await;
+    assert_eq!(rows(other.path()).await, 0, "a pull that was refused for it is in neither");
 }
 
 #[tokio::test]
-async fn a503_a_corrupt_database_is_kept_aside_and_the_log_goes_on() {
+async fn a512_a_queue_that_is_full_never_holds_up_a_pull_that_only_counts() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("audit.db"), vec![7; 8192]).unwrap();
-    let log = folder.path().join("audit.log");
-    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
-    audit.write(record()).await.unwrap();
+    // A pipe that nobody reads: the writer stands still.
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let audit = start(LogTarget::File(pipe.clone()), OnFailure::Count, folder.path()).await;
+    let many = AUDIT_QUEUE * 2;
+    for _ in 0..many {
+        assert_eq!(audit.write(record()).await, Ok(()));
+    }
+    assert!(queues(&audit).standing.lost() > 0, "what the queue does not take is counted");
+    drop(reader);
+    let refusing = tempfile::tempdir().unwrap();
+    let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let audit = start(LogTarget::File(pipe), OnFailure::Refuse, refusing.path()).await;
+    let mut long = record();
+    long.identities = vec!["x".repeat(1_000); 64];
+    assert_eq!(audit.write(long).await, Err(Unwritable), "a wait that has an end");
+    drop(reader);
+}
+
+#[tokio::test]
+async fn the_log_of_tests_keeps_its_records() {
+    let audit = Audit::null();
+    let record = record();
+    audit.write(record.clone()).await.unwrap();
     audit.flush().await;
-    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 1);
-    let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(names.into_iter().any(|name| name.to_string_lossy().contains("corrupt")));
+    audit.reopen();
+    assert_eq!((audit.kept(), audit.health()), (vec![record], Condition::Good));
 }
 
 #[test]
@@ -73,4 +203,13 @@ fn the_schema_beside_the_documentation_is_that_of_the_record() {
         std::fs::write(path, &schema).unwrap();
     }
     assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "UPDATE_SCHEMA=1 writes it anew");
+}
+
+#[test]
+fn each_field_has_its_line_in_the_documentation() {
+    let readme = include_str!("../../README.md");
+    let schema = serde_json::to_value(schemars::schema_for!(Record)).unwrap();
+    for field in schema["properties"].as_object().unwrap().keys() {
+        assert!(readme.lines().any(|line| line.starts_with(&format!("| `{field}`"))), "{field}");
+    }
 }

@@ -1,153 +1,147 @@
-//! The one task that writes the log and its database.
+//! The one thread that writes the log. A thread, because a pipe that nobody reads must hold up neither pulls nor the end
+//! of the process.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::thread;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::database::Database;
-use super::{Job, LogTarget, Record, StartError};
-use crate::metrics::Metrics;
+use super::database::{Row, RowJob};
+use super::log::Log;
+use super::standing::Standing;
+use super::{OnFailure, Record, Unwritable};
 
-/// Bytes after which a log file is moved aside.
-const ROTATE_BYTES: u64 = 100 * 1024 * 1024;
-/// Files that were moved aside and are kept.
-const ROTATED: u32 = 5;
-/// Jobs that are taken together.
+/// Jobs that are taken together, and brought to the disk by one call.
 const BATCH: usize = 128;
 
-pub(super) struct Writer {
-    target: LogTarget,
-    output: Output,
-    database: Database,
-    lost: Arc<AtomicU64>,
-    metrics: Metrics,
+/// Who is told what became of a record.
+type Answer = oneshot::Sender<Result<(), Unwritable>>;
+
+/// What the thread is told.
+pub(super) enum Job {
+    Flush(oneshot::Sender<()>),
+    Wake,
+    Write(Box<Record>, Option<Answer>),
 }
 
-enum Output {
-    File(File, u64),
-    Stdout,
+pub(super) struct Writer {
+    pub(super) log: Log,
+    pub(super) rows: mpsc::Sender<RowJob>,
+    pub(super) on_failure: OnFailure,
+    pub(super) standing: Arc<Standing>,
 }
 
 impl Writer {
-    pub(super) fn open(
-        target: LogTarget,
-        database: Database,
-        lost: Arc<AtomicU64>,
-        metrics: Metrics,
-    ) -> Result<Self, StartError> {
-        let output = open(&target).map_err(|source| StartError { path: path_of(&target), source })?;
-        Ok(Self { target, output, database, lost, metrics })
+    /// Starts the thread; it ends with the last handle.
+    pub(super) fn start(self, queue: mpsc::Receiver<Job>) -> io::Result<()> {
+        thread::Builder::new().name("audit".to_owned()).spawn(move || self.run(queue)).map(drop)
     }
 
-    /// Writes until every handle is gone.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        while queue.recv_many(&mut jobs, BATCH).await > 0 {
-            let mut rows = Vec::new();
-            let mut waiting = Vec::new();
-            for job in jobs.drain(..) {
-                match job {
-                    Job::Flush(done) => waiting.push(done),
-                    Job::Reopen => self.reopen(),
-                    Job::Write(record, done) => {
-                        let written = self.line(*record, &mut rows);
-                        if let Some(done) = done {
-                            let _ = done.send(written);
-                        }
-                    }
-                }
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = Batch::default();
+            self.take(first, &mut batch);
+            while batch.jobs < BATCH
+                && let Ok(next) = queue.try_recv()
+            {
+                self.take(next, &mut batch);
             }
-            self.database.keep(rows).await;
-            for done in waiting {
-                let _ = done.send(());
-            }
+            self.end(batch);
         }
     }
 
-    fn line(&mut self, mut record: Record, rows: &mut Vec<(String, String, String)>) -> bool {
-        record.lost = self.lost.load(Ordering::Relaxed);
+    fn take(&mut self, job: Job, batch: &mut Batch) {
+        batch.jobs += 1;
+        match job {
+            Job::Flush(done) => batch.flushed.push(done),
+            Job::Wake => {}
+            Job::Write(record, answer) => self.append(*record, answer, batch),
+        }
+    }
+
+    fn append(&mut self, mut record: Record, answer: Option<Answer>, batch: &mut Batch) {
+        if self.standing.reopen.swap(false, Ordering::AcqRel) {
+            self.reopen();
+        }
+        record.lost = self.standing.lost();
         let line = record.line();
-        match self.write(&line) {
+        let row = Row::new(&record, line);
+        match self.log.append(row.line()) {
             Ok(()) => {
-                self.lost.fetch_sub(record.lost, Ordering::Relaxed);
-                rows.push((record.id, record.time, line));
-                true
+                self.standing.told(record.lost);
+                batch.written.push((row, answer));
             }
-            Err(error) => {
-                if record.lost == 0 {
-                    tracing::error!(%error, "the audit log cannot be written");
-                }
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                self.metrics.audit_lost(1);
-                false
-            }
+            Err(error) => self.lose(&error, row, answer),
         }
     }
 
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        let whole = format!("{line}\n");
-        match &mut self.output {
-            Output::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(whole.as_bytes())?;
-                stdout.flush()
-            }
-            Output::File(file, size) => {
-                file.write_all(whole.as_bytes())?;
-                *size += whole.len() as u64;
-                if *size > ROTATE_BYTES {
-                    self.rotate();
-                }
-                Ok(())
-            }
+    /// Nothing is answered before its line is on the disk, where pulls wait for that.
+    fn end(&mut self, batch: Batch) {
+        if self.standing.reopen.swap(false, Ordering::AcqRel) {
+            self.reopen();
         }
-    }
-
-    fn rotate(&mut self) {
-        let LogTarget::File(path) = &self.target else { return };
-        let numbered = |n: u32| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".{n}"));
-            PathBuf::from(name)
+        let kept = match self.on_failure {
+            OnFailure::Count => Ok(()),
+            OnFailure::Refuse if batch.written.is_empty() => Ok(()),
+            OnFailure::Refuse => self.log.sync(),
         };
-        for n in (1..ROTATED).rev() {
-            let _ = std::fs::rename(numbered(n), numbered(n + 1));
+        match kept {
+            Ok(()) if batch.written.is_empty() => {}
+            Ok(()) => self.standing.log_works(),
+            Err(_) => {}
         }
-        let _ = std::fs::rename(path, numbered(1));
-        self.reopen();
+        for (row, answer) in batch.written {
+            match &kept {
+                Ok(()) => {
+                    tell(answer, Ok(()));
+                    self.hand_on(row);
+                }
+                Err(error) => self.lose(error, row, answer),
+            }
+        }
+        for done in batch.flushed {
+            let _ = done.send(());
+        }
+    }
+
+    /// What the log does not take is still a row, unless its pull is refused for it.
+    fn lose(&self, error: &io::Error, row: Row, answer: Option<Answer>) {
+        self.standing.lose(1);
+        self.standing.log_fails(&error.to_string());
+        match self.on_failure {
+            OnFailure::Count => self.hand_on(row),
+            OnFailure::Refuse => self.standing.lose_rows(1),
+        }
+        tell(answer, Err(Unwritable));
+    }
+
+    /// A database that is behind must not hold up the log.
+    fn hand_on(&self, row: Row) {
+        if self.rows.try_send(RowJob::Keep(Box::new(row))).is_err() {
+            self.standing.lose_rows(1);
+        }
     }
 
     fn reopen(&mut self) {
-        match open(&self.target) {
-            Ok(output) => self.output = output,
-            Err(error) => tracing::error!(%error, "the audit log cannot be opened anew; the old file is written on"),
+        if let Err(error) = self.log.reopen() {
+            tracing::error!(%error, "the pull log cannot be opened anew; the old file is written on");
         }
     }
 }
 
-fn path_of(target: &LogTarget) -> PathBuf {
-    match target {
-        LogTarget::File(path) => path.clone(),
-        LogTarget::Stdout => PathBuf::from("stdout"),
-    }
+/// What was taken together.
+#[derive(Default)]
+struct Batch {
+    jobs: usize,
+    written: Vec<(Row, Option<Answer>)>,
+    flushed: Vec<oneshot::Sender<()>>,
 }
 
-fn open(target: &LogTarget) -> io::Result<Output> {
-    match target {
-        LogTarget::Stdout => Ok(Output::Stdout),
-        LogTarget::File(path) => {
-            let file = open_file(path)?;
-            let size = file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
-            Ok(Output::File(file, size))
-        }
+fn tell(answer: Option<Answer>, result: Result<(), Unwritable>) {
+    if let Some(answer) = answer {
+        // A pull that no longer waits has been refused.
+        let _ = answer.send(result);
     }
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }

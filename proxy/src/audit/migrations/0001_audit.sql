@@ -1,6 +1,12 @@
-create table if not exists audit (
+create table audit (
     id text not null primary key,
-    time text not null,
-    stored bigint not null,
+    time bigint not null,
+    kind text not null,
+    verdict text not null,
+    repository text not null,
+    digest text,
     record text not null
 );
+create index audit_by_time on audit (time);
+create index audit_by_repository on audit (repository, time);
+create index audit_by_digest on audit (digest, time);

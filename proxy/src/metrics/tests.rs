@@ -1,0 +1,67 @@
+use super::*;
+
+#[test]
+fn names_and_labels_are_those_of_the_documentation() {
+    let metrics = Metrics::new();
+    metrics.verdict("production", "permit", "satisfied");
+    metrics.undecided(Code::Deadline);
+    metrics.stage("resolve", Duration::from_millis(3));
+    metrics.upstream_request("ghcr.io", "manifest", "200");
+    metrics.cache("verdicts", CacheResult::Hit);
+    metrics.cache("verdicts", CacheResult::Miss);
+    metrics.reload(ReloadResult::Refused);
+    metrics.trust_root_age("sigstore", Duration::from_secs(90));
+    metrics.audit_lost(2);
+    metrics.audit_rows_lost(3);
+    metrics.enforcing_scopes(4);
+    metrics.blob_served("ghcr.io");
+    let text = metrics.encode();
+    for line in [
+        "pullgate_verdicts_total{policy=\"production\",verdict=\"permit\",ground=\"satisfied\"} 1",
+        "pullgate_undecided_total{code=\"deadline\"} 1",
+        "pullgate_stage_seconds_count{stage=\"resolve\"} 1",
+        "pullgate_upstream_requests_total{upstream=\"ghcr.io\",kind=\"manifest\",status=\"200\"} 1",
+        "pullgate_cache_total{cache=\"verdicts\",result=\"hit\"} 1",
+        "pullgate_cache_total{cache=\"verdicts\",result=\"miss\"} 1",
+        "pullgate_reload_total{result=\"applied\"} 0",
+        "pullgate_reload_total{result=\"refused\"} 1",
+        "pullgate_trust_root_age_seconds{trust=\"sigstore\"} 90.0",
+        "pullgate_audit_lost_total 2",
+        "pullgate_audit_rows_lost_total 3",
+        "pullgate_enforcing_scopes 4",
+        "pullgate_blobs_served_total{upstream=\"ghcr.io\"} 1",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|given| given == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a526_series_do_not_grow_with_names_nobody_configured() {
+    let metrics = Metrics::new();
+    let count = |from: u32| {
+        for n in from..from + 10_000 {
+            let name = format!("{n}.example");
+            metrics.verdict(&name, "deny", "");
+            metrics.blob_served(&name);
+        }
+        metrics.encode().lines().count()
+    };
+    assert_eq!(count(0), count(10_000));
+}
+
+#[test]
+fn a_hostile_name_breaks_no_line() {
+    let metrics = Metrics::new();
+    metrics.verdict("a\n# EOF\"} 1\u{1b}[31m", "permit", "satisfied");
+    let text = metrics.encode();
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+    assert_eq!(text.lines().filter(|line| *line == "# EOF").count(), 1, "{text}");
+}
+
+#[test]
+fn clones_are_one() {
+    let metrics = Metrics::new();
+    metrics.clone().audit_lost(1);
+    assert!(metrics.encode().contains("pullgate_audit_lost_total 1"));
+}
