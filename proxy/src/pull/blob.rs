@@ -64,12 +64,24 @@ async fn read_children(
     repository: &Repository,
     digest: Digest,
 ) -> Result<Option<Grant>, Refusal> {
+    let mut undecided = None;
     for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
-        let Ok(Some(grant)) = recall::grant(app, live, repository, child, Role::Child).await else { continue };
+        let grant = match recall::grant(app, live, repository, child, Role::Child).await {
+            Ok(Some(grant)) => grant,
+            Ok(None) => continue,
+            Err(refusal) => {
+                undecided = Some(refusal);
+                continue;
+            }
+        };
         let document = match resolve::held(app, repository, &child).await {
             Some(document) => document,
             None => match resolve::fetch(app, live, repository, &Reference::Digest(child), "").await {
                 Ok(document) => document,
+                Err(refusal @ Refusal::Undecided(_)) => {
+                    undecided = Some(refusal);
+                    continue;
+                }
                 Err(_) => continue,
             },
         };
@@ -81,7 +93,8 @@ async fn read_children(
             return recall::grant(app, live, repository, digest, Role::Blob).await;
         }
     }
-    Ok(None)
+    // The blob may be one of a child that could not be judged or read: no reason to say no (invariant 4).
+    undecided.map_or(Ok(None), Err)
 }
 
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
