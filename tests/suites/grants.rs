@@ -1,11 +1,13 @@
 //! A grant is worth what the permit of its root is worth now.
 
-use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pullgate::clock::Clock;
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
-use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, codes, manifest};
@@ -80,25 +82,39 @@ async fn a023_from_warn_to_enforce_nothing_that_was_only_warned_of_stays_granted
 }
 
 #[tokio::test]
-async fn a023_grants_of_an_exemption_end_with_it() {
-    let ends = Timestamp::now() + jiff::SignedDuration::from_secs(3);
+async fn a023_a408_an_exemption_and_its_grants_end_with_its_last_second() {
+    let clock = Clock::fixed("2026-12-31T23:00:00Z".parse().unwrap());
     let exempt = |until: &str| {
         format!(
             "{KEYED}[[exempt]]\nscope = [\"registry.test/org/app\"]\nuntil = {until}\nowner = \"me\"\nreason = \"x\"\n"
         )
     };
-    let stage = Stage::on(&exempt(&ends.to_string())).await;
+    let stage = Stage::at(&clock, &exempt("2026-12-31")).await;
     let index = Made::index(vec![Made::image()]);
     index.tag(&stage.upstream, "org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &index);
     assert_all_served(&stage, &index.children[0]).await;
-    while Timestamp::now() <= ends {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    clock.advance(Duration::from_secs(59 * 60 + 59));
+    assert_serves(&stage.manifest("org/app", "v1").await, &index);
+    assert_all_served(&stage, &index.children[0]).await;
+    clock.advance(Duration::from_secs(1));
     assert_all_denied(&stage, &index.children[0]).await;
     assert_denied(&stage.manifest("org/app", "v1").await);
     stage.reload(&exempt("2999-01-01")).await;
     assert_all_served(&stage, &index.children[0]).await;
+}
+
+#[tokio::test]
+async fn a407_what_a_weaker_scope_let_through_is_nothing_to_the_stronger_one() {
+    let weak = "[[policy]]\nname = \"dev\"\nscope = [\"registry.test/org/dev/**\"]\ninsecure_permit_anything = true\n";
+    let stage = Stage::on(&format!("{KEYED}{weak}")).await;
+    let image = stage.unsigned("org/dev/app", "v1");
+    image.tag(&stage.upstream, "org/app", "v1");
+    assert_serves(&stage.manifest("org/dev/app", "v1").await, &image);
+    assert_eq!(stage.blob("org/dev/app", &image.layer()).await.status, 200);
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    assert_denied(&stage.manifest("org/app", &image.digest()).await);
+    assert_denied(&stage.blob("org/app", &image.layer()).await);
 }
 
 #[tokio::test]
@@ -173,7 +189,7 @@ async fn a412_a_verdict_begun_under_one_policy_does_not_serve_under_the_next() {
     let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
     let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
     while stage.upstream.count(".sig") == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stage.reload(&block(&image.digest())).await;
     hold.add_permits(1);

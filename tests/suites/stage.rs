@@ -1,5 +1,6 @@
 //! What nearly every test begins with: an upstream, a key, and a gate whose policy asks for a signature by that key.
 
+use pullgate::clock::Clock;
 use pullgate_tests::asking::Answer;
 use pullgate_tests::gate_in_process::{Gate, Setup};
 use pullgate_tests::made::Made;
@@ -43,6 +44,16 @@ impl Stage {
         let setup =
             Setup::before(&upstream.url()).policy(keyed(policy)).file("release.pub", signer.public_pem());
         let gate = Gate::start(&change(setup)).await;
+        Self { upstream, gate, signer }
+    }
+
+    /// This policy, by a clock of the test's own.
+    pub(crate) async fn at(clock: &Clock, policy: &str) -> Self {
+        let upstream = Upstream::start().await.unwrap();
+        let signer = Signer::new();
+        let setup =
+            Setup::before(&upstream.url()).policy(keyed(policy)).file("release.pub", signer.public_pem());
+        let gate = Gate::start_at(&setup, clock.clone()).await;
         Self { upstream, gate, signer }
     }
 

@@ -54,6 +54,28 @@ async fn last_permit_serves_what_was_permitted_by_tag_and_digest_with_a_warning(
 }
 
 #[tokio::test]
+async fn a_blob_is_undecided_where_its_root_is_and_served_where_that_is_softened() {
+    for (on_undecided, status) in [("\"deny\"", 503), (LAST, 200)] {
+        let cache = "tag_ttl = \"1s\"\npermit_ttl = \"1s\"";
+        let stage = Stage::with(&policy(on_undecided), |setup| setup.cache(cache)).await;
+        let index = Made::index(vec![Made::image(), Made::image()]);
+        index.tag(&stage.upstream, "org/app", "v1");
+        stage.sign("org/app", &index);
+        assert_serves(&stage.manifest("org/app", "v1").await, &index);
+        let (read, unread) = (&index.children[0], &index.children[1]);
+        assert_serves(&stage.manifest("org/app", &read.digest()).await, read);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        stage.upstream.fail(When::on("sha256-"), Fault::Status(500));
+        for child in [read, unread] {
+            let answer = stage.blob("org/app", &child.layer()).await;
+            assert_eq!(answer.status, status, "{on_undecided} {}", answer.message());
+        }
+        let stray = stage.upstream.blob("org/app", b"stray");
+        assert_ne!(stage.blob("org/app", &stray).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn last_permit_ends_with_its_age() {
     let (stage, image) = lapsed("{ last_permit = \"3s\" }").await;
     stage.upstream.fail(When::on(""), Fault::Status(500));

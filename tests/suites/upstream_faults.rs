@@ -89,7 +89,7 @@ async fn a111_a_header_that_stands_twice_is_not_chosen_from() {
 }
 
 #[tokio::test]
-async fn a170_what_the_upstream_says_of_itself_reaches_nobody() {
+async fn a170_a527_what_the_upstream_says_of_itself_reaches_nobody() {
     for (status, code) in [
         (500, "upstream-status"),
         (429, "upstream-status"),
@@ -107,6 +107,15 @@ async fn a170_what_the_upstream_says_of_itself_reaches_nobody() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a110_an_upstream_is_never_asked_by_head_about_a_manifest() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_eq!(stage.gate.head(&manifest("org/app", "v1")).await.status, 200);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.upstream.count("HEAD"), 0);
 }
 
 #[tokio::test]
