@@ -296,7 +296,6 @@ impl Undecided {
 }
 
 impl<T> Permitted<T> {
-
     /// The content.
     #[must_use]
     pub fn value(&self) -> &T {

@@ -16,7 +16,7 @@ use crate::flight::Flight;
 use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::pull::{Judged, JobKey, Pulled};
+use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
 

@@ -39,7 +39,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BlobFault<Fault>;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BlobFault<Fault>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BlobFault<Fault>>>> {
         match self.get_mut() {
             Self::Blob(blob) => Pin::new(blob.as_mut()).poll_frame(context),
             Self::Empty(empty) => Pin::new(empty).poll_frame(context).map_err(|never| match never {}),

@@ -51,7 +51,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
     }
     drop(listener);
     if tokio::time::timeout(limits::DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!(seconds = limits::DRAIN_TIMEOUT.as_secs(), "pulls under way were cut at the end of the drain");
+        tracing::warn!(
+            seconds = limits::DRAIN_TIMEOUT.as_secs(),
+            "pulls under way were cut at the end of the drain"
+        );
     }
 }
 

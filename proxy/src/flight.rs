@@ -41,7 +41,7 @@ where
     /// Nothing is under way.
     #[must_use]
     pub fn new() -> Self {
-        Self { running: Arc::default() }
+        Self::default()
     }
 
     /// Joins the work for `key`, or begins it. Dropping the returned future leaves the work running.
@@ -83,6 +83,12 @@ where
         // The trace of the one who began it goes with the work.
         tokio::spawn(flying.in_current_span());
         receiver
+    }
+}
+
+impl<K, V> Default for Flight<K, V> {
+    fn default() -> Self {
+        Self { running: Arc::default() }
     }
 }
 

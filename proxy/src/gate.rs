@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use pullgate_policy::code::Code;
@@ -39,7 +41,13 @@ async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -
     let id = DecisionId::random();
     let live = app.live();
     let (parts, body) = request.into_parts();
-    let asked = Asked { client, method: parts.method.clone(), headers: parts.headers.clone(), id: id.clone(), started };
+    let asked = Asked {
+        client,
+        method: parts.method.clone(),
+        headers: parts.headers.clone(),
+        id: id.clone(),
+        started,
+    };
     let answered = match well_formed(&parts, &body) {
         Ok(()) => match route::parse(&parts.method, &parts.uri, live.as_ref()) {
             Ok(route) => served(&app, &live, &asked, route).await,
@@ -86,12 +94,17 @@ fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refu
     if !authority_agrees || (reads && framed) { Err(Refusal::Malformed) } else { Ok(()) }
 }
 
-async fn served(app: &Arc<App>, live: &Arc<Live>, asked: &Asked, route: Route) -> Result<Response<Body>, Refusal> {
+async fn served(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+    route: Route,
+) -> Result<Response<Body>, Refusal> {
     let method = &asked.method;
     match route {
         Route::Base => Ok(base(method)),
         Route::Manifest(target, reference) => manifest(app, asked, &target, reference).await,
-        Route::Blob(target, digest) => blob_answer(app, live, asked, &target, digest).await,
+        Route::Blob(target, digest) => blob_answer(app, asked, &target, digest).await,
         Route::Tags(target, page) => listing::tags(app, live, &target, &page, method).await,
         Route::Referrers(target, digest, artifact_type) => {
             listing::referrers(app, live, &target, (&digest, artifact_type.as_deref()), method).await
@@ -147,15 +160,14 @@ fn accept(headers: &HeaderMap) -> String {
 
 async fn blob_answer(
     app: &Arc<App>,
-    live: &Arc<Live>,
     asked: &Asked,
     target: &Target,
     digest: Digest,
 ) -> Result<Response<Body>, Refusal> {
-    let found = match blob::blob(app, live, &target.repository, digest).await {
+    let found = match blob::blob(app, &target.repository, digest).await {
         Ok(found) => found,
-        Err(refusal) => {
-            let record = record::blob_refused(app, live, asked, &target.repository, &digest, &refusal);
+        Err((refusal, live)) => {
+            let record = record::blob_refused(app, &live, asked, &target.repository, &digest, &refusal);
             app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
             return Err(refusal);
         }
@@ -163,13 +175,14 @@ async fn blob_answer(
     app.metrics.blob_served(target.repository.registry().as_str());
     let mut response = match found {
         Blob::Evidence(bytes) => part_of_bytes(&asked.headers, &bytes)?,
-        Blob::Granted(reader, _grant) => {
+        Blob::Granted(reader) => {
             let length = reader.total();
             match range::wanted(&asked.headers, length) {
                 Wanted::Unsatisfiable => return Err(Refusal::RangeUnsatisfiable(length)),
                 Wanted::Whole => whole(length, Body::Blob(Box::new(reader.into_body()))),
                 Wanted::Part(first, last) => {
-                    let reader = reader.range(first..=last).map_err(|_| Refusal::RangeUnsatisfiable(length))?;
+                    let reader =
+                        reader.range(first..=last).map_err(|_| Refusal::RangeUnsatisfiable(length))?;
                     part((first, last), length, Body::Blob(Box::new(reader.into_body())))
                 }
             }
@@ -208,7 +221,9 @@ fn whole(length: u64, body: Body) -> Response<Body> {
 fn part((first, last): (u64, u64), length: u64, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(last.saturating_sub(first).saturating_add(1)));
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(last.saturating_sub(first).saturating_add(1)));
     set(response.headers_mut(), CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
     response
 }

@@ -31,7 +31,10 @@ impl Memory {
         let bounded = || Cache::builder().max_capacity(limits::VERDICT_ENTRIES);
         let negative = || Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES);
         Self {
-            permits: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(limits::PERMIT_TTL_MAX).build(),
+            permits: Cache::builder()
+                .max_capacity(limits::VERDICT_ENTRIES)
+                .time_to_live(limits::PERMIT_TTL_MAX)
+                .build(),
             denials: Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(deny_ttl).build(),
             tags: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(tag_ttl).build(),
             grants: bounded().time_to_idle(GRANTS_IDLE).build(),
@@ -87,7 +90,8 @@ impl Memory {
     /// Adds a sealed grant; at most `GRANTS_PER_DIGEST` stay, the newest.
     pub async fn keep_grant(&self, repository: &Repository, digest: Digest, sealed: Sealed) {
         let key = (repository.clone(), digest);
-        let mut grants = self.grants.get(&key).await.map(|grants| grants.as_ref().clone()).unwrap_or_default();
+        let mut grants =
+            self.grants.get(&key).await.map(|grants| grants.as_ref().clone()).unwrap_or_default();
         if !grants.iter().any(|grant| grant.body == sealed.body) {
             grants.insert(0, sealed);
             grants.truncate(GRANTS_PER_DIGEST);

@@ -17,6 +17,7 @@ use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 use tracing::Instrument as _;
 
 use crate::app::App;
+use crate::clock::Plausible;
 use crate::live::Live;
 use crate::refusal::Refusal;
 use crate::upstream::Fault;
@@ -135,6 +136,9 @@ const DECIDED_AGAIN_MAX: usize = 3;
 
 /// Serves one manifest, or says why not.
 async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+    if app.clock.plausible() == Plausible::No {
+        return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
+    }
     scope::may_ask(live, pull)?; // nobody probes an upstream through a repository that no policy governs (A062)
     let resolved = match stage(app, "resolve", resolve::manifest(app, live, pull)).await {
         Ok(resolved) => resolved, // once: asking again would let the tag move between check and use (A040)
@@ -150,7 +154,13 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
     }
     let found = match recall::content(app, live, &subject, document).await? {
         Some(found) => found,
-        None => verdict(app, live, &subject, document).await?,
+        None => match verdict(app, live, &subject, document).await {
+            Ok(found) => found,
+            Err(Refusal::Denied(denial)) => {
+                return Err(recall::unless_undecided(app, live, &subject, denial).await);
+            }
+            Err(refusal) => return Err(refusal),
+        },
     };
     serve::remember(app, &found.content).await;
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
@@ -168,7 +178,9 @@ async fn verdict(
     }
     match shared_verdict(app, live, subject, document).await {
         Ok(judged) => Pulled::under(judged, document),
-        Err(Refusal::Undecided(undecided)) => fallback::resolved(app, live, subject, document, undecided).await,
+        Err(Refusal::Undecided(undecided)) => {
+            fallback::resolved(app, live, subject, document, undecided).await
+        }
         Err(refusal) => Err(refusal),
     }
 }
@@ -193,7 +205,12 @@ pub(crate) async fn shared_verdict(
 }
 
 /// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
-async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Document>) -> Result<Judged, Refusal> {
+async fn reach(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Judged, Refusal> {
     let now = app.clock.now();
     if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
@@ -220,7 +237,12 @@ async fn reach(app: &App, live: &Live, subject: &Subject, document: &Intact<Docu
 }
 
 /// Counts a request to an upstream by what came of it.
-fn counted<T>(app: &App, repository: &Repository, kind: &'static str, answer: Result<T, Fault>) -> Result<T, Fault> {
+fn counted<T>(
+    app: &App,
+    repository: &Repository,
+    kind: &'static str,
+    answer: Result<T, Fault>,
+) -> Result<T, Fault> {
     let status = answer.as_ref().err().map_or("ok", Fault::code);
     app.metrics.upstream_request(repository.registry().as_str(), kind, status);
     answer

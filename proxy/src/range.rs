@@ -19,14 +19,18 @@ pub enum Wanted {
 pub fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     let mut values = headers.get_all(RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Wanted::Whole };
-    let Some(spec) = value.to_str().ok().and_then(|text| text.strip_prefix("bytes=")) else { return Wanted::Whole };
+    let Some(spec) = value.to_str().ok().and_then(|text| text.strip_prefix("bytes=")) else {
+        return Wanted::Whole;
+    };
     let Some((first, last)) = spec.split_once('-') else { return Wanted::Whole };
     match (number(first), number(last)) {
         (Number::Some(first), Number::Some(last)) if first > last => Wanted::Whole,
         (Number::Some(first), Number::Some(last)) if first < length => {
             Wanted::Part(first, last.min(length.saturating_sub(1)))
         }
-        (Number::Some(first), Number::Empty) if first < length => Wanted::Part(first, length.saturating_sub(1)),
+        (Number::Some(first), Number::Empty) if first < length => {
+            Wanted::Part(first, length.saturating_sub(1))
+        }
         (Number::Some(_), Number::Some(_) | Number::Empty) => Wanted::Unsatisfiable,
         (Number::Empty, Number::Some(0)) => Wanted::Unsatisfiable,
         (Number::Empty, Number::Some(_)) if length == 0 => Wanted::Unsatisfiable,

@@ -134,9 +134,17 @@ pub fn reload(app: &App, result: Word, why: &str) -> Record {
     record
 }
 
-fn begun(app: &App, live: &Live, asked: &Asked, kind: Kind, repository: &Repository, verdict: Word) -> Record {
+fn begun(
+    app: &App,
+    live: &Live,
+    asked: &Asked,
+    kind: Kind,
+    repository: &Repository,
+    verdict: Word,
+) -> Record {
     let mut record = Record::new(kind, &asked.id, app.clock.now(), verdict);
-    let agent = asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let agent =
+        asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     record.client = Some(Client { address: asked.client.to_string(), user_agent: agent.unwrap_or_default() });
     record.method = asked.method.to_string();
     record.repository = repository.to_string();
@@ -157,9 +165,11 @@ fn revisions(record: &mut Record, live: &Live) {
 fn word(refusal: &Refusal) -> Word {
     match refusal {
         Refusal::Denied(_) => Word::Deny,
-        Refusal::HeadTooLarge | Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
-            Word::Refused
-        }
+        Refusal::HeadTooLarge
+        | Refusal::Malformed
+        | Refusal::RangeUnsatisfiable(_)
+        | Refusal::Request(_)
+        | Refusal::TargetTooLong => Word::Refused,
         Refusal::Missing(_) => Word::Missing,
         Refusal::Undecided(_) => Word::Undecided,
     }
@@ -168,7 +178,9 @@ fn word(refusal: &Refusal) -> Word {
 fn why(record: &mut Record, refusal: &Refusal) {
     match refusal {
         Refusal::Denied(denial) => record.reasons.extend(reasons(denial)),
-        Refusal::Undecided(undecided) => record.reasons.push(told(undecided.code(), undecided.code().cause())),
+        Refusal::Undecided(undecided) => {
+            record.reasons.push(told(undecided.code(), undecided.code().cause()))
+        }
         Refusal::Malformed
         | Refusal::Missing(_)
         | Refusal::RangeUnsatisfiable(_)

@@ -45,7 +45,8 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
         };
         let reading = path.clone();
         let now = app.clock.now();
-        let Ok(loaded) = tokio::task::spawn_blocking(move || pullgate_config::load(&reading, now)).await else {
+        let Ok(loaded) = tokio::task::spawn_blocking(move || pullgate_config::load(&reading, now)).await
+        else {
             continue;
         };
         match loaded {
@@ -66,7 +67,10 @@ pub async fn apply(app: &App, loaded: Loaded) {
     warn(&loaded.warnings);
     let before = app.live();
     let (old, new) = (before.config(), &loaded.config);
-    if old.listen.address != new.listen.address || old.admin.address != new.admin.address || old.state != new.state {
+    if old.listen.address != new.listen.address
+        || old.admin.address != new.admin.address
+        || old.state != new.state
+    {
         tracing::warn!("a changed `listen`, `admin` or `state` needs a restart; the rest is in force");
     }
     match Live::new(loaded.config) {
@@ -134,7 +138,8 @@ impl Folders {
                 Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
                 Some(_) | None => PathBuf::from("."),
             };
-            if !self.followed.contains(&folder) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+            if !self.followed.contains(&folder) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
+            {
                 self.followed.push(folder);
             }
         }

@@ -31,7 +31,12 @@ struct OciError {
 
 /// Makes the answer to a request that gets no content.
 #[must_use]
-pub fn refuse(refusal: &Refusal, id: &DecisionId, method: &Method, denied_head: DeniedHead) -> Response<Body> {
+pub fn refuse(
+    refusal: &Refusal,
+    id: &DecisionId,
+    method: &Method,
+    denied_head: DeniedHead,
+) -> Response<Body> {
     let error = describe(refusal, id);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = error.status;
@@ -50,7 +55,8 @@ pub fn refuse(refusal: &Refusal, id: &DecisionId, method: &Method, denied_head: 
         }
         Refusal::Undecided(undecided) => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
-            let phrase = format!("Service Unavailable: undecided, {} (pullgate {})", undecided.code(), id.short());
+            let phrase =
+                format!("Service Unavailable: undecided, {} (pullgate {})", undecided.code(), id.short());
             let phrase = text::header(&phrase, limits::REASON_PHRASE_BYTES);
             if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
                 response.extensions_mut().insert(phrase);
@@ -96,16 +102,26 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
             ),
             detail: RECORD,
         },
-        Refusal::Missing(Missing::Blob) => of(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry"),
-        Refusal::Missing(Missing::Manifest) => of(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown"),
-        Refusal::Missing(Missing::Name) => of(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository unknown to registry"),
+        Refusal::Missing(Missing::Blob) => {
+            of(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
+        }
+        Refusal::Missing(Missing::Manifest) => {
+            of(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown")
+        }
+        Refusal::Missing(Missing::Name) => {
+            of(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository unknown to registry")
+        }
         Refusal::RangeUnsatisfiable(_) => {
             of(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", "the range lies beyond the end of the blob")
         }
-        Refusal::HeadTooLarge => {
-            of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "UNSUPPORTED", "the request's headers are too large")
+        Refusal::HeadTooLarge => of(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "UNSUPPORTED",
+            "the request's headers are too large",
+        ),
+        Refusal::TargetTooLong => {
+            of(StatusCode::URI_TOO_LONG, "UNSUPPORTED", "the request target is too long")
         }
-        Refusal::TargetTooLong => of(StatusCode::URI_TOO_LONG, "UNSUPPORTED", "the request target is too long"),
         Refusal::Malformed => of(StatusCode::BAD_REQUEST, "UNSUPPORTED", "the request is malformed"),
         Refusal::Request(fault) => {
             let (status, code) = match fault {

@@ -116,7 +116,9 @@ pub fn parse(method: &Method, uri: &Uri, registries: &impl Registries) -> Result
             let target = target(name, &query, registries)?;
             Ok(Route::Manifest(target, reference_of(reference)?))
         }
-        [name @ .., "blobs", digest] => Ok(Route::Blob(target(name, &query, registries)?, digest_of(digest)?)),
+        [name @ .., "blobs", digest] => {
+            Ok(Route::Blob(target(name, &query, registries)?, digest_of(digest)?))
+        }
         [name @ .., "tags", "list"] => Ok(Route::Tags(target(name, &query, registries)?, query.page)),
         [name @ .., "referrers", digest] => {
             let target = target(name, &query, registries)?;
@@ -217,7 +219,9 @@ impl Query {
                 _ => continue,
             };
             let fault = if key == "ns" { RouteFault::NameInvalid } else { RouteFault::QueryInvalid };
-            let value = decode(value).filter(|value| !value.is_empty() && !value.chars().any(char::is_control)).ok_or(fault)?;
+            let value = decode(value)
+                .filter(|value| !value.is_empty() && !value.chars().any(char::is_control))
+                .ok_or(fault)?;
             if slot.replace(value).is_some() {
                 return Err(fault);
             }

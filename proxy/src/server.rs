@@ -10,16 +10,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Admin, Health};
+use crate::admin::{self, Admin, Condition, Health};
 use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
-use crate::clock::Clock;
+use crate::clock::{Clock, Plausible};
 use crate::data_port;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::reload;
 use crate::state::State;
-use crate::store::{Store, StoreError, folder};
+use crate::store::{Availability, Store, StoreError, folder};
 use crate::upstream;
 
 /// Why a gate does not start.
@@ -92,6 +92,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> 
         tokio::spawn(data_port::serve(Arc::clone(&app), data, reached(stopping.clone(), Stage::Draining))),
         tokio::spawn(admin::serve(admin, health, reached(stopping, Stage::Stopped))),
     ];
+    watch_health(&app);
     announce(&app, addresses);
     Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
 }
@@ -101,7 +102,12 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> 
 /// # Errors
 /// [`ServeError`].
 pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDir), ServeError> {
-    let unusable = |source| ServeError::Store(StoreError::Folder(folder::FolderError::Unusable { path: std::env::temp_dir(), source }));
+    let unusable = |source| {
+        ServeError::Store(StoreError::Folder(folder::FolderError::Unusable {
+            path: std::env::temp_dir(),
+            source,
+        }))
+    };
     let folder = tempfile::tempdir().map_err(unusable)?;
     folder.path().clone_into(&mut config.state);
     config.audit.log = AuditLog::File(folder.path().join("audit.log"));
@@ -148,6 +154,35 @@ async fn reached(mut stage: watch::Receiver<Stage>, wanted: Stage) {
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }
 
+/// What `/readyz` asks at each look. Weak, because the gate holds its health.
+fn watch_health(app: &Arc<App>) {
+    let ask = |app: &Arc<App>, question: fn(&App) -> Condition| {
+        let app = Arc::downgrade(app);
+        move || {
+            app.upgrade().map_or(Condition::Unready("the gate is ending".to_owned()), |app| question(&app))
+        }
+    };
+    app.health.watch("audit", ask(app, |app| app.audit.health()));
+    app.health.watch(
+        "clock",
+        ask(app, |app| match app.clock.plausible() {
+            Plausible::Yes => Condition::Good,
+            Plausible::No => {
+                Condition::Unready("the host's clock is before the release of this program".to_owned())
+            }
+        }),
+    );
+    app.health.watch(
+        "store",
+        ask(app, |app| match app.store.store().database().availability() {
+            Availability::Ready => Condition::Good,
+            Availability::Unavailable => {
+                Condition::Unready("nothing can be remembered: look at the state folder".to_owned())
+            }
+        }),
+    );
+}
+
 fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
     let live = app.live();
     let enforcing = live.policy().enforcing_scopes();
@@ -160,6 +195,7 @@ fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
 impl Running {
     /// Ends the gate: new connections are refused, pulls under way end, what is queued is written.
     pub async fn shutdown(self) {
+        self.app.health.set("shutdown", Condition::Unready("draining".to_owned()));
         let _ = self.stop.send(Stage::Draining);
         let mut tasks = self.tasks.into_iter();
         if let Some(data) = tasks.next() {

@@ -114,7 +114,13 @@ impl State {
     }
 
     /// The last digest seen of a tag, if it was seen within `age`.
-    pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: &str, age: Duration) -> Option<Digest> {
+    pub async fn tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        accept: &str,
+        age: Duration,
+    ) -> Option<Digest> {
         let seen = self.store.database().tag(&tag_key(repository, tag, accept)).await?;
         let now = self.clock.now();
         let ends = seen.seen.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
@@ -122,7 +128,13 @@ impl State {
     }
 
     /// Keeps what a tag is now, and tells what it was.
-    pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: &str, digest: Digest) -> Option<Digest> {
+    pub async fn keep_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        accept: &str,
+        digest: Digest,
+    ) -> Option<Digest> {
         self.store.database().keep_tag(tag_key(repository, tag, accept), digest, self.clock.now()).await
     }
 }

@@ -22,14 +22,34 @@ pub enum Blob {
     /// The gate's own verified copy of a piece of evidence.
     Evidence(bytes::Bytes),
     /// Content under a grant, with its length in bytes.
-    Granted(Box<Reader<Fault>>, Grant),
+    Granted(Box<Reader<Fault>>),
 }
 
-/// Finds a blob and the right to serve it.
+/// Finds a blob and the right to serve it, under the policy that is in force when it is found (A412).
 ///
 /// # Errors
-/// [`Refusal`].
-pub async fn blob(app: &Arc<App>, live: &Arc<Live>, repository: &Repository, digest: Digest) -> Result<Blob, Refusal> {
+/// [`Refusal`], with the load of the configuration that it came from.
+pub async fn blob(
+    app: &Arc<App>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Blob, (Refusal, Arc<Live>)> {
+    for _ in 0..super::DECIDED_AGAIN_MAX {
+        let live = app.live();
+        let found = under(app, &live, repository, digest).await;
+        if app.live().revisions() == live.revisions() {
+            return found.map_err(|refusal| (refusal, live));
+        }
+    }
+    Err((Refusal::undecided(Code::Overload), app.live()))
+}
+
+async fn under(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Blob, Refusal> {
     scope::governed(live, repository)?;
     scope::not_blocked(live, &digest)?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
@@ -85,8 +105,11 @@ async fn read_children(
                 Err(_) => continue,
             },
         };
-        let lists_it = document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
-        let Ok(permitted) = pullgate_policy::verdict::Permitted::under_grant(grant, document) else { continue };
+        let lists_it =
+            document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
+        let Ok(permitted) = pullgate_policy::verdict::Permitted::under_grant(grant, document) else {
+            continue;
+        };
         let content = super::Content::Permitted(Box::new(permitted));
         super::serve::remember(app, &content).await;
         if lists_it {
@@ -123,14 +146,14 @@ async fn open(
         && let Some(reader) = app.store.blobs().open(digest).await
     {
         app.metrics.cache("blobs", CacheResult::Hit);
-        return Ok(Blob::Granted(Box::new(reader), grant));
+        return Ok(Blob::Granted(Box::new(reader)));
     }
     app.metrics.cache("blobs", CacheResult::Miss);
     if let Some(reader) = app.store.blobs().open(digest).await {
         return match counted(app, repository, "presence", upstream.blob_exists(repository, &digest).await) {
             Ok(Presence::Here(_)) => {
                 app.store.keep_present(repository, &digest).await;
-                Ok(Blob::Granted(Box::new(reader), grant))
+                Ok(Blob::Granted(Box::new(reader)))
             }
             Ok(Presence::Absent) => Err(Refusal::Missing(Missing::Blob)),
             Err(fault) => Err(Refusal::upstream(&fault, Missing::Blob)),
@@ -147,14 +170,16 @@ async fn open(
     let fetched = app.store.blobs().fetch(key, Some(grant.size()), source).await;
     let reader = fetched.map_err(|fault| blob_fault(&fault))?;
     app.store.keep_present(repository, &digest).await;
-    Ok(Blob::Granted(Box::new(reader), grant))
+    Ok(Blob::Granted(Box::new(reader)))
 }
 
 /// What a transfer that failed before its first byte means.
 fn blob_fault(fault: &BlobFault<Fault>) -> Refusal {
     let code = match fault {
         BlobFault::Upstream(fault) => return Refusal::upstream(fault, Missing::Blob),
-        BlobFault::Corrupt | BlobFault::Long | BlobFault::Short | BlobFault::Size { .. } => Code::UpstreamIntegrity,
+        BlobFault::Corrupt | BlobFault::Long | BlobFault::Short | BlobFault::Size { .. } => {
+            Code::UpstreamIntegrity
+        }
         BlobFault::Stalled => Code::UpstreamTimeout,
         BlobFault::Ended => Code::Internal,
         BlobFault::Storage(_) => Code::Storage,

@@ -114,7 +114,13 @@ fn within_limit(candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Cand
         if kept.len() < limits::EVIDENCE_FETCHES {
             kept.push(candidate);
         } else {
-            findings.reject(candidate.layout, candidate.digest, candidate.digest, Code::EvidenceLimit, "not fetched");
+            findings.reject(
+                candidate.layout,
+                candidate.digest,
+                candidate.digest,
+                Code::EvidenceLimit,
+                "not fetched",
+            );
         }
     }
     kept
@@ -143,14 +149,21 @@ async fn read(
             Ok(document) if is_about(layout, document.value().manifest(), &subject.digest) => {
                 carriers.push(Carrier { layout, repository, document });
             }
-            Ok(_) => findings.reject(layout, digest, digest, Code::SubjectMismatch, "refers to another subject"),
+            Ok(_) => {
+                findings.reject(layout, digest, digest, Code::SubjectMismatch, "refers to another subject")
+            }
             Err(refusal) => findings.refused(layout, digest, digest, &refusal),
         }
     }
     carriers
 }
 
-async fn by_digest(app: &App, live: &Live, repository: &Repository, digest: Digest) -> Result<Intact<Document>, Refusal> {
+async fn by_digest(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Intact<Document>, Refusal> {
     match resolve::held(app, repository, &digest).await {
         Some(document) => Ok(document),
         None => resolve::fetch(app, live, repository, &Reference::Digest(digest), "").await,
@@ -190,7 +203,10 @@ mod tests {
 
     #[test]
     fn a143_layouts_take_turns() {
-        assert_eq!(interleave(vec![vec![1, 2, 3, 4], vec![10], vec![], vec![20, 21]]), [1, 10, 20, 2, 21, 3, 4]);
+        assert_eq!(
+            interleave(vec![vec![1, 2, 3, 4], vec![10], vec![], vec![20, 21]]),
+            [1, 10, 20, 2, 21, 3, 4]
+        );
     }
 
     #[test]

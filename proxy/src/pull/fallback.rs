@@ -64,14 +64,18 @@ pub(super) async fn resolved(
     let (policy, now) = (live.policy(), app.clock.now());
     let permit = match fallback::setting(policy, &subject.repository) {
         OnUndecided::Deny => None,
-        OnUndecided::InsecurePermit => fallback::insecure_permit(policy, subject, document.value(), &undecided, now),
-        OnUndecided::LastPermit(age) => match collect::kept::find_with_outcome(app, subject, age, now).await {
-            None => None,
-            Some((kept, outcome)) => {
-                let evidence = verify::evidence(app, live, subject, document, &kept).await?;
-                fallback::last_permit(policy, subject, document.value(), (&evidence, outcome), now)
+        OnUndecided::InsecurePermit => {
+            fallback::insecure_permit(policy, subject, document.value(), &undecided, now)
+        }
+        OnUndecided::LastPermit(age) => {
+            match collect::kept::find_with_outcome(app, subject, age, now).await {
+                None => None,
+                Some((kept, outcome)) => {
+                    let evidence = verify::evidence(app, live, subject, document, &kept).await?;
+                    fallback::last_permit(policy, subject, document.value(), (&evidence, outcome), now)
+                }
             }
-        },
+        }
     };
     let Some(permit) = permit else { return Err(Refusal::Undecided(undecided)) };
     let content = permitted(permit, document)?;

@@ -115,14 +115,17 @@ pub async fn referrers(
 
 /// A descriptor from its parsed parts: no `urls`, no `data` (A037).
 fn descriptor(child: &pullgate_policy::oci::Descriptor) -> Value {
-    let mut value = json!({ "mediaType": child.media_type, "digest": child.digest, "size": child.size });
+    let mut value = serde_json::Map::new();
+    value.insert("mediaType".to_owned(), json!(child.media_type));
+    value.insert("digest".to_owned(), json!(child.digest));
+    value.insert("size".to_owned(), json!(child.size));
     if let Some(artifact_type) = &child.artifact_type {
-        value["artifactType"] = json!(artifact_type);
+        value.insert("artifactType".to_owned(), json!(artifact_type));
     }
     if !child.annotations.is_empty() {
-        value["annotations"] = json!(child.annotations);
+        value.insert("annotations".to_owned(), json!(child.annotations));
     }
-    value
+    Value::Object(value)
 }
 
 fn list(body: &Value, content_type: &str, target: &Target, method: &Method) -> Response<Body> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::evidence::Evidence;
+use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
@@ -29,7 +29,8 @@ pub(super) async fn content(
     subject: &Subject,
     document: &Intact<Document>,
 ) -> Result<Option<Pulled>, Refusal> {
-    if let Some(verdict) = decide::without_evidence(live.policy(), subject, document.value(), app.clock.now()) {
+    if let Some(verdict) = decide::without_evidence(live.policy(), subject, document.value(), app.clock.now())
+    {
         return match verdict {
             Verdict::Permit(permit) => Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Miss))),
             Verdict::Deny(denial) => Err(Refusal::Denied(Box::new(denial))),
@@ -40,15 +41,30 @@ pub(super) async fn content(
     if let Some(permit) = own {
         return Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Hit)));
     }
-    let grant = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await.ok().flatten();
+    let grant =
+        Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await.ok().flatten();
     if let Some(grant) = grant
         && let Ok(permitted) = Permitted::under_grant(grant, document.clone())
     {
         return Ok(Some(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)));
     }
     match app.memory.denial(subject, live.revisions()).await {
-        Some(denial) => Err(Refusal::Denied(Box::new(denial.as_ref().clone()))),
+        Some(denial) => Err(unless_undecided(app, live, subject, Box::new(denial.as_ref().clone())).await),
         None => Ok(None),
+    }
+}
+
+/// The denial of a subject, unless an index that would grant it could not be judged: not knowing never reads like
+/// unsigned (invariant 4).
+pub(super) async fn unless_undecided(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    subject: &Subject,
+    denial: Box<Denial>,
+) -> Refusal {
+    match Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await {
+        Err(refusal) => refusal,
+        Ok(_) => Refusal::Denied(denial),
     }
 }
 
@@ -98,7 +114,10 @@ pub(super) async fn grant(
 
 async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
     let open = |sealed: &[pullgate_policy::seal::Sealed]| {
-        sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect::<Vec<_>>()
+        sealed
+            .iter()
+            .filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest))
+            .collect::<Vec<_>>()
     };
     if let Some(sealed) = app.memory.grants(repository, *digest).await {
         return open(&sealed);
@@ -165,7 +184,13 @@ pub(super) async fn keep(
 }
 
 /// Remembers a denial for `deny_ttl`, in memory only: a signature may arrive at any moment.
-pub(super) async fn keep_denial(app: &App, live: &Live, subject: &Subject, denial: &Denial, collected: &Collected) {
+pub(super) async fn keep_denial(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    denial: &Denial,
+    collected: &Collected,
+) {
     app.memory.keep_denial(subject, live.revisions(), denial).await;
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);
 }

@@ -76,7 +76,10 @@ pub async fn fetch(
     Ok(document)
 }
 
-fn read(fetched: FetchedManifest, reference: &Reference) -> Result<(Intact<Bytes>, Intact<Document>), Refusal> {
+fn read(
+    fetched: FetchedManifest,
+    reference: &Reference,
+) -> Result<(Intact<Bytes>, Intact<Document>), Refusal> {
     let content_type = fetched.content_type.as_deref();
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
@@ -119,12 +122,17 @@ fn is_manifest_type(name: &str) -> bool {
 
 /// The client's own list, because the upstream chooses by it; the full list where it sends none (clients.md §4).
 fn accepted(accept: &str) -> Vec<String> {
-    let listed: Vec<String> = accept.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
+    let listed: Vec<String> =
+        accept.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
     let names_a_manifest = listed.iter().any(|one| {
         let name = one.split(';').next().unwrap_or_default().trim();
         media_type::MANIFESTS.contains(&name)
     });
-    if names_a_manifest { listed } else { media_type::MANIFESTS.iter().map(|name| (*name).to_owned()).collect() }
+    if names_a_manifest {
+        listed
+    } else {
+        media_type::MANIFESTS.iter().map(|name| (*name).to_owned()).collect()
+    }
 }
 
 async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
@@ -133,4 +141,5 @@ async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<D
     before.filter(|before| *before != digest)
 }
 
-const _: () = assert!(limits::MANIFEST_BYTES <= limits::EVIDENCE_ITEM_BYTES, "every manifest fits the document store");
+const _: () =
+    assert!(limits::MANIFEST_BYTES <= limits::EVIDENCE_ITEM_BYTES, "every manifest fits the document store");

@@ -25,7 +25,8 @@ pub async fn evidence(
     document: &Intact<Document>,
     collected: &Collected,
 ) -> Result<Evidence, Refusal> {
-    let authorities: Vec<Authority> = live.policy().authorities_for(&subject.repository).into_iter().cloned().collect();
+    let authorities: Vec<Authority> =
+        live.policy().authorities_for(&subject.repository).into_iter().cloned().collect();
     let (keys, trust) = (Arc::clone(&live.config().policy.keys), Arc::clone(&live.config().policy.trust));
     let manifest = document.value().bytes().clone();
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);

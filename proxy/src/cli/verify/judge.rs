@@ -143,9 +143,11 @@ fn refused(report: &mut Report, refusal: &Refusal) {
             (Word::Undecided, "the registry has no such image".to_owned())
         }
         Refusal::Undecided(undecided) => (Word::Undecided, undecided.code().cause().to_owned()),
-        Refusal::HeadTooLarge | Refusal::Malformed | Refusal::RangeUnsatisfiable(_) | Refusal::Request(_) | Refusal::TargetTooLong => {
-            (Word::Undecided, code.to_owned())
-        }
+        Refusal::HeadTooLarge
+        | Refusal::Malformed
+        | Refusal::RangeUnsatisfiable(_)
+        | Refusal::Request(_)
+        | Refusal::TargetTooLong => (Word::Undecided, code.to_owned()),
     };
     report.verdict = verdict;
     report.reasons = vec![Reason { code: code.to_owned(), text, location: None }];

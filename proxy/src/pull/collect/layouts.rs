@@ -127,6 +127,11 @@ fn buildkit(repository: &Repository, document: &Document) -> Vec<Candidate> {
         .iter()
         .filter(|child| child.annotations.get(BUILDKIT_TYPE).is_some_and(|text| text == BUILDKIT_ATTESTATION))
         .filter_map(|child| child.digest)
-        .map(|digest| Candidate { layout: Layout::BuildKit, repository: repository.clone(), digest, document: None })
+        .map(|digest| Candidate {
+            layout: Layout::BuildKit,
+            repository: repository.clone(),
+            digest,
+            document: None,
+        })
         .collect()
 }

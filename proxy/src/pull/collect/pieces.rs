@@ -28,7 +28,12 @@ struct Wanted {
 }
 
 /// Fetches the pieces that the carriers hold, from the store where they are known.
-pub(super) async fn fetch(app: &App, live: &Live, carriers: &[Carrier], findings: &mut Findings) -> Vec<Found> {
+pub(super) async fn fetch(
+    app: &App,
+    live: &Live,
+    carriers: &[Carrier],
+    findings: &mut Findings,
+) -> Vec<Found> {
     let wanted = within_limits(wanted(carriers, findings), findings);
     let fetched = stream::iter(wanted.into_iter().map(|one| async move {
         let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
@@ -93,7 +98,13 @@ fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
     for Carrier { layout, repository, document } in carriers {
         let manifest = document.digest();
         let Manifest::Image(image) = document.value().manifest() else {
-            findings.reject(*layout, manifest, manifest, Code::Unsupported, "an index where evidence is carried");
+            findings.reject(
+                *layout,
+                manifest,
+                manifest,
+                Code::Unsupported,
+                "an index where evidence is carried",
+            );
             continue;
         };
         if image.layers.is_empty() {

@@ -86,7 +86,10 @@ async fn grants_for_a_child_are_bounded_and_the_newest() {
     for n in 0..=GRANTS_READ {
         let root = Digest::of(&n.to_be_bytes());
         let sealed = sealed_as(&n.to_string());
-        database.keep_grants(vec![GrantRow { repository: repository("app"), child, root, role: Role::Blob, sealed }], at(n));
+        database.keep_grants(
+            vec![GrantRow { repository: repository("app"), child, root, role: Role::Blob, sealed }],
+            at(n),
+        );
     }
     let found = database.grants_for(&repository("app"), &child).await;
     assert_eq!(found.len(), usize::try_from(GRANTS_READ).unwrap());
@@ -253,7 +256,10 @@ async fn children_of_a_repository_are_found_the_unread_first() {
         role,
         sealed: sealed_as("x"),
     };
-    database.keep_grants(vec![row(b"read", Role::Child), row(b"unread", Role::Child), row(b"layer", Role::Blob)], at(1));
+    database.keep_grants(
+        vec![row(b"read", Role::Child), row(b"unread", Role::Child), row(b"layer", Role::Blob)],
+        at(1),
+    );
     database.keep_presence(repository("app"), Digest::of(b"read"), at(1));
     let found = database.children_of(&repository("app"), 32).await;
     assert_eq!(found, [Digest::of(b"unread"), Digest::of(b"read")]);
