@@ -196,3 +196,24 @@ async fn a412_a_verdict_begun_under_one_policy_does_not_serve_under_the_next() {
     assert_denied(&client.await.unwrap());
     assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
 }
+
+#[tokio::test]
+async fn a412_a_blob_whose_root_was_judged_under_one_policy_is_not_served_under_the_next() {
+    let stage = Stage::with(KEYED, |setup| setup.cache("permit_ttl = \"1s\"")).await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.upstream.forget();
+    let hold = Arc::new(Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig").times(1), Fault::Hold(Arc::clone(&hold)));
+    let (address, target) = (stage.gate.data, crate::stage::blob("org/app", &image.layer()));
+    let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
+    while stage.upstream.count(".sig") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.reload(&block(&image.digest())).await;
+    hold.add_permits(1);
+    assert_denied(&client.await.unwrap());
+    stage.reload(KEYED).await;
+    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+}

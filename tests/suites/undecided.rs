@@ -76,6 +76,25 @@ async fn a_blob_is_undecided_where_its_root_is_and_served_where_that_is_softened
 }
 
 #[tokio::test]
+async fn a_child_is_not_called_unsigned_where_its_index_could_not_be_judged() {
+    let stage =
+        Stage::with(&policy("\"deny\""), |setup| setup.cache("permit_ttl = \"1s\"\ndeny_ttl = \"1s\"")).await;
+    let index = Made::index(vec![Made::image(), Made::image()]);
+    index.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &index);
+    assert_serves(&stage.manifest("org/app", "v1").await, &index);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let child = index.children[0].digest();
+    // The index cannot be asked about; the child can, and has no signature of its own.
+    stage.upstream.fail(When::on(evidence_tag(&index.digest(), "")), Fault::Status(500));
+    for _ in 0..2 {
+        assert_undecided(&stage.manifest("org/app", &child).await);
+    }
+    stage.upstream.heal();
+    assert_serves(&stage.manifest("org/app", &child).await, &index.children[0]);
+}
+
+#[tokio::test]
 async fn last_permit_ends_with_its_age() {
     let (stage, image) = lapsed("{ last_permit = \"3s\" }").await;
     stage.upstream.fail(When::on(""), Fault::Status(500));
