@@ -1,6 +1,6 @@
 //! One manifest request, from its name to the content or the refusal.
 //!
-//! [`judged`] is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
+//! `judged` is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
 //! order of its lines is the security argument. Blobs have their own way in [`blob`], under grants that this one gives.
 
 use std::sync::Arc;

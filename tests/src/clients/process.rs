@@ -84,7 +84,7 @@ impl Process {
     /// Waits until the probe succeeds.
     ///
     /// # Errors
-    /// It ended before, or is not ready in [`READY_MAX`]: with the end of its output.
+    /// It ended before, or is not ready in `READY_MAX`: with the end of its output.
     pub fn wait_ready(&mut self, mut probe: impl FnMut() -> bool) -> io::Result<()> {
         let started = Instant::now();
         while !probe() {
@@ -169,7 +169,7 @@ pub fn free_address() -> io::Result<String> {
 /// Waits until the condition holds.
 ///
 /// # Errors
-/// It does not hold in [`READY_MAX`].
+/// It does not hold in `READY_MAX`.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> io::Result<()> {
     let started = Instant::now();
     while !holds() {
