@@ -1,4 +1,4 @@
-//! The configuration file (design §5).
+//! The configuration file.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

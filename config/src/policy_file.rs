@@ -1,4 +1,4 @@
-//! The policy file (design §4): whom to trust, and which repositories ask for what.
+//! The policy file: whom to trust, and which repositories ask for what.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub(crate) struct Trust {
     pub(crate) set: TrustSet,
     /// Also those that could not be read, so that an authority does not fault a second time.
     pub(crate) names: Vec<String>,
-    /// Whether `github` is the built-in table, the only one that is known to have no log (design §4).
+    /// Whether `github` is the built-in table, the only one that is known to have no log.
     pub(crate) github: Github,
 }
 

@@ -1,4 +1,4 @@
-//! Durations, sizes and dates as they are written in the files (design §5).
+//! Durations, sizes and dates as they are written in the files.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Scopes: globs over `registry/repository`, and which of several wins (design §4; A405 to A407).
+//! Scopes: globs over `registry/repository`, and which of several wins (A405 to A407).
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The seal on what is stored: HMAC-SHA-256 under a secret that is kept outside the store (design §9, A504).
+//! The seal on what is stored: HMAC-SHA-256 under a secret that is kept outside the store (A504).
 //!
 //! A record without its seal is worth nothing, so storage can lose a verdict but not invent one. Only what implements
 //! the private trait below can be sealed; an [`crate::verdict::Undecided`] cannot:

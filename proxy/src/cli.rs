@@ -135,7 +135,7 @@ enum Format {
     Text,
 }
 
-/// The exit codes of all commands (design §6).
+/// The exit codes of all commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
     /// Yes.

@@ -1,5 +1,5 @@
 //! The data port: connections, limits, and the layers around the one handler. Domain steps are not layers; these are
-//! transport only (design §8).
+//! transport only.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -87,7 +87,7 @@ fn connection(
         async move { Ok::<Response<Body>, Infallible>(gate::traced(app, client, request).await) }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
-    // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have (design §2).
+    // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIMEOUT)

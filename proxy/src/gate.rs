@@ -20,7 +20,7 @@ use crate::body::Body;
 use crate::live::Live;
 use crate::pull::blob::Blob;
 use crate::pull::serve::{self, set};
-use crate::pull::{self, Pull, blob, listing};
+use crate::pull::{self, Content, Pull, Pulled, Remembered, blob, listing};
 use crate::range::{self, Wanted};
 use crate::record::{self, Asked};
 use crate::refusal::Refusal;
@@ -134,7 +134,11 @@ async fn manifest(
     let answer = pull::manifest(app, &pull).await;
     // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
     let (record, answered) = match answer {
-        Ok((pulled, live)) => (record::served(app, &live, asked, &pull, &pulled), Ok(pulled)),
+        Ok((pulled, live)) => {
+            let mut record = record::served(app, &live, asked, &pull, &pulled);
+            record.verdict_id = rests_on(app, asked, &pulled).await;
+            (record, Ok(pulled))
+        }
         Err((refusal, live)) => (record::refused(app, &live, asked, &pull, &refusal), Err(refusal)),
     };
     app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
@@ -142,7 +146,19 @@ async fn manifest(
     Ok(serve::answer(&pulled, target, &pull.reference, &asked.method))
 }
 
-/// The client's list of media types: several lines, one list (clients.md §3.2). An answer depends on the set, not on the
+/// The answer whose verdict this one repeats, if it is remembered; else this one is remembered as the first.
+async fn rests_on(app: &App, asked: &Asked, pulled: &Pulled) -> Option<String> {
+    let Content::Permitted(permitted) = &pulled.content else { return None };
+    match app.memory.verdict_id(permitted.permit()).await {
+        Some(first) if pulled.memory == Remembered::Hit => Some(first.as_str().to_owned()),
+        Some(_) | None => {
+            app.memory.keep_verdict_id(permitted.permit(), &asked.id).await;
+            None
+        }
+    }
+}
+
+/// The client's list of media types: several lines, one list. An answer depends on the set, not on the
 /// order, which Docker engine changes at random.
 fn accept(headers: &HeaderMap) -> String {
     let mut types: Vec<&str> = headers

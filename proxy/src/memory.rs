@@ -11,12 +11,15 @@ use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Permit, Subject};
 
+use crate::audit::DecisionId;
+
 /// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
 pub struct Memory {
     permits: Cache<(Subject, Revisions), Arc<Permit>>,
     denials: Cache<(Subject, Revisions), Arc<Denial>>,
     tags: Cache<(Repository, Tag, String), Digest>,
     grants: Cache<(Repository, Digest), Arc<Vec<Sealed>>>,
+    verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
 }
@@ -37,6 +40,10 @@ impl Memory {
                 .build(),
             denials: Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(deny_ttl).build(),
             tags: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(tag_ttl).build(),
+            verdict_ids: Cache::builder()
+                .max_capacity(limits::VERDICT_ENTRIES)
+                .time_to_live(limits::PERMIT_TTL_MAX)
+                .build(),
             grants: bounded().time_to_idle(GRANTS_IDLE).build(),
             passing: negative().time_to_live(limits::PERMIT_TTL).build(),
             passing_blobs: Cache::builder()
@@ -55,6 +62,16 @@ impl Memory {
     pub async fn keep_permit(&self, permit: &Permit) {
         let key = (permit.subject().clone(), permit.revisions());
         self.permits.insert(key, Arc::new(permit.clone())).await;
+    }
+
+    /// The answer in which a permit was given, as far as memory goes.
+    pub async fn verdict_id(&self, permit: &Permit) -> Option<DecisionId> {
+        self.verdict_ids.get(&(permit.subject().clone(), permit.revisions())).await
+    }
+
+    /// Remembers in which answer a permit was given.
+    pub async fn keep_verdict_id(&self, permit: &Permit, id: &DecisionId) {
+        self.verdict_ids.insert((permit.subject().clone(), permit.revisions()), id.clone()).await;
     }
 
     /// A denial of the last `deny_ttl`.

@@ -1,4 +1,4 @@
-//! Counters for machines (design §9). Every label is from a closed set: never a repository, a digest or an identity (A526).
+//! Counters for machines. Every label is from a closed set: never a repository, a digest or an identity (A526).
 
 use std::fmt;
 use std::sync::Arc;

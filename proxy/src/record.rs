@@ -38,6 +38,9 @@ pub fn served(app: &App, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulle
     let mut record = begun(app, live, asked, Kind::Manifest, &pull.repository, Word::Permit);
     record.reference = pull.reference.to_string();
     record.digest = Some(pulled.content.digest().to_string());
+    record.media_type = Some(pulled.content.document().media_type().to_owned());
+    record.status = Some(200);
+    record.warning = crate::pull::serve::warning(pulled);
     record.moved_from = pulled.moved_from.map(|digest| digest.to_string());
     record.cache = match pulled.memory {
         Remembered::Hit => "hit",
@@ -82,7 +85,7 @@ fn rests_on(record: &mut Record, permit: &Permit) {
         record.evidence.extend(met.evidence.iter().map(ToString::to_string));
     }
     match permit.ground() {
-        Ground::WarnOnly(denial) => record.reasons.extend(reasons(denial)),
+        Ground::WarnOnly(denial) => denied(record, denial),
         Ground::Exempt { owner, location } => record.reasons.push(Reason {
             code: "exempt".to_owned(),
             location: Some(location.to_string()),
@@ -175,9 +178,15 @@ fn word(refusal: &Refusal) -> Word {
     }
 }
 
+/// The reasons of a denial, and the lines of the requirements that were not met.
+fn denied(record: &mut Record, denial: &Denial) {
+    record.reasons.extend(reasons(denial));
+    record.unmet.extend(denial.reasons().filter_map(|reason| Some(reason.location.as_ref()?.to_string())));
+}
+
 fn why(record: &mut Record, refusal: &Refusal) {
     match refusal {
-        Refusal::Denied(denial) => record.reasons.extend(reasons(denial)),
+        Refusal::Denied(denial) => denied(record, denial),
         Refusal::Undecided(undecided) => {
             record.reasons.push(told(undecided.code(), undecided.code().cause()))
         }

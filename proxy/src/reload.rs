@@ -1,4 +1,4 @@
-//! A changed configuration: all of it or nothing of it (design §9, A411).
+//! A changed configuration: all of it or nothing of it (A411).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

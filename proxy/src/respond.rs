@@ -44,7 +44,7 @@ pub fn refuse(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match refusal {
         Refusal::Denied(denial) => {
-            // A HEAD has no body: the reason phrase is all that a person sees (clients.md §2).
+            // A HEAD has no body: the reason phrase is all that a person sees.
             let phrase = denial.phrase(id.short());
             if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
                 response.extensions_mut().insert(phrase);

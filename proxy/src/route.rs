@@ -144,7 +144,7 @@ fn reference_of(part: &str) -> Result<Reference, RouteFault> {
     })
 }
 
-/// Finds the upstream: `ns`, else a first component that looks like a host, else the default (design §2).
+/// Finds the upstream: `ns`, else a first component that looks like a host, else the default.
 fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<Target, RouteFault> {
     let parts: Option<Vec<String>> = name.iter().map(|part| decode(part)).collect();
     let parts = parts.ok_or(RouteFault::NameInvalid)?;

@@ -67,6 +67,11 @@ async fn a_record_tells_who_asked_for_what_and_what_the_verdict_rests_on() {
     let second = stage.gate.record().await;
     assert_eq!(second["cache"], "hit");
     assert_ne!(second["id"], record["id"]);
+    assert_eq!(second["verdict_id"], record["id"], "the answer that it repeats");
+    assert_eq!(
+        (&record["status"], &record["verdict_id"]),
+        (&serde_json::json!(200), &serde_json::Value::Null)
+    );
 }
 
 #[tokio::test]

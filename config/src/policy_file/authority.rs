@@ -104,7 +104,7 @@ fn believed(
         (Kind::Keyed | Kind::Keyless, _, Github::BuiltIn | Github::Redefined) => Transparency::Required,
     };
     let transparency = match kind {
-        // Without a log a keyed signature still has its key; "none" would be another word for the same (design §4).
+        // Without a log a keyed signature still has its key; "none" would be another word for the same.
         Kind::Keyed => {
             let words = [("required", Transparency::Required), ("optional", Transparency::Optional)];
             table.word(context, "transparency", &words, absent)

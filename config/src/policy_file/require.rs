@@ -21,7 +21,7 @@ const PREDICATES: [(&str, &[&str]); 4] = [
     ("vuln", &["https://cosign.sigstore.dev/attestation/vuln/v1"]),
 ];
 
-/// A statement of this type is a signature, and no attestation (design §3).
+/// A statement of this type is a signature, and no attestation.
 const SIGNATURE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 pub(super) fn read(

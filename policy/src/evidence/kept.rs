@@ -1,5 +1,5 @@
 //! Where evidence about a subject was found, as it is kept: so that another policy is decided from it without asking
-//! the upstream again (design §4). The bytes lie in the store by digest and are verified anew each time.
+//! the upstream again. The bytes lie in the store by digest and are verified anew each time.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

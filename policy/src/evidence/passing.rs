@@ -1,4 +1,4 @@
-//! Evidence that is served without a verdict, because it is nothing but evidence (design §2; A030 to A034).
+//! Evidence that is served without a verdict, because it is nothing but evidence (A030 to A034).
 //!
 //! Never by tag, media type alone or User-Agent: every layer was fetched, hashed and strictly parsed here as the
 //! evidence that its type says. A layer that a runtime could unpack is no JSON text, but for a tar archive that is made to

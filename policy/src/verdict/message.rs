@@ -1,4 +1,4 @@
-//! A denial in one line, for a person who sees nothing but their runtime's error (design §2; A522, A529).
+//! A denial in one line, for a person who sees nothing but their runtime's error (A522, A529).
 
 use super::{Denial, Reason};
 use crate::limits;

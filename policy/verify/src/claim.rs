@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 
-/// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation (design §3).
+/// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation.
 pub(crate) const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 /// The one `critical.type` of a payload that signs an image (A203).
 const SIMPLE_TYPE: &str = "cosign container image signature";

@@ -9,7 +9,7 @@ use pullgate_policy::strict_json::{self, JsonFault};
 use crate::backend::Backend;
 
 /// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
-/// rest on the laxer one are worth nothing (design §9).
+/// rest on the laxer one are worth nothing.
 pub const VERIFIER_VERSION: &str = "1";
 
 const SIGSTORE: &[u8] = include_bytes!("../roots/sigstore/trusted_root.json");

@@ -77,7 +77,7 @@ async fn is_manifest(app: &App, digest: &Digest) -> bool {
 }
 
 /// A node that has the manifests already asks for blobs only: the children of indexes that are permitted here are read,
-/// at most 32, before the gate says no (design §9).
+/// at most 32, before the gate says no.
 async fn read_children(
     app: &Arc<App>,
     live: &Arc<Live>,

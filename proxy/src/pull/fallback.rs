@@ -1,4 +1,4 @@
-//! What `on_undecided` allows when the upstream could not be asked (design §2; A148).
+//! What `on_undecided` allows when the upstream could not be asked (A148).
 
 use std::sync::Arc;
 

@@ -64,7 +64,7 @@ fn next(target: &Target, page: &Page, last: &str) -> String {
 }
 
 /// Answers `referrers`: the upstream's list merged with its fallback tag's, always an index, filtered by the gate itself.
-/// A 404 would send Docker engine to the upstream (clients.md §3.3).
+/// A 404 would send Docker engine to the upstream.
 ///
 /// # Errors
 /// [`Refusal`].

@@ -1,7 +1,7 @@
 //! What is remembered about a subject, and what is kept of a verdict.
 //!
 //! A record becomes a permit only through the current policy: repository, subject, both revisions, age and seal must hold
-//! (design §8). A grant is worth what its root's permit is worth now (A023).
+//!. A grant is worth what its root's permit is worth now (A023).
 
 use std::sync::Arc;
 

@@ -120,7 +120,7 @@ fn is_manifest_type(name: &str) -> bool {
         )
 }
 
-/// The client's own list, because the upstream chooses by it; the full list where it sends none (clients.md §4).
+/// The client's own list, because the upstream chooses by it; the full list where it sends none.
 fn accepted(accept: &str) -> Vec<String> {
     let listed: Vec<String> =
         accept.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();

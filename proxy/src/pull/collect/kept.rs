@@ -1,5 +1,5 @@
 //! Evidence that was collected before, read back from the gate's own copies: a changed policy is decided from it without
-//! a storm of requests (design §4).
+//! a storm of requests.
 
 use std::sync::Arc;
 use std::time::Duration;

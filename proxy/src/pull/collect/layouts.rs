@@ -1,4 +1,4 @@
-//! Where evidence may lie (design §3): each layout is asked on its own, and one that fails does not hide the others (A146).
+//! Where evidence may lie: each layout is asked on its own, and one that fails does not hide the others (A146).
 
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
@@ -75,7 +75,7 @@ async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
             (!likely, candidate)
         })
         .collect();
-    // A hint that only orders: some registries write the config's type there (cosign.md §10), so nothing is left out.
+    // A hint that only orders: some registries write the config's type there, so nothing is left out.
     candidates.sort_by_key(|(unlikely, _)| *unlikely);
     Ok(candidates.into_iter().map(|(_, candidate)| candidate).collect())
 }
