@@ -13,6 +13,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
 use crate::oci::{Digest, Document, Manifest, Repository};
 use crate::policy::Revisions;
 use crate::seal::{AsRecord, Record, Seal, Sealed};
@@ -39,6 +40,8 @@ pub(crate) struct GrantRecord {
     size: u64,
     role: Role,
     root: Digest,
+    /// How many indexes lie above, the root among them.
+    depth: usize,
 }
 
 /// What the content is to its parent.
@@ -63,11 +66,16 @@ impl Role {
 }
 
 impl Grant {
-    pub(crate) fn derive(permit: &Permit, document: &Document) -> Vec<Self> {
-        let role = match document.manifest() {
-            Manifest::Image(_) => Role::Blob,
-            Manifest::Index(_) => Role::Child,
+    /// The grants of a document that itself lies below `above` indexes. One that nests deeper than `index_depth` hands
+    /// nothing on: its children are judged by themselves (A128).
+    pub(crate) fn derive(permit: &Permit, document: &Document, above: usize) -> Vec<Self> {
+        let (role, depth) = match document.manifest() {
+            Manifest::Image(_) => (Role::Blob, above),
+            Manifest::Index(_) => (Role::Child, above + 1),
         };
+        if depth > limits::INDEX_DEPTH {
+            return Vec::new();
+        }
         let of = |descriptor: &crate::oci::Descriptor| {
             Some(Self {
                 claim: GrantRecord {
@@ -77,11 +85,17 @@ impl Grant {
                     size: descriptor.size,
                     role,
                     root: permit.subject().digest,
+                    depth,
                 },
                 permit: permit.clone(),
             })
         };
         document.manifest().content().filter_map(of).collect()
+    }
+
+    /// How many indexes lie above, the root among them.
+    pub(crate) fn depth(&self) -> usize {
+        self.claim.depth
     }
 
     /// What it is for.

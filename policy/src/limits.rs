@@ -15,7 +15,7 @@ pub const JSON_DEPTH: usize = 64;
 pub const LAYERS_PER_MANIFEST: usize = 1_000;
 /// Children of one index. Over it: `index-too-large`.
 pub const INDEX_CHILDREN: usize = 1_000;
-/// Nesting of indexes. Over it: `index-too-large`.
+/// Nesting of indexes. Over it: an index grants nothing, and its children are judged by themselves.
 pub const INDEX_DEPTH: usize = 3;
 /// Largest size that a descriptor may claim, 2^53: what every JSON reader can hold.
 pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
@@ -76,8 +76,6 @@ pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts that wait for their turn. Over it: undecided, `overload`.
 pub const QUEUE_MAX: usize = 1_024;
-/// Bytes of manifests and evidence held for verdicts in work. Over it: new ones wait.
-pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
 
 /// Time to connect to an upstream.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -122,10 +120,8 @@ pub const REQUEST_HEADERS: usize = 100;
 pub const TARGET_BYTES: usize = 8 * 1024;
 /// Bytes of one query value. Over it: 400.
 pub const QUERY_VALUE_BYTES: usize = 1024;
-/// Time for a client's request head. Over it: the connection is closed.
+/// Time for a client's request head, counted from the end of the request before. Over it: the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time between two requests of a connection. Over it: the connection is closed.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
 /// Connections of the data port. Over it: accepting pauses.

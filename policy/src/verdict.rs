@@ -342,7 +342,11 @@ impl Permitted<Document> {
     /// empty list grants nothing. Content of an unknown digest algorithm gets no grant (A132).
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
-        Grant::derive(self.permit(), self.value())
+        let above = match &self.basis {
+            Basis::Grant(grant) => grant.depth(),
+            Basis::Permit(_) => 0,
+        };
+        Grant::derive(self.permit(), self.value(), above)
     }
 }
 

@@ -173,3 +173,35 @@ proptest! {
         prop_assert_eq!(recalled(&sealed, &subject(), revisions(1), seconds).is_some(), counts);
     }
 }
+
+/// An index of one document.
+fn index_of(child: &Intact<Document>) -> Intact<Document> {
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{{"mediaType":"{}","digest":"{}","size":{}}}]}}"#,
+        crate::oci::media_type::OCI_INDEX,
+        child.value().media_type(),
+        child.digest(),
+        child.value().bytes().len(),
+    );
+    crate::content::Untrusted::new(bytes::Bytes::from(text)).hash().parse(None).unwrap()
+}
+
+#[test]
+fn a128_indexes_that_nest_deeper_than_the_limit_hand_nothing_on() {
+    // How many grants the innermost image gets under this many indexes, the outermost of which is permitted.
+    let granted_below = |indexes: usize| {
+        let mut chain = vec![image()];
+        for _ in 0..indexes {
+            chain.push(index_of(chain.last().unwrap()));
+        }
+        let outermost = chain.pop().unwrap();
+        let mut permitted = permit_for(&outermost).apply(outermost).unwrap();
+        while let Some(child) = chain.pop() {
+            let Some(grant) = permitted.grants().pop() else { return 0 };
+            permitted = Permitted::under_grant(grant, child).unwrap();
+        }
+        permitted.grants().len()
+    };
+    assert_eq!(granted_below(crate::limits::INDEX_DEPTH), 2);
+    assert_eq!(granted_below(crate::limits::INDEX_DEPTH + 1), 0);
+}
