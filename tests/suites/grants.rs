@@ -217,3 +217,24 @@ async fn a412_a_blob_whose_root_was_judged_under_one_policy_is_not_served_under_
     stage.reload(KEYED).await;
     assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_shared_layer_is_served_under_a_root_that_only_the_store_remembers() {
+    let mut stage = Stage::new().await;
+    let first = Made::image();
+    let layer =
+        pullgate_tests::made::Layer::new("application/vnd.oci.image.layer.v1.tar", first.blobs[1].to_vec());
+    let second = Made::image_of(vec![layer]);
+    assert_eq!(first.layer(), second.layer());
+    for (tag, image) in [("first", &first), ("second", &second)] {
+        image.tag(&stage.upstream, "org/app", tag);
+        stage.sign("org/app", image);
+        assert_serves(&stage.manifest("org/app", tag).await, image);
+    }
+    stage.gate.restart().await;
+    // Now memory knows of the first one's grant alone, and that one is blocked.
+    assert_serves(&stage.manifest("org/app", "first").await, &first);
+    stage.reload(&block(&first.digest())).await;
+    assert_denied(&stage.manifest("org/app", "first").await);
+    assert_eq!(stage.blob("org/app", &second.layer()).await.status, 200);
+}

@@ -1,8 +1,9 @@
 //! What is remembered about a subject, and what is kept of a verdict.
 //!
-//! A record becomes a permit only through the current policy: repository, subject, both revisions, age and seal must hold
-//!. A grant is worth what its root's permit is worth now (A023).
+//! A record becomes a permit only through the current policy: repository, subject, both revisions, age and seal must
+//! hold. A grant is worth what its root's permit is worth now (A023).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
@@ -91,38 +92,42 @@ pub(super) async fn grant(
     digest: Digest,
     role: Role,
 ) -> Result<Option<Grant>, Refusal> {
-    let mut undecided = None;
-    for claim in claims(app, repository, &digest).await.into_iter().filter(|claim| claim.role() == role) {
-        let root = claim.root();
-        // A root does not grant itself: an index that lists its own digest is no proof of anything.
-        if root.digest == digest {
-            continue;
-        }
-        match Box::pin(root_permit(app, live, &root)).await {
-            Ok(permit) => {
-                if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
-                    return Ok(Some(grant));
-                }
+    let (mut undecided, mut tried) = (None, BTreeSet::from([digest]));
+    for place in [Place::Memory, Place::Store] {
+        for claim in claims(app, place, repository, &digest).await {
+            let root = claim.root();
+            // A root is tried once, and none grants itself: an index that lists its own digest proves nothing.
+            if claim.role() != role || !tried.insert(root.digest) {
+                continue;
             }
-            Err(refusal @ Refusal::Undecided(_)) => undecided = Some(refusal),
-            Err(_) => {}
+            match Box::pin(root_permit(app, live, &root)).await {
+                Ok(permit) => {
+                    if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
+                        return Ok(Some(grant));
+                    }
+                }
+                Err(refusal @ Refusal::Undecided(_)) => undecided = Some(refusal),
+                Err(_) => {}
+            }
         }
     }
     // A root that could not be judged is no no: the client may ask again (invariant 4).
     undecided.map_or(Ok(None), Err)
 }
 
-async fn claims(app: &App, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
-    let open = |sealed: &[pullgate_policy::seal::Sealed]| {
-        sealed
-            .iter()
-            .filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest))
-            .collect::<Vec<_>>()
+/// Where grants are remembered. Memory has those of this process only: after a restart the store knows of more roots.
+#[derive(Clone, Copy)]
+enum Place {
+    Memory,
+    Store,
+}
+
+async fn claims(app: &App, place: Place, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
+    let sealed = match place {
+        Place::Memory => app.memory.grants(repository, *digest).await.unwrap_or_default(),
+        Place::Store => Arc::new(app.store.grants(repository, digest).await),
     };
-    if let Some(sealed) = app.memory.grants(repository, *digest).await {
-        return open(&sealed);
-    }
-    open(&app.store.grants(repository, digest).await)
+    sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect()
 }
 
 /// The permit of a root, remembered or reached again, or what `on_undecided` gives. A blocked root has none.
