@@ -3,7 +3,9 @@
 //!
 //! ```compile_fail,E0451
 //! use pullgate_policy::grant::Grant;
-//! let forged = Grant { ..todo!() };
+//! fn forge(other: Grant) -> Grant {
+//!     Grant { ..other }
+//! }
 //! ```
 //! A claim is read from a store by [`GrantClaim::open`] only, which demands its seal:
 //! ```compile_fail,E0277

@@ -2,12 +2,14 @@
 //!
 //! ```compile_fail,E0451
 //! use pullgate_policy::verdict::Permit;
-//! let forged = Permit { ..todo!() };
+//! fn forge(other: Permit) -> Permit {
+//!     Permit { ..other }
+//! }
 //! ```
 //! ```compile_fail,E0451
-//! use pullgate_policy::verdict::Permitted;
-//! fn forge<T>(value: pullgate_policy::content::Intact<T>) -> Permitted<T> {
-//!     Permitted { value, basis: todo!() }
+//! use pullgate_policy::verdict::{Basis, Permitted};
+//! fn forge<T>(value: pullgate_policy::content::Intact<T>, basis: Basis) -> Permitted<T> {
+//!     Permitted { value, basis }
 //! }
 //! ```
 //! A permit is read from a store by [`Permit::recall`] only:
