@@ -194,19 +194,21 @@ fn judge_within(
         let verdict = permit(revisions, subject, name, (ground, met), (evidence.collected, until.min(limit)));
         Outcome::Decided(verdict)
     };
-    let reasons = match meet::all(set, policy, evidence, now) {
-        Ok((met, until)) => match foreign(policy, document) {
-            None => return permit(Ground::Satisfied, met, until),
-            Some(reason) => vec![reason],
-        },
-        Err(reasons) => foreign(policy, document).into_iter().chain(reasons).collect(),
+    let unmet = match (meet::all(set, policy, evidence, now), foreign(policy, document)) {
+        (Ok((met, until)), None) => return permit(Ground::Satisfied, met, until),
+        (Ok(_), Some(_)) => Vec::new(),
+        (Err(unmet), _) => unmet,
     };
     if let Some(undecided) = unread(evidence) {
         return Outcome::Undecided(undecided);
     }
+    let (reasons, skipped): (Vec<_>, Vec<_>) =
+        unmet.into_iter().map(|unmet| (unmet.reason, unmet.skipped)).unzip();
+    let reasons = foreign(policy, document).into_iter().chain(reasons).collect();
+    let denial = denial(policy, reasons).with_skipped(skipped.into_iter().flatten().collect());
     match policy.mode {
-        Mode::Enforce => Outcome::Decided(Verdict::Deny(denial(policy, reasons))),
-        Mode::Warn => permit(Ground::WarnOnly(denial(policy, reasons)), Vec::new(), Timestamp::MAX),
+        Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
+        Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One manifest request, from its name to the content or the refusal.
 //!
-//! `judged` is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
+//! `judged`, with `decided`, is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
 //! order of its lines is the security argument. Blobs have their own way in [`blob`], under grants that this one gives.
 
 use std::sync::Arc;
@@ -147,8 +147,19 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
         }
         Err(refusal) => return Err(refusal),
     };
-    let subject = Subject { repository: pull.repository.clone(), digest: resolved.document.digest() };
-    let document = &resolved.document;
+    let found = decided(app, live, pull, &resolved.document).await;
+    let found = found.map_err(|refusal| refusal.about(&resolved.document))?;
+    Ok(Pulled { moved_from: resolved.moved_from, ..found })
+}
+
+/// Says what the policy says of the document that a name led to.
+async fn decided(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    pull: &Pull,
+    document: &Intact<Document>,
+) -> Result<Pulled, Refusal> {
+    let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
     if let Some(denial) = decide::blocked(live.policy(), &subject, document.value()) {
         return Err(Refusal::Denied(Box::new(denial))); // before anything that is remembered (A409)
     }
@@ -163,7 +174,7 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
         },
     };
     serve::remember(app, &found.content).await;
-    Ok(Pulled { moved_from: resolved.moved_from, ..found })
+    Ok(found)
 }
 
 /// Reaches a verdict that is not remembered: as evidence that passes, or by collect, verify, decide.

@@ -178,8 +178,12 @@ fn word(refusal: &Refusal) -> Word {
     }
 }
 
-/// The reasons of a denial, and the lines of the requirements that were not met.
+/// The reasons of a denial, why evidence did not count, what was judged, and the lines of the requirements that were not met.
 fn denied(record: &mut Record, denial: &Denial) {
+    if let Some(judged) = denial.judged() {
+        record.digest = Some(judged.digest.to_string());
+        record.media_type = Some(judged.media_type.clone());
+    }
     record.reasons.extend(reasons(denial));
     record.unmet.extend(denial.reasons().filter_map(|reason| Some(reason.location.as_ref()?.to_string())));
 }
@@ -207,7 +211,7 @@ fn told(code: Code, text: &str) -> Reason {
 }
 
 fn reasons(denial: &Denial) -> impl Iterator<Item = Reason> {
-    denial.reasons().map(|reason| Reason {
+    denial.reasons().chain(denial.skipped()).map(|reason| Reason {
         code: reason.code.as_str().to_owned(),
         location: reason.location.as_ref().map(ToString::to_string),
         text: reason.text.clone(),

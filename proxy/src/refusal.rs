@@ -1,6 +1,8 @@
 //! Every way in which a request ends without the content it asked for.
 
 use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::oci::Document;
 use pullgate_policy::verdict::{Denial, Undecided};
 
 use crate::route::RouteFault;
@@ -43,6 +45,21 @@ impl Refusal {
     #[must_use]
     pub fn undecided(code: Code) -> Self {
         Self::Undecided(Undecided::new(code))
+    }
+
+    /// The same refusal; a denial tells which document was judged.
+    #[must_use]
+    pub fn about(self, document: &Intact<Document>) -> Self {
+        match self {
+            Self::Denied(denial) => Self::Denied(Box::new(denial.about(document))),
+            Self::Missing(_)
+            | Self::RangeUnsatisfiable(_)
+            | Self::Request(_)
+            | Self::Malformed
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::Undecided(_) => self,
+        }
     }
 
     /// What an upstream's failure means for a request about `missing`.

@@ -2,6 +2,7 @@
 
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
+use pullgate_tests::signing::{carrier, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_serves, blob, codes, manifest};
@@ -153,4 +154,20 @@ async fn a_blob_of_an_unknown_repository_is_refused_with_a_record_too() {
     let answer = stage.gate.get(&blob("private/app", &Made::image().layer())).await;
     assert_eq!(answer.status, 403);
     assert_eq!(codes(&stage.gate.record().await), ["scope-unmatched"]);
+}
+
+#[tokio::test]
+async fn a_denial_tells_what_was_judged_and_the_code_of_each_piece_that_did_not_count() {
+    let stage = Stage::new().await;
+    let (other, image) = (stage.signed("org/app", "other"), stage.unsigned("org/app", "v1"));
+    let elsewhere = carrier(vec![stage.signer.signature(&other.digest())]);
+    elsewhere.tag(&stage.upstream, "org/app", &evidence_tag(&image.digest(), ".sig"));
+    for memory in ["miss", "remembered"] {
+        assert_eq!(stage.manifest("org/app", "v1").await.status, 403);
+        let record = stage.gate.record().await;
+        assert_eq!(codes(&record), ["no-signature", "digest-mismatch"], "{memory}: {record}");
+        assert_eq!(record["digest"], image.digest(), "{memory}: asked by tag, judged by digest");
+        assert_eq!(record["media_type"], "application/vnd.oci.image.manifest.v1+json");
+        assert_eq!(record["unmet"].as_array().unwrap().len(), 1, "a line for each requirement: {record}");
+    }
 }

@@ -217,7 +217,7 @@ async fn a141_a_good_signature_beyond_the_limit_is_denied_and_not_undecided() {
     layers.push(stage.signer.signature(&image.digest()));
     attach(&stage, &image, layers);
     assert_denied(&stage.manifest("org/app", "v1").await);
-    assert_eq!(codes(&stage.gate.record().await), ["evidence-limit"]);
+    assert_eq!(codes(&stage.gate.record().await), ["evidence-limit", "payload-invalid"]);
     let twin = stage.unsigned("org/app", "v2");
     let mut layers: Vec<_> = (0..255).map(junk).collect();
     layers.push(stage.signer.signature(&twin.digest()));

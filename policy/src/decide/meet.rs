@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::unmet::{Near, Skipped};
+use super::unmet::{Near, Skipped, Unmet};
 use super::{after, matching, unmet};
 use crate::code::Code;
 use crate::evidence::{Evidence, Logged, Source};
 use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
 use crate::limits;
 use crate::policy::{Asks, Policy, PolicySet, Requirement, Rule};
-use crate::verdict::{Met, Reason};
+use crate::verdict::Met;
 
 /// What was met, and the first moment at which it no longer is.
 type AllMet = (Vec<Met>, Timestamp);
@@ -23,10 +23,10 @@ pub(super) fn all(
     policy: &Policy,
     evidence: &Evidence,
     now: Timestamp,
-) -> Result<AllMet, Vec<Reason>> {
+) -> Result<AllMet, Vec<Unmet>> {
     let Rule::Requirements(requirements) = &policy.rule else { return Err(Vec::new()) };
     let mut met = Vec::new();
-    let mut reasons = Vec::new();
+    let mut unmet = Vec::new();
     let mut until = Timestamp::MAX;
     for requirement in requirements {
         match one(set, requirement, evidence, now) {
@@ -34,10 +34,10 @@ pub(super) fn all(
                 until = until.min(expiry);
                 met.push(how);
             }
-            Err(reason) => reasons.push(reason),
+            Err(why) => unmet.push(why),
         }
     }
-    if reasons.is_empty() && !met.is_empty() { Ok((met, until)) } else { Err(reasons) }
+    if unmet.is_empty() && !met.is_empty() { Ok((met, until)) } else { Err(unmet) }
 }
 
 /// One piece of evidence as a requirement sees it.
@@ -54,7 +54,7 @@ fn one(
     requirement: &Requirement,
     evidence: &Evidence,
     now: Timestamp,
-) -> Result<(Met, Timestamp), Reason> {
+) -> Result<(Met, Timestamp), Unmet> {
     let (mut pieces, mut skipped) = pieces(requirement, evidence);
     // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
     pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal.key(), piece.source));
@@ -88,7 +88,7 @@ fn one(
             return Ok((met(requirement, &chosen), expiry(requirement, &chosen)));
         }
     }
-    Err(unmet::reason(requirement, evidence, matching::maximum(&edges).len(), &skipped))
+    Err(unmet::unmet(requirement, evidence, matching::maximum(&edges).len(), &skipped))
 }
 
 fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Met {

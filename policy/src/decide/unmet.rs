@@ -32,13 +32,21 @@ pub(super) struct Skipped {
     pub(super) code: Code,
 }
 
+/// A requirement that is not met.
+pub(super) struct Unmet {
+    /// Why.
+    pub(super) reason: Reason,
+    /// The codes of the evidence that did not count for it.
+    pub(super) skipped: Vec<Reason>,
+}
+
 /// Says what is missing, most useful words first; `signed` is how many distinct authorities did sign.
-pub(super) fn reason(
+pub(super) fn unmet(
     requirement: &Requirement,
     evidence: &Evidence,
     signed: usize,
     skipped: &[Skipped],
-) -> Reason {
+) -> Unmet {
     let who = who(&requirement.any_of);
     let (missing, what) = match &requirement.asks {
         Asks::Signature => (Code::NoSignature, "signature".to_owned()),
@@ -63,7 +71,19 @@ pub(super) fn reason(
     let found =
         counted.iter().take(CODES_SHOWN).map(|(one, n)| format!("{n} {}", one.code)).collect::<Vec<_>>();
     let text = if found.is_empty() { lacking } else { format!("{lacking} ({})", found.join(", ")) };
-    Reason { code, location: Some(requirement.location.clone()), text }
+    let skipped = counted
+        .iter()
+        .filter(|(one, _)| one.code != code) // the requirement's own reason says it
+        .map(|(one, n)| Reason {
+            code: one.code,
+            location: Some(requirement.location.clone()),
+            text: match n {
+                1 => "1 piece of evidence did not count".to_owned(),
+                n => format!("{n} pieces of evidence did not count"),
+            },
+        })
+        .collect();
+    Unmet { reason: Reason { code, location: Some(requirement.location.clone()), text }, skipped }
 }
 
 /// How many codes, and how many authorities, one reason spells out: a line stays a line (A529).

@@ -156,7 +156,7 @@ pub struct Record {
     /// The digests of the evidence that counted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// Why it was refused, or would have been; and, in a `manifest` record, what evidence did not count.
+    /// Why it was refused, or would have been; then, by code, what evidence did not count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
     /// Entries of the lists above that are left out: each has at most 64.
