@@ -5,5 +5,6 @@ pub mod asking;
 pub mod clients;
 pub mod gate_in_process;
 pub mod made;
+pub mod mutants;
 pub mod signing;
 pub mod upstream;

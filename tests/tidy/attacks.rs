@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pullgate_tests::mutants::{PROTECTIONS, Protection};
+
 use crate::tree::{assert_made, assert_none, files, read};
 
 const TABLE: &str = "tests/ATTACKS.md";
+/// Under this heading stands what the command `mutants` takes out.
+const TAKEN_OUT: &str = "## Protections that were taken out";
 
 type Tests = BTreeMap<String, BTreeSet<(String, String)>>;
 
@@ -69,7 +73,8 @@ fn the_table_of_attacks_names_every_test_and_every_test_stands_in_it() {
     let mut listed = BTreeSet::new();
     let mut findings = Vec::new();
     let mut made = String::new();
-    for line in text.lines() {
+    let (rows, _) = text.split_once(TAKEN_OUT).unwrap_or((&text, ""));
+    for line in rows.lines() {
         let Some((id, claim, cells)) = row(line) else {
             made.push_str(line);
             made.push('\n');
@@ -95,8 +100,30 @@ fn the_table_of_attacks_names_every_test_and_every_test_stands_in_it() {
             .filter(|id| !listed.contains(*id))
             .map(|id| format!("{id} has tests and no row: {:?}", tests[id])),
     );
+    findings.extend(PROTECTIONS.iter().filter_map(|one| not_true(one, &tests)));
+    let made = format!("{}\n\n{}", made.trim_end(), taken_out());
     assert_none(TABLE, &findings);
     assert_made(TABLE, &made);
+}
+
+/// A protection can be taken out only where its text stands, and its test must be one of its row.
+fn not_true(one: &Protection, tests: &Tests) -> Option<String> {
+    if one.taken_out_of(&read(one.file)).is_none() {
+        return Some(format!("{}: the text to take out does not stand once in {}", one.id, one.file));
+    }
+    let known = tests.values().flatten().any(|(_, name)| name == one.test);
+    (!known).then(|| format!("{}: no test is called {}", one.id, one.test))
+}
+
+fn taken_out() -> String {
+    let mut text = format!(
+        "{TAKEN_OUT}\n\n`cargo run -p pullgate-tests --bin mutants` takes each of these out of a copy of the tree and sees \
+         its test fail\n(`--list` says what, an id tries one).\n\n| id | without | test that fails |\n|---|---|---|\n"
+    );
+    for one in PROTECTIONS {
+        text.push_str(&format!("| {} | {} (`{}`) | `{}` |\n", one.id, one.without, one.file, one.test));
+    }
+    text
 }
 
 #[test]
