@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::oci::{Digest, Document, Manifest, Repository};
+use crate::oci::{Digest, Document, Manifest, Repository, media_type};
 use crate::policy::Revisions;
 use crate::seal::{AsRecord, Record, Seal, Sealed};
 use crate::verdict::{Permit, Subject};
@@ -68,8 +68,8 @@ impl Role {
 }
 
 impl Grant {
-    /// The grants of a document that itself lies below `above` indexes. One that nests deeper than `index_depth` hands
-    /// nothing on: its children are judged by themselves (A128).
+    /// The grants of a document that itself lies below `above` indexes. None comes from an index that nests deeper than
+    /// `index_depth` (A128).
     pub(crate) fn derive(permit: &Permit, document: &Document, above: usize) -> Vec<Self> {
         let (role, depth) = match document.manifest() {
             Manifest::Image(_) => (Role::Blob, above),
@@ -98,6 +98,14 @@ impl Grant {
     /// How many indexes lie above, the root among them.
     pub(crate) fn depth(&self) -> usize {
         self.claim.depth
+    }
+
+    /// Tells whether it is for an index that nests deeper than `index_depth`: then it opens nothing (A128).
+    #[must_use]
+    pub fn nests_too_deep(&self) -> bool {
+        let is_index =
+            matches!(self.claim.media_type.as_str(), media_type::OCI_INDEX | media_type::DOCKER_LIST);
+        is_index && self.claim.depth >= limits::INDEX_DEPTH
     }
 
     /// What it is for.

@@ -15,7 +15,7 @@ pub const JSON_DEPTH: usize = 64;
 pub const LAYERS_PER_MANIFEST: usize = 1_000;
 /// Children of one index. Over it: `index-too-large`.
 pub const INDEX_CHILDREN: usize = 1_000;
-/// Nesting of indexes. Over it: an index grants nothing, and its children are judged by themselves.
+/// Nesting of indexes. Over it: `index-too-large`, unless the inner index has a signature of its own.
 pub const INDEX_DEPTH: usize = 3;
 /// Largest size that a descriptor may claim, 2^53: what every JSON reader can hold.
 pub const DESCRIPTOR_SIZE: u64 = 1 << 53;

@@ -290,11 +290,11 @@ impl Permitted<Document> {
     /// Joins a grant and the document it is about: the very digest, size and type that the parent lists (A128).
     ///
     /// # Errors
-    /// [`OtherSubject`] when one of them differs.
+    /// [`OtherSubject`] when one of them differs, or the parent nests too deep to speak for an index.
     pub fn under_grant(grant: Grant, value: Intact<Document>) -> Result<Self, OtherSubject> {
         let listed = grant.size() == value.value().bytes().len() as u64
             && grant.media_type() == value.value().media_type();
-        if listed && grant.digest() == value.digest() {
+        if listed && grant.digest() == value.digest() && !grant.nests_too_deep() {
             Ok(Self { value, basis: Basis::Grant(grant) })
         } else {
             Err(OtherSubject)

@@ -173,3 +173,28 @@ async fn a128_a_grant_is_for_the_size_and_type_that_the_index_says() {
     }
     assert_eq!(small.media_type, MANIFEST);
 }
+
+#[tokio::test]
+async fn a128_an_index_nested_over_the_limit_is_refused_with_all_below_it() {
+    let stage = Stage::new().await;
+    let image = Made::image();
+    let mut chain = vec![Made::index(vec![image.clone()])];
+    for _ in 0..3 {
+        let inner = chain.last().unwrap().clone();
+        chain.push(Made::index(vec![inner]));
+    }
+    let outermost = chain.last().unwrap();
+    signed(&stage, outermost);
+    for index in chain.iter().skip(1).rev() {
+        assert_serves(&stage.manifest("org/app", &index.digest()).await, index);
+    }
+    let too_deep = &chain[0];
+    assert_denied(&stage.manifest("org/app", &too_deep.digest()).await);
+    assert_eq!(codes(&stage.gate.record().await), ["index-too-large"]);
+    assert_denied(&stage.manifest("org/app", &image.digest()).await);
+    // The nearest honest case: the inner index is signed too.
+    stage.sign("org/app", too_deep);
+    stage.gate.app().memory.forget_denials();
+    assert_serves(&stage.manifest("org/app", &too_deep.digest()).await, too_deep);
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+}

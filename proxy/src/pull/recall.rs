@@ -56,7 +56,7 @@ pub(super) async fn content(
 }
 
 /// The denial of a subject, unless an index that would grant it could not be judged: not knowing never reads like
-/// unsigned (invariant 4).
+/// unsigned (invariant 4). An index below a permitted one that is refused for its depth is told so (A128).
 pub(super) async fn unless_undecided(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -65,6 +65,9 @@ pub(super) async fn unless_undecided(
 ) -> Refusal {
     match Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await {
         Err(refusal) => refusal,
+        Ok(Some(grant)) if grant.nests_too_deep() => {
+            Refusal::Denied(Box::new(decide::shape_denial(Code::IndexTooLarge)))
+        }
         Ok(_) => Refusal::Denied(denial),
     }
 }
