@@ -59,6 +59,19 @@ pub struct Listen {
     pub default_registry: Option<Registry>,
     /// How a denied HEAD is answered.
     pub denied_head_status: DeniedHeadStatus,
+    /// TLS; plain HTTP where none.
+    pub tls: Option<Tls>,
+}
+
+/// `listen.tls`.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The certificate and what it chains through, the leaf first.
+    pub cert_pem: Vec<u8>,
+    /// Its private key.
+    pub key_pem: Secret,
+    /// Who signs the certificates of clients; none is asked for where none is named.
+    pub client_ca_pem: Option<Vec<u8>>,
 }
 
 /// `listen.denied_head_status`.

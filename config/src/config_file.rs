@@ -19,6 +19,7 @@ use crate::{defaults, policy_file};
 
 mod credentials;
 mod later;
+mod tls;
 mod upstream;
 
 pub(crate) use upstream::Upstreams;
@@ -89,7 +90,7 @@ fn listen(context: &mut Context<'_, '_>, file: &mut Table) -> (Listen, Option<At
             _ => context.report(&status.span, Code::ValueInvalid, "`denied_head_status` must be 403 or 300"),
         }
     }
-    later::tls(context, &mut table);
+    listen.tls = tls::read(context, &mut table);
     table.finish(context);
     (listen, registry)
 }

@@ -75,7 +75,12 @@ pub(crate) fn built_in() -> impl Iterator<Item = TrustTable> {
 }
 
 pub(crate) fn listen() -> Listen {
-    Listen { address: LISTEN, default_registry: None, denied_head_status: DeniedHeadStatus::Forbidden }
+    Listen {
+        address: LISTEN,
+        default_registry: None,
+        denied_head_status: DeniedHeadStatus::Forbidden,
+        tls: None,
+    }
 }
 
 pub(crate) fn cache() -> Cache {

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 pub use against::{Against, against};
 pub use code::{Code, Severity};
 pub use config::{
-    Admin, Audit, AuditLog, Cache, Config, Credentials, DeniedHeadStatus, Listen, OnFailure, Policies,
+    Admin, Audit, AuditLog, Cache, Config, Credentials, DeniedHeadStatus, Listen, OnFailure, Policies, Tls,
     Upstream,
 };
 pub use defaults::defaults;

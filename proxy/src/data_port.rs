@@ -10,10 +10,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -27,6 +28,7 @@ use crate::refusal::Refusal;
 use crate::respond;
 
 mod idle;
+pub mod tls;
 
 /// Serves the data port until `shutdown` resolves, then drains: pulls under way end, at most `drain_timeout`.
 pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -40,12 +42,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, client, place)) = accepted else { continue };
-        let connection = graceful.watch(connection(&app, stream, client));
+        let (app, watcher) = (Arc::clone(&app), graceful.watcher());
         tokio::spawn(async move {
-            // A client that breaks off is no event; hyper has closed the socket.
-            if let Err(error) = connection.await {
-                tracing::trace!(%error, "connection ended");
-            }
+            serve_one(&app, stream, client, watcher).await;
             drop(place);
         });
     }
@@ -74,13 +73,36 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accep
     }
 }
 
-fn connection(
-    app: &Arc<App>,
-    stream: TcpStream,
-    client: SocketAddr,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<> {
+/// A connection to its end. Its handshake holds up nobody else (A056).
+async fn serve_one(app: &Arc<App>, stream: TcpStream, client: SocketAddr, watcher: Watcher) {
     // A small answer must not wait for a full packet.
     let _ = stream.set_nodelay(true);
+    let stream = idle::WriteIdle::new(stream);
+    // A client that breaks off is no event; hyper has closed the socket.
+    let handshakes = app.live().handshakes().cloned();
+    match handshakes {
+        None => ended(watcher.watch(connection(app, stream, client)).await),
+        Some(handshakes) => match handshakes.shake(stream).await {
+            Ok(stream) => ended(watcher.watch(connection(app, stream, client)).await),
+            Err(error) => tracing::debug!(%error, %client, "a TLS handshake failed"),
+        },
+    }
+}
+
+fn ended(end: Result<(), hyper::Error>) {
+    if let Err(error) = end {
+        tracing::trace!(%error, "connection ended");
+    }
+}
+
+fn connection<S>(
+    app: &Arc<App>,
+    stream: S,
+    client: SocketAddr,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let app = Arc::clone(app);
     let handler = tower::service_fn(move |request: Request<Incoming>| {
         let app = Arc::clone(&app);
@@ -94,7 +116,7 @@ fn connection(
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS)
         .half_close(false)
-        .serve_connection(TokioIo::new(idle::WriteIdle::new(stream)), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }
 
 /// A panic is no verdict (A545).

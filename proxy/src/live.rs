@@ -8,6 +8,7 @@ use pullgate_config::{Config, DeniedHeadStatus};
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 
+use crate::data_port::tls::{self, Handshakes};
 use crate::respond::DeniedHead;
 use crate::route::Registries;
 use crate::upstream::{self, Upstream};
@@ -15,16 +16,29 @@ use crate::upstream::{self, Upstream};
 /// One load of the configuration.
 pub struct Live {
     config: Config,
+    handshakes: Option<Handshakes>,
     upstreams: BTreeMap<Registry, Arc<Upstream>>,
     aliases: BTreeMap<String, Registry>,
 }
 
+/// Why a checked configuration cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupFault {
+    /// `listen.tls` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::SetupFault),
+    /// An upstream's settings cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] upstream::SetupFault),
+}
+
 impl Live {
-    /// Builds the clients of every upstream.
+    /// Builds the clients of every upstream, and what answers TLS handshakes.
     ///
     /// # Errors
-    /// [`upstream::SetupFault`] names the upstream whose settings cannot be used.
-    pub fn new(config: Config) -> Result<Self, upstream::SetupFault> {
+    /// [`SetupFault`] names the setting that cannot be used.
+    pub fn new(config: Config) -> Result<Self, SetupFault> {
+        let handshakes = config.listen.tls.as_ref().map(Handshakes::new).transpose()?;
         let mut upstreams = BTreeMap::new();
         let mut aliases = BTreeMap::new();
         for (registry, settings) in &config.upstreams {
@@ -39,7 +53,7 @@ impl Live {
                 aliases.insert(alias.to_owned(), Registry::docker_hub());
             }
         }
-        Ok(Self { config, upstreams, aliases })
+        Ok(Self { config, handshakes, upstreams, aliases })
     }
 
     /// The configuration.
@@ -70,6 +84,12 @@ impl Live {
     #[must_use]
     pub fn evidence_repository(&self, repository: &Repository) -> Option<&Repository> {
         self.config.upstreams.get(repository.registry())?.evidence.as_ref()
+    }
+
+    /// What answers TLS handshakes on the data port; none where it speaks plain HTTP.
+    #[must_use]
+    pub fn handshakes(&self) -> Option<&Handshakes> {
+        self.handshakes.as_ref()
     }
 
     /// How a denied HEAD is answered.

@@ -15,12 +15,11 @@ use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Plausible};
 use crate::data_port;
-use crate::live::Live;
+use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::reload;
 use crate::state::State;
 use crate::store::{Availability, Store, StoreError, folder};
-use crate::upstream;
 
 /// Why a gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +47,9 @@ pub enum ServeError {
     /// The state folder cannot be had; another process may hold it.
     #[error("cannot use the state folder")]
     Store(#[source] StoreError),
-    /// An upstream's settings cannot be used.
-    #[error("cannot set up an upstream")]
-    Upstream(#[source] upstream::SetupFault),
+    /// A setting cannot be put in force.
+    #[error("cannot put the configuration in force")]
+    Setup(#[source] live::SetupFault),
 }
 
 /// A gate that runs.
@@ -135,7 +134,7 @@ async fn app(config: Config, store: Store, key_file: &Path, clock: Clock) -> Res
     let database = config.state.join("audit.db");
     let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
-    let live = Live::new(config).map_err(ServeError::Upstream)?;
+    let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
     Ok(App::new(Parts { live, store: state, seal: Seal::new(&key), audit, metrics, health, clock }))
 }

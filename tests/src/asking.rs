@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Above every deadline of the gate.
@@ -81,9 +81,31 @@ pub async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&s
 
 async fn exchange(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
     let stream = TcpStream::connect(address).await.expect("the gate listens");
+    exchange_over(stream, &address.to_string(), method, target, headers).await
+}
+
+/// One request over a stream that is there already; `host` is what its header says.
+pub async fn ask_over<S>(stream: S, host: &str, method: &str, target: &str) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let asked = tokio::time::timeout(WAIT, exchange_over(stream, host, method, target, &[])).await;
+    asked.expect("an answer within the deadline")
+}
+
+async fn exchange_over<S>(
+    stream: S,
+    host: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
     let driver = tokio::spawn(connection);
-    let mut request = Request::builder().method(method).uri(target).header("host", address.to_string());
+    let mut request = Request::builder().method(method).uri(target).header("host", host);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

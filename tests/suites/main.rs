@@ -26,5 +26,6 @@ mod shapes;
 mod stage;
 mod state;
 mod tags;
+mod tls;
 mod undecided;
 mod upstream_faults;

@@ -71,7 +71,8 @@ fn basic(context: &mut Context<'_, '_>, username: At<String>, file: &At<String>)
     Credentials::Basic { username: username.value, password: Secret::new(password.to_owned()) }
 }
 
-fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option<String> {
+/// The text of a file that few may read.
+pub(super) fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option<String> {
     let content = context.readable(file, limits::CREDENTIAL_BYTES)?;
     match content.readers {
         Readers::Everybody => {

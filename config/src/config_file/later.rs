@@ -22,17 +22,6 @@ pub(super) fn clients(context: &mut Context<'_, '_>, file: &mut Table) {
     context.not_in_force(&head, "clients");
 }
 
-/// `listen.tls`.
-pub(super) fn tls(context: &mut Context<'_, '_>, listen: &mut Table) {
-    let Some(mut table) = listen.table(context, "tls") else { return };
-    let head = table.head.clone();
-    table.required(context, "cert");
-    table.required(context, "key");
-    table.string(context, "client_ca");
-    table.finish(context);
-    context.not_in_force(&head, "listen.tls");
-}
-
 /// `admin.htpasswd`.
 pub(super) fn htpasswd(context: &mut Context<'_, '_>, table: &mut Table, what: &str) {
     if let Some(file) = table.string(context, "htpasswd") {

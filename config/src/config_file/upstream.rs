@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
 
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Registry, Repository};
 
-use super::{credentials, is_known, later};
+use super::{credentials, is_known, later, tls};
 use crate::code::Code;
 use crate::config::{Credentials, Upstream};
 use crate::context::{Context, quoted};
@@ -81,7 +80,7 @@ fn one(
         *list = hosts(context, &mut table, key).into_iter().map(|host| host.value).collect();
     }
     if let Some(file) = table.string(context, "ca") {
-        read.ca_pem = authorities(context, &file);
+        read.ca_pem = tls::certificates(context, &file);
     }
     later::client_cert(context, &mut table);
     read.credentials = credentials::read(context, &mut table);
@@ -143,16 +142,6 @@ fn hosts(context: &mut Context<'_, '_>, table: &mut Table, key: &'static str) ->
         }
     }
     hosts
-}
-
-fn authorities(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Vec<u8>> {
-    let content = context.readable(file, limits::CONFIG_FILE_BYTES)?;
-    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN CERTIFICATE-----");
-    if !content.bytes.split(|byte| *byte == b'\n').any(begins) {
-        let message = format!("{} holds no certificate in PEM", quoted(&file.value));
-        context.report(&file.span, Code::FileUnreadable, message);
-    }
-    Some(content.bytes.clone())
 }
 
 fn urls(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<String>> {

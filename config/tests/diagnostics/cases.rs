@@ -139,7 +139,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\n[upstream.\"ghcr.io\"]\n")),
     case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n")),
     case(Code::MissingKey, Part::InPolicy("on_undecided = {}\n")),
-    case(Code::NotInForce, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
+    case(Code::FileUnreadable, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
     case(
         Code::NotInForce,

@@ -34,6 +34,6 @@ pub(super) fn report(error: &ServeError) -> Exit {
         | ServeError::Seal(_)
         | ServeError::Signals(_)
         | ServeError::Store(_)
-        | ServeError::Upstream(_) => failed(error),
+        | ServeError::Setup(_) => failed(error),
     }
 }
