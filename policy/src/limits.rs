@@ -79,7 +79,7 @@ pub const QUEUE_MAX: usize = 1_024;
 
 /// Time to connect to an upstream.
 pub const CONNECT: Duration = Duration::from_secs(5);
-/// Time for the TLS handshake with an upstream.
+/// Time for a TLS handshake, with an upstream or with a client. Over it: the connection is closed.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Time until an upstream's response head.
 pub const FIRST_BYTE: Duration = Duration::from_secs(8);

@@ -137,6 +137,12 @@ async fn a164_a_token_service_that_is_not_listed_is_not_asked_at_all() {
     })
     .await;
     assert_eq!(manifest(&server.upstream_with(login)).await.unwrap_err(), Fault::RealmRefused);
+    // Nor is one that redirects may lead to: content comes from there, a token does not.
+    let reachable = server.upstream_with(|table| {
+        login(table);
+        table.redirect_hosts = vec!["127.0.0.2".to_owned()];
+    });
+    assert_eq!(manifest(&reachable).await.unwrap_err(), Fault::RealmRefused);
     assert_eq!(thief.heads().len(), 0);
     let listed = server.upstream_with(|table| table.token_hosts = vec!["127.0.0.2".to_owned()]);
     assert!(manifest(&listed).await.is_ok());
