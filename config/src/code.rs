@@ -48,6 +48,8 @@ codes! {
     Error AuthorityUnknown = "authority-unknown", "A requirement names an authority that is not defined.";
     Error AuthorityUnusable = "authority-unusable", "A requirement names an authority whose `use` excludes it.";
     Error ClaimUnknown = "claim-unknown", "A claim that certificates do not have.";
+    Warning ClientsPlaintext = "clients-plaintext", "Passwords of clients would cross the network in clear.";
+    Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";
     Error DateInvalid = "date-invalid", "Not a date, and not a date-time with an offset.";
     Error DigestInvalid = "digest-invalid", "Not a sha256 digest.";
@@ -60,6 +62,7 @@ codes! {
     Error ExemptNoEnd = "exempt-no-end", "An exemption without an end.";
     Error ExemptNoOwner = "exempt-no-owner", "An exemption that nobody answers for.";
     Error FileUnreadable = "file-unreadable", "A file cannot be read.";
+    Error HtpasswdInvalid = "htpasswd-invalid", "A line of an htpasswd file that is no name with a bcrypt hash.";
     Error IdentityEmpty = "identity-empty", "An empty identity.";
     Error IdentityMatchesAnything = "identity-matches-anything", "An identity that anybody has.";
     Warning IdentityWildcard = "identity-wildcard", "A `*` in an identity that is compared byte for byte.";

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revision};
+use pullgate_policy::readers::Readers;
 use pullgate_verify::{KeyRing, TrustSet};
 
 use crate::secret::Secret;
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 pub struct Config {
     /// The data port.
     pub listen: Listen,
+    /// Who may pull; everybody who reaches the data port where none.
+    pub clients: Option<Clients>,
     /// The admin port.
     pub admin: Admin,
     /// The folder of everything that is remembered.
@@ -81,6 +84,15 @@ pub enum DeniedHeadStatus {
     Forbidden,
     /// 300: containerd then falls through to no other registry.
     MultipleChoices,
+}
+
+/// `[clients]`.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// bcrypt hashes of passwords, by user name.
+    pub passwords: BTreeMap<String, Secret>,
+    /// Who may read what.
+    pub readers: Readers,
 }
 
 /// `[admin]`.

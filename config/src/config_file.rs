@@ -17,6 +17,7 @@ use crate::reader::{At, Table};
 use crate::value::Zero;
 use crate::{defaults, policy_file};
 
+mod clients;
 mod credentials;
 mod later;
 mod tls;
@@ -43,7 +44,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     let admin = admin(&mut context, &mut file, listen.address);
     let cache = cache(&mut context, &mut file);
     let audit = audit(&mut context, &mut file);
-    later::clients(&mut context, &mut file);
+    let clients = clients::read(&mut context, &mut file, &listen);
     let upstreams = upstream::read_all(&mut context, &mut file);
     if let Some(name) = default_registry {
         is_known(&mut context, "default_registry", &name, &upstreams.names);
@@ -55,6 +56,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     let upstreams = upstreams.tables;
     Some(Config {
         listen,
+        clients,
         admin,
         state: state?,
         seal_key_file,

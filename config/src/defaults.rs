@@ -44,6 +44,7 @@ pub fn defaults(state: PathBuf) -> Config {
     let revisions = Revisions { policy: Revision::of([]), trust: trust.revision() };
     Config {
         listen: Listen { default_registry: Some(Registry::docker_hub()), ..listen() },
+        clients: None,
         admin: Admin { address: ADMIN },
         state,
         seal_key_file: None,

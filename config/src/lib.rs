@@ -26,8 +26,8 @@ use jiff::Timestamp;
 pub use against::{Against, against};
 pub use code::{Code, Severity};
 pub use config::{
-    Admin, Audit, AuditLog, Cache, Config, Credentials, DeniedHeadStatus, Listen, OnFailure, Policies, Tls,
-    Upstream,
+    Admin, Audit, AuditLog, Cache, Clients, Config, Credentials, DeniedHeadStatus, Listen, OnFailure,
+    Policies, Tls, Upstream,
 };
 pub use defaults::defaults;
 pub use diagnostic::{Diagnostic, Diagnostics, Style};

@@ -23,6 +23,8 @@ mod require;
 mod rule;
 mod scope;
 
+pub(crate) use scope::one as scope;
+
 /// What the configuration says that bears upon a policy.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {

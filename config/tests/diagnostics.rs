@@ -50,6 +50,8 @@ fn files(part: &Part) -> Memory {
         )
         .with("third.pub", fixture("keys/p384.pub"))
         .with("empty.pub", "")
+        .with("users", "ci:$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n")
+        .with("users-sha1", "# everybody\nci:{SHA}c2VjcmV0\nci\n")
         .with("garbage.pub", "not a key\n")
         .with("private.pub", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
         .with("certificate.pub", fixture("keys/notation-corp-ca.crt"))

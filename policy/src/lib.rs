@@ -13,6 +13,7 @@ pub mod identity;
 pub mod limits;
 pub mod oci;
 pub mod policy;
+pub mod readers;
 pub mod scope;
 pub mod seal;
 pub mod strict_json;

@@ -107,6 +107,10 @@ pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3600);
 pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(10);
 /// Bytes read of an upstream's error body, which is never passed on.
 pub const ERROR_BODY_BYTES: u64 = 64 * 1024;
+/// Bytes of name and password in a client's request, encoded. Over it: 401.
+pub const CREDENTIAL_TEXT_BYTES: usize = 4 * 1024;
+/// The cost of a bcrypt hash in `htpasswd`, at most: each step doubles the time. Over it: a load error.
+pub const BCRYPT_COST_MAX: u32 = 14;
 /// Time for a credential helper.
 pub const CREDENTIAL_HELPER: Duration = Duration::from_secs(10);
 /// Bytes of a credential helper's answer, and of any secret file.

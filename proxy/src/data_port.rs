@@ -23,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
+use crate::clients::Peer;
 use crate::gate;
 use crate::refusal::Refusal;
 use crate::respond;
@@ -81,9 +82,15 @@ async fn serve_one(app: &Arc<App>, stream: TcpStream, client: SocketAddr, watche
     // A client that breaks off is no event; hyper has closed the socket.
     let handshakes = app.live().handshakes().cloned();
     match handshakes {
-        None => ended(watcher.watch(connection(app, stream, client)).await),
+        None => {
+            let peer = Peer { address: client, names: Arc::new([]) };
+            ended(watcher.watch(connection(app, stream, peer)).await);
+        }
         Some(handshakes) => match handshakes.shake(stream).await {
-            Ok(stream) => ended(watcher.watch(connection(app, stream, client)).await),
+            Ok((stream, names)) => {
+                let peer = Peer { address: client, names };
+                ended(watcher.watch(connection(app, stream, peer)).await);
+            }
             Err(error) => tracing::debug!(%error, %client, "a TLS handshake failed"),
         },
     }
@@ -98,15 +105,15 @@ fn ended(end: Result<(), hyper::Error>) {
 fn connection<S>(
     app: &Arc<App>,
     stream: S,
-    client: SocketAddr,
+    peer: Peer,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let app = Arc::clone(app);
     let handler = tower::service_fn(move |request: Request<Incoming>| {
-        let app = Arc::clone(&app);
-        async move { Ok::<Response<Body>, Infallible>(gate::traced(app, client, request).await) }
+        let (app, peer) = (Arc::clone(&app), peer.clone());
+        async move { Ok::<Response<Body>, Infallible>(gate::traced(app, peer, request).await) }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
     // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.

@@ -1,6 +1,5 @@
 //! One request on the data port: from its line to its answer and its record.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
+use crate::clients::Peer;
 use crate::live::Live;
 use crate::pull::blob::Blob;
 use crate::pull::serve::{self, set};
@@ -29,31 +29,41 @@ use crate::route::{self, Route, Target};
 use crate::telemetry;
 
 /// Answers one request as part of the trace that its client names.
-pub async fn traced(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+pub async fn traced(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
     let span = tracing::info_span!("request", otel.kind = "server", method = %request.method());
     telemetry::continue_trace(&span, request.headers());
-    answer(app, client, request).instrument(span).await
+    answer(app, peer, request).instrument(span).await
 }
 
 /// Answers one request. Whatever happens inside, a client gets an answer of the distribution specification.
-async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
     let id = DecisionId::random();
     let live = app.live();
     let (parts, body) = request.into_parts();
-    let asked = Asked {
-        client,
+    let mut asked = Asked {
+        client: peer.address,
+        names: Vec::new(),
         method: parts.method.clone(),
         headers: parts.headers.clone(),
         id: id.clone(),
         started,
     };
     let answered = match well_formed(&parts, &body) {
-        Ok(()) => match route::parse(&parts.method, &parts.uri, live.as_ref()) {
-            Ok(route) => served(&app, &live, &asked, route).await,
-            Err(fault) => Err(Refusal::Request(fault)),
-        },
         Err(refusal) => Err(refusal),
+        Ok(()) => {
+            let proven = proven(&live, &peer, &parts.headers).await;
+            match (route::parse(&parts.method, &parts.uri, live.as_ref()), proven) {
+                (Ok(route), Ok(names)) => {
+                    asked.names = names;
+                    served(&app, &live, &asked, route).await
+                }
+                (Ok(route), Err(refusal)) => Err(refused(&app, &live, &asked, &route, refusal).await),
+                (Err(fault), Ok(_)) => Err(Refusal::Request(fault)),
+                // Who has proven nothing is told nothing of names either.
+                (Err(_), Err(refusal)) => Err(refusal),
+            }
+        }
     };
     let mut response = match answered {
         Ok(response) => response,
@@ -69,6 +79,14 @@ async fn answer(app: Arc<App>, client: SocketAddr, request: Request<Incoming>) -
     set(headers, HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
     set(headers, HeaderName::from_static("x-content-type-options"), "nosniff");
     response
+}
+
+/// The names that the client proves; where `[clients]` asks for none, those of its certificate, if it showed one.
+async fn proven(live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
+    match live.clients() {
+        Some(clients) => clients.prove(peer, headers).await,
+        None => Ok(peer.names.to_vec()),
+    }
 }
 
 /// One authority, no body: what is smuggled in is not read as a second request (A009, A054).
@@ -101,6 +119,11 @@ async fn served(
     route: Route,
 ) -> Result<Response<Body>, Refusal> {
     let method = &asked.method;
+    if let (Some(clients), Some(target)) = (live.clients(), route.target())
+        && let Err(refusal) = clients.may_read(&asked.names, &target.repository)
+    {
+        return Err(refused(app, live, asked, &route, refusal).await);
+    }
     match route {
         Route::Base => Ok(base(method)),
         Route::Manifest(target, reference) => manifest(app, asked, &target, reference).await,
@@ -109,6 +132,25 @@ async fn served(
         Route::Referrers(target, digest, artifact_type) => {
             listing::referrers(app, live, &target, (&digest, artifact_type.as_deref()), method).await
         }
+    }
+}
+
+/// The record of a client that may not read what it asked for: like any other refusal of a manifest or blob.
+async fn refused(app: &App, live: &Live, asked: &Asked, route: &Route, refusal: Refusal) -> Refusal {
+    let record = match route {
+        Route::Manifest(target, reference) => {
+            let (repository, reference) = (target.repository.clone(), reference.clone());
+            let pull = Pull { repository, reference, accept: String::new() };
+            record::refused(app, live, asked, &pull, &refusal)
+        }
+        Route::Blob(target, digest) => {
+            record::blob_refused(app, live, asked, &target.repository, digest, &refusal)
+        }
+        Route::Base | Route::Tags(..) | Route::Referrers(..) => return refusal,
+    };
+    match app.audit.write(record).await {
+        Ok(()) => refusal,
+        Err(_) => Refusal::undecided(Code::AuditUnwritable),
     }
 }
 

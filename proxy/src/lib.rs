@@ -7,6 +7,7 @@ pub mod app;
 pub mod audit;
 pub mod body;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod data_port;
 pub mod flight;

@@ -8,6 +8,7 @@ use pullgate_config::{Config, DeniedHeadStatus};
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 
+use crate::clients::Clients;
 use crate::data_port::tls::{self, Handshakes};
 use crate::respond::DeniedHead;
 use crate::route::Registries;
@@ -17,6 +18,7 @@ use crate::upstream::{self, Upstream};
 pub struct Live {
     config: Config,
     handshakes: Option<Handshakes>,
+    clients: Option<Clients>,
     upstreams: BTreeMap<Registry, Arc<Upstream>>,
     aliases: BTreeMap<String, Registry>,
 }
@@ -53,7 +55,8 @@ impl Live {
                 aliases.insert(alias.to_owned(), Registry::docker_hub());
             }
         }
-        Ok(Self { config, handshakes, upstreams, aliases })
+        let clients = config.clients.clone().map(Clients::new);
+        Ok(Self { config, handshakes, clients, upstreams, aliases })
     }
 
     /// The configuration.
@@ -90,6 +93,12 @@ impl Live {
     #[must_use]
     pub fn handshakes(&self) -> Option<&Handshakes> {
         self.handshakes.as_ref()
+    }
+
+    /// Who may pull; none where everybody may who reaches the data port.
+    #[must_use]
+    pub fn clients(&self) -> Option<&Clients> {
+        self.clients.as_ref()
     }
 
     /// How a denied HEAD is answered.

@@ -22,6 +22,8 @@ use crate::refusal::Refusal;
 pub struct Asked {
     /// Who asked.
     pub client: SocketAddr,
+    /// The names that it proved.
+    pub names: Vec<String>,
     /// GET or HEAD.
     pub method: Method,
     /// The request's headers.
@@ -148,7 +150,11 @@ fn begun(
     let mut record = Record::new(kind, &asked.id, app.clock.now(), verdict);
     let agent =
         asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    record.client = Some(Client { address: asked.client.to_string(), user_agent: agent.unwrap_or_default() });
+    record.client = Some(Client {
+        address: asked.client.to_string(),
+        names: asked.names.clone(),
+        user_agent: agent.unwrap_or_default(),
+    });
     record.method = asked.method.to_string();
     record.repository = repository.to_string();
     record.upstream = repository.registry().to_string();
@@ -172,7 +178,8 @@ fn word(refusal: &Refusal) -> Word {
         | Refusal::Malformed
         | Refusal::RangeUnsatisfiable(_)
         | Refusal::Request(_)
-        | Refusal::TargetTooLong => Word::Refused,
+        | Refusal::TargetTooLong
+        | Refusal::Unauthenticated => Word::Refused,
         Refusal::Missing(_) => Word::Missing,
         Refusal::Undecided(_) => Word::Undecided,
     }
@@ -199,7 +206,8 @@ fn why(record: &mut Record, refusal: &Refusal) {
         | Refusal::RangeUnsatisfiable(_)
         | Refusal::Request(_)
         | Refusal::HeadTooLarge
-        | Refusal::TargetTooLong => {
+        | Refusal::TargetTooLong
+        | Refusal::Unauthenticated => {
             let code = refusal.code().to_owned();
             record.reasons.push(Reason { code, location: None, text: String::new() });
         }

@@ -25,6 +25,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// The request target is over its limit.
     TargetTooLong,
+    /// The client has not proven who it is.
+    Unauthenticated,
     /// No verdict could be reached.
     Undecided(Undecided),
 }
@@ -58,6 +60,7 @@ impl Refusal {
             | Self::Malformed
             | Self::HeadTooLarge
             | Self::TargetTooLong
+            | Self::Unauthenticated
             | Self::Undecided(_) => self,
         }
     }
@@ -93,6 +96,7 @@ impl Refusal {
             },
             Self::HeadTooLarge => "head-too-large",
             Self::TargetTooLong => "target-too-long",
+            Self::Unauthenticated => "unauthenticated",
             Self::Undecided(undecided) => undecided.code().as_str(),
         }
     }

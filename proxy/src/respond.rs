@@ -2,7 +2,9 @@
 //! words for clients are made (OCI distribution-spec, "Error codes"; `proxy/README.md`).
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use pullgate_policy::{limits, text};
@@ -70,6 +72,10 @@ pub fn refuse(
                 headers.insert(CONTENT_RANGE, value);
             }
         }
+        Refusal::Unauthenticated => {
+            let challenge = HeaderValue::from_static("Basic realm=\"pullgate\", charset=\"UTF-8\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         Refusal::HeadTooLarge | Refusal::Malformed | Refusal::TargetTooLong => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -122,6 +128,11 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
         Refusal::TargetTooLong => {
             of(StatusCode::URI_TOO_LONG, "UNSUPPORTED", "the request target is too long")
         }
+        Refusal::Unauthenticated => of(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            "the gate wants a name and password, or a certificate",
+        ),
         Refusal::Malformed => of(StatusCode::BAD_REQUEST, "UNSUPPORTED", "the request is malformed"),
         Refusal::Request(fault) => {
             let (status, code) = match fault {

@@ -24,6 +24,20 @@ pub enum Route {
     Tags(Target, Page),
 }
 
+impl Route {
+    /// The repository that it is about, if it is about one.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Base => None,
+            Self::Blob(target, _)
+            | Self::Manifest(target, _)
+            | Self::Referrers(target, _, _)
+            | Self::Tags(target, _) => Some(target),
+        }
+    }
+}
+
 /// The repository that a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

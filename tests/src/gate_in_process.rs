@@ -46,6 +46,13 @@ impl Setup {
         self
     }
 
+    /// A table of its own, after the others.
+    #[must_use]
+    pub fn table(mut self, text: &str) -> Self {
+        self.upstreams.push_str(text);
+        self
+    }
+
     /// More lines of the upstream that was named last.
     #[must_use]
     pub fn its(mut self, lines: &str) -> Self {

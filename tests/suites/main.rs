@@ -10,6 +10,7 @@
 mod admin;
 mod audit;
 mod blobs;
+mod clients;
 mod evidence;
 mod grants;
 mod index;

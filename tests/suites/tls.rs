@@ -39,6 +39,7 @@ impl Authority {
 
     fn issue(&self, usage: ExtendedKeyUsagePurpose, until: i32) -> Pair {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
         params.extended_key_usages = vec![usage];
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
@@ -228,4 +229,20 @@ async fn a_changed_certificate_is_shown_from_then_on_and_a_broken_one_changes_no
     stage.reload(KEYED).await;
     assert_eq!(get(&stage, &new, "/v2/").await.status, 200);
     assert!(connect(stage.gate.data, &old).await.is_err());
+}
+
+#[tokio::test]
+async fn a063_a_certificate_proves_its_names_to_the_rules_of_clients() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let pair = authority.server();
+    let rules = "[clients]\nallow = [{ who = [\"localhost\"], read = [\"registry.test/org/**\"] }]\n";
+    let stage = Stage::with(KEYED, |setup| {
+        with_pair(setup, &pair).file("clients.pem", clients.pem()).listen_also(MUTUAL).table(rules)
+    })
+    .await;
+    let (image, _) = (stage.signed("org/app", "v1"), stage.signed("private/app", "v1"));
+    let config = client(&authority, Some(&clients.client()));
+    assert_serves(&get(&stage, &config, &manifest("org/app", "v1")).await, &image);
+    assert_eq!(stage.gate.record().await["client"]["names"], serde_json::json!(["localhost"]));
+    assert_denied(&get(&stage, &config, &manifest("private/app", "v1")).await);
 }

@@ -20,7 +20,8 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<S
     written.value.into_iter().filter_map(|text| one(context, &text)).collect()
 }
 
-fn one(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<Scope>> {
+/// One scope, with a fault where it is none.
+pub(crate) fn one(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<Scope>> {
     let fault = match Scope::parse(&text.value) {
         Ok(scope) => {
             if scope.leaves_owner_open() {

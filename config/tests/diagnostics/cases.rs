@@ -143,7 +143,23 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
     case(
         Code::NotInForce,
-        Part::Config("", "[clients]\nhtpasswd = \"h\"\nallow = [{ who = [\"a\"], read = [\"**\"] }]\n"),
+        Part::Config(
+            "",
+            "[clients]\nhtpasswd = \"users\"\noidc = [{ issuer = \"https://i\", audience = \"a\" }]\n",
+        ),
+    ),
+    case(
+        Code::ClientsPlaintext,
+        Part::Config("", "[listen]\naddress = \"0.0.0.0:5000\"\n[clients]\nhtpasswd = \"users\"\n"),
+    ),
+    case(
+        Code::ClientsUnprovable,
+        Part::Config("", "[clients]\nallow = [{ who = [\"a\"], read = [\"**\"] }]\n"),
+    ),
+    case(Code::HtpasswdInvalid, Part::Config("", "[clients]\nhtpasswd = \"users-sha1\"\n")),
+    case(
+        Code::MissingKey,
+        Part::Config("", "[clients]\nhtpasswd = \"users\"\nallow = [{ who = [\"node-*\"] }]\n"),
     ),
     case(Code::NotInForce, Part::Upstream("client_cert = \"c.pem\"\n")),
     case(Code::NotInForce, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),

@@ -66,6 +66,9 @@ impl Word {
 pub struct Client {
     /// Address and port.
     pub address: String,
+    /// The names that it proved by certificate or password, escaped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The `User-Agent`, escaped. It has no effect on anything.
     pub user_agent: String,
 }
@@ -232,6 +235,7 @@ impl Record {
 
     fn shorten(&mut self) {
         let mut left_out = cut(&mut self.reasons);
+        left_out += self.client.as_mut().map_or(0, |client| cut(&mut client.names));
         for list in [
             &mut self.requirements,
             &mut self.unmet,
@@ -282,7 +286,9 @@ impl Record {
             [id, method, repository, upstream, reference, ground, policy_revision, trust_revision, cache];
         let perhaps = [verdict_id, digest, media_type, moved_from, root, warning, policy];
         let lists = [requirements, unmet, authorities, identities, evidence];
-        let client = client.iter_mut().flat_map(|Client { address, user_agent }| [address, user_agent]);
+        let client = client
+            .iter_mut()
+            .flat_map(|Client { address, names, user_agent }| names.iter_mut().chain([address, user_agent]));
         let reasons = reasons
             .iter_mut()
             .flat_map(|Reason { code, location, text }| [Some(code), location.as_mut(), Some(text)])

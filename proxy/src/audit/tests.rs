@@ -89,7 +89,7 @@ fn hostile_record(seed: u64) -> Record {
         hostile(n)
     };
     let mut record = record();
-    record.client = Some(Client { address: text(), user_agent: text() });
+    record.client = Some(Client { address: text(), names: vec![text()], user_agent: text() });
     (record.method, record.repository, record.upstream) = (text(), text(), text());
     (record.reference, record.ground, record.cache) = (text(), text(), text());
     (record.policy_revision, record.trust_revision) = (text(), text());

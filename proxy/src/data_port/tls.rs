@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::clients;
+
 /// What answers handshakes.
 #[derive(Clone)]
 pub struct Handshakes(TlsAcceptor);
@@ -65,13 +67,16 @@ impl Handshakes {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Shakes hands within `tls_handshake`.
-    pub(super) async fn shake<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    /// Shakes hands within `tls_handshake`; tells the names that the client's certificate proves.
+    pub(super) async fn shake<S>(&self, stream: S) -> io::Result<(TlsStream<S>, Arc<[String]>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let done = tokio::time::timeout(limits::TLS_HANDSHAKE, self.0.accept(stream)).await;
-        done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        let stream = done.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let names = leaf.map(|leaf| clients::of_certificate(leaf)).unwrap_or_default();
+        Ok((stream, names.into()))
     }
 }
 

@@ -147,7 +147,8 @@ fn refused(report: &mut Report, refusal: &Refusal) {
         | Refusal::Malformed
         | Refusal::RangeUnsatisfiable(_)
         | Refusal::Request(_)
-        | Refusal::TargetTooLong => (Word::Undecided, code.to_owned()),
+        | Refusal::TargetTooLong
+        | Refusal::Unauthenticated => (Word::Undecided, code.to_owned()),
     };
     report.verdict = verdict;
     report.reasons = vec![Reason { code: code.to_owned(), text, location: None }];

@@ -1,0 +1,83 @@
+//! Which clients may read which repositories (`[clients]`). Who a client is has been proven elsewhere.
+
+use crate::oci::Repository;
+use crate::scope::{Scope, glob_matches};
+
+/// Who may read what.
+#[derive(Debug, Clone, Default)]
+pub struct Readers(Vec<Allowance>);
+
+/// Some clients and what they may read.
+#[derive(Debug, Clone)]
+pub struct Allowance {
+    /// Globs over names of clients: `*` stands for any characters.
+    pub who: Vec<String>,
+    /// Repositories.
+    pub read: Vec<Scope>,
+}
+
+impl Readers {
+    /// Rules, each of which is enough; without any, every client that proved a name may read everything.
+    #[must_use]
+    pub fn new(rules: Vec<Allowance>) -> Self {
+        Self(rules)
+    }
+
+    /// Tells whether a client that proved to be each of `names` may read `repository`. Nobody is not somebody: without a name
+    /// the answer is no, whatever the rules say.
+    #[must_use]
+    pub fn allow(&self, names: &[String], repository: &Repository) -> bool {
+        let named =
+            |rule: &Allowance| names.iter().any(|name| rule.who.iter().any(|glob| glob_matches(glob, name)));
+        let reads = |rule: &Allowance| rule.read.iter().any(|scope| scope.matches(repository));
+        !names.is_empty() && (self.0.is_empty() || self.0.iter().any(|rule| named(rule) && reads(rule)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(who: &[&str], read: &[&str]) -> Allowance {
+        Allowance {
+            who: who.iter().map(|glob| (*glob).to_owned()).collect(),
+            read: read.iter().map(|scope| Scope::parse(scope).unwrap()).collect(),
+        }
+    }
+
+    fn allow(readers: &Readers, names: &[&str], repository: &str) -> bool {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (registry, path) = repository.split_once('/').unwrap();
+        readers.allow(&names, &Repository::new(registry.parse().unwrap(), path).unwrap())
+    }
+
+    #[test]
+    fn a063_a_client_reads_what_a_rule_names_for_it_and_nothing_else() {
+        let readers = Readers::new(vec![
+            rule(&["node-*"], &["**"]),
+            rule(&["ci", "ci-*-builder"], &["ghcr.io/myorg/**"]),
+        ]);
+        for (names, repository, may) in [
+            (&["node-1"][..], "docker.io/library/alpine", true),
+            (&["node-"], "docker.io/library/alpine", true),
+            (&["node"], "docker.io/library/alpine", false),
+            (&["my-node-1"], "docker.io/library/alpine", false),
+            (&["ci"], "ghcr.io/myorg/app", true),
+            (&["ci"], "ghcr.io/myorg-evil/app", false),
+            (&["ci"], "docker.io/library/alpine", false),
+            (&["ci-a-builder"], "ghcr.io/myorg/app", true),
+            (&["ci-a-builder-x"], "ghcr.io/myorg/app", false),
+            (&["CI"], "ghcr.io/myorg/app", false),
+            (&["stranger", "ci"], "ghcr.io/myorg/app", true),
+            (&[], "ghcr.io/myorg/app", false),
+        ] {
+            assert_eq!(allow(&readers, names, repository), may, "{names:?} {repository}");
+        }
+    }
+
+    #[test]
+    fn a063_without_rules_whoever_proved_a_name_reads_everything_and_nobody_else_does() {
+        assert!(allow(&Readers::default(), &["anybody"], "ghcr.io/myorg/app"));
+        assert!(!allow(&Readers::default(), &[], "ghcr.io/myorg/app"));
+    }
+}
