@@ -8,5 +8,6 @@ mod crane;
 mod docker;
 mod oras;
 mod podman;
+mod secured;
 mod skopeo;
 mod stage;

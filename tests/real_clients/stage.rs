@@ -119,7 +119,7 @@ impl Stage {
 }
 
 /// One requirement for the whole registry: a signature by the authority `release`, which holds the named key.
-fn policy(registry: &Forwarder, key: &str) -> String {
+pub(crate) fn policy(registry: &Forwarder, key: &str) -> String {
     format!(
         r#"unmatched = "deny"
 

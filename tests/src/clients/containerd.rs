@@ -39,19 +39,36 @@ impl Containerd {
     /// # Errors
     /// It does not come up.
     pub fn start(gate: &str) -> io::Result<Self> {
+        Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), "")
+    }
+
+    /// Starts one that pulls through the gate at `gate` by TLS, whose certificate chains to `ca`, as this user.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_secured(gate: &str, ca: &Path, (user, password): (&str, &str)) -> io::Result<Self> {
+        let hosts = HOSTS.replace("http://127.0.0.1:5000\"", &format!("https://{gate}\"\nca = {ca:?}"));
+        let auth = format!(
+            "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"{gate}\".auth]\n\
+             username = {user:?}\npassword = {password:?}\n"
+        );
+        Self::start_with(&hosts, &auth)
+    }
+
+    fn start_with(hosts: &str, more: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("pullgate-containerd-")?;
         let at = folder.path();
         for made in ["certs.d/_default", "cni", "cni-bin", "opt"] {
             fs::create_dir_all(at.join(made))?;
         }
-        fs::write(at.join("certs.d/_default/hosts.toml"), HOSTS.replace("127.0.0.1:5000", gate))?;
+        fs::write(at.join("certs.d/_default/hosts.toml"), hosts)?;
         let certs = at.join("certs.d").display().to_string();
         let top = format!("root = {:?}\nstate = {:?}\n", at.join("root"), at.join("state"));
         let shipped = CONFIG
             .replace("/etc/containerd/certs.d", &certs)
             .replace("version = 2\n", &format!("version = 2\n{top}"));
         let config = format!(
-            "{shipped}\n\
+            "{shipped}\n{more}\
              [grpc]\naddress = {:?}\n\
              [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {:?}\nconf_dir = {:?}\n\
              [plugins.\"io.containerd.internal.v1.opt\"]\npath = {:?}\n",

@@ -1,6 +1,6 @@
 //! skopeo, podman and buildah, configured with the files of `deploy/podman`: the registry itself is blocked, the gate is its mirror.
 
-use std::{fs, io, process::Command};
+use std::{fs, io, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -83,6 +83,21 @@ impl Containers {
         command.arg("--policy").arg(self.folder.path().join("policy.json"));
         command.arg("copy").args(arguments).arg(format!("docker://{image}"));
         run(command.arg(format!("oci:{}:copied", self.folder.path().join("layout").display())))
+    }
+
+    /// `podman login` to the gate at `gate`, whose certificate chains to the one in the folder `certificates`.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn podman_login(
+        &self,
+        gate: &str,
+        certificates: &Path,
+        (user, password): (&str, &str),
+    ) -> io::Result<Outcome> {
+        let mut command = self.command("podman");
+        command.arg("login").arg("--cert-dir").arg(certificates);
+        run(command.args(["--username", user, "--password", password, gate]))
     }
 
     /// `podman pull`; `arguments` such as `--platform linux/arm64`.

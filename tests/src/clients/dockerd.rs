@@ -61,6 +61,14 @@ impl Dockerd {
         Ok(Self { _process: process, _containerd: containerd, folder })
     }
 
+    /// `docker login` to the gate.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn login(&self, gate: &str, (user, password): (&str, &str)) -> io::Result<Outcome> {
+        run(docker(self.folder.path()).args(["login", "--username", user, "--password", password, gate]))
+    }
+
     /// `docker pull`.
     ///
     /// # Errors

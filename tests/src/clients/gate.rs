@@ -20,6 +20,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Settings {
     policy: String,
+    listen: String,
     configuration: String,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -28,7 +29,12 @@ impl Settings {
     /// With the text of `policy.toml`.
     #[must_use]
     pub fn new(policy: &str) -> Self {
-        Self { policy: policy.to_owned(), configuration: String::new(), files: Vec::new() }
+        Self {
+            policy: policy.to_owned(),
+            listen: String::new(),
+            configuration: String::new(),
+            files: Vec::new(),
+        }
     }
 
     /// An `[upstream]` table: the registry `name`, also called `alias`, is reached at `address` (`127.0.0.1:PORT`) in plain HTTP.
@@ -42,6 +48,19 @@ impl Settings {
     #[must_use]
     pub fn configuration(mut self, tables: &str) -> Self {
         self.configuration.push_str(tables);
+        self
+    }
+
+    /// More lines of `[listen]`.
+    #[must_use]
+    pub fn listen(self, lines: &str) -> Self {
+        Self { listen: format!("{lines}\n"), ..self }
+    }
+
+    /// A file beside the policy that is made here.
+    #[must_use]
+    pub fn text(mut self, path: &str, text: &str) -> Self {
+        self.files.push((path.to_owned(), text.as_bytes().to_vec()));
         self
     }
 
@@ -82,8 +101,8 @@ impl Gate {
         fs::write(folder.path().join("policy.toml"), &settings.policy)?;
         let configuration = format!(
             "policy = \"policy.toml\"\nstate = \"state\"\n\
-             [listen]\naddress = \"{address}\"\n[admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n{}",
-            settings.configuration
+             [listen]\naddress = \"{address}\"\n{}[admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n{}",
+            settings.listen, settings.configuration
         );
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;

@@ -15,6 +15,24 @@ pub fn crane_pull(image: &str, folder: &Path) -> io::Result<Outcome> {
     run(built("crane", folder)?.args(["pull", "--insecure", "--format=oci", image]).arg(folder.join("crane")))
 }
 
+/// `crane auth login`: keeps the password, asks nobody.
+///
+/// # Errors
+/// The program is not there.
+pub fn crane_login(gate: &str, (user, password): (&str, &str), folder: &Path) -> io::Result<Outcome> {
+    run(built("crane", folder)?.args(["auth", "login", gate, "--username", user, "--password", password]))
+}
+
+/// `crane pull` by TLS, trusting nothing but the certificates in `ca`.
+///
+/// # Errors
+/// The program is not there.
+pub fn crane_pull_secured(image: &str, ca: &Path, folder: &Path) -> io::Result<Outcome> {
+    let mut command = built("crane", folder)?;
+    command.env("SSL_CERT_FILE", ca).env("SSL_CERT_DIR", folder.join("none"));
+    run(command.args(["pull", "--format=oci", image]).arg(folder.join("crane")))
+}
+
 /// `crane digest`: a HEAD.
 ///
 /// # Errors

@@ -1,0 +1,167 @@
+//! TLS with a private certificate authority, and a login: who has none is refused, who has one pulls what is signed.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use pullgate_tests::clients::{
+    Containerd, Containers, Content, Dockerd, Forwarder, Gate, Outcome, Registry, Settings, Trust,
+    containerd, containers, dockerd, image, oci_tools, tool,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::stage::{ALIAS, NOT_SIGNED, SIGNED, assert_pulled, assert_refused, have, policy};
+
+const LOGIN: (&str, &str) = ("node-1", "correct horse");
+/// The discard port: nobody listens there.
+const NOWHERE: &str = "127.0.0.1:9";
+
+/// Fields are dropped in this order.
+struct Stage {
+    gate: Gate,
+    around: Forwarder,
+    _upstream: Registry,
+    /// `ca.crt` stands here.
+    home: TempDir,
+}
+
+impl Stage {
+    fn new() -> io::Result<Self> {
+        let upstream = Registry::start()?;
+        Content::from_layout(&tool::recorded("cosign2-keyed"))?.push(upstream.address(), "shop/keyed")?;
+        image::multi("unsigned", "nobody signed this").push(upstream.address(), "shop/fresh")?;
+        let around = Forwarder::start(upstream.address())?;
+        let (ca, cert, key) = certificates().map_err(io::Error::other)?;
+        let hash = bcrypt::hash(LOGIN.1, 4).map_err(io::Error::other)?;
+        let settings = Settings::new(&policy(&around, "release"))
+            .listen("tls = { cert = \"cert.pem\", key = \"key.pem\" }")
+            .upstream(around.address(), ALIAS, upstream.address())
+            .configuration(
+                "[clients]\nhtpasswd = \"users\"\nallow = [{ who = [\"node-*\"], read = [\"**\"] }]\n",
+            )
+            .file("keys/release.pub", &tool::recorded("keys/release.pub"))?
+            .text("cert.pem", &cert)
+            .text("key.pem", &key)
+            .text("users", &format!("{}:{hash}\n", LOGIN.0));
+        let gate = Gate::start(&settings)?;
+        let home = TempDir::with_prefix("pullgate-home-")?;
+        fs::write(home.path().join("ca.crt"), ca)?;
+        Ok(Self { gate, around, _upstream: upstream, home })
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.home.path().join("ca.crt")
+    }
+
+    /// By the registry's own name, for clients that know mirrors.
+    fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.around.address())
+    }
+
+    /// By the gate's name.
+    fn prefixed(&self, name: &str) -> String {
+        format!("{}/{ALIAS}/{name}", self.gate.address())
+    }
+
+    /// The pull log names who pulled, and nobody went around.
+    fn assert_names_the_client(&self) -> io::Result<()> {
+        let records = self.gate.audit()?;
+        let permits = records.iter().filter(|record| record["verdict"] == "permit").collect::<Vec<_>>();
+        assert!(!permits.is_empty());
+        for record in permits {
+            assert_eq!(record["client"]["names"], json!([LOGIN.0]), "{record}");
+        }
+        assert_eq!(self.around.connections(), 0, "{:?}", self.around.take_requests());
+        Ok(())
+    }
+}
+
+/// The authority's certificate, the gate's, and its key.
+fn certificates() -> Result<(String, String, String), rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let cert = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+    Ok((authority.pem(), cert.pem(), key.serialize_pem()))
+}
+
+/// Not for want of a signature: nobody asked for a manifest under a name.
+fn assert_not_let_in(outcome: &Outcome) {
+    assert!(!outcome.succeeded(), "it was pulled: {}", outcome.text);
+    let said = ["unauthorized", "Unauthorized", "UNAUTHORIZED", "401", "no basic auth credentials"];
+    assert!(said.iter().any(|word| outcome.says(word)), "{}", outcome.text);
+}
+
+#[test]
+fn containerd_pulls_by_tls_as_the_user_of_its_configuration_and_as_nobody_else() -> io::Result<()> {
+    if !have("containerd-secured", containerd::available()) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let wrong = Containerd::start_secured(stage.gate.address(), &stage.ca(), (LOGIN.0, "wrong"))?;
+    assert_not_let_in(&wrong.cri_pull(&stage.image(SIGNED))?);
+    drop(wrong);
+    let containerd = Containerd::start_secured(stage.gate.address(), &stage.ca(), LOGIN)?;
+    assert_pulled(&containerd.cri_pull(&stage.image(SIGNED))?);
+    assert_refused(&containerd.cri_pull(&stage.image(NOT_SIGNED))?);
+    stage.assert_names_the_client()
+}
+
+#[test]
+fn podman_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
+    if !have("podman-secured", containers::available("podman")) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let containers = Containers::new(stage.around.address(), ALIAS, NOWHERE, Trust::Anything)?;
+    let folder = stage.home.path().display().to_string();
+    let with_ca = ["--cert-dir", folder.as_str()];
+    let without = containers.podman_pull(&[], &stage.prefixed(SIGNED))?;
+    assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
+    assert_not_let_in(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
+    let wrong = containers.podman_login(stage.gate.address(), stage.home.path(), (LOGIN.0, "wrong"))?;
+    assert!(!wrong.succeeded(), "{}", wrong.text);
+    assert_pulled(&containers.podman_login(stage.gate.address(), stage.home.path(), LOGIN)?);
+    assert_pulled(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
+    assert_refused(&containers.podman_pull(&with_ca, &stage.prefixed(NOT_SIGNED))?);
+    stage.assert_names_the_client()
+}
+
+#[test]
+fn docker_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
+    if !have("docker-secured", dockerd::available()) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let outside = Forwarder::start(NOWHERE)?;
+    let docker = Dockerd::start(stage.gate.address(), outside.address())?;
+    // The engine tries plain HTTP after its 401, as it does for every address of the loopback, and shows that error.
+    let without = docker.pull(&stage.prefixed(SIGNED))?;
+    assert!(!without.succeeded(), "{}", without.text);
+    let wrong = docker.login(stage.gate.address(), (LOGIN.0, "wrong"))?;
+    assert!(!wrong.succeeded(), "{}", wrong.text);
+    assert_pulled(&docker.login(stage.gate.address(), LOGIN)?);
+    assert_pulled(&docker.pull(&stage.prefixed(SIGNED))?);
+    assert_refused(&docker.pull(&stage.prefixed(NOT_SIGNED))?);
+    assert_eq!(outside.connections(), 0, "{:?}", outside.take_requests());
+    stage.assert_names_the_client()
+}
+
+#[test]
+fn crane_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
+    if !have("crane-secured", tool::built("crane").map(|_| ())) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let home = stage.home.path();
+    let pull = |name: &str| oci_tools::crane_pull_secured(&stage.prefixed(name), &stage.ca(), home);
+    assert_not_let_in(&pull(SIGNED)?);
+    assert_pulled(&oci_tools::crane_login(stage.gate.address(), LOGIN, home)?);
+    assert_pulled(&pull(SIGNED)?);
+    assert_refused(&pull(NOT_SIGNED)?);
+    stage.assert_names_the_client()
+}
