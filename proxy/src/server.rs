@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pullgate_config::{AuditLog, Config, Diagnostics, OnFailure};
+use pullgate_policy::limits;
 use pullgate_policy::seal::Seal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -185,7 +186,17 @@ fn watch_health(app: &Arc<App>) {
 fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
     let live = app.live();
     let enforcing = live.policy().enforcing_scopes();
-    tracing::info!(%data, %admin, policy = %live.revisions().policy, enforcing_scopes = enforcing, "the gate serves");
+    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    tracing::info!(
+        %data, %admin, policy = %live.revisions().policy, enforcing_scopes = enforcing,
+        open_files = open_files.unwrap_or(u64::MAX), "the gate serves"
+    );
+    if open_files.is_some_and(|most| most < limits::CONNECTIONS_MAX as u64 * 2) {
+        tracing::warn!(
+            wanted = limits::CONNECTIONS_MAX * 2,
+            "few files may be open: over the limit connections wait (`ulimit -n`, `LimitNOFILE`)"
+        );
+    }
     if enforcing == 0 {
         tracing::warn!("nothing is enforced: no policy with requirements is in mode \"enforce\"");
     }

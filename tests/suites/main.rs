@@ -20,6 +20,7 @@ mod listing;
 mod naming;
 mod one_request;
 mod passing;
+mod process;
 mod pull_manifests;
 mod recorded;
 mod reload;

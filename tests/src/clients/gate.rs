@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::Path,
     process::Command,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub struct Settings {
     listen: String,
     configuration: String,
     files: Vec<(String, Vec<u8>)>,
+    descriptors: Option<u64>,
 }
 
 impl Settings {
@@ -34,6 +36,7 @@ impl Settings {
             listen: String::new(),
             configuration: String::new(),
             files: Vec::new(),
+            descriptors: None,
         }
     }
 
@@ -49,6 +52,12 @@ impl Settings {
     pub fn configuration(mut self, tables: &str) -> Self {
         self.configuration.push_str(tables);
         self
+    }
+
+    /// At most so many open files (`ulimit -n`).
+    #[must_use]
+    pub fn descriptors(self, most: u64) -> Self {
+        Self { descriptors: Some(most), ..self }
     }
 
     /// More lines of `[listen]`.
@@ -106,7 +115,14 @@ impl Gate {
         );
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
-        let mut command = Command::new(tool::gate()?);
+        let mut command = match settings.descriptors {
+            None => Command::new(tool::gate()?),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(tool::gate()?);
+                shell
+            }
+        };
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
         let mut process = Process::start(&mut command, &folder.path().join("log"))?;
         process.wait_ready(|| http::get(&admin, "/readyz").is_ok_and(|answer| answer.status == 200))?;
@@ -123,6 +139,28 @@ impl Gate {
     #[must_use]
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Sends it a signal by name: `HUP`, `TERM`.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        self.process.signal(name)
+    }
+
+    /// Waits for its end, at most so long, and tells its exit status; none when it was killed by a signal or goes on.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn wait_end(&mut self, most: Duration) -> io::Result<Option<i32>> {
+        self.process.wait_end(most)
     }
 
     /// What it logged, the audit log apart.

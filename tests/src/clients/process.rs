@@ -99,6 +99,29 @@ impl Process {
         Ok(())
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end, at most so long, and tells its exit status; none when it was killed by a signal or goes on.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn wait_end(&mut self, most: Duration) -> io::Result<Option<i32>> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            if started.elapsed() > most {
+                return Ok(None);
+            }
+            sleep(POLL);
+        }
+    }
+
     /// All that it said so far.
     #[must_use]
     pub fn output(&self) -> String {

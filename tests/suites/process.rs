@@ -1,0 +1,141 @@
+//! The gate as a process of its own: signals, descriptors, memory.
+
+use std::time::{Duration, Instant};
+
+use pullgate_tests::asking::{End, ask};
+use pullgate_tests::clients::process::wait_until;
+use pullgate_tests::clients::{Gate, Settings};
+use pullgate_tests::made::Made;
+use pullgate_tests::signing::Signer;
+use pullgate_tests::upstream::{Fault, Upstream, When};
+use tokio::net::TcpStream;
+
+use crate::stage::{KEYED, RELEASE, assert_serves, manifest};
+
+struct Stage {
+    upstream: Upstream,
+    signer: Signer,
+    gate: Gate,
+}
+
+impl Stage {
+    async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
+        let upstream = Upstream::start().await.unwrap();
+        let signer = Signer::new();
+        let settings = Settings::new(&format!("{RELEASE}{KEYED}"))
+            .listen("default_registry = \"registry.test\"")
+            .upstream("registry.test", "alias.test", &upstream.address().to_string())
+            .text("release.pub", &signer.public_pem());
+        let settings = change(settings);
+        let gate = tokio::task::spawn_blocking(move || Gate::start(&settings)).await.unwrap().unwrap();
+        Self { upstream, signer, gate }
+    }
+
+    fn signed(&self, tag: &str, image: Made) -> Made {
+        image.tag(&self.upstream, "org/app", tag);
+        self.signer.sign_at(&self.upstream, "org/app", &image.digest());
+        image
+    }
+
+    fn data(&self) -> std::net::SocketAddr {
+        self.gate.address().parse().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a546_a_shutdown_ends_pulls_under_way_takes_no_new_ones_and_exits_with_0() {
+    let mut stage = Stage::with(|settings| settings).await;
+    let image = stage.signed("v1", Made::image_of_bytes(4 << 20));
+    let address = stage.data();
+    assert_serves(&ask(address, "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    let target = format!("/v2/org/app/blobs/{}", image.layer());
+    stage.upstream.fail(When::on("/blobs/"), Fault::Delay(Duration::from_secs(2)));
+    let pull = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
+    while stage.upstream.count(&image.layer()) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.gate.signal("TERM").unwrap();
+    // No longer than it takes to hear the signal: then nobody listens.
+    let asked = Instant::now();
+    while TcpStream::connect(address).await.is_ok() {
+        assert!(asked.elapsed() < Duration::from_secs(2), "new connections are still taken");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let answer = pull.await.unwrap();
+    assert_eq!((answer.status, answer.end, answer.body.len()), (200, End::Whole, image.blobs[1].len()));
+    let status = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(10))).unwrap();
+    assert_eq!(status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a546_a_storm_of_reloads_ends_nothing() {
+    let stage = Stage::with(|settings| settings).await;
+    let image = stage.signed("v1", Made::image());
+    for _ in 0..30 {
+        stage.gate.signal("HUP").unwrap();
+        assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a547_without_descriptors_the_gate_pauses_and_goes_on() {
+    let stage = Stage::with(|settings| settings.descriptors(64)).await;
+    let told = || stage.gate.output().contains("open_files=64");
+    tokio::task::block_in_place(|| wait_until("the limit is told", told)).unwrap();
+    let image = stage.signed("v1", Made::image());
+    assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        crowd.push(TcpStream::connect(stage.data()).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = processor_time(stage.gate.pid());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let busy = processor_time(stage.gate.pid()) - before;
+    assert!(busy < Duration::from_millis(500), "no busy loop: {busy:?} of 2 s");
+    drop(crowd);
+    assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a059_names_asked_for_ever_fill_no_memory() {
+    let stage = Stage::with(|settings| settings).await;
+    let image = Made::image();
+    image.put(&stage.upstream, "org/app");
+    let asked = |from: usize, to: usize| {
+        let (upstream, address) = (&stage.upstream, stage.data());
+        let image = &image;
+        async move {
+            for n in from..to {
+                let tag = format!("v{n}");
+                // Half do not exist, half are one image that is not signed.
+                if n % 2 == 0 {
+                    upstream.tag("org/app", &tag, &image.digest());
+                }
+                let answer = ask(address, "HEAD", &manifest("org/app", &tag), &[]).await;
+                assert_eq!(answer.status, if n % 2 == 0 { 403 } else { 404 });
+                upstream.untag("org/app", &tag);
+                upstream.forget();
+            }
+        }
+    };
+    asked(0, 1_000).await;
+    let before = resident_bytes(stage.gate.pid());
+    asked(1_000, 4_000).await;
+    let grown = resident_bytes(stage.gate.pid()).saturating_sub(before);
+    assert!(grown < 3_000 * 4 * 1024, "{grown} bytes for 3,000 names");
+}
+
+/// What the process has used of the processor (proc(5), `stat`), at 100 ticks a second.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
