@@ -72,9 +72,9 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
-/// Verdicts in work. Over it: they queue.
+/// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
-/// Verdicts that wait for their turn. Over it: undecided, `overload`.
+/// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.
 pub const QUEUE_MAX: usize = 1_024;
 
 /// Time to connect to an upstream.

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pullgate_policy::limits;
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
 use pullgate_policy::verdict::Subject;
-use tokio::sync::Semaphore;
 
 use crate::admin::Health;
 use crate::audit::Audit;
@@ -16,6 +14,7 @@ use crate::flight::Flight;
 use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -43,9 +42,7 @@ pub struct App {
     /// Verdicts under way.
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
     /// Places for verdicts in work.
-    pub work: Semaphore,
-    /// Verdicts that wait for a place.
-    pub queue: Arc<Semaphore>,
+    pub places: Places,
 }
 
 /// The handles that an [`App`] is built from.
@@ -84,8 +81,7 @@ impl App {
             clock,
             pulls: Flight::new(),
             verdicts: Flight::new(),
-            work: Semaphore::new(limits::VERDICTS_MAX),
-            queue: Arc::new(Semaphore::new(limits::QUEUE_MAX + limits::VERDICTS_MAX)),
+            places: Places::default(),
         })
     }
 

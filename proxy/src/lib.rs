@@ -15,6 +15,7 @@ pub mod gate;
 pub mod live;
 pub mod memory;
 pub mod metrics;
+pub mod places;
 pub mod pull;
 pub mod range;
 pub mod record;

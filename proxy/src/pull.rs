@@ -208,8 +208,8 @@ pub(crate) async fn shared_verdict(
     let (subject, document) = (subject.clone(), document.clone());
     let job = || async move {
         let app = handle;
-        let _waiting = app.queue.try_acquire().map_err(|_| Refusal::undecided(Code::Overload))?;
-        let _working = app.work.acquire().await.map_err(|_| Refusal::undecided(Code::Overload))?;
+        let place = app.places.take(subject.repository.registry()).await;
+        let _place = place.map_err(|_full| Refusal::undecided(Code::Overload))?;
         reach(&app, &live, &subject, &document).await
     };
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))

@@ -150,15 +150,28 @@ async fn a529_a_denial_does_not_grow_with_the_evidence() {
 #[tokio::test]
 async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still_answers() {
     let stage = Stage::new().await;
-    let waiting = limits::VERDICTS_MAX + limits::QUEUE_MAX;
-    let app = stage.gate.app();
-    let places =
-        std::sync::Arc::clone(&app.queue).acquire_many_owned(u32::try_from(waiting).unwrap()).await.unwrap();
+    let (app, registry) = (std::sync::Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
+    let mut places = Vec::new();
+    for _ in 0..limits::VERDICTS_MAX {
+        places.push(app.places.take(&registry).await.unwrap());
+    }
+    let waiting: Vec<_> = (0..limits::QUEUE_MAX)
+        .map(|_| {
+            let (app, registry) = (std::sync::Arc::clone(&app), registry.clone());
+            tokio::spawn(async move { drop(app.places.take(&registry).await) })
+        })
+        .collect();
+    while app.places.taken(&registry) < limits::VERDICTS_MAX + limits::QUEUE_MAX {
+        tokio::task::yield_now().await;
+    }
     let known = stage.signed("org/app", "v1");
     let answer = stage.manifest("org/app", "v1").await;
     crate::stage::assert_undecided(&answer);
     assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     assert_eq!(stage.gate.get("/v2/").await.status, 200);
     drop(places);
+    for waiter in waiting {
+        waiter.await.unwrap();
+    }
     assert_serves(&stage.manifest("org/app", "v1").await, &known);
 }

@@ -31,3 +31,4 @@ mod tags;
 mod tls;
 mod undecided;
 mod upstream_faults;
+mod wearing;

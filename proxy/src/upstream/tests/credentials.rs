@@ -230,3 +230,26 @@ async fn a171_no_secret_shows_in_what_is_written_about_an_upstream() {
         assert!(!text.contains(secret), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a168_a_login_crosses_plain_http_only_to_the_endpoint_that_was_given_it() {
+    let other = registry(BASIC).await;
+    let server = Server::start(move |head| match authorization(head) {
+        Some(sent) if sent == BASIC => whole("200 OK", &[TYPE], BODY),
+        _ => whole("401 Unauthorized", &["www-authenticate: Basic realm=\"r\""], b""),
+    })
+    .await;
+    // Said so: plain HTTP in `url`, and a login in `credentials`.
+    assert!(manifest(&server.upstream_with(login)).await.is_ok());
+    // TLS is wanted and not there: nothing is sent in the clear, the second endpoint in plain HTTP or not.
+    let tls = server.url().replace("http://", "https://");
+    let (plain, before) = (other.url(), other.heads().len());
+    let upstream = super::server::upstream(&tls, |table| {
+        login(table);
+        table.urls.push(plain);
+    });
+    assert_eq!(manifest(&upstream).await.unwrap_err(), Fault::Tls);
+    assert_eq!(other.heads().len(), before);
+    let sent = |head: &String| head.to_lowercase().contains("dxnlcjpjyw5hcnk=");
+    assert!(!other.heads().iter().any(sent));
+}

@@ -1,0 +1,79 @@
+//! Wearing the gate down: slow work is one job, and a dead upstream costs nobody else.
+
+use std::time::{Duration, Instant};
+
+use pullgate_tests::made::Made;
+use pullgate_tests::signing::evidence_tag;
+use pullgate_tests::upstream::{Fault, Upstream, When};
+
+use crate::stage::{KEYED, Stage, assert_serves, manifest};
+
+#[tokio::test]
+async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let hold = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig"), Fault::Hold(std::sync::Arc::clone(&hold)));
+    let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let target = target.clone();
+            tokio::spawn(async move {
+                // Each gives up long before the gate does.
+                let asked = pullgate_tests::asking::ask(address, "GET", &target, &[]);
+                tokio::time::timeout(Duration::from_millis(300), asked).await.is_err()
+            })
+        })
+        .collect();
+    for client in clients {
+        assert!(client.await.unwrap(), "nobody is answered yet");
+    }
+    let registry = "registry.test".parse().unwrap();
+    assert_eq!(stage.gate.app().places.taken(&registry), 1, "one job, whoever left");
+    hold.add_permits(1);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.upstream.count(&evidence_tag(&image.digest(), ".sig")), 1);
+    assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
+}
+
+#[tokio::test]
+async fn a175_a_dead_upstream_slows_nobody_elses() {
+    let dead = Upstream::start().await.unwrap();
+    let hold = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    // It gives manifests, and no evidence: every verdict about it waits to its end.
+    dead.fail(When::on("sha256-"), Fault::Hold(std::sync::Arc::clone(&hold)));
+    for n in 0..200 {
+        Made::image().tag(&dead, "org/app", &format!("v{n}"));
+    }
+    let url = dead.url();
+    let stage = Stage::with(&KEYED.replace("registry.test/**", "**"), |setup| {
+        setup.upstream("dead.test", &format!("url = \"{url}\""))
+    })
+    .await;
+    let images: Vec<Made> = (0..20).map(|n| stage.signed("org/app", &format!("v{n}"))).collect();
+    let (address, alone) = (stage.gate.data, Instant::now());
+    for (n, image) in images.iter().take(10).enumerate() {
+        assert_serves(&stage.manifest("org/app", &format!("v{n}")).await, image);
+    }
+    let alone = alone.elapsed();
+    let stuck: Vec<_> = (0..200)
+        .map(|n| {
+            let target = format!("/v2/dead.test/org/app/manifests/v{n}");
+            tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
+        })
+        .collect();
+    while dead.count(".sig") < pullgate_policy::limits::VERDICTS_MAX {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let beside = Instant::now();
+    for (n, image) in images.iter().enumerate().skip(10) {
+        assert_serves(&stage.manifest("org/app", &format!("v{n}")).await, image);
+    }
+    // Ten pulls each time. The dead one is not waited for; what is added is scheduling on a busy machine.
+    assert!(beside.elapsed() < alone * 3 + Duration::from_secs(1), "{:?} after {alone:?}", beside.elapsed());
+    hold.add_permits(10_000);
+    for answer in stuck {
+        let answer = answer.await.unwrap();
+        assert!(answer.status == 403 || answer.status == 503, "{answer:?}");
+    }
+}
