@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use pullgate_policy::limits;
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
 use pullgate_policy::verdict::Subject;
@@ -11,6 +12,7 @@ use crate::admin::Health;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::flight::Flight;
+use crate::in_flight::InFlight;
 use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -41,6 +43,8 @@ pub struct App {
     pub pulls: Flight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
+    /// Bytes of evidence that verdicts hold.
+    pub in_flight: InFlight,
     /// Places for verdicts in work.
     pub places: Places,
 }
@@ -81,6 +85,7 @@ impl App {
             clock,
             pulls: Flight::new(),
             verdicts: Flight::new(),
+            in_flight: InFlight::new(limits::IN_FLIGHT_BYTES),
             places: Places::default(),
         })
     }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod data_port;
 pub mod flight;
 pub mod gate;
+pub mod in_flight;
 pub mod live;
 pub mod memory;
 pub mod metrics;

@@ -32,7 +32,6 @@ impl Memory {
     #[must_use]
     pub fn new(deny_ttl: Duration, tag_ttl: Duration) -> Self {
         let bounded = || Cache::builder().max_capacity(limits::VERDICT_ENTRIES);
-        let negative = || Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES);
         Self {
             permits: Cache::builder()
                 .max_capacity(limits::VERDICT_ENTRIES)
@@ -45,7 +44,11 @@ impl Memory {
                 .time_to_live(limits::PERMIT_TTL_MAX)
                 .build(),
             grants: bounded().time_to_idle(GRANTS_IDLE).build(),
-            passing: negative().time_to_live(limits::PERMIT_TTL).build(),
+            passing: Cache::builder()
+                .weigher(|_, passing: &Arc<Passing>| weight(passing))
+                .max_capacity(limits::PASSING_BYTES)
+                .time_to_live(limits::PERMIT_TTL)
+                .build(),
             passing_blobs: Cache::builder()
                 .max_capacity(limits::NEGATIVE_ENTRIES)
                 .time_to_live(limits::PERMIT_TTL)
@@ -135,6 +138,12 @@ impl Memory {
             self.passing_blobs.insert((repository.clone(), blob.digest()), manifest).await;
         }
     }
+}
+
+/// The bytes that a piece of evidence holds, its manifest and blobs.
+fn weight(passing: &Passing) -> u32 {
+    let blobs: usize = passing.blobs().iter().map(|blob| blob.value().len()).sum();
+    u32::try_from(blobs + passing.document().value().bytes().len()).unwrap_or(u32::MAX)
 }
 
 /// Grants remembered for one digest in one repository.

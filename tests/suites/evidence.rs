@@ -283,3 +283,38 @@ async fn a417_an_image_that_is_signed_after_a_denial_is_served_after_deny_ttl() 
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
 }
+
+#[tokio::test]
+async fn a142_carriers_that_are_large_together_are_not_all_read_and_hide_no_signature_elsewhere() {
+    let stage = Stage::new().await;
+    stage.upstream.set_referrers(ReferrersApi::Whole);
+    let most = usize::try_from(pullgate_policy::limits::MANIFEST_BYTES).unwrap();
+    let image = stage.unsigned("org/app", "v1");
+    let enough = pullgate_policy::limits::EVIDENCE_BYTES / pullgate_policy::limits::MANIFEST_BYTES + 1;
+    for _ in 0..enough {
+        let carrier = referrer(&image.descriptor(), Signer::new().bundle(&image.digest(), SIGN_PREDICATE));
+        let mut bytes = carrier.bytes.clone();
+        bytes.resize(most, b' ');
+        Made::from_bytes(&carrier.media_type, bytes, carrier.blobs).put(&stage.upstream, "org/app");
+    }
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    let record = stage.gate.record().await;
+    assert!(codes(&record).contains(&"evidence-limit".to_owned()), "{record}");
+    stage.sign("org/app", &image);
+    stage.gate.app().memory.forget_denials();
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+}
+
+#[tokio::test]
+async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let mut held = Vec::new();
+    for _ in 0..pullgate_policy::limits::IN_FLIGHT_BYTES / pullgate_policy::limits::VERDICT_BYTES {
+        held.push(stage.gate.app().in_flight.begin().await.unwrap());
+    }
+    crate::stage::assert_undecided(&stage.manifest("org/app", "v1").await);
+    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
+    drop(held);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+}

@@ -19,6 +19,7 @@ use pullgate_verify::Found;
 
 use super::resolve;
 use crate::app::App;
+use crate::in_flight::Held;
 use crate::live::Live;
 use crate::refusal::Refusal;
 
@@ -40,6 +41,8 @@ pub struct Collected {
     pub rejected: Vec<Rejected>,
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
+    /// Room for all of it.
+    pub held: Arc<Held>,
 }
 
 /// How many pieces of evidence are fetched at once for one subject.
@@ -72,7 +75,8 @@ struct Findings {
 /// Collects the evidence about `subject`.
 ///
 /// # Errors
-/// None today: a layout that fails is named in [`Collected::unread`], and `decide` says what that means.
+/// Undecided, when there is no room for so much evidence. A layout that fails is no error: it is named in
+/// [`Collected::unread`], and `decide` says what that means.
 pub async fn evidence(
     app: &App,
     live: &Live,
@@ -80,14 +84,15 @@ pub async fn evidence(
     document: &Intact<Document>,
 ) -> Result<Collected, Refusal> {
     let at = app.clock.now();
+    let mut held = app.in_flight.begin().await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     let listed = layouts::list(app, live, subject, document.value(), &mut findings).await;
     let candidates = within_limit(interleave(listed), &mut findings);
     let carriers = read(app, live, subject, candidates, &mut findings).await;
     let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
-    let found = pieces::fetch(app, live, &carriers, &mut findings).await;
+    let found = pieces::fetch(app, live, &carriers, (&mut findings, &mut held)).await?;
     let Findings { rejected, unread } = findings;
-    Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread })
+    Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread, held: Arc::new(held) })
 }
 
 /// Takes one of each layout in turn, so that junk in one crowds nothing out of another (A143).
@@ -133,19 +138,23 @@ async fn read(
     candidates: Vec<Candidate>,
     findings: &mut Findings,
 ) -> Vec<Carrier> {
-    let read = stream::iter(candidates.into_iter().map(|candidate| async move {
+    let mut read = stream::iter(candidates.into_iter().map(|candidate| async move {
         let document = match candidate.document.clone() {
             Some(document) => Ok(document),
             None => by_digest(app, live, &candidate.repository, candidate.digest).await,
         };
         (candidate, document)
     }))
-    .buffered(FETCHED_AT_ONCE)
-    .collect::<Vec<_>>()
-    .await;
-    let mut carriers = Vec::new();
-    for (Candidate { layout, repository, digest, .. }, document) in read {
+    .buffered(FETCHED_AT_ONCE);
+    let (mut carriers, mut bytes) = (Vec::new(), 0_u64);
+    while let Some((Candidate { layout, repository, digest, .. }, document)) = read.next().await {
+        bytes = bytes
+            .saturating_add(document.as_ref().map_or(0, |document| document.value().bytes().len() as u64));
         match document {
+            // Each may have its 4 MiB; all of them together are held in memory (A142).
+            Ok(_) if bytes > limits::EVIDENCE_BYTES => {
+                findings.reject(layout, digest, digest, Code::EvidenceLimit, "not read");
+            }
             Ok(document) if is_about(layout, document.value().manifest(), &subject.digest) => {
                 carriers.push(Carrier { layout, repository, document });
             }

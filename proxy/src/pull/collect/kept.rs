@@ -31,6 +31,7 @@ pub(crate) async fn find_with_outcome(
     if now < kept.collected || ends <= now {
         return None;
     }
+    let mut held = app.in_flight.begin().await.ok()?;
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
         let document = app.store.document(&digest).await?.parse(None).ok()?;
@@ -39,7 +40,7 @@ pub(crate) async fn find_with_outcome(
         }
     }
     let mut findings = Findings::default();
-    let found = pieces::held(app, &carriers, &mut findings).await?;
+    let found = pieces::kept(app, &carriers, (&mut findings, &mut held)).await?;
     let unread = kept.unread.iter().map(|(layout, code)| Unread { layout: *layout, code: *code }).collect();
     let collected = Collected {
         at: kept.collected,
@@ -47,6 +48,7 @@ pub(crate) async fn find_with_outcome(
         found: Arc::new(found),
         rejected: findings.rejected,
         unread,
+        held: Arc::new(held),
     };
     Some((collected, kept.outcome))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::oci::Document;
@@ -29,6 +30,9 @@ pub async fn look(
     if Passing::needs(document.value()).is_none() {
         return Ok(None);
     }
+    let overload = |_full| Refusal::undecided(Code::Overload);
+    let mut held = app.in_flight.begin().await.map_err(overload)?;
+    held.grow(document.value().manifest().content().map(|part| part.size).sum()).map_err(overload)?;
     let mut blobs = Vec::new();
     for descriptor in document.value().manifest().content() {
         let Some(digest) = descriptor.digest else { return Ok(None) };

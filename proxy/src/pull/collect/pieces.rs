@@ -14,6 +14,7 @@ use pullgate_verify::{Found, Item};
 
 use super::{Carrier, FETCHED_AT_ONCE, Findings, interleave};
 use crate::app::App;
+use crate::in_flight::{Full, Held};
 use crate::live::Live;
 use crate::pull::counted;
 use crate::refusal::{Missing, Refusal};
@@ -28,13 +29,17 @@ struct Wanted {
 }
 
 /// Fetches the pieces that the carriers hold, from the store where they are known.
+///
+/// # Errors
+/// Undecided, when there is no room for all of them.
 pub(super) async fn fetch(
     app: &App,
     live: &Live,
     carriers: &[Carrier],
-    findings: &mut Findings,
-) -> Vec<Found> {
+    (findings, held): (&mut Findings, &mut Held),
+) -> Result<Vec<Found>, Refusal> {
     let wanted = within_limits(wanted(carriers, findings), findings);
+    make_room(held, carriers, &wanted).map_err(|_full| Refusal::undecided(Code::Overload))?;
     let fetched = stream::iter(wanted.into_iter().map(|one| async move {
         let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
         (one, bytes)
@@ -42,13 +47,25 @@ pub(super) async fn fetch(
     .buffered(FETCHED_AT_ONCE)
     .collect::<Vec<_>>()
     .await;
-    gather(fetched, findings)
+    Ok(gather(fetched, findings))
 }
 
-/// The pieces that the carriers hold, from the store alone; none when one of them is lost.
-pub(super) async fn held(app: &App, carriers: &[Carrier], findings: &mut Findings) -> Option<Vec<Found>> {
+/// Room for carriers and pieces together, before the pieces are there.
+fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result<(), Full> {
+    let carriers = carriers.iter().map(|carrier| carrier.document.value().bytes().len() as u64);
+    held.grow(carriers.chain(wanted.iter().map(|one| one.size)).sum())
+}
+
+/// The pieces that the carriers hold, from the store alone; none when one of them is lost, or there is no room.
+pub(super) async fn kept(
+    app: &App,
+    carriers: &[Carrier],
+    (findings, held): (&mut Findings, &mut Held),
+) -> Option<Vec<Found>> {
     let mut fetched = Vec::new();
-    for one in within_limits(wanted(carriers, findings), findings) {
+    let wanted = within_limits(wanted(carriers, findings), findings);
+    make_room(held, carriers, &wanted).ok()?;
+    for one in wanted {
         let bytes = app.store.document(&one.source.blob).await?;
         fetched.push((one, Ok(bytes)));
     }
