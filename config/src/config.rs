@@ -157,6 +157,8 @@ pub struct Upstream {
     pub redirect_hosts: Vec<String>,
     /// Hosts of its token services, beside its own; in lower case.
     pub token_hosts: Vec<String>,
+    /// The gate's own certificate, and what it chains through, with its private key: for an upstream that asks for one.
+    pub client_cert_pem: Option<Secret>,
     /// The only credentials that may go to it.
     pub credentials: Credentials,
     /// The separate evidence repository.

@@ -104,6 +104,7 @@ pub(crate) fn upstream(registry: &Registry) -> Upstream {
         urls: vec![format!("https://{host}")],
         aliases: Vec::new(),
         ca_pem: None,
+        client_cert_pem: None,
         redirect_hosts: Vec::new(),
         token_hosts: Vec::new(),
         credentials: Credentials::Anonymous,

@@ -9,10 +9,3 @@ pub(super) fn htpasswd(context: &mut Context<'_, '_>, table: &mut Table, what: &
         context.not_in_force(&file.span, what);
     }
 }
-
-/// `client_cert` of an upstream: a file with certificate and key.
-pub(super) fn client_cert(context: &mut Context<'_, '_>, table: &mut Table) {
-    if let Some(file) = table.string(context, "client_cert") {
-        context.not_in_force(&file.span, "client_cert");
-    }
-}

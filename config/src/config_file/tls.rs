@@ -32,6 +32,12 @@ pub(super) fn certificates(context: &mut Context<'_, '_>, file: &At<String>) -> 
     Some(content.bytes.clone())
 }
 
+/// A file with a certificate and its private key.
+pub(super) fn identity(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Secret> {
+    certificates(context, file)?;
+    private_key(context, file)
+}
+
 /// A file with a private key. What it holds is never repeated.
 fn private_key(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Secret> {
     let text = credentials::secret(context, file)?;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use pullgate_policy::oci::{Registry, Repository};
 
-use super::{credentials, is_known, later, tls};
+use super::{credentials, is_known, tls};
 use crate::code::Code;
 use crate::config::{Credentials, Upstream};
 use crate::context::{Context, quoted};
@@ -82,7 +82,9 @@ fn one(
     if let Some(file) = table.string(context, "ca") {
         read.ca_pem = tls::certificates(context, &file);
     }
-    later::client_cert(context, &mut table);
+    if let Some(file) = table.string(context, "client_cert") {
+        read.client_cert_pem = tls::identity(context, &file);
+    }
     read.credentials = credentials::read(context, &mut table);
     if let Some(text) = table.string(context, "evidence") {
         read.evidence = repository(context, &text);

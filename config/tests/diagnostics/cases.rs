@@ -161,7 +161,7 @@ pub(crate) const CASES: &[Case] = &[
         Code::MissingKey,
         Part::Config("", "[clients]\nhtpasswd = \"users\"\nallow = [{ who = [\"node-*\"] }]\n"),
     ),
-    case(Code::NotInForce, Part::Upstream("client_cert = \"c.pem\"\n")),
+    case(Code::FileUnreadable, Part::Upstream("client_cert = \"c.pem\"\n")),
     case(Code::NotInForce, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),
     case(
         Code::NotInForce,

@@ -47,7 +47,7 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificates.
     pub(super) fn new(settings: &Settings) -> Result<Self, &'static str> {
-        let connector = Connector::new(settings.ca_pem.as_deref(), &settings.trusted)?;
+        let connector = Connector::new(settings)?;
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())

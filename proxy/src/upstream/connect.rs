@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use pullgate_policy::limits;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower::{Service, ServiceExt as _};
@@ -22,6 +22,7 @@ use tower::{Service, ServiceExt as _};
 use super::Fault;
 use super::address::is_public;
 use super::origin::{Listed, Origin, Scheme};
+use super::settings::Settings;
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,17 +38,26 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Trusts the certificates in `ca_pem`, or those of the system; dials inward only for the hosts in `trusted`.
+    /// Trusts the certificates in `ca`, or those of the system; dials inward only for the hosts that the settings name.
     ///
     /// # Errors
     /// What is wrong with the certificates.
-    pub(super) fn new(ca_pem: Option<&[u8]>, trusted: &[Listed]) -> Result<Self, &'static str> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, &'static str> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|_| "TLS cannot be set up")?
-            .with_root_certificates(roots(ca_pem)?)
-            .with_no_client_auth();
+            .with_root_certificates(roots(settings.ca_pem.as_deref())?);
+        let tls = match &settings.client_cert_pem {
+            None => tls.with_no_client_auth(),
+            Some(pem) => {
+                let (chain, key) = identity(pem.reveal().as_bytes())?;
+                tls.with_client_auth_cert(chain, key).map_err(
+                    |_| "`client_cert` holds a key of another certificate, or of an unsupported kind",
+                )?
+            }
+        };
+        let trusted = settings.trusted.as_slice();
         let mut anywhere = HttpConnector::new();
         prepare(&mut anywhere);
         let mut public = HttpConnector::new_with_resolver(PublicOnly);
@@ -148,6 +158,13 @@ pub(super) fn classify(error: &(dyn std::error::Error + 'static)) -> Fault {
         };
     }
     Fault::Unreachable
+}
+
+fn identity(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), &'static str> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let chain = chain.map_err(|_| "`client_cert` is no PEM file of certificates")?;
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| "`client_cert` holds no private key")?;
+    Ok((chain, key))
 }
 
 fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, &'static str> {

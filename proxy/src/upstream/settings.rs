@@ -1,7 +1,7 @@
 //! What the configuration says of one upstream, in the terms of this module.
 
 use http::Uri;
-use pullgate_config::Credentials;
+use pullgate_config::{Credentials, Secret};
 use pullgate_policy::oci::Registry;
 
 use super::SetupFault;
@@ -15,6 +15,8 @@ pub struct Settings {
     pub(super) urls: Vec<Origin>,
     /// The certificates that its own may chain to; the system's where none.
     pub(super) ca_pem: Option<Vec<u8>>,
+    /// The gate's own certificate with its key.
+    pub(super) client_cert_pem: Option<Secret>,
     /// The only credentials that may go to it.
     pub(super) credentials: Credentials,
     /// Hosts of its token services, beside its own.
@@ -45,6 +47,7 @@ impl Settings {
             registry: registry.clone(),
             urls,
             ca_pem: upstream.ca_pem.clone(),
+            client_cert_pem: upstream.client_cert_pem.clone(),
             credentials: upstream.credentials.clone(),
             token_hosts,
             trusted,

@@ -12,6 +12,7 @@ mod credentials;
 mod lists;
 mod redirects;
 mod server;
+mod tls;
 
 const BODY: &[u8] = b"{\"schemaVersion\":2}";
 const TYPE: &str = "content-type: application/vnd.oci.image.manifest.v1+json; charset=utf-8";

@@ -81,6 +81,7 @@ pub(super) fn upstream(url: &str, change: impl FnOnce(&mut pullgate_config::Upst
         urls: vec![url.to_owned()],
         aliases: Vec::new(),
         ca_pem: None,
+        client_cert_pem: None,
         redirect_hosts: Vec::new(),
         token_hosts: Vec::new(),
         credentials: Credentials::Anonymous,

@@ -1,0 +1,171 @@
+//! TLS towards an upstream: what is not believed, what it costs, and the gate's own certificate.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pullgate_config::Secret;
+use pullgate_policy::limits;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::server::{upstream, whole};
+use super::{BODY, TYPE, manifest};
+use crate::upstream::{Fault, Upstream};
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+struct Pair {
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self(CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> Vec<u8> {
+        self.0.pem().into_bytes()
+    }
+
+    fn issue(&self, name: &str, until: i32) -> Pair {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        Pair { chain: vec![params.signed_by(&key, &self.0).unwrap().der().clone()], key }
+    }
+
+    fn server(&self) -> Pair {
+        self.issue("127.0.0.1", 2099)
+    }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+impl Pair {
+    fn pem(&self) -> String {
+        let chain = self.chain.iter().map(|one| {
+            let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, one);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        });
+        chain.collect::<String>() + &self.key.serialize_pem()
+    }
+}
+
+/// A registry that shows this certificate, asks for one of `clients` if there is such, and answers every request alike.
+async fn registry(pair: Pair, clients: Option<&Authority>) -> String {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.0.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let key = PrivateKeyDer::try_from(pair.key.serialize_der()).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(pair.chain, key).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                if matches!(stream.read(&mut [0; 8192]).await, Ok(read) if read > 0) {
+                    let _ = stream.write_all(&whole("200 OK", &[TYPE], BODY)).await;
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    url
+}
+
+fn trusting(url: &str, authority: &Authority) -> Upstream {
+    upstream(url, |table| table.ca_pem = Some(authority.pem()))
+}
+
+#[tokio::test]
+async fn a172_a_certificate_that_is_not_the_upstreams_is_believed_in_no_form() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    assert!(manifest(&trusting(&registry(ours.server(), None).await, &ours)).await.is_ok());
+    for (what, pair) in [
+        ("another authority's", other.server()),
+        ("another name's", ours.issue("localhost", 2099)),
+        ("expired", ours.issue("127.0.0.1", 2021)),
+    ] {
+        let url = registry(pair, None).await;
+        assert_eq!(manifest(&trusting(&url, &ours)).await.unwrap_err(), Fault::Tls, "{what}");
+    }
+    let url = registry(ours.server(), None).await;
+    assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Tls, "the system's authorities");
+}
+
+#[tokio::test]
+async fn a172_an_upstream_of_an_old_protocol_is_not_talked_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            // RFC 5246 §7.2: a fatal alert, protocol_version, in a record of TLS 1.0.
+            let _ = stream.write_all(&[21, 3, 1, 0, 2, 2, 70]).await;
+        }
+    });
+    assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Tls);
+}
+
+#[tokio::test]
+async fn a173_a_chain_of_crossed_certificates_costs_no_more_than_its_budget() {
+    let ours = Authority::new();
+    // Many authorities of one name and one key, each a possible issuer of each, and none of them ours.
+    let pem = KeyPair::generate().unwrap().serialize_pem();
+    let key = || KeyPair::from_pem(&pem).unwrap();
+    let crossed = CertifiedIssuer::self_signed(authority("crossed"), key()).unwrap();
+    let leaf_key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let mut chain = vec![leaf.signed_by(&leaf_key, &crossed).unwrap().der().clone()];
+    for _ in 0..120 {
+        chain.push(authority("crossed").signed_by(&key(), &crossed).unwrap().der().clone());
+    }
+    let url = registry(Pair { chain, key: leaf_key }, None).await;
+    let begun = Instant::now();
+    assert_eq!(manifest(&trusting(&url, &ours)).await.unwrap_err(), Fault::Tls);
+    assert!(begun.elapsed() < limits::TLS_HANDSHAKE + Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_upstream_that_asks_for_a_certificate_gets_the_gates_own() {
+    let (ours, clients) = (Authority::new(), Authority::new());
+    let url = registry(ours.server(), Some(&clients)).await;
+    assert!(manifest(&trusting(&url, &ours)).await.is_err(), "none to show");
+    let with = |pair: &Pair| {
+        let pem = pair.pem();
+        upstream(&url, |table| {
+            table.ca_pem = Some(ours.pem());
+            table.client_cert_pem = Some(Secret::new(pem));
+        })
+    };
+    assert!(manifest(&with(&clients.issue("gate.example", 2099))).await.is_ok());
+    assert!(
+        manifest(&with(&Authority::new().issue("gate.example", 2099))).await.is_err(),
+        "another authority's"
+    );
+}
