@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Connection as _};
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves};
 
 /// Runs a statement on the stopped gate's database, and tells how many rows it changed.
-async fn edit(stage: &Stage, statement: &str) -> u64 {
+pub(crate) async fn edit(stage: &Stage, statement: &str) -> u64 {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}?mode=rw", stage.gate.path("state/cache.db").display());
     let mut connection = AnyConnection::connect(&url).await.unwrap();
