@@ -13,6 +13,7 @@ mod blobs;
 mod clients;
 mod evidence;
 mod grants;
+mod hidden;
 mod index;
 mod layouts;
 mod limits;
