@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate::clock::Clock;
-use pullgate_tests::made::{INDEX, LAYER, Layer, Made, with};
+use pullgate_tests::made::{INDEX, LAYER, Layer, Made, fresh, with};
 use pullgate_tests::signing::{BUNDLE, SIGN_PREDICATE, Signer, carrier, evidence_tag, referrer};
 use pullgate_tests::upstream::ReferrersApi;
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn a129_neither_a_subject_nor_the_referrers_of_evidence_are_followed() {
 #[tokio::test]
 async fn a135_types_that_tell_three_stories_open_nothing_and_are_no_fault() {
     let stage = Stage::new().await;
-    let layer = || Layer::new("application/vnd.oci.image.layer.v1.tar+gzip", b"an image's layer".to_vec());
+    let layer = || Layer::new("application/vnd.oci.image.layer.v1.tar+gzip", fresh().into_bytes());
     let stories = [
         // (artifactType, config's type, the layer)
         (BUNDLE, "application/vnd.oci.image.config.v1+json", layer()),
