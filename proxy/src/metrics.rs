@@ -167,9 +167,16 @@ impl Metrics {
     /// Counters at nothing.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_store(Counter::default())
+    }
+
+    /// Counters at nothing, and what the store counts of its own losses.
+    #[must_use]
+    pub fn with_store(writes_lost: Counter) -> Self {
         let families = Families::new();
         let mut registry = Registry::with_prefix("pullgate");
         families.register(&mut registry);
+        registry.register("store_writes_lost", "What was decided and is not remembered", writes_lost);
         let (policies, upstreams, trusts) = (Names::default(), Names::default(), Names::default());
         Self(Arc::new(Inner { registry, families, policies, upstreams, trusts }))
     }

@@ -93,6 +93,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> 
         tokio::spawn(admin::serve(admin, health, reached(stopping, Stage::Stopped))),
     ];
     watch_health(&app);
+    watch_blobs(&app);
     announce(&app, addresses);
     Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
 }
@@ -119,7 +120,7 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
 
 async fn app(config: Config, store: Store, key_file: &Path, clock: Clock) -> Result<Arc<App>, ServeError> {
     let key = folder::load_or_create_seal_key(key_file).map_err(ServeError::Seal)?;
-    let metrics = Metrics::new();
+    let metrics = Metrics::with_store(store.database().writes_lost_counter());
     let health = Health::new();
     let settings = audit::Settings {
         log: match &config.audit.log {
@@ -176,11 +177,25 @@ fn watch_health(app: &Arc<App>) {
         "store",
         ask(app, |app| match app.store.store().database().availability() {
             Availability::Ready => Condition::Good,
+            Availability::Failing => {
+                Condition::Unready("what is decided is not remembered: look at the state folder".to_owned())
+            }
             Availability::Unavailable => {
                 Condition::Unready("nothing can be remembered: look at the state folder".to_owned())
             }
         }),
     );
+}
+
+/// The blob cache that is off, for want of room or because the disk cannot be written, costs traffic and no pull.
+fn watch_blobs(app: &Arc<App>) {
+    let watched = Arc::downgrade(app);
+    app.health.watch("blobs", move || match watched.upgrade() {
+        Some(app) if app.store.blobs().is_off() => Condition::Degraded(
+            "blobs are not kept: the disk has no room for them, or cannot be written".to_owned(),
+        ),
+        Some(_) | None => Condition::Good,
+    });
 }
 
 fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {

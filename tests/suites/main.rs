@@ -11,6 +11,7 @@ mod admin;
 mod audit;
 mod blobs;
 mod clients;
+mod disk;
 mod evidence;
 mod grants;
 mod hidden;

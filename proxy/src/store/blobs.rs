@@ -72,6 +72,12 @@ impl<E: UpstreamError> Blobs<E> {
         Self(Arc::new(Inner { kept, pause, flights: Arc::default(), checks: Arc::default() }))
     }
 
+    /// Whether nothing is kept at the moment, for want of room or because the disk cannot be written.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.0.kept.is_off()
+    }
+
     /// A blob that is kept. The caller knows that the repository's own upstream has it (A026). One that changed, or was
     /// not hashed since the start, is hashed while it is served, and removed when wrong (A505).
     pub async fn open(&self, digest: Digest) -> Option<Reader<E>> {

@@ -5,9 +5,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use pullgate_policy::grant::Role;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
@@ -42,6 +43,8 @@ enum State {
 /// Whether anything is remembered: what `/readyz` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
+    /// The last write failed: reads find what is there, what is decided now is lost and counted. It is tried again.
+    Failing,
     /// Reads and writes reach the file.
     Ready,
     /// The file cannot be used: reads find nothing, writes are lost and counted.
@@ -62,12 +65,13 @@ pub enum DatabaseError {
 #[derive(Debug, Default)]
 struct Counts {
     reads_failed: AtomicU64,
-    writes_lost: AtomicU64,
+    writes_lost: Counter,
+    failing: AtomicBool,
 }
 
 impl Counts {
     fn lose(&self, writes: u64) {
-        self.writes_lost.fetch_add(writes, Ordering::Relaxed);
+        self.writes_lost.inc_by(writes);
     }
 }
 
@@ -92,6 +96,7 @@ impl Database {
     #[must_use]
     pub fn availability(&self) -> Availability {
         match self.state {
+            State::Ready { .. } if self.counts.failing.load(Ordering::Relaxed) => Availability::Failing,
             State::Ready { .. } => Availability::Ready,
             State::Unavailable => Availability::Unavailable,
         }
@@ -106,7 +111,13 @@ impl Database {
     /// Writes that were lost.
     #[must_use]
     pub fn writes_lost(&self) -> u64 {
-        self.counts.writes_lost.load(Ordering::Relaxed)
+        self.counts.writes_lost.get()
+    }
+
+    /// The same, as it counts on.
+    #[must_use]
+    pub fn writes_lost_counter(&self) -> Counter {
+        self.counts.writes_lost.clone()
     }
 
     /// A sealed record, as it lies there: only its seal can say what it is worth.

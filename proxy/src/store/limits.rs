@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const WRITE_QUEUE: usize = 1_024;
 /// Writes of one transaction.
 pub const WRITE_BATCH: usize = 128;
+/// How long after a write that failed the database is tried again.
+pub const WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// Rows of one insert statement.
 pub const ROWS_PER_STATEMENT: usize = 100;
 /// How long a read, or a lock on the database, is waited for. Over it: absent.

@@ -25,6 +25,8 @@ pub struct Settings {
     configuration: String,
     files: Vec<(String, Vec<u8>)>,
     descriptors: Option<u64>,
+    state: String,
+    audit: String,
 }
 
 impl Settings {
@@ -37,6 +39,8 @@ impl Settings {
             configuration: String::new(),
             files: Vec::new(),
             descriptors: None,
+            state: "state".to_owned(),
+            audit: "log = \"audit.jsonl\"".to_owned(),
         }
     }
 
@@ -58,6 +62,18 @@ impl Settings {
     #[must_use]
     pub fn descriptors(self, most: u64) -> Self {
         Self { descriptors: Some(most), ..self }
+    }
+
+    /// The state folder, in place of one beside the configuration.
+    #[must_use]
+    pub fn state(self, path: &Path) -> Self {
+        Self { state: path.display().to_string(), ..self }
+    }
+
+    /// Lines of `[audit]`, in place of a log beside the configuration.
+    #[must_use]
+    pub fn audit(self, lines: &str) -> Self {
+        Self { audit: lines.to_owned(), ..self }
     }
 
     /// More lines of `[listen]`.
@@ -98,6 +114,18 @@ impl Gate {
     /// # Errors
     /// It was not built, its configuration is refused, or it does not become ready: with what it said.
     pub fn start(settings: &Settings) -> io::Result<Self> {
+        Self::start_until(settings, "/readyz")
+    }
+
+    /// Starts one and waits until it is alive, ready or not.
+    ///
+    /// # Errors
+    /// As [`Gate::start`].
+    pub fn start_alive(settings: &Settings) -> io::Result<Self> {
+        Self::start_until(settings, "/livez")
+    }
+
+    fn start_until(settings: &Settings, probe: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("pullgate-gate-")?;
         let (address, admin) = (free_address()?, free_address()?);
         for (path, bytes) in &settings.files {
@@ -109,9 +137,9 @@ impl Gate {
         }
         fs::write(folder.path().join("policy.toml"), &settings.policy)?;
         let configuration = format!(
-            "policy = \"policy.toml\"\nstate = \"state\"\n\
-             [listen]\naddress = \"{address}\"\n{}[admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n{}",
-            settings.listen, settings.configuration
+            "policy = \"policy.toml\"\nstate = \"{}\"\n\
+             [listen]\naddress = \"{address}\"\n{}[admin]\naddress = \"{admin}\"\n[audit]\n{}\n{}",
+            settings.state, settings.listen, settings.audit, settings.configuration
         );
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
@@ -125,7 +153,7 @@ impl Gate {
         };
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
         let mut process = Process::start(&mut command, &folder.path().join("log"))?;
-        process.wait_ready(|| http::get(&admin, "/readyz").is_ok_and(|answer| answer.status == 200))?;
+        process.wait_ready(|| http::get(&admin, probe).is_ok_and(|answer| answer.status == 200))?;
         Ok(Self { address, admin, process, folder })
     }
 

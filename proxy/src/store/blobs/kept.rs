@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ pub(super) struct Kept {
     used: Mutex<u64>,
     known: Mutex<HashMap<Digest, Stamp>>,
     resting: Mutex<Option<Instant>>,
+    full: AtomicBool,
 }
 
 /// Whether a file was hashed since the start and is still the same (A505).
@@ -39,6 +41,7 @@ impl Kept {
             used: Mutex::new(0),
             known: Mutex::default(),
             resting: Mutex::default(),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -64,18 +67,39 @@ impl Kept {
     /// A file for a blob of this size; none where the disk or `blobs_max` has no room for one (A501, A508).
     pub(super) fn room(&self, size: Option<u64>) -> Option<NamedTempFile> {
         let size = size.unwrap_or(0);
-        if size > self.blobs_max || lock(&self.resting).is_some_and(|since| since.elapsed() < DISK_REST) {
+        if size > self.blobs_max || self.is_resting() {
             return None;
         }
-        if self.shelf.free().ok()? < size.saturating_add(DISK_RESERVE) {
+        let full = self.shelf.free().ok()? < size.saturating_add(DISK_RESERVE);
+        if full && !self.full.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the disk has too little room for blobs: they pass through and are not kept");
+        }
+        if full {
             return None;
         }
+        self.full.store(false, Ordering::Relaxed);
         self.shelf.temp().inspect_err(|_| self.rest()).ok()
     }
 
     /// A file could not be written: none is tried for a while.
     pub(super) fn rest(&self) {
-        *lock(&self.resting) = Some(Instant::now());
+        if lock(&self.resting).replace(Instant::now()).is_none() {
+            tracing::warn!("a blob cannot be written: for a while they pass through and are not kept");
+        }
+    }
+
+    fn is_resting(&self) -> bool {
+        let mut resting = lock(&self.resting);
+        let rests = resting.is_some_and(|since| since.elapsed() < DISK_REST);
+        if !rests {
+            *resting = None;
+        }
+        rests
+    }
+
+    /// Whether blobs are kept as far as they fit; not while the disk has no room or cannot be written (A501).
+    pub(super) fn is_off(&self) -> bool {
+        self.full.load(Ordering::Relaxed) || self.is_resting()
     }
 
     /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has.

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
-use sqlx::{AnyPool, AssertSqlSafe, Row};
+use sqlx::{AnyPool, AssertSqlSafe, Connection as _, Row};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
-use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_BATCH, WRITE_QUEUE};
+use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -79,7 +79,28 @@ impl Task {
     async fn run(self, mut writes: mpsc::Receiver<Write>) {
         let mut health = Health::Good;
         let mut batch = Vec::with_capacity(WRITE_BATCH);
-        while writes.recv_many(&mut batch, WRITE_BATCH).await > 0 {
+        loop {
+            let received = match health {
+                Health::Good => writes.recv_many(&mut batch, WRITE_BATCH).await,
+                // Whoever is told that nothing is remembered may send no more pulls: nothing would find out that it is over.
+                Health::Failing => {
+                    let received = writes.recv_many(&mut batch, WRITE_BATCH);
+                    match tokio::time::timeout(WRITE_AGAIN, received).await {
+                        Ok(received) => received,
+                        Err(_elapsed) => {
+                            health = self.told(
+                                transact(&self.pool, async |open| probe(open).await).await,
+                                0,
+                                health,
+                            );
+                            continue;
+                        }
+                    }
+                }
+            };
+            if received == 0 {
+                break;
+            }
             let mut flushed = Vec::new();
             let mut rows = Vec::with_capacity(batch.len());
             for write in batch.drain(..) {
@@ -102,7 +123,12 @@ impl Task {
     /// Says once that writing fails and once that it works again.
     async fn write(&self, rows: Vec<Write>, before: Health) -> Health {
         let count = rows.len() as u64;
-        match apply(&self.pool, rows).await {
+        self.told(transact(&self.pool, async |open| apply(open, rows).await).await, count, before)
+    }
+
+    fn told(&self, written: Result<(), sqlx::Error>, count: u64, before: Health) -> Health {
+        self.counts.failing.store(written.is_err(), Ordering::Relaxed);
+        match written {
             Ok(()) if before == Health::Failing => {
                 tracing::info!("the database can be written again");
                 Health::Good
@@ -119,30 +145,58 @@ impl Task {
     }
 }
 
-async fn apply(pool: &AnyPool, writes: Vec<Write>) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+/// A write of nothing that anybody reads.
+async fn probe(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
+    let row = "insert into records (kind, repository, key, revisions, body, mac, collected, stored) \
+               values ('probe', '', '', '', '', x'', 0, 0) on conflict (kind, repository, key, revisions) \
+               do update set stored = records.stored + 1";
+    sqlx::query(row).execute(&mut **transaction).await.map(drop)
+}
+
+/// One transaction. After a failure its connection is closed: a commit that fails for want of room leaves the transaction
+/// open, and whatever came next would be written into it and never be committed.
+async fn transact(
+    pool: &AnyPool,
+    work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let done = match work(&mut transaction).await {
+        Ok(()) => transaction.commit().await,
+        Err(error) => {
+            drop(transaction);
+            Err(error)
+        }
+    };
+    if done.is_err() {
+        let _ = connection.close().await;
+    }
+    done
+}
+
+async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<(), sqlx::Error> {
     for write in writes {
         match write {
             Write::Flush(_) => {}
-            Write::Forget(key) => forget(&mut transaction, &key).await?,
+            Write::Forget(key) => forget(transaction, &key).await?,
             Write::Grants { rows, stored } => {
                 for rows in rows.chunks(ROWS_PER_STATEMENT) {
-                    grants(&mut transaction, rows, stored).await?;
+                    grants(transaction, rows, stored).await?;
                 }
             }
             Write::Presence { repository, digest, seen } => {
-                presence(&mut transaction, &repository, &digest, seen).await?;
+                presence(transaction, &repository, &digest, seen).await?;
             }
             Write::Record { key, sealed, collected, stored } => {
-                record(&mut transaction, &key, sealed, collected, stored).await?;
+                record(transaction, &key, sealed, collected, stored).await?;
             }
             Write::Tag { key, digest, seen, reply } => {
-                let before = tag(&mut transaction, &key, &digest, seen).await?;
+                let before = tag(transaction, &key, &digest, seen).await?;
                 let _ = reply.send(before);
             }
         }
     }
-    transaction.commit().await
+    Ok(())
 }
 
 async fn record(
