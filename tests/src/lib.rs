@@ -4,6 +4,7 @@
 pub mod asking;
 pub mod clients;
 pub mod gate_in_process;
+pub mod kills;
 pub mod made;
 pub mod mutants;
 pub mod signing;

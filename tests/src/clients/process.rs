@@ -138,6 +138,18 @@ impl Process {
         if sent.success() { Ok(()) } else { Err(self.complaint("is not running")) }
     }
 
+    /// Kills it at once, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It cannot be killed.
+    pub fn kill(mut self) -> io::Result<()> {
+        if self.child.try_wait()?.is_none() {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
     fn complaint(&self, what: &str) -> io::Error {
         let output = self.output();
         let lines = output.lines().rev().take(20).collect::<Vec<_>>();

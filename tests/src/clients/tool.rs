@@ -70,9 +70,14 @@ pub fn recorded(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/live").join(path)
 }
 
-/// `target/debug`, from `target/debug/deps/TEST`.
+/// `target/debug`, from `target/debug/deps/TEST` or `target/debug/PROGRAM`.
 fn target_folder() -> io::Result<PathBuf> {
-    let test = env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).map(Path::to_path_buf);
-    folder.ok_or_else(|| io::Error::other(format!("{}: not in a target folder", test.display())))
+    let program = env::current_exe()?;
+    let folder = match program.parent() {
+        Some(deps) if deps.ends_with("deps") => deps.parent(),
+        folder => folder,
+    };
+    folder
+        .map(Path::to_path_buf)
+        .ok_or_else(|| io::Error::other(format!("{}: not in a target folder", program.display())))
 }

@@ -1,0 +1,64 @@
+//! Kills a gate under load, again and again, on one state folder.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use pullgate_tests::clients::tool;
+use pullgate_tests::kills::{Run, Seen};
+
+/// Kill a gate under load at random moments, start it again on the same state, and look at everything.
+///
+/// After each kill the databases are whole, every file is what its name says, and permits are about what was signed; after
+/// each start nothing is left over, no unsigned digest is served by any route, no byte is wrong and every permitted image
+/// pulls. Exit status: 0 when all of it held, 1 when not, with the seed and the round, and the folder is kept.
+#[derive(Parser)]
+#[command(
+    name = "kills",
+    after_help = "Examples:\n  kills --rounds 300\n  kills --seed 7 --rounds 12\n  kills --gate target/release/pullgate"
+)]
+struct Arguments {
+    /// How often the gate is killed.
+    #[arg(long, default_value_t = 300)]
+    rounds: u32,
+    /// Where moments and pulls come from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The program; the one that cargo built where none is named.
+    #[arg(long)]
+    gate: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let Arguments { rounds, seed, gate } = Arguments::parse();
+    let gate = match gate.map_or_else(tool::gate, Ok) {
+        Ok(gate) => gate,
+        Err(error) => {
+            eprintln!("kills: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let tell = |round: u32, seen: &Seen| {
+        if round % 10 == 0 || round == rounds {
+            println!(
+                "{round}/{rounds}: {} answers, {} of them whole and right; slowest start {} ms",
+                seen.answers,
+                seen.whole,
+                seen.slowest.as_millis()
+            );
+        }
+    };
+    match (Run { rounds, seed, gate }).run(tell) {
+        Ok(seen) => {
+            println!(
+                "seed {seed}: {rounds} kills, {} before it was ready; nothing was wrong",
+                seen.before_ready
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("kills: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
