@@ -31,6 +31,10 @@ pub(crate) fn pem(text: &str) -> Option<Vec<Block>> {
     for line in text.lines().map(str::trim) {
         let begin = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"));
         let end = line.strip_prefix("-----END ").and_then(|rest| rest.strip_suffix("-----"));
+        // Half a boundary is half a file: what it was to begin is not there, and nobody may think that it is.
+        if line.starts_with("-----") && begin.is_none() && end.is_none() {
+            return None;
+        }
         open = match (open, begin, end) {
             (None, Some(label), _) => Some((label.to_owned(), String::new())),
             (Some((label, body)), None, Some(closing)) if label == closing => {

@@ -71,7 +71,7 @@ impl PublicKey {
         if pem.contains("PRIVATE KEY-----") {
             return Err(KeyFault::PrivateKey);
         }
-        let blocks = encoding::pem(pem).ok_or(KeyFault::Garbage)?;
+        let blocks = encoding::pem(pem).filter(|blocks| !blocks.is_empty()).ok_or(KeyFault::Garbage)?;
         let read = |block: &encoding::Block| match block.label.as_str() {
             "PUBLIC KEY" => Self::from_der(&block.der),
             "RSA PUBLIC KEY" => Self::from_pkcs1(&block.der),

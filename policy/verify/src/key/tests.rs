@@ -106,3 +106,16 @@ fn a251_other_curves_and_points_off_the_curve_are_refused() {
     spki.algorithm.parameters = None;
     assert!(matches!(fault(&spki.to_der().unwrap()), KeyFault::Unsupported(_)));
 }
+
+#[test]
+fn a403_half_a_key_file_is_a_fault_and_never_no_key() {
+    let pem = include_str!("../../../../tests/fixtures/live/keys/release.pub");
+    assert_eq!(PublicKey::from_file(pem.as_bytes()).unwrap().len(), 1);
+    for cut in 1..pem.trim_end().len() {
+        assert!(PublicKey::from_file(&pem.as_bytes()[..cut]).is_err(), "{cut} bytes of it");
+    }
+    let half = &pem[..pem.len() / 2];
+    for end in [half, "-----BEGIN PUBLIC KEY--", "-----END PUBLIC KEY", "-----"] {
+        assert!(PublicKey::from_file(format!("{pem}{end}").as_bytes()).is_err(), "a whole one and {end}");
+    }
+}
