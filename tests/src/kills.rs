@@ -2,15 +2,15 @@
 
 mod checks;
 mod load;
-mod random;
 mod world;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use random::Random;
 use world::World;
+
+use crate::random::Random;
 
 /// How long a start may take (A502).
 const START_MAX: Duration = Duration::from_secs(5);

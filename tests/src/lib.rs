@@ -3,9 +3,11 @@
 
 pub mod asking;
 pub mod clients;
+pub mod fuzz;
 pub mod gate_in_process;
 pub mod kills;
 pub mod made;
 pub mod mutants;
+mod random;
 pub mod signing;
 pub mod upstream;

@@ -13,6 +13,7 @@ mod blobs;
 mod clients;
 mod disk;
 mod evidence;
+mod fuzzed;
 mod grants;
 mod hidden;
 mod index;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::random::Random;
 use super::world::{World, target};
 use crate::clients::content::sha256;
 use crate::clients::http::{self, Answer};
+use crate::random::Random;
 
 /// What the clients got.
 #[derive(Debug, Default)]
