@@ -182,6 +182,13 @@ impl Gate {
         self.running = Some(running);
     }
 
+    /// Stops it and starts it again by another clock: what a clock told before is not known to a new process.
+    pub async fn restart_at(&mut self, clock: Clock) {
+        self.stop().await;
+        self.clock = clock;
+        self.start_again().await;
+    }
+
     /// The handles of the running gate.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {

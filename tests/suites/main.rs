@@ -11,6 +11,7 @@ mod admin;
 mod audit;
 mod blobs;
 mod clients;
+mod clock;
 mod disk;
 mod evidence;
 mod fuzzed;

@@ -20,6 +20,17 @@ pub(crate) async fn edit(stage: &Stage, statement: &str) -> u64 {
     done.rows_affected()
 }
 
+/// How many rows there are, of a table and perhaps a condition.
+pub(crate) async fn count(stage: &Stage, of: &str) -> i64 {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}?mode=rw", stage.gate.path("state/cache.db").display());
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    let count = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from {of}")));
+    let count = count.fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
 #[tokio::test]
 async fn permits_survive_a_restart_and_cost_no_request() {
     let mut stage = Stage::new().await;
