@@ -108,7 +108,7 @@ impl Target {
                 pool.push(input.clone());
             }
             fed += 1;
-            if fed % 256 == 0 && resident_kib().saturating_sub(before) > GROWTH_MAX {
+            if fed.is_multiple_of(256) && resident_kib().saturating_sub(before) > GROWTH_MAX {
                 return Err(Finding { input, what: format!("memory grew by more than {GROWTH_MAX} KiB") });
             }
         }

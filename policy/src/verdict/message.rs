@@ -51,7 +51,8 @@ impl Denial {
 }
 
 fn words(reason: &Reason) -> &str {
-    if reason.text.is_empty() { reason.code.as_str() } else { &reason.text }
+    // Causes are sentences; in a line they are parts of one.
+    if reason.text.is_empty() { reason.code.as_str() } else { reason.text.trim_end_matches('.') }
 }
 
 fn shown(id: &str) -> String {
@@ -87,6 +88,8 @@ mod tests {
             one.phrase(ID),
             "Forbidden: no signature by 'ci' (1 unknown-authority); pullgate 7f3c00112233"
         );
+        let sentence = denial(None, &["Two readers differ."]);
+        assert_eq!(sentence.message(ID), "Two readers differ; pullgate 7f3c00112233");
         let unmatched = denial(None, &["no scope matches this repository"]);
         assert_eq!(unmatched.message(ID), "no scope matches this repository; pullgate 7f3c00112233");
     }

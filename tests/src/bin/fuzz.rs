@@ -1,4 +1,5 @@
 //! Feeds every reader of bytes with what almost is one of its texts.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that people run")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

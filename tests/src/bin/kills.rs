@@ -1,4 +1,5 @@
 //! Kills a gate under load, again and again, on one state folder.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that people run")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         }
     };
     let tell = |round: u32, seen: &Seen| {
-        if round % 10 == 0 || round == rounds {
+        if round.is_multiple_of(10) || round == rounds {
             println!(
                 "{round}/{rounds}: {} answers, {} of them whole and right; slowest start {} ms",
                 seen.answers,
