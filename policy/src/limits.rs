@@ -74,8 +74,9 @@ pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of evidence that all verdicts in work hold together. Over it: new ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
-/// Bytes of evidence that a verdict is given room for when it begins; more only where there is room.
-pub const VERDICT_BYTES: u64 = 8 * MIB;
+/// Bytes of evidence that a verdict is given room for when it begins; more only where there is room. All verdicts about one
+/// upstream that answers nothing take an eighth of the whole by it, and no more.
+pub const VERDICT_BYTES: u64 = MIB;
 /// Bytes of evidence that passed and is remembered, so that its blobs can be served. Over it: the least used goes.
 pub const PASSING_BYTES: u64 = 128 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
