@@ -58,6 +58,8 @@ pub fn policy(authority: &Authority, scopes: &[String]) -> Result<PolicySet, Sco
         threshold: 1,
         annotations: BTreeMap::new(),
         max_age: None,
+        condition: None,
+        slsa: None,
     };
     let policy = Policy {
         name: Name::new("bench"),

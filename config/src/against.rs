@@ -73,7 +73,10 @@ fn requirement(one: &Requirement) -> String {
     };
     let with: String = one.annotations.iter().map(annotation).collect();
     let age = one.max_age.map(|age| format!(", at most {} old", written(age))).unwrap_or_default();
-    format!("{}: {what} by {who}{with}{age}", one.location)
+    let slsa = one.slsa.as_ref().map(|slsa| format!(", slsa {slsa}")).unwrap_or_default();
+    let condition =
+        one.condition.as_ref().map(|condition| format!(", where {}", text::escape(condition.as_str())));
+    format!("{}: {what} by {who}{with}{age}{slsa}{}", one.location, condition.unwrap_or_default())
 }
 
 fn no_scope(unmatched: Unmatched) -> &'static str {

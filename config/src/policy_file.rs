@@ -17,6 +17,7 @@ use crate::reader::At;
 use crate::trust;
 
 mod authority;
+mod expression;
 mod holes;
 mod identity;
 mod require;

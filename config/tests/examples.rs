@@ -47,7 +47,7 @@ fn the_example_for_github_pins_workflow_branch_and_provenance() {
         lines.requirements,
         [
             "policy.toml:15: signature by \"ci\"",
-            "policy.toml:19: attestation https://slsa.dev/provenance/v0.2 or https://slsa.dev/provenance/v1 by \"ci\"",
+            "policy.toml:19: attestation https://slsa.dev/provenance/v0.2 or https://slsa.dev/provenance/v1 by \"ci\", slsa level 2, source https://github.com/myorg/myrepo, ref refs/heads/main, builder github",
         ]
     );
     assert!(loaded.config.policy.set.authorities.contains_key(&Name::new("ci")));

@@ -66,10 +66,11 @@ const CONFIG: &str = r#"
 zzz = 1
 policy = "policy.toml"
 state = "state"
-listen = { zzz = 1 }
+listen = { zzz = 1, tls = { zzz = 1 } }
 admin = { zzz = 1 }
 cache = { zzz = 1 }
 audit = { zzz = 1 }
+clients = { zzz = 1, allow = [{ zzz = 1 }] }
 [upstream."ghcr.io"]
 zzz = 1
 credentials = { zzz = 1 }
@@ -89,26 +90,23 @@ on_undecided = { zzz = 1 }
 [[policy.require]]
 zzz = 1
 signed_by = { zzz = 1 }
+slsa = { zzz = 1 }
 "#;
 
 /// Keys of later releases, which the reader knows in order to refuse them, by table.
-const LATER: [(&str, &[&str]); 6] = [
-    ("Admin", &["htpasswd"]),
-    ("Configuration", &["clients"]),
-    ("Listen", &["tls"]),
-    ("Require", &["slsa", "where"]),
-    ("Trust", &["max_age", "tuf"]),
-    ("Upstream", &["client_cert"]),
-];
+const LATER: [(&str, &[&str]); 3] =
+    [("Admin", &["htpasswd"]), ("Clients", &["oidc"]), ("Trust", &["max_age", "tuf"])];
 
 /// The keys that the reader knows, by the name of a struct.
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
     let tables = [
         ("`admin`", "Admin"),
+        ("`allow`", "Allow"),
         ("`audit`", "Audit"),
         ("`authority.a`", "Authority"),
         ("`block`", "Block"),
         ("`cache`", "Cache"),
+        ("`clients`", "Clients"),
         ("`credentials`", "Credentials"),
         ("`exempt`", "Exempt"),
         ("`listen`", "Listen"),
@@ -116,6 +114,8 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`policy`", "Policy"),
         ("`require`", "Require"),
         ("`signed_by`", "SignedBy"),
+        ("`slsa`", "Slsa"),
+        ("`tls`", "Tls"),
         ("`trust.t`", "Trust"),
         ("`upstream.\"ghcr.io\"`", "Upstream"),
     ];

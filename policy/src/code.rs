@@ -89,6 +89,11 @@ codes! {
     PayloadType = "payload-type", "The envelope's payload type is not in-toto's.", "Attest with a tool that writes in-toto statements.";
     PredicateInvalid = "predicate-invalid", "The predicate is not an object.", "Attest with a predicate document.";
     PredicateType = "predicate-type", "An attestation of another predicate type than the requirement names.", "Attest with the predicate type that the policy names.";
+    ProvenanceBuilder = "provenance-builder", "The provenance was signed by another than the builder that the requirement names.", "Build with that builder, or name the one that signs; a builder that a predicate merely names counts for nothing.";
+    ProvenanceConflict = "provenance-conflict", "The predicate names another source, ref or commit than the certificate of its signer.", "Attest in the workflow that built it.";
+    ProvenanceLevel = "provenance-level", "The identity that signed proves a lower SLSA build level.", "Build on a hosted platform (2), with a workflow outside of the source repository (3), or ask for a lower level.";
+    ProvenanceRef = "provenance-ref", "The provenance is about another ref, or names none.", "Build from the ref that the requirement names.";
+    ProvenanceSource = "provenance-source", "The provenance is about another source repository, or names none.", "Build from the repository that the requirement names.";
     ReferrersIncomplete = "referrers-incomplete", "The registry's list of referrers did not end within the limits.", "Remove referrers that nobody needs.";
     SctInvalid = "sct-invalid", "The certificate's timestamp is not one of a certificate log of the trust table.", "Check the trust table.";
     SctMissing = "sct-missing", "The certificate has no signed certificate timestamp.", "Use an instance with a certificate log, or say sct = \"none\" in its trust table.";
@@ -102,6 +107,10 @@ codes! {
     TrustStale = "trust-stale", "The trust root is older than its max_age allows.", "Refresh the trust root.";
     UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy.";
     Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless.";
+    WhereError = "where-error", "The expression has no value for this attestation: a field is absent, or of another type.", "Write has(…) around what may be absent; compare values of one type.";
+    WhereFalse = "where-false", "The expression is false for this attestation.", "Attest what the policy asks for, or change the expression.";
+    WhereNotBool = "where-not-bool", "The expression's value is neither true nor false.", "Compare something.";
+    WhereTooLarge = "where-too-large", "The statement is larger than an expression is asked about.", "Attest with a smaller predicate, or ask for its type alone.";
 
     // Why nothing could be decided.
     AuditUnwritable = "audit-unwritable", "The audit log cannot be written, and audit.on_failure is \"refuse\".", "Free the disk or mend the log's folder.";

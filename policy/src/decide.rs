@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::code::Code;
 use crate::evidence::Evidence;
+use crate::expression::Image;
 use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
 use crate::policy::{Block, ForeignLayers, Governing, Mode, Policy, PolicySet, Revisions, Rule, Unmatched};
@@ -194,11 +195,13 @@ fn judge_within(
         let verdict = permit(revisions, subject, name, (ground, met), (evidence.collected, until.min(limit)));
         Outcome::Decided(verdict)
     };
-    let unmet = match (meet::all(set, policy, evidence, now), foreign(policy, document)) {
-        (Ok((met, until)), None) => return permit(Ground::Satisfied, met, until),
-        (Ok(_), Some(_)) => Vec::new(),
-        (Err(unmet), _) => unmet,
-    };
+    let unmet =
+        match (meet::all(set, policy, evidence, (&image(subject, document), now)), foreign(policy, document))
+        {
+            (Ok((met, until)), None) => return permit(Ground::Satisfied, met, until),
+            (Ok(_), Some(_)) => Vec::new(),
+            (Err(unmet), _) => unmet,
+        };
     if let Some(undecided) = unread(evidence) {
         return Outcome::Undecided(undecided);
     }
@@ -209,6 +212,17 @@ fn judge_within(
     match policy.mode {
         Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
         Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),
+    }
+}
+
+/// What an expression may know of what is judged: nothing that is not part of the verdict's key (A551).
+fn image(subject: &Subject, document: &Document) -> Image {
+    Image {
+        registry: subject.repository.registry().to_string(),
+        repository: subject.repository.path().to_owned(),
+        digest: subject.digest.to_string(),
+        media_type: document.media_type().to_owned(),
+        artifact_type: document.manifest().artifact_type().unwrap_or_default().to_owned(),
     }
 }
 

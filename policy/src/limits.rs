@@ -63,6 +63,14 @@ pub const RSA_BITS_MIN: u32 = 2048;
 pub const RSA_BITS_MAX: u32 = 4096;
 /// Bytes of an identity (a certificate's SAN). Over it: `identity-malformed`.
 pub const IDENTITY_BYTES: usize = 2 * 1024;
+/// Bytes of a `where` expression. Over it: `where-cost` at load.
+pub const WHERE_TEXT_BYTES: usize = 4 * 1024;
+/// Nesting of a `where` expression. Over it: `where-cost` at load.
+pub const WHERE_NESTING: usize = 32;
+/// Bytes of a statement that a `where` expression is asked about. Over it: `where-too-large`.
+pub const WHERE_BYTES: usize = 1024 * 1024;
+/// Entries of one list or object in it. Over it: `where-too-large`.
+pub const WHERE_ITEMS: usize = 10_000;
 /// Bytes of a compiled regular expression. Over it: a load error.
 pub const REGEX_BYTES: usize = MIB as usize;
 /// How far a proven time may lie ahead of our clock. Over it: `time-in-future`.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::expression::Condition;
 use crate::identity::{Authority, Name};
 use crate::oci::{Digest, Repository};
+use crate::provenance::Slsa;
 use crate::scope::Scope;
 
 /// The content hash of a policy (its text and the bytes of its keys) or of the trust roots.
@@ -160,6 +162,10 @@ pub struct Requirement {
     pub annotations: BTreeMap<String, String>,
     /// How long ago it may have been signed, by a trusted clock.
     pub max_age: Option<Duration>,
+    /// What must be true of the attestation.
+    pub condition: Option<Condition>,
+    /// What must be true of the attestation as provenance.
+    pub slsa: Option<Slsa>,
 }
 
 /// What kind of evidence a requirement asks for.

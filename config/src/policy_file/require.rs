@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use pullgate_policy::identity::{Authority, Name, Uses};
 use pullgate_policy::policy::{Asks, Requirement};
+use pullgate_policy::provenance::{SLSA_V1, SLSA_V02};
 
 use super::authority::Authorities;
+use super::expression;
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::likeness::nearest;
@@ -16,7 +18,7 @@ use crate::value::Zero;
 /// Names for predicate types that people write; anything else is the URI itself.
 const PREDICATES: [(&str, &[&str]); 4] = [
     ("cyclonedx", &["https://cyclonedx.org/bom"]),
-    ("slsa-provenance", &["https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1"]),
+    ("slsa-provenance", &[SLSA_V02, SLSA_V1]),
     ("spdx", &["https://spdx.dev/Document"]),
     ("vuln", &["https://cosign.sigstore.dev/attestation/vuln/v1"]),
 ];
@@ -30,11 +32,25 @@ pub(super) fn read(
     known: &Authorities,
 ) -> Option<Requirement> {
     let location = context.location(&table);
-    later(context, &mut table);
-    let asks = match table.string(context, "attestation") {
-        Some(text) => asks(context, &text),
-        None => Some(Asks::Signature),
+    let slsa = expression::slsa(context, &mut table);
+    let attestation = table.string(context, "attestation");
+    let asks = match (&attestation, &slsa) {
+        (Some(text), _) => asks(context, text),
+        (None, Some(_)) => Some(Asks::Attestation(provenance_types())),
+        (None, None) => Some(Asks::Signature),
     };
+    if let (Some(text), Some(slsa), Some(Asks::Attestation(types))) = (&attestation, &slsa, &asks)
+        && *types != provenance_types()
+    {
+        let message = format!("`slsa` asks for provenance, and {} is none", quoted(&text.value));
+        context.advise(
+            &slsa.span,
+            Code::ValueInvalid,
+            message,
+            "leave `attestation` out, or write \"slsa-provenance\"",
+        );
+    }
+    let condition = expression::condition(context, &mut table, asks.as_ref());
     if !table.has("signed_by") {
         let message = "a requirement without `signed_by`: what anybody may sign is no requirement";
         let hint = "signed_by = { any_of = [\"…\"] }";
@@ -46,24 +62,12 @@ pub(super) fn read(
     let max_age = table.duration(context, "max_age", Zero::Refused, None);
     table.finish(context);
     let (any_of, threshold) = signers?;
-    Some(Requirement { location, asks: asks?, any_of, threshold, annotations, max_age })
+    let slsa = slsa.map(|slsa| slsa.value);
+    Some(Requirement { location, asks: asks?, any_of, threshold, annotations, max_age, condition, slsa })
 }
 
-/// `where` and `slsa` come later; their shape is checked now.
-fn later(context: &mut Context<'_, '_>, table: &mut Table) {
-    if let Some(text) = table.string(context, "where") {
-        context.not_in_force(&text.span, "where");
-    }
-    let Some(mut slsa) = table.table(context, "slsa") else { return };
-    let head = slsa.head.clone();
-    if let Some(level) = slsa.integer(context, "level").filter(|level| !(1..=3).contains(&level.value)) {
-        context.report(&level.span, Code::ValueInvalid, "`level` must be 1, 2 or 3");
-    }
-    for key in ["builder", "ref", "source"] {
-        slsa.string(context, key);
-    }
-    slsa.finish(context);
-    context.not_in_force(&head, "slsa");
+fn provenance_types() -> Vec<String> {
+    vec![SLSA_V02.to_owned(), SLSA_V1.to_owned()]
 }
 
 fn asks(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Asks> {

@@ -162,13 +162,6 @@ pub(crate) const CASES: &[Case] = &[
         Part::Config("", "[clients]\nhtpasswd = \"users\"\nallow = [{ who = [\"node-*\"] }]\n"),
     ),
     case(Code::FileUnreadable, Part::Upstream("client_cert = \"c.pem\"\n")),
-    case(Code::NotInForce, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),
-    case(
-        Code::NotInForce,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nslsa = { level = 2, source = \"github.com/a/b\" }\n",
-        ),
-    ),
     case(
         Code::NotInForce,
         Part::After(
@@ -282,6 +275,50 @@ pub(crate) const CASES: &[Case] = &[
         Code::ValueInvalid,
         exempt!("scope = [\"ghcr.io/a/b\"]\ndigest = \"x\"\nowner = \"me\"\nuntil = 2027-01-31\n"),
     ),
+    case(
+        Code::WhereCost,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.a.all(x, predicate.b.all(y, x == y))'\n",
+        ),
+    ),
+    case(
+        Code::WhereCost,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.x.matches(predicate.y)'\n",
+        ),
+    ),
+    case(
+        Code::WhereSyntax,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.x =='\n",
+        ),
+    ),
+    case(
+        Code::WhereUnknownFunction,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'env(\"HOME\") == \"\"'\n",
+        ),
+    ),
+    case(
+        Code::WhereUnknownName,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'image.tag == \"v1\"'\n",
+        ),
+    ),
+    case(
+        Code::WhereUnknownName,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'identity.claims.source_repo == \"x\"'\n",
+        ),
+    ),
+    case(Code::ValueInvalid, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),
+    case(
+        Code::ValueInvalid,
+        Part::Require(
+            "signed_by = { any_of = [\"release\"] }\nslsa = { level = 4, source = \"x\", builder = \"githb\" }\n",
+        ),
+    ),
+    case(Code::RequirementEmpty, Part::Require("signed_by = { any_of = [\"release\"] }\nslsa = {}\n")),
     case(Code::WrongType, Part::Policy("[policy]\nname = \"a\"\n")),
     case(Code::WrongType, Part::Require("signed_by = [\"release\"]\n")),
     case(Code::WrongType, Part::Config("", "[listen]\ndenied_head_status = \"403\"\n")),

@@ -20,6 +20,7 @@ pub(crate) struct Configuration {
     admin: Option<Admin>,
     cache: Option<Cache>,
     audit: Option<Audit>,
+    clients: Option<Clients>,
     /// The registries that may be asked, by name; no other ever is.
     upstream: BTreeMap<String, Upstream>,
 }
@@ -36,6 +37,42 @@ pub(crate) struct Listen {
     /// What a denied HEAD gets: 403 (default) or 300.
     #[schemars(extend("enum" = [300, 403]))]
     denied_head_status: Option<u16>,
+    tls: Option<Tls>,
+}
+
+/// TLS on the data port: files in PEM.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Tls {
+    /// The certificate, and what it chains through.
+    cert: String,
+    /// Its private key, mode 0600.
+    key: String,
+    /// Certificates that those of clients must chain to. Default: none is asked for.
+    client_ca: Option<String>,
+}
+
+/// Who may pull. Default: whoever reaches the data port.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Clients {
+    /// A file of names with bcrypt hashes.
+    htpasswd: Option<String>,
+    /// Rules, each of which is enough. Default: who proved a name reads everything.
+    allow: Option<Vec<Allow>>,
+}
+
+/// Clients and what they may read.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Allow {
+    /// Globs over names.
+    who: Vec<String>,
+    /// Globs over repositories.
+    read: Vec<String>,
 }
 
 /// The port of health and metrics.
@@ -107,6 +144,8 @@ pub(crate) struct Upstream {
     /// Hosts of its token services, beside its own.
     token_hosts: Option<Vec<String>>,
     credentials: Option<Credentials>,
+    /// The gate's own certificate with its private key, for an upstream that asks for one.
+    client_cert: Option<String>,
     /// A repository that is asked for signatures beside the image's own.
     evidence: Option<String>,
 }

@@ -168,6 +168,27 @@ pub(crate) struct Require {
     /// How long ago, at most, a trusted clock saw the signing.
     #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
     max_age: Option<String>,
+    /// An expression (CEL) over `predicate`, `statement`, `provenance`, `identity` and `image`.
+    #[serde(rename = "where")]
+    condition: Option<String>,
+    slsa: Option<Slsa>,
+}
+
+/// What must be true of an attestation as provenance; one key at least.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Slsa {
+    /// The SLSA build level, at least, as the identity of the signer proves it.
+    #[schemars(range(min = 1, max = 3))]
+    level: Option<u8>,
+    /// The source repository, such as "github.com/myorg/myrepo".
+    source: Option<String>,
+    /// The ref, compared whole, such as "refs/heads/main".
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+    /// Who signed: "github", "gitlab", "slsa-github-generator", or an identity.
+    builder: Option<String>,
 }
 
 /// Authorities, of which `threshold` must be met, each by another key or identity.

@@ -8,11 +8,16 @@ use jiff::Timestamp;
 use super::unmet::{Near, Skipped, Unmet};
 use super::{after, matching, unmet};
 use crate::code::Code;
-use crate::evidence::{Evidence, Logged, Source};
+use crate::evidence::{AttestationFacts, Evidence, Logged, Source};
+use crate::expression::{About, Image};
 use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
 use crate::limits;
 use crate::policy::{Asks, Policy, PolicySet, Requirement, Rule};
+use crate::provenance::Provenance;
 use crate::verdict::Met;
+
+/// What is judged, and when.
+type When<'a> = (&'a Image, Timestamp);
 
 /// What was met, and the first moment at which it no longer is.
 type AllMet = (Vec<Met>, Timestamp);
@@ -22,14 +27,14 @@ pub(super) fn all(
     set: &PolicySet,
     policy: &Policy,
     evidence: &Evidence,
-    now: Timestamp,
+    when: When<'_>,
 ) -> Result<AllMet, Vec<Unmet>> {
     let Rule::Requirements(requirements) = &policy.rule else { return Err(Vec::new()) };
     let mut met = Vec::new();
     let mut unmet = Vec::new();
     let mut until = Timestamp::MAX;
     for requirement in requirements {
-        match one(set, requirement, evidence, now) {
+        match one(set, requirement, evidence, when) {
             Ok((how, expiry)) => {
                 until = until.min(expiry);
                 met.push(how);
@@ -46,6 +51,7 @@ struct Piece<'a> {
     logged: Logged,
     time: Option<Timestamp>,
     annotations: &'a BTreeMap<String, String>,
+    attested: Option<&'a AttestationFacts>,
     source: Source,
 }
 
@@ -53,7 +59,7 @@ fn one(
     set: &PolicySet,
     requirement: &Requirement,
     evidence: &Evidence,
-    now: Timestamp,
+    when: When<'_>,
 ) -> Result<(Met, Timestamp), Unmet> {
     let (mut pieces, mut skipped) = pieces(requirement, evidence);
     // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
@@ -62,7 +68,7 @@ fn one(
         requirement.any_of.iter().filter_map(|name| set.authorities.get(name)).collect();
     let mut edges: Vec<(Name, PrincipalKey, usize)> = Vec::new();
     for (position, piece) in pieces.iter().enumerate() {
-        let named = match worth(requirement, &authorities, piece, now) {
+        let named = match worth(requirement, &authorities, piece, when) {
             Ok(named) => named,
             Err(why) => {
                 skipped.push(why);
@@ -126,6 +132,7 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
                     logged: facts.logged,
                     time: facts.trusted_time,
                     annotations: &facts.annotations,
+                    attested: None,
                     source: facts.source,
                 });
             }
@@ -150,6 +157,7 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
                         logged: facts.logged,
                         time: facts.trusted_time,
                         annotations: &facts.annotations,
+                        attested: Some(facts),
                         source: facts.source,
                     });
                 }
@@ -164,7 +172,7 @@ fn worth<'a>(
     requirement: &Requirement,
     authorities: &[&'a Authority],
     piece: &Piece<'_>,
-    now: Timestamp,
+    (image, now): When<'_>,
 ) -> Result<Vec<&'a Authority>, Skipped> {
     let mut named = Vec::new();
     let mut nearest = Skipped { near: Near::Stranger, code: Code::UnknownAuthority };
@@ -178,7 +186,7 @@ fn worth<'a>(
     if named.is_empty() {
         return Err(nearest);
     }
-    match acceptable(requirement, piece, now) {
+    match acceptable(requirement, piece, now).and_then(|()| says(requirement, piece, image)) {
         Ok(()) => Ok(named),
         Err(code) => Err(Skipped { near: Near::Requirement, code }),
     }
@@ -213,5 +221,29 @@ fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> R
         (Some(_), None) => Err(Code::AgeUnknown),
         (Some(age), Some(time)) if now < after(time, age) => Ok(()),
         (Some(_), Some(_)) => Err(Code::AttestationTooOld),
+    }
+}
+
+/// Whether an attestation says what `slsa` and `where` ask for.
+fn says(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result<(), Code> {
+    if requirement.slsa.is_none() && requirement.condition.is_none() {
+        return Ok(());
+    }
+    // Of a signature neither is asked: a policy that does so does not load.
+    let facts = piece.attested.ok_or(Code::NotASignature)?;
+    let predicate = facts.statement.get("predicate").ok_or(Code::PredicateInvalid)?;
+    let provenance = Provenance::read(&facts.predicate_type, predicate, &facts.principal)?;
+    if let Some(slsa) = &requirement.slsa {
+        slsa.met_by(provenance.as_ref().ok_or(Code::PredicateType)?, &facts.principal)?;
+    }
+    match &requirement.condition {
+        None => Ok(()),
+        Some(condition) => condition.holds(&About {
+            statement: &facts.statement,
+            predicate,
+            provenance: provenance.as_ref(),
+            principal: &facts.principal,
+            image,
+        }),
     }
 }

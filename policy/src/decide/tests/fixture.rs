@@ -182,6 +182,8 @@ pub(crate) fn requires(asks: Asks, any_of: &[&str]) -> Requirement {
         threshold: 1,
         annotations: BTreeMap::new(),
         max_age: None,
+        condition: None,
+        slsa: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate_policy::decide::{self, Outcome};
+use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
@@ -134,6 +135,8 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
         threshold: policy["threshold"].as_u64().map_or(1, |threshold| usize::try_from(threshold).unwrap()),
         annotations: texts(&policy["annotations"]),
         max_age: policy["attestation"]["max_age"].as_str().map(days),
+        condition: policy["attestation"]["where"].as_str().map(|text| Condition::compile(text).unwrap()),
+        slsa: None,
     };
     let one = Policy {
         name: Name::new("case"),

@@ -31,13 +31,8 @@ const GROUPS: [&str; 9] = [
 ];
 
 /// Firm cases that do not hold, and why.
-const NOT_YET: [(&str, &str); 5] = [
-    ("attest-where-false", "`where` is not in force yet"),
-    ("attest-where-missing", "`where` is not in force yet"),
-    ("kl2-attest-github-where-false", "`where` is not in force yet"),
-    ("kl2-attest-intoto-entry", "unsupported: a log entry of kind intoto/0.0.1"),
-    ("kl3-attest-where-false", "`where` is not in force yet"),
-];
+const NOT_YET: [(&str, &str); 1] =
+    [("kl2-attest-intoto-entry", "unsupported: a log entry of kind intoto/0.0.1")];
 
 /// Cases that are not firm and are answered otherwise than recorded: the answer, and why.
 const OTHER_READING: [(&str, Answer, &str); 3] = [

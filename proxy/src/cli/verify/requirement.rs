@@ -93,5 +93,8 @@ fn asks(requirement: &policy::Requirement) -> String {
     let said: Vec<_> =
         requirement.annotations.iter().map(|(key, value)| format!(" saying {key}={value}")).collect();
     let age = requirement.max_age.map(|age| format!(" within {} s", age.as_secs())).unwrap_or_default();
-    format!("{what} {who}{}{age}", said.concat())
+    let slsa = requirement.slsa.as_ref().map(|slsa| format!(" with slsa {slsa}")).unwrap_or_default();
+    let condition =
+        requirement.condition.as_ref().map(|one| format!(" where {}", text::escape(one.as_str())));
+    format!("{what} {who}{}{age}{slsa}{}", said.concat(), condition.unwrap_or_default())
 }

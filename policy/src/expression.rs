@@ -1,0 +1,163 @@
+//! `where`: an expression of the Common Expression Language over one attestation.
+//!
+//! Compiled once, at load, where unknown names and functions are faults at their column (A257, A551). The language has no
+//! cost limit of its own: shape is bounded when it is compiled, size when it is evaluated (A255). Whatever is not `true` is
+//! an unmet requirement (A256): `||` and `&&` absorb an error on one side, as the language says, and an error of the whole
+//! is no answer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::{Context, Program, Value as Cel};
+use serde_json::Value;
+
+use crate::code::Code;
+use crate::identity::Principal;
+use crate::limits;
+use crate::provenance::Provenance;
+
+mod shape;
+mod values;
+
+/// A compiled expression.
+#[derive(Clone)]
+pub struct Condition {
+    text: String,
+    program: Arc<Program>,
+}
+
+/// What an expression may speak of.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The whole statement.
+    pub statement: &'a Value,
+    /// The predicate of the statement.
+    pub predicate: &'a Value,
+    /// The predicate as provenance, if it is that.
+    pub provenance: Option<&'a Provenance>,
+    /// Who signed.
+    pub principal: &'a Principal,
+    /// What is judged.
+    pub image: &'a Image,
+}
+
+/// What is judged: nothing but what a verdict is keyed by (A551).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The registry.
+    pub registry: String,
+    /// The path of the repository.
+    pub repository: String,
+    /// The digest.
+    pub digest: String,
+    /// The media type of the manifest.
+    pub media_type: String,
+    /// The artifact type that the image specification derives.
+    pub artifact_type: String,
+}
+
+/// Why a text is no condition, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConditionFault {
+    /// What kind of fault.
+    pub kind: FaultKind,
+    /// The byte of the text at which it lies.
+    pub at: usize,
+    /// One line for people.
+    pub message: String,
+    /// Names that may have been meant.
+    pub near: Vec<&'static str>,
+}
+
+/// What is wrong with an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It could cost too much (A255).
+    Cost,
+    /// It is none.
+    Syntax,
+    /// It calls what does not exist (A257).
+    UnknownFunction,
+    /// It names what does not exist.
+    UnknownName,
+}
+
+/// Stack for compiler and evaluation, which both go down the tree of the expression.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+impl Condition {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// [`ConditionFault`].
+    pub fn compile(text: &str) -> Result<Self, ConditionFault> {
+        shape::of_text(text)?;
+        on_a_deep_stack(|| {
+            let program = Program::compile(text).map_err(|errors| shape::syntax(text, &errors))?;
+            shape::of_program(text, &program)?;
+            Ok(Self { text: text.to_owned(), program: Arc::new(program) })
+        })
+        .unwrap_or_else(|| {
+            let message = "the expression cannot be read".to_owned();
+            Err(ConditionFault { kind: FaultKind::Syntax, at: 0, message, near: Vec::new() })
+        })
+    }
+
+    /// The expression as its author wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Asks it about one attestation.
+    ///
+    /// # Errors
+    /// The [`Code`] that says why the answer is not `true`.
+    pub fn holds(&self, about: &About<'_>) -> Result<(), Code> {
+        if values::is_too_large(about.predicate) || values::is_too_large(about.statement) {
+            return Err(Code::WhereTooLarge);
+        }
+        let references = self.program.references();
+        let evaluated = on_a_deep_stack(|| {
+            let mut context = Context::default();
+            for (name, value) in values::of(about, |name| references.has_variable(name)) {
+                context.add_variable_from_value(name, value);
+            }
+            self.program.execute(&context).map_err(|_untrusted_text| Code::WhereError)
+        });
+        match evaluated {
+            Some(Ok(Cel::Bool(true))) => Ok(()),
+            Some(Ok(Cel::Bool(false))) => Err(Code::WhereFalse),
+            Some(Ok(_)) => Err(Code::WhereNotBool),
+            Some(Err(code)) => Err(code),
+            // The library died on it: that is no answer either.
+            None => Err(Code::Internal),
+        }
+    }
+}
+
+/// Runs on a thread whose stack is deep enough for every expression within the limits; none when it died.
+fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).ok()?;
+        thread.join().ok()
+    })
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Condition").field(&self.text).finish()
+    }
+}
+
+const _: () = assert!(limits::WHERE_NESTING < 96, "the compiler itself refuses deeper ones");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! What an expression may be made of: names, functions, depth.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the tree is the library's, and a new kind of node has no fixed fields either"
+)]
+
+use std::collections::BTreeSet;
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::{ParseErrors, Program};
+
+use super::{ConditionFault, FaultKind};
+use crate::identity::{CLAIMS, WholeRegex};
+use crate::limits;
+
+/// What an expression may name.
+const NAMES: [&str; 5] = ["identity", "image", "predicate", "provenance", "statement"];
+/// What it may call by name: the language's own, none of which reaches outside.
+const FUNCTIONS: [&str; 14] = [
+    "contains",
+    "double",
+    "duration",
+    "endsWith",
+    "has",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
+    "type",
+    "uint",
+    "bool",
+];
+/// What each of these has; the others are the signer's own documents.
+const FIELDS: [(&str, &[&str]); 3] = [
+    ("identity", &["claims", "issuer", "key", "kind", "subject"]),
+    ("image", &["artifact_type", "digest", "media_type", "registry", "repository"]),
+    ("provenance", &["build_type", "builder", "commit", "level", "ref", "source"]),
+];
+
+/// Looks at the text before the compiler, which goes as deep as the text says.
+pub(super) fn of_text(text: &str) -> Result<(), ConditionFault> {
+    if text.len() > limits::WHERE_TEXT_BYTES {
+        return Err(cost(
+            limits::WHERE_TEXT_BYTES,
+            format!("longer than {} bytes", limits::WHERE_TEXT_BYTES),
+        ));
+    }
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+        if depth > limits::WHERE_NESTING {
+            return Err(cost(at, format!("more than {} brackets are open", limits::WHERE_NESTING)));
+        }
+    }
+    // Signs in a row open no bracket and go as deep.
+    let mut run = 0;
+    for (at, c) in text.char_indices() {
+        run = if matches!(c, '!' | '-') { run + 1 } else { 0 };
+        if run > limits::WHERE_NESTING {
+            return Err(cost(at, format!("more than {} signs in a row", limits::WHERE_NESTING)));
+        }
+    }
+    Ok(())
+}
+
+/// The first fault of the compiler. Its text repeats ours and nobody else's: it is the author's own.
+pub(super) fn syntax(text: &str, errors: &ParseErrors) -> ConditionFault {
+    let (at, message) = errors.errors.first().map_or((0, String::new()), |error| {
+        let (line, column) = error.pos;
+        let before: usize = text
+            .split_inclusive('\n')
+            .take(usize::try_from(line - 1).unwrap_or_default())
+            .map(str::len)
+            .sum();
+        (
+            before + usize::try_from(column - 1).unwrap_or_default(),
+            error.msg.lines().next().unwrap_or_default().to_owned(),
+        )
+    });
+    fault(FaultKind::Syntax, at.min(text.len()), format!("no expression: {message}"), &[])
+}
+
+/// Walks what was compiled.
+pub(super) fn of_program(text: &str, program: &Program) -> Result<(), ConditionFault> {
+    let mut walk = Walk { program, text, bound: BTreeSet::new(), within: Within::Nothing };
+    walk.expression(program.expression(), 0)
+}
+
+/// Whether a comprehension is open: one inside another multiplies their lengths.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Comprehension,
+    Nothing,
+}
+
+struct Walk<'a> {
+    program: &'a Program,
+    text: &'a str,
+    bound: BTreeSet<String>,
+    within: Within,
+}
+
+impl Walk<'_> {
+    fn at(&self, id: u64) -> usize {
+        let chars = self.program.source_info().offset_for(id).map_or(0, |(start, _)| start);
+        let chars = usize::try_from(chars).unwrap_or_default();
+        self.text.char_indices().nth(chars).map_or(self.text.len(), |(at, _)| at)
+    }
+
+    fn expression(&mut self, ided: &IdedExpr, depth: usize) -> Result<(), ConditionFault> {
+        let at = self.at(ided.id);
+        if depth > limits::WHERE_NESTING {
+            return Err(cost(at, format!("nested deeper than {}", limits::WHERE_NESTING)));
+        }
+        let depth = depth + 1;
+        match &ided.expr {
+            Expr::Unspecified | Expr::Literal(_) => Ok(()),
+            Expr::Ident(name) => self.name(name, at),
+            Expr::Select(select) => {
+                self.field(&select.operand, &select.field, at)?;
+                self.expression(&select.operand, depth)
+            }
+            Expr::Call(call) => self.call(call, at, depth),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, at, depth),
+            Expr::List(list) => list.elements.iter().try_for_each(|one| self.expression(one, depth)),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    self.expression(&entry.key, depth)?;
+                    self.expression(&entry.value, depth)
+                }
+                EntryExpr::StructField(field) => self.expression(&field.value, depth),
+            }),
+            Expr::Struct(made) => {
+                Err(fault(FaultKind::UnknownName, at, format!("there is no type `{}`", made.type_name), &[]))
+            }
+        }
+    }
+
+    fn name(&self, name: &str, at: usize) -> Result<(), ConditionFault> {
+        // What the compiler writes for its macros begins with what no author can write.
+        if name.starts_with('@') || NAMES.contains(&name) || self.bound.contains(name) {
+            return Ok(());
+        }
+        Err(fault(FaultKind::UnknownName, at, format!("there is no `{name}`"), &NAMES))
+    }
+
+    /// A field of what has a fixed shape; `image.tag` is none: a verdict does not know by which tag it was asked (A551).
+    fn field(&self, of: &IdedExpr, field: &str, at: usize) -> Result<(), ConditionFault> {
+        let known: &[&str] = match &of.expr {
+            Expr::Ident(name) if !self.bound.contains(name) => {
+                match FIELDS.iter().find(|(owner, _)| owner == name) {
+                    Some((_, fields)) => fields,
+                    None => return Ok(()),
+                }
+            }
+            Expr::Select(select) if select.field == "claims" && is_identity(&select.operand) => &CLAIMS,
+            _ => return Ok(()),
+        };
+        if known.contains(&field) {
+            return Ok(());
+        }
+        let at = if self.text.get(at..).is_some_and(|rest| rest.starts_with('.')) { at + 1 } else { at };
+        let alike = |one: &&str| one.contains(field) || field.contains(*one);
+        let near: Vec<_> = known.iter().copied().filter(alike).collect();
+        let near = if near.is_empty() { known.to_vec() } else { near };
+        let message = format!("there is no field `{field}` here");
+        Err(ConditionFault { kind: FaultKind::UnknownName, at, message, near })
+    }
+
+    fn call(&mut self, call: &CallExpr, at: usize, depth: usize) -> Result<(), ConditionFault> {
+        let name = call.func_name.as_str();
+        // The compiler points at the bracket.
+        let start = at.checked_sub(name.len()).filter(|start| self.text.get(*start..at) == Some(name));
+        let at = start.unwrap_or(at);
+        let operator = name.contains('_') && !name.contains(|c: char| c.is_ascii_alphanumeric())
+            || name.starts_with('@');
+        if !operator && !FUNCTIONS.contains(&name) {
+            return Err(fault(
+                FaultKind::UnknownFunction,
+                at,
+                format!("there is no function `{name}`"),
+                &FUNCTIONS,
+            ));
+        }
+        if name == "matches" {
+            self.pattern(call, at)?;
+        }
+        // `image["tag"]` is `image.tag`.
+        if name == "_[_]"
+            && let [of, index] = call.args.as_slice()
+            && matches!(&of.expr, Expr::Ident(name) if FIELDS.iter().any(|(owner, _)| owner == name))
+        {
+            match &index.expr {
+                Expr::Literal(LiteralValue::String(field)) => self.field(of, field.inner(), at)?,
+                _ => {
+                    let message = "a field of this is named, not computed".to_owned();
+                    return Err(fault(FaultKind::UnknownName, at, message, &[]));
+                }
+            }
+        }
+        call.target.iter().map(Box::as_ref).chain(&call.args).try_for_each(|one| self.expression(one, depth))
+    }
+
+    /// A pattern out of a predicate would be the attacker's own program.
+    fn pattern(&self, call: &CallExpr, at: usize) -> Result<(), ConditionFault> {
+        match call.args.last().map(|last| &last.expr) {
+            Some(Expr::Literal(LiteralValue::String(pattern))) => match WholeRegex::new(pattern.inner()) {
+                Ok(_) => Ok(()),
+                Err(_) => {
+                    Err(cost(at, "the pattern is no regular expression, or too large a one".to_owned()))
+                }
+            },
+            _ => Err(cost(at, "`matches` takes a pattern that is written out".to_owned())),
+        }
+    }
+
+    fn comprehension(
+        &mut self,
+        one: &ComprehensionExpr,
+        at: usize,
+        depth: usize,
+    ) -> Result<(), ConditionFault> {
+        if self.within == Within::Comprehension {
+            return Err(cost(at, "a comprehension inside another".to_owned()));
+        }
+        self.expression(&one.iter_range, depth)?;
+        self.within = Within::Comprehension;
+        let names: Vec<String> = [Some(&one.iter_var), one.iter_var2.as_ref(), Some(&one.accu_var)]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        let new: Vec<String> = names.into_iter().filter(|name| self.bound.insert(name.clone())).collect();
+        let inner = [&one.accu_init, &one.loop_cond, &one.loop_step, &one.result];
+        let walked = inner.into_iter().try_for_each(|part| self.expression(part, depth));
+        for name in new {
+            self.bound.remove(&name);
+        }
+        self.within = Within::Nothing;
+        walked
+    }
+}
+
+fn is_identity(of: &IdedExpr) -> bool {
+    matches!(&of.expr, Expr::Ident(name) if name == "identity")
+}
+
+fn cost(at: usize, message: String) -> ConditionFault {
+    fault(FaultKind::Cost, at, message, &[])
+}
+
+fn fault(kind: FaultKind, at: usize, message: String, near: &[&'static str]) -> ConditionFault {
+    ConditionFault { kind, at, message, near: near.to_vec() }
+}

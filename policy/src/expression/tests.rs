@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::identity::{Identity, Name, SanKind};
+
+fn principal() -> Principal {
+    Principal::Identity(Identity {
+        trust: Name::new("sigstore"),
+        issuer: "https://token.actions.githubusercontent.com".to_owned(),
+        kind: SanKind::Uri,
+        san: "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main".to_owned(),
+        claims: BTreeMap::from([("build_trigger".to_owned(), "push".to_owned())]),
+    })
+}
+
+fn image() -> Image {
+    Image {
+        registry: "ghcr.io".to_owned(),
+        repository: "myorg/app".to_owned(),
+        digest: "sha256:00".to_owned(),
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        artifact_type: String::new(),
+    }
+}
+
+/// What an expression says of a predicate.
+#[expect(clippy::needless_pass_by_value, reason = "each predicate is written where it is asked about")]
+fn asked(text: &str, predicate: Value) -> Result<(), Code> {
+    let (statement, principal, image) =
+        (json!({ "predicateType": "x", "predicate": predicate }), principal(), image());
+    let provenance = Provenance { commit: Some("c0ffee".to_owned()), ..Provenance::default() };
+    Condition::compile(text).unwrap().holds(&About {
+        statement: &statement,
+        predicate: &statement["predicate"],
+        provenance: Some(&provenance),
+        principal: &principal,
+        image: &image,
+    })
+}
+
+fn fault(text: &str) -> (FaultKind, usize) {
+    let fault = Condition::compile(text).unwrap_err();
+    (fault.kind, fault.at)
+}
+
+#[test]
+fn what_is_true_holds_and_what_is_false_does_not() {
+    for text in [
+        "predicate.result == 'passed'",
+        "predicate.score > 5 && predicate.score + 1 == 8",
+        "predicate.findings.all(f, f.severity != 'critical')",
+        "identity.issuer == 'https://token.actions.githubusercontent.com' && identity.claims.build_trigger == 'push'",
+        "identity.subject.startsWith('https://github.com/myorg/')",
+        "image.registry == 'ghcr.io' && image['repository'] == 'myorg/app'",
+        "provenance.commit == 'c0ffee' && provenance.level >= 1",
+        "statement.predicateType == 'x'",
+        "predicate.name.matches('^[a-z]+$') && size(predicate.findings) == 1",
+        "has(predicate.score) && !has(predicate.nothing)",
+    ] {
+        let predicate =
+            json!({ "result": "passed", "score": 7, "name": "abc", "findings": [{ "severity": "low" }] });
+        assert_eq!(asked(text, predicate.clone()), Ok(()), "{text}");
+        assert_eq!(asked(&format!("!({text})"), predicate), Err(Code::WhereFalse), "{text}");
+    }
+}
+
+#[test]
+fn a256_what_has_no_value_is_not_met_and_what_is_no_truth_is_none() {
+    for (text, code) in [
+        ("predicate.absent == 'x'", Code::WhereError),
+        ("!(predicate.absent == 'x')", Code::WhereError),
+        ("predicate.n.deeper == 1", Code::WhereError),
+        ("predicate.n < 'x'", Code::WhereError),
+        ("provenance.source == 'https://github.com/a/b'", Code::WhereError),
+        ("has(predicate.absent.deeper)", Code::WhereError),
+        ("predicate.n", Code::WhereNotBool),
+        ("'true'", Code::WhereNotBool),
+        ("null", Code::WhereNotBool),
+        ("predicate.n == 2", Code::WhereFalse),
+    ] {
+        assert_eq!(asked(text, json!({ "n": 1 })), Err(code), "{text}");
+    }
+    // As the language says, `||` and `&&` absorb an error on one side.
+    assert_eq!(asked("predicate.absent == 'x' || true", json!({})), Ok(()));
+    assert_eq!(asked("predicate.absent == 'x' && false", json!({})), Err(Code::WhereFalse));
+}
+
+#[test]
+fn a257_an_expression_reaches_nothing_outside_and_a551_names_nothing_that_a_verdict_does_not_know() {
+    for (text, kind, at) in [
+        ("http.get('http://x') == ''", FaultKind::UnknownFunction, 5),
+        ("env('HOME') == ''", FaultKind::UnknownFunction, 0),
+        ("true || readFile('/etc/passwd') == ''", FaultKind::UnknownFunction, 8),
+        ("now() > 0", FaultKind::UnknownFunction, 0),
+        ("image.tag == 'v1'", FaultKind::UnknownName, 6),
+        ("image['tag'] == 'v1'", FaultKind::UnknownName, 5),
+        ("image[predicate.x] == 'v1'", FaultKind::UnknownName, 5),
+        ("provenance.builders == 'x'", FaultKind::UnknownName, 11),
+        ("identity.claims.source_repo == 'x'", FaultKind::UnknownName, 16),
+        ("identity.email == 'x'", FaultKind::UnknownName, 9),
+        ("predicat.x == 1", FaultKind::UnknownName, 0),
+        ("predicate.x.all(y, z == 1)", FaultKind::UnknownName, 19),
+    ] {
+        let (found, place) = fault(text);
+        assert_eq!(found, kind, "{text}");
+        assert_eq!(place, at, "{text}");
+    }
+    for text in ["", "predicate.", "predicate.x ==", "1 +* 2", "'open", "a b"] {
+        assert_eq!(fault(text).0, FaultKind::Syntax, "{text}");
+    }
+}
+
+#[test]
+fn a255_what_could_cost_too_much_does_not_compile() {
+    let nested = |open: &str, count: usize, close: &str| {
+        format!("{}1{} == 1", open.repeat(count), close.repeat(count))
+    };
+    for text in [
+        format!("predicate.x == '{}'", "y".repeat(limits::WHERE_TEXT_BYTES)),
+        nested("(", limits::WHERE_NESTING + 1, ")"),
+        nested("[", 60, "]"),
+        format!("{}true", "!".repeat(200)),
+        format!("1{} == 2", " + 1".repeat(200)),
+        format!("predicate{}", ".x".repeat(200)),
+        "predicate.a.all(x, predicate.b.all(y, y == x))".to_owned(),
+        "predicate.a.exists(x, x.map(y, y) == [])".to_owned(),
+        "predicate.x.matches(predicate.pattern)".to_owned(),
+        "predicate.x.matches('(((a{1000}){1000}){1000})')".to_owned(),
+    ] {
+        assert_eq!(fault(&text).0, FaultKind::Cost, "{}", text.chars().take(60).collect::<String>());
+    }
+    assert!(Condition::compile(&nested("(", limits::WHERE_NESTING - 2, ")")).is_ok());
+    assert!(Condition::compile("predicate.a.all(x, x > 0) && predicate.b.all(x, x > 0)").is_ok());
+}
+
+#[test]
+fn a255_a_statement_over_its_limits_is_not_looked_at() {
+    let list = |items: usize| json!({ "list": vec![1; items] });
+    assert_eq!(asked("predicate.list.all(x, x == 1)", list(limits::WHERE_ITEMS)), Ok(()));
+    assert_eq!(
+        asked("predicate.list.all(x, x == 1)", list(limits::WHERE_ITEMS + 1)),
+        Err(Code::WhereTooLarge)
+    );
+    let long = |bytes: usize| json!({ "text": "x".repeat(bytes) });
+    assert_eq!(asked("true", long(limits::WHERE_BYTES / 2)), Ok(()));
+    assert_eq!(asked("true", long(limits::WHERE_BYTES)), Err(Code::WhereTooLarge));
+}
+
+#[test]
+fn a258_whole_numbers_are_exact() {
+    assert_eq!(asked("predicate.n == 9007199254740993", json!({ "n": 9_007_199_254_740_993_i64 })), Ok(()));
+    assert_eq!(
+        asked("predicate.n == 9007199254740992", json!({ "n": 9_007_199_254_740_993_i64 })),
+        Err(Code::WhereFalse)
+    );
+    assert_eq!(asked("predicate.n == 18446744073709551615u", json!({ "n": u64::MAX })), Ok(()));
+    assert_eq!(asked("predicate.n == 0.5", json!({ "n": 0.5 })), Ok(()));
+}

@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::identity::{KeyId, Name};
+
+const WORKFLOW: &str = "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main";
+
+fn github(san: &str, claims: &[(&str, &str)]) -> Principal {
+    Principal::Identity(Identity {
+        trust: Name::new("sigstore"),
+        issuer: GITHUB_ISSUER.to_owned(),
+        kind: SanKind::Uri,
+        san: san.to_owned(),
+        claims: claims
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<BTreeMap<_, _>>(),
+    })
+}
+
+/// A workflow of `myorg/app` on main, hosted.
+fn ci() -> Principal {
+    github(
+        WORKFLOW,
+        &[
+            ("source_repository_uri", "https://github.com/myorg/app"),
+            ("source_repository_ref", "refs/heads/main"),
+            ("source_repository_digest", "c0ffee"),
+            ("runner_environment", "github-hosted"),
+            ("build_signer_uri", WORKFLOW),
+        ],
+    )
+}
+
+fn key() -> Principal {
+    Principal::Key(KeyId::of_spki(b"key"))
+}
+
+fn v02(source: &str) -> Value {
+    json!({
+        "builder": { "id": WORKFLOW }, "buildType": "https://example.com/build",
+        "invocation": { "configSource": { "uri": source, "digest": { "sha1": "c0ffee" } } },
+    })
+}
+
+fn v1(repository: &str, resolved: &str) -> Value {
+    json!({
+        "buildDefinition": {
+            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+            "externalParameters": { "workflow": { "repository": repository, "ref": "refs/heads/main", "path": ".github/workflows/ci.yml" } },
+            "resolvedDependencies": [{ "uri": resolved, "digest": { "gitCommit": "c0ffee" } }],
+        },
+        "runDetails": { "builder": { "id": WORKFLOW } },
+    })
+}
+
+const APP: &str = "https://github.com/myorg/app";
+const RESOLVED: &str = "git+https://github.com/myorg/app@refs/heads/main";
+
+#[test]
+fn both_versions_are_one_shape() {
+    for (predicate_type, predicate) in [(SLSA_V02, v02(RESOLVED)), (SLSA_V1, v1(APP, RESOLVED))] {
+        for principal in [ci(), key()] {
+            let read = Provenance::read(predicate_type, &predicate, &principal).unwrap().unwrap();
+            assert_eq!(read.source.unwrap().as_str(), APP, "{predicate_type}");
+            assert_eq!(read.reference.as_deref(), Some("refs/heads/main"));
+            assert_eq!(read.commit.as_deref(), Some("c0ffee"));
+            assert_eq!(read.builder.as_deref(), Some(WORKFLOW));
+            assert!(read.build_type.is_some());
+        }
+    }
+    let buildkit = json!({
+        "builder": { "id": "" }, "buildType": "https://mobyproject.org/buildkit@v1",
+        "invocation": { "configSource": { "uri": "https://github.com/myorg/app.git#refs/heads/main:sub", "digest": { "sha1": "c0ffee" }, "entryPoint": "Dockerfile" } },
+    });
+    let read = Provenance::read(SLSA_V02, &buildkit, &key()).unwrap().unwrap();
+    assert_eq!((read.source.unwrap().as_str(), read.reference.as_deref()), (APP, Some("refs/heads/main")));
+    assert_eq!(read.builder, None);
+    assert_eq!(
+        Provenance::read("https://cosign.sigstore.dev/attestation/vuln/v1", &buildkit, &key()),
+        Ok(None)
+    );
+}
+
+#[test]
+fn a216_fields_of_another_version_are_not_read_and_two_that_differ_are_none() {
+    let mixed = v1("https://github.com/evil/app", RESOLVED);
+    let read = Provenance::read(SLSA_V1, &mixed, &key()).unwrap().unwrap();
+    assert_eq!(read.source, None, "the parameters and the resolved dependency differ");
+    let mut both = v02("git+https://github.com/evil/app@refs/heads/main");
+    let other = v1(APP, RESOLVED);
+    both["buildDefinition"] = other["buildDefinition"].clone();
+    both["runDetails"] = other["runDetails"].clone();
+    assert_eq!(Provenance::read(SLSA_V1, &both, &key()).unwrap().unwrap().source.unwrap().as_str(), APP);
+    assert_eq!(
+        Provenance::read(SLSA_V02, &both, &key()).unwrap().unwrap().source.unwrap().as_str(),
+        "https://github.com/evil/app"
+    );
+}
+
+#[test]
+fn a218_the_certificate_stands_before_what_a_caller_typed() {
+    let typed = v1("https://github.com/myorg/other", "git+https://github.com/myorg/other@refs/heads/main");
+    assert_eq!(Provenance::read(SLSA_V1, &typed, &ci()), Err(Code::ProvenanceConflict));
+    let mut branch = v1(APP, RESOLVED);
+    branch["buildDefinition"]["externalParameters"]["workflow"]["ref"] = json!("refs/heads/evil");
+    branch["buildDefinition"]["resolvedDependencies"] = json!([]);
+    assert_eq!(Provenance::read(SLSA_V1, &branch, &ci()), Err(Code::ProvenanceConflict));
+    let silent = json!({ "buildDefinition": {}, "runDetails": {} });
+    let read = Provenance::read(SLSA_V1, &silent, &ci()).unwrap().unwrap();
+    assert_eq!(read.source.unwrap().as_str(), APP, "the certificate alone is enough");
+}
+
+#[test]
+fn a_builder_that_a_predicate_merely_names_is_not_the_builder() {
+    let mut claimed = v1(APP, RESOLVED);
+    claimed["runDetails"]["builder"]["id"] = json!(
+        "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_container_slsa3.yml@refs/tags/v2.1.0"
+    );
+    let read = Provenance::read(SLSA_V1, &claimed, &ci()).unwrap().unwrap();
+    assert_eq!((read.builder.as_deref(), read.level), (None, Level::Two));
+    let asked = Slsa { builder: Some(Builder::Generator), ..Slsa::default() };
+    assert_eq!(asked.met_by(&read, &ci()), Err(Code::ProvenanceBuilder));
+}
+
+#[test]
+fn a_level_rests_on_who_signed() {
+    let with = |san: &str, claims: &[(&str, &str)]| {
+        Provenance::read(SLSA_V1, &json!({}), &github(san, claims)).unwrap().unwrap().level
+    };
+    let source = ("source_repository_uri", APP);
+    let hosted = ("runner_environment", "github-hosted");
+    assert_eq!(with(WORKFLOW, &[source, hosted]), Level::Two);
+    assert_eq!(with(WORKFLOW, &[source, ("runner_environment", "self-hosted")]), Level::One);
+    assert_eq!(with(WORKFLOW, &[source]), Level::One);
+    let shared = "https://github.com/myorg/shared/.github/workflows/build.yml@refs/heads/main";
+    assert_eq!(with(shared, &[source, hosted]), Level::Three);
+    assert_eq!(
+        with("https://github.com/myorg/app-evil/.github/workflows/x.yml@refs/heads/main", &[source, hosted]),
+        Level::Three
+    );
+    assert_eq!(
+        with(&format!("{GENERATOR}generator_container_slsa3.yml@refs/tags/v2.1.0"), &[source]),
+        Level::Three
+    );
+    assert_eq!(
+        with(&format!("{GENERATOR}generator_container_slsa3.yml@refs/heads/main"), &[source]),
+        Level::One
+    );
+    assert_eq!(Provenance::read(SLSA_V1, &json!({}), &key()).unwrap().unwrap().level, Level::One);
+}
+
+#[test]
+fn a217_provenance_about_another_source_or_ref_does_not_match() {
+    let read = Provenance::read(SLSA_V1, &v1(APP, RESOLVED), &ci()).unwrap().unwrap();
+    let asked = |source: &str, reference: &str, level: i64| Slsa {
+        level: Level::of_number(level),
+        source: Source::parse(source),
+        reference: Some(reference.to_owned()),
+        builder: Some(Builder::GitHub),
+    };
+    assert_eq!(asked("github.com/myorg/app", "refs/heads/main", 2).met_by(&read, &ci()), Ok(()));
+    for (asked, code) in [
+        (asked("github.com/myorg/other", "refs/heads/main", 2), Code::ProvenanceSource),
+        (asked("github.com/myorg/app-evil", "refs/heads/main", 2), Code::ProvenanceSource),
+        (asked("github.com/myorg/app", "refs/heads/main-evil", 2), Code::ProvenanceRef),
+        (asked("github.com/myorg/app", "refs/tags/main", 2), Code::ProvenanceRef),
+        (asked("github.com/myorg/app", "refs/heads/main", 3), Code::ProvenanceLevel),
+    ] {
+        assert_eq!(asked.met_by(&read, &ci()), Err(code));
+    }
+    assert_eq!(
+        asked("github.com/myorg/app", "refs/heads/main", 1).met_by(&read, &key()),
+        Err(Code::ProvenanceBuilder)
+    );
+    let unknown = Provenance { source: None, ..read };
+    assert_eq!(
+        asked("github.com/myorg/app", "refs/heads/main", 2).met_by(&unknown, &ci()),
+        Err(Code::ProvenanceSource)
+    );
+}
