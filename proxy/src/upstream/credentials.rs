@@ -1,5 +1,8 @@
 //! The credentials of one upstream. They go to its own host and its token services, and nowhere else.
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use base64::Engine as _;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use http::HeaderValue;
@@ -8,7 +11,10 @@ use pullgate_policy::oci::Registry;
 use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
 
+use self::helper::{Bounds, Known};
 use super::Fault;
+
+mod helper;
 
 /// Who the gate is to an upstream.
 pub(super) enum Login {
@@ -24,7 +30,18 @@ pub(super) enum Login {
 pub(super) enum Source {
     Anonymous,
     Basic(HeaderValue),
-    DockerConfig { text: Secret, names: Vec<String> },
+    DockerConfig { config: DockerConfig, names: Vec<String> },
+}
+
+/// A docker config, its helpers taken out of it: they are asked under our own limits.
+#[derive(Clone)]
+pub(super) struct DockerConfig {
+    /// What it says of registries itself.
+    logins: Secret,
+    /// `credHelpers`: names by registry.
+    helpers: BTreeMap<String, String>,
+    /// `credsStore`.
+    store: Option<String>,
 }
 
 impl Source {
@@ -39,7 +56,7 @@ impl Source {
                 basic(username, password.reveal()).map(Self::Basic).ok_or("the credentials cannot be sent")
             }
             Credentials::DockerConfig { text } => {
-                Ok(Self::DockerConfig { text: checked(text.reveal())?, names: names(registry) })
+                Ok(Self::DockerConfig { config: checked(text.reveal())?, names: names(registry) })
             }
         }
     }
@@ -53,11 +70,14 @@ impl Source {
         match self {
             Self::Anonymous => Ok(Login::Anonymous),
             Self::Basic(header) => Ok(Login::Password(header.clone())),
-            Self::DockerConfig { text, names } => {
-                let (text, names) = (text.clone(), names.clone());
-                let work = tokio::task::spawn_blocking(move || look_up(text.reveal(), &names));
-                let done = tokio::time::timeout(limits::CREDENTIAL_HELPER, work).await;
-                done.map_err(|_| Fault::Unauthorized)?.map_err(|_| Fault::Internal)?
+            Self::DockerConfig { config, names } => {
+                let (config, names) = (config.clone(), names.clone());
+                let bounds = Bounds {
+                    until: Instant::now() + limits::CREDENTIAL_HELPER,
+                    bytes: limits::CREDENTIAL_BYTES,
+                };
+                let work = tokio::task::spawn_blocking(move || look_up(&config, &names, bounds));
+                work.await.map_err(|_| Fault::Internal)?
             }
         }
     }
@@ -71,22 +91,31 @@ fn basic(username: &str, password: &str) -> Option<HeaderValue> {
 }
 
 /// A docker config whose helpers may be run: their name becomes that of a program in `PATH`, so it can be no path (A415).
-fn checked(text: &str) -> Result<Secret, &'static str> {
+fn checked(text: &str) -> Result<DockerConfig, &'static str> {
     let fault = "`docker_config` is no docker config";
     let Ok(Value::Object(mut config)) = strict_json::parse(text.as_bytes()) else { return Err(fault) };
-    // Docker reads an empty store as none.
-    config.retain(|key, value| key != "credsStore" || *value != "");
-    let store = config.get("credsStore").into_iter();
-    let helpers =
-        config.get("credHelpers").and_then(Value::as_object).into_iter().flat_map(|map| map.values());
-    for name in store.chain(helpers) {
-        let name = name.as_str().ok_or(fault)?;
+    // Docker reads an empty name as none.
+    let store = match config.remove("credsStore") {
+        None => None,
+        Some(name) => Some(name.as_str().ok_or(fault)?.to_owned()).filter(|name| !name.is_empty()),
+    };
+    let mut helpers = BTreeMap::new();
+    match config.remove("credHelpers") {
+        None => {}
+        Some(Value::Object(written)) => {
+            for (registry, name) in written {
+                helpers.insert(registry, name.as_str().ok_or(fault)?.to_owned());
+            }
+        }
+        Some(_) => return Err(fault),
+    }
+    for name in helpers.values().chain(&store) {
         let plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !plain || name.is_empty() {
             return Err("`docker_config` names a credential helper outside [a-z0-9-]+");
         }
     }
-    Ok(Secret::new(Value::Object(config).to_string()))
+    Ok(DockerConfig { logins: Secret::new(Value::Object(config).to_string()), helpers, store })
 }
 
 /// The keys under which `docker login` keeps a registry.
@@ -100,30 +129,61 @@ fn names(registry: &Registry) -> Vec<String> {
     }
 }
 
-fn look_up(text: &str, names: &[String]) -> Result<Login, Fault> {
+/// As docker does for each key: the registry's own helper, what the file says itself, the store.
+fn look_up(config: &DockerConfig, names: &[String], bounds: Bounds) -> Result<Login, Fault> {
     for name in names {
-        match docker_credential::get_credential_from_reader(text.as_bytes(), name) {
+        if let Some(helper) = config.helpers.get(name) {
+            match helped(helper, name, bounds)? {
+                Login::Anonymous => continue,
+                login @ (Login::Identity(_) | Login::Password(_)) => return Ok(login),
+            }
+        }
+        match docker_credential::get_credential_from_reader(config.logins.reveal().as_bytes(), name) {
             Ok(DockerCredential::IdentityToken(token)) => return Ok(Login::Identity(Secret::new(token))),
             Ok(DockerCredential::UsernamePassword(username, password)) => {
                 return basic(&username, &password).map(Login::Password).ok_or(Fault::Unauthorized);
             }
             Err(CredentialRetrievalError::NoCredentialConfigured) => {}
-            // What every helper says where it has nothing (docker-credential-helpers, "credentials not found").
-            Err(CredentialRetrievalError::HelperFailure { stdout, .. })
-                if stdout.starts_with("credentials not found") => {}
             Err(_) => return Err(Fault::Unauthorized),
+        }
+        if let Some(store) = &config.store {
+            match helped(store, name, bounds)? {
+                Login::Anonymous => {}
+                login @ (Login::Identity(_) | Login::Password(_)) => return Ok(login),
+            }
         }
     }
     Ok(Login::Anonymous)
 }
 
+/// The login that a helper knows; anonymous where it knows none.
+fn helped(helper: &str, server: &str, bounds: Bounds) -> Result<Login, Fault> {
+    match helper::ask(helper, server, bounds) {
+        Ok(Known::Nothing) => Ok(Login::Anonymous),
+        Ok(Known::Login { username, secret }) if username == "<token>" => Ok(Login::Identity(secret)),
+        Ok(Known::Login { username, secret }) => {
+            basic(&username, secret.reveal()).map(Login::Password).ok_or(Fault::Unauthorized)
+        }
+        Err(fault) => {
+            tracing::warn!(helper, %fault, "a login cannot be had");
+            Err(Fault::Unauthorized)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    fn bounds(time: Duration) -> Bounds {
+        Bounds { until: Instant::now() + time, bytes: limits::CREDENTIAL_BYTES }
+    }
+
     fn login(config: &str, registry: &str) -> Option<String> {
-        let text = checked(config).unwrap();
-        match look_up(text.reveal(), &names(&registry.parse().unwrap())).unwrap() {
+        let config = checked(config).unwrap();
+        match look_up(&config, &names(&registry.parse().unwrap()), bounds(Duration::from_secs(20))).unwrap() {
             Login::Anonymous => None,
             Login::Identity(token) => Some(format!("token {}", token.reveal())),
             Login::Password(header) => {
@@ -176,8 +236,8 @@ mod tests {
             r#"{ "auths": { "r.io": { "auth": "YTpi", "username": "x", "password": "y" } } }"#,
             r#"{ "credHelpers": { "r.io": "no-such-helper-of-anybody" } }"#,
         ] {
-            let text = checked(config).unwrap();
-            let found = look_up(text.reveal(), &names(&"r.io".parse().unwrap()));
+            let known = checked(config).unwrap();
+            let found = look_up(&known, &names(&"r.io".parse().unwrap()), bounds(Duration::from_secs(20)));
             assert!(matches!(found, Err(Fault::Unauthorized)), "{config}");
         }
     }
@@ -193,7 +253,14 @@ mod tests {
         assert!(
             checked(r#"{ "credHelpers": { "r.io": "ecr-login" }, "credsStore": "secretservice" }"#).is_ok()
         );
-        for text in ["", "[]", "{", r#"{ "credsStore": 1 }"#, r#"{ "auths": {}, "auths": {} }"#] {
+        for text in [
+            "",
+            "[]",
+            "{",
+            r#"{ "credsStore": 1 }"#,
+            r#"{ "credHelpers": [] }"#,
+            r#"{ "auths": {}, "auths": {} }"#,
+        ] {
             assert!(checked(text).is_err(), "{text}");
         }
     }
