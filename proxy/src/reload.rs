@@ -28,6 +28,7 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
     let changed = Arc::new(Notify::new());
     let mut watcher = Folders::new(Arc::clone(&changed));
     let mut in_force = app.live().config().fingerprint;
+    let mut refused: Option<String> = None;
     // What changed before the first folder was followed is found by reading at once.
     changed.notify_one();
     loop {
@@ -49,21 +50,40 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
         else {
             continue;
         };
+        let seen = match &loaded {
+            Ok(loaded) => loaded.config.fingerprint.to_string(),
+            Err(faults) => faults.to_string(),
+        };
+        // Told once: the record of a refusal may lie beside the files, be an event itself, and cause the next look.
+        if !forced && refused.as_ref() == Some(&seen) {
+            continue;
+        }
         match loaded {
             Ok(loaded) if loaded.config.fingerprint == in_force && !forced => {
                 app.health.set(COMPONENT, Condition::Good);
+                refused = None;
             }
             Ok(loaded) => {
-                in_force = loaded.config.fingerprint;
-                apply(&app, loaded).await;
+                let read = loaded.config.fingerprint;
+                // What was refused is not in force, so the next look does not take it for what is.
+                refused = match apply(&app, loaded).await {
+                    ReloadResult::Applied => {
+                        in_force = read;
+                        None
+                    }
+                    ReloadResult::Refused => Some(seen),
+                };
             }
-            Err(faults) => refuse(&app, &faults).await,
+            Err(faults) => {
+                failed(&app, &faults.summary()).await;
+                refused = Some(seen);
+            }
         }
     }
 }
 
-/// Puts a load of the configuration in force.
-pub async fn apply(app: &App, loaded: Loaded) {
+/// Puts a load of the configuration in force, and tells whether it is.
+pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
     warn(&loaded.warnings);
     let before = app.live();
     let (old, new) = (before.config(), &loaded.config);
@@ -82,21 +102,19 @@ pub async fn apply(app: &App, loaded: Loaded) {
             app.health.set(COMPONENT, Condition::Good);
             tracing::info!(%policy, "the configuration was reloaded");
             tell(app, Word::Permit, &policy.to_string()).await;
+            ReloadResult::Applied
         }
         Err(fault) => failed(app, &fault.to_string()).await,
     }
 }
 
 /// Keeps what is in force, and says why.
-async fn refuse(app: &App, faults: &Diagnostics) {
-    failed(app, &faults.summary()).await;
-}
-
-async fn failed(app: &App, why: &str) {
+async fn failed(app: &App, why: &str) -> ReloadResult {
     app.metrics.reload(ReloadResult::Refused);
     app.health.set(COMPONENT, Condition::Degraded(format!("the last reload was refused: {why}")));
     tracing::error!(why, "the configuration was not reloaded; the old one stays in force");
     tell(app, Word::Refused, why).await;
+    ReloadResult::Refused
 }
 
 async fn tell(app: &App, result: Word, why: &str) {
