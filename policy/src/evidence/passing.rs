@@ -72,6 +72,15 @@ impl Passing {
         document.manifest().content().map(|descriptor| descriptor.digest).collect()
     }
 
+    /// Tells whether the manifest wears nothing but evidence, and more of it than is ever read: that is no reason to pass
+    /// it, and a denial says so (A031).
+    #[must_use]
+    pub fn too_many(document: &Document) -> bool {
+        let Manifest::Image(image) = document.manifest() else { return false };
+        image.layers.len() > limits::SIGNATURES_MAX
+            && image.layers.iter().all(|layer| LayerKind::of(&layer.media_type).is_some())
+    }
+
     /// Checks that the manifest is nothing but evidence. `blobs` are those that [`Passing::needs`] named.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Manifest, Reference, Repository};
@@ -86,6 +87,9 @@ pub async fn evidence(
     let at = app.clock.now();
     let mut held = app.in_flight.begin().await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
+    if Passing::too_many(document.value()) {
+        findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
+    }
     let listed = layouts::list(app, live, subject, document.value(), &mut findings).await;
     let candidates = within_limit(interleave(listed), &mut findings);
     let carriers = read(app, live, subject, candidates, &mut findings).await;
