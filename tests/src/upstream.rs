@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
@@ -37,6 +38,7 @@ struct State {
     referrers: ReferrersApi,
     armed: Vec<Armed>,
     seen: Vec<Seen>,
+    sent: Arc<AtomicU64>,
 }
 
 /// Whether the registry has a referrers API.
@@ -159,6 +161,12 @@ impl Upstream {
             .iter()
             .filter(|seen| format!("{} {}", seen.method, seen.target).contains(part))
             .count()
+    }
+
+    /// Bytes of bodies that have left so far, as far as the other side took them.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.state().sent.load(Ordering::Relaxed)
     }
 
     /// Forgets the requests.

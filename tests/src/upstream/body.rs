@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,17 +26,21 @@ pub(super) enum Step {
 }
 
 #[derive(Debug)]
-pub(super) struct Script(VecDeque<Step>);
+pub(super) struct Script {
+    steps: VecDeque<Step>,
+    sent: Arc<AtomicU64>,
+}
 
 /// Bytes of one piece, so that a body is more than one.
 const PIECE_BYTES: usize = 32 * 1024;
 
 impl Script {
-    pub(super) fn new(body: &Bytes, then: Option<Step>) -> Self {
+    /// `sent` counts the bytes that are taken from it.
+    pub(super) fn new(body: &Bytes, then: Option<Step>, sent: Arc<AtomicU64>) -> Self {
         let mut steps: VecDeque<Step> =
             body.chunks(PIECE_BYTES).map(|piece| Step::Data(body.slice_ref(piece))).collect();
         steps.extend(then);
-        Self(steps)
+        Self { steps, sent }
     }
 }
 
@@ -46,7 +52,10 @@ impl Body for Script {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let steps = &mut self.get_mut().0;
+        let Self { steps, sent } = self.get_mut();
+        if let Some(Step::Data(bytes) | Step::Endless(bytes)) = steps.front() {
+            sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
         match steps.front().cloned() {
             None => Poll::Ready(None),
             Some(Step::Break) => {
@@ -67,6 +76,6 @@ impl Body for Script {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.steps.is_empty()
     }
 }

@@ -42,17 +42,17 @@ async fn answered(state: Shared, request: Request<Incoming>) -> Result<Response<
     let (parts, _) = request.into_parts();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let line = format!("{} {target}", parts.method);
-    let (mut reply, faults) = {
+    let (mut reply, faults, sent) = {
         let mut state = lock(&state);
         state.seen.push(Seen { method: parts.method.to_string(), target, headers: parts.headers });
         let faults: Vec<_> = state.armed.iter_mut().filter_map(|armed| armed.meets(&line)).collect();
         let query = parts.uri.query().unwrap_or_default();
-        (found(&state, parts.uri.path(), query).unwrap_or_else(|| Reply::status(404)), faults)
+        (found(&state, parts.uri.path(), query).unwrap_or_else(|| Reply::status(404)), faults, Arc::clone(&state.sent))
     };
     for (fault, met) in faults {
         spoil(&mut reply, fault, met, (&state, parts.uri.path())).await;
     }
-    let mut response = Response::new(Script::new(&reply.body, reply.then));
+    let mut response = Response::new(Script::new(&reply.body, reply.then, sent));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     Ok(response)
