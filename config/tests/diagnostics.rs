@@ -61,6 +61,7 @@ fn files(part: &Part) -> Memory {
         .with("no-ctlog.json", fixture("roots/no-ctlog.json"))
         .with("garbage.json", "{}")
         .with("password", "hunter2\n")
+        .with("helper.json", "{ \"credHelpers\": { \"ghcr.io\": \"../bin/evil\" } }")
         .with_open("open-password", "hunter2\n")
 }
 

@@ -44,11 +44,28 @@ pub(super) fn read(context: &mut Context<'_, '_>, upstream: &mut Table) -> Crede
 fn docker_config(context: &mut Context<'_, '_>, file: &At<String>) -> Credentials {
     let Some(text) = secret(context, file) else { return Credentials::Anonymous };
     // The parser's message may repeat the text, so it is not asked for.
-    if !serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.is_object()) {
-        let message = format!("{} is no docker config: it must be a JSON object", quoted(&file.value));
-        context.report(&file.span, Code::FileUnreadable, message);
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(value) if value.is_object() => helpers(context, file, &value),
+        Ok(_) | Err(_) => {
+            let message = format!("{} is no docker config: it must be a JSON object", quoted(&file.value));
+            context.report(&file.span, Code::FileUnreadable, message);
+        }
     }
     Credentials::DockerConfig { text: Secret::new(text) }
+}
+
+/// A helper's name becomes that of a program: one that is a path, or more than a word, would be another program (A415).
+fn helpers(context: &mut Context<'_, '_>, file: &At<String>, config: &serde_json::Value) {
+    let store = config.get("credsStore").filter(|name| *name != "");
+    let listed = config.get("credHelpers").and_then(serde_json::Value::as_object);
+    let mut names = store.into_iter().chain(listed.into_iter().flat_map(|listed| listed.values()));
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let plain = |name: &str| !name.is_empty() && name.bytes().all(allowed);
+    if !names.all(|name| name.as_str().is_some_and(plain)) {
+        let message = format!("{} names a credential helper that is no plain name", quoted(&file.value));
+        let hint = "\"ecr-login\" for docker-credential-ecr-login: lower-case letters, digits and `-`";
+        context.advise(&file.span, Code::ValueInvalid, message, hint);
+    }
 }
 
 fn basic(context: &mut Context<'_, '_>, username: At<String>, file: &At<String>) -> Credentials {

@@ -61,6 +61,11 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
         );
         return None;
     };
+    if is_wildcard(&issuer.value) {
+        let message = "every issuer is meant, and an issuer is compared byte for byte";
+        context.advise(&issuer.span, Code::IdentityMatchesAnything, message, "name the one that you trust");
+        return None;
+    }
     Some(By::Identity { issuer: issuer.value, pattern: pattern?, claims })
 }
 
@@ -78,11 +83,22 @@ fn literal(context: &mut Context<'_, '_>, exact: At<String>) -> Option<IdentityP
     if is_empty(context, &exact) {
         return None;
     }
+    if is_wildcard(&exact.value) {
+        let message = "everybody is meant, and an identity is compared byte for byte";
+        let hint = "the subject of the certificates that you mean: `pullgate verify` shows it";
+        context.advise(&exact.span, Code::IdentityMatchesAnything, message, hint);
+        return None;
+    }
     if exact.value.contains('*') {
         let message = "this is compared byte for byte: no certificate has a `*` in its identity";
         context.advise(&exact.span, Code::IdentityWildcard, message, "use identity_regex for a pattern");
     }
     Some(IdentityPattern::Exact(exact.value))
+}
+
+/// A text that can only be meant for all (A404). It would match nobody, and its author believes otherwise.
+fn is_wildcard(text: &str) -> bool {
+    matches!(text.trim_start_matches('^').trim_end_matches('$'), "*" | "**" | ".*" | ".+")
 }
 
 fn is_empty(context: &mut Context<'_, '_>, text: &At<String>) -> bool {
@@ -113,7 +129,8 @@ fn expression(
     // Claims that pin the caller leave room for a wide identity: any workflow of that one repository.
     let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
     let strangers = STRANGERS.iter().filter(|stranger| regex.matches(stranger)).count();
-    if strangers == STRANGERS.len() || (strangers > 0 && !pinned) {
+    let open = strangers > 0 || leaves_owner_open(&text.value);
+    if strangers == STRANGERS.len() || (open && !pinned) {
         let message = "this matches identities of strangers";
         context.advise(
             &text.span,
@@ -166,6 +183,28 @@ fn leaves_branch_open(pattern: &str) -> bool {
     }
 }
 
+/// Tells whether what stands before the workflow or the branch matches a repository of a stranger, who can give a workflow
+/// and a branch any name: `https://github\.com/.*@refs/heads/main` is met by everybody's `main`.
+fn leaves_owner_open(pattern: &str) -> bool {
+    const BEFORE: [(&str, &str); 3] = [
+        (r"/\.github/", "https://github.com/zq7x/kd83m"),
+        ("/.github/", "https://github.com/zq7x/kd83m"),
+        ("//", "https://gitlab.com/zq7x/kd83m"),
+    ];
+    let matched =
+        |head: &str, stranger: &str| WholeRegex::new(head).is_ok_and(|regex| regex.matches(stranger));
+    let before = |(cut, stranger): (&str, &str)| {
+        pattern.rsplit_once(cut).is_some_and(|(head, _)| matched(head, stranger))
+    };
+    let workflow = pattern.rsplit_once("@refs").is_some_and(|(head, _)| {
+        STRANGERS
+            .iter()
+            .filter_map(|one| one.rsplit_once("@refs"))
+            .any(|(stranger, _)| matched(head, stranger))
+    });
+    workflow || BEFORE.into_iter().any(before)
+}
+
 fn claims(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, String> {
     let Some(mut written) = table.table(context, "claims") else { return BTreeMap::new() };
     let head = written.head.clone();
@@ -213,6 +252,22 @@ mod tests {
             (r"a\\b.c", Some(4)),
         ] {
             assert_eq!(unescaped_dot(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a404_a_pattern_that_any_repository_meets_is_told_from_one_that_names_its_owner() {
+        for (pattern, expected) in [
+            (r"https://github\.com/.*@refs/heads/main", true),
+            (r"https://github\.com/.+/\.github/workflows/release\.yml@refs/heads/main", true),
+            (r"https://github\.com/[^/]+/[^/]+/\.github/workflows/ci\.yml@refs/tags/v1", true),
+            (r"https://gitlab\.com/.*//\.gitlab-ci\.yml@refs/heads/main", true),
+            (r"https://github\.com/myorg/.*/\.github/workflows/release\.yml@refs/heads/main", false),
+            (r"https://github\.com/myorg/app/\.github/workflows/.*@refs/heads/main", false),
+            (r"https://gitlab\.com/myorg/.*//\.gitlab-ci\.yml@refs/heads/main", false),
+            (r".*@corp\.example", false),
+        ] {
+            assert_eq!(leaves_owner_open(pattern), expected, "{pattern}");
         }
     }
 

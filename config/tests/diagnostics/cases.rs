@@ -117,6 +117,15 @@ pub(crate) const CASES: &[Case] = &[
         Code::IdentityMatchesAnything,
         keyless!("identity_regex = 'https://github\\.com/.*@refs/heads/[a-z0-9-]+'\n"),
     ),
+    case(
+        Code::IdentityMatchesAnything,
+        keyless!("identity_regex = 'https://github\\.com/.*/\\.github/workflows/ci\\.yml@refs/heads/main'\n"),
+    ),
+    case(Code::IdentityMatchesAnything, keyless!("identity = \"*\"\n")),
+    case(
+        Code::IdentityMatchesAnything,
+        Part::Authority("[authority.ci]\nissuer = \".*\"\nidentity = \"a\"\n"),
+    ),
     case(Code::IdentityWildcard, keyless!("identity = \"https://github.com/myorg/*\"\n")),
     case(
         Code::InsecurePermitAnything,
@@ -266,6 +275,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::UrlInvalid, Part::Upstream("urls = [\"ghcr.io\"]\n")),
     case(Code::ValueInvalid, Part::InPolicy("mode = \"enforced\"\n")),
     case(Code::ValueInvalid, Part::Config("", "[listen]\ndenied_head_status = 404\n")),
+    case(Code::ValueInvalid, Part::Upstream("credentials = { docker_config = \"helper.json\" }\n")),
     case(Code::ValueInvalid, Part::Upstream("redirect_hosts = [\"*.cdn.example\"]\n")),
     case(
         Code::ValueInvalid,
