@@ -10,6 +10,7 @@
 mod admin;
 mod audit;
 mod blobs;
+mod borrowed;
 mod clients;
 mod clock;
 mod disk;

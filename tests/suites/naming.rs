@@ -55,6 +55,8 @@ async fn a001_a_registry_without_a_table_is_never_dialled() {
         format!("/v2/org/app/manifests/v1?ns={escaped}"),
         "/v2/org/app/manifests/v1?ns=169.254.169.254".to_owned(),
         "/v2/org/app/manifests/v1?ns=evil.example".to_owned(),
+        "/v2/org/app/manifests/v1?ns=localhost:5000".to_owned(),
+        "/v2/127.0.0.1:22/x/manifests/v1".to_owned(),
         "/v2/org/app/manifests/v1?ns=ghcr.io.evil.example".to_owned(),
         "/v2/org/app/manifests/v1?ns=xn--ghcr-0ra.io".to_owned(),
         format!("/v2/{address}/x/manifests/v1"),
@@ -66,7 +68,12 @@ async fn a001_a_registry_without_a_table_is_never_dialled() {
         let answer = gate.get(&target).await;
         assert_denied(&answer);
     }
+    let brackets = gate.get("/v2/org/app/manifests/v1?ns=[::1]").await;
+    assert!([(400, "NAME_INVALID"), (403, "DENIED")].contains(&(brackets.status, brackets.code().as_str())));
     assert_eq!((listener.connections(), hub.seen().len(), other.seen().len()), (0, 0, 0));
+    let image = Made::image();
+    image.tag(&other, "x", "v1");
+    assert_serves(&gate.get("/v2/ghcr.io/x/manifests/v1").await, &image);
 }
 
 #[tokio::test]
@@ -89,8 +96,18 @@ async fn a003_a004_ns_must_be_one_name_that_agrees_with_the_path() {
         assert_eq!((answer.status, answer.code().as_str()), (400, "NAME_INVALID"), "{target}");
     }
     assert_eq!((hub.seen().len(), other.seen().len()), (0, 0));
-    // A name with a trailing dot is another name, and nobody's.
-    assert_ne!(gate.get("/v2/org/app/manifests/v1?ns=ghcr.io.").await.status, 200);
+    // A name with a trailing dot is none; one in the letters of another script is another name and nobody's.
+    for (target, status, code) in [
+        ("/v2/org/app/manifests/v1?ns=ghcr.io.", 400, "NAME_INVALID"),
+        ("/v2/org/app/manifests/v1?ns=xn--ghr-3vd.io", 403, "DENIED"),
+    ] {
+        let answer = gate.get(target).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{target}");
+    }
+    assert_eq!((hub.seen().len(), other.seen().len()), (0, 0));
+    let image = Made::image();
+    image.tag(&other, "org/app", "v1");
+    assert_serves(&gate.get("/v2/org/app/manifests/v1?ns=ghcr.io").await, &image);
 }
 
 #[tokio::test]

@@ -235,6 +235,18 @@ async fn a029_a_condition_is_no_way_round_a_verdict() {
             assert_eq!(answer.status, status, "{name}");
         }
     }
+    // What it had a permit for is no longer its to compare with.
+    stage.reload(&format!("{KEYED}[[block]]\ndigest = \"{}\"\nreason = \"x\"\n", good.digest())).await;
+    for name in ["if-none-match", "if-match"] {
+        let condition = [(name, format!("\"{}\"", good.digest()))];
+        let headers: Vec<_> = condition.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = stage.gate.get_with(&manifest("org/app", &good.digest()), &headers).await;
+        assert_eq!((answer.status, answer.header("etag")), (403, None), "{name}");
+        assert_eq!(
+            stage.gate.get_with(&crate::stage::blob("org/app", &good.layer()), &headers).await.status,
+            403
+        );
+    }
 }
 
 #[tokio::test]

@@ -179,3 +179,21 @@ async fn every_firm_case_of_the_recorded_registries_holds_through_the_gate_but_f
     assert_eq!(found, known, "{wrong:#?}");
     assert!(asked > 250, "{asked}");
 }
+
+#[tokio::test]
+async fn a121_an_old_image_that_its_tag_was_moved_back_to_is_refused_by_max_age() {
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path("cases.json")).unwrap()).unwrap();
+    for (id, code) in [
+        ("kl2-attest-max-age-fresh", None),
+        ("kl2-attest-max-age-old", Some("attestation-too-old")),
+        ("kl3-attest-max-age-fresh", None),
+        ("kl3-attest-max-age-old", Some("attestation-too-old")),
+    ] {
+        let case = cases.iter().find(|case| case["id"] == id).unwrap();
+        let upstream = Upstream::start().await.unwrap();
+        let gate = gate(case["group"].as_str().unwrap(), wants(case), &upstream).await;
+        holds(case, &gate, &upstream).await.unwrap();
+        let found = crate::stage::codes(&gate.record().await);
+        assert_eq!(found.first().map(String::as_str), code, "{id}: {found:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Manifests that can be read in two ways, or in none, are refused in every mode.
 
+use pullgate_tests::asking::End;
 use pullgate_tests::made::{CONFIG, INDEX, LAYER, Layer, MANIFEST, Made, descriptor, fresh, with};
+use pullgate_tests::upstream::{Fault, When};
 use serde_json::{Value, json};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, codes};
@@ -139,6 +141,9 @@ async fn a126_bytes_that_are_no_json_of_any_reader() {
         ("a second document", made(&format!("{text}{text}"), MANIFEST)),
         ("NaN", made(&text.replacen(":2}", ":NaN}", 1), MANIFEST)),
         ("html", made("<html></html>", MANIFEST)),
+        ("1e999", made(&text.replacen(":2}", ":1e999}", 1), MANIFEST)),
+        ("a lone surrogate", made(&text.replacen('{', "{\"a\":\"\\ud800\",", 1), MANIFEST)),
+        ("NUL behind", made(&format!("{text}\0"), MANIFEST)),
         ("A127 depth", made(&deep, MANIFEST)),
         ("invalid UTF-8", Made::from_bytes(MANIFEST, [text.as_bytes(), b"\xff"].concat(), Vec::new())),
     ];
@@ -175,6 +180,50 @@ async fn a131_embedded_data_that_is_other_content() {
         "manifest-ambiguous",
     )
     .await;
+}
+
+#[tokio::test]
+async fn a131_embedded_data_that_is_the_content_stands_in_for_nothing() {
+    let stage = Stage::new().await;
+    let (mut image, blobs) = body();
+    image["layers"][0]["data"] =
+        json!(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &blobs[1]));
+    let embedding = Made::from_bytes(MANIFEST, image.to_string().into_bytes(), blobs);
+    embedding.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &embedding);
+    assert_serves(&stage.manifest("org/app", "v1").await, &embedding);
+    stage.upstream.remove("org/app", &embedding.layer());
+    assert_eq!(stage.blob("org/app", &embedding.layer()).await.status, 404);
+    stage.upstream.blob("org/app", &embedding.blobs[1]);
+    assert_eq!(stage.blob("org/app", &embedding.layer()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a105_a_size_that_is_not_the_blobs_is_never_a_complete_answer() {
+    let stage = Stage::new().await;
+    let length = 300_000_u64;
+    for (said, complete) in
+        [(0, false), (1, false), (length - 1, false), (length + 1, false), (1 << 50, false), (length, true)]
+    {
+        let blob = Made::image_of_bytes(300_000);
+        let mut image: Value = serde_json::from_slice(&blob.bytes).unwrap();
+        image["layers"][0]["size"] = json!(said);
+        let lying = Made::from_bytes(MANIFEST, image.to_string().into_bytes(), blob.blobs);
+        let tag = fresh();
+        lying.tag(&stage.upstream, "org/app", &tag);
+        stage.sign("org/app", &lying);
+        assert_serves(&stage.manifest("org/app", &tag).await, &lying);
+        for announced in [true, false] {
+            if !announced {
+                stage.upstream.fail(When::on("blobs"), Fault::WithoutHeader("content-length"));
+            }
+            let answer = stage.blob("org/app", &lying.layer()).await;
+            let whole = answer.status == 200 && answer.end == End::Whole;
+            assert_eq!(whole, complete, "{said} {announced}: {}", answer.status);
+            assert!(complete || (answer.body.len() as u64) < length.max(said));
+            stage.upstream.heal();
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, manifest};
 
-const PULLS: usize = 300;
+const PULLS: usize = 1_000;
 
 #[tokio::test]
 async fn a040_a_tag_that_alternates_at_every_request_never_gives_an_unsigned_byte() {
@@ -88,7 +88,13 @@ async fn a113_a_tag_that_is_gone_is_404_though_it_had_a_permit() {
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     stage.upstream.untag("org/app", "v1");
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(stage.manifest("org/app", "v1").await.status, 404);
+    let answer = stage.manifest("org/app", "v1").await;
+    assert_eq!((answer.status, answer.code().as_str()), (404, "MANIFEST_UNKNOWN"));
+    // A digest that is held is still the judged bytes; one that is not is gone like the tag.
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    let gone = stage.signed("org/app", "gone");
+    stage.upstream.remove("org/app", &gone.digest());
+    assert_eq!(stage.manifest("org/app", &gone.digest()).await.status, 404);
 }
 
 #[tokio::test]
