@@ -123,3 +123,101 @@ async fn a_mounted_folder_whose_link_is_turned_takes_effect() {
     turn(&stage, "..two", "..data");
     until_pulled(&stage, "v1", 403).await;
 }
+
+/// The records of reloads with this verdict.
+async fn reloads(stage: &Stage, verdict: &str) -> usize {
+    let records = stage.gate.records().await;
+    records.iter().filter(|record| record["kind"] == "reload" && record["verdict"] == verdict).count()
+}
+
+#[tokio::test]
+async fn a411_a_file_that_is_written_in_two_halves_takes_effect_when_it_is_whole() {
+    use std::io::Write as _;
+    let mut stage = Stage::new().await;
+    let good = stage.signed("org/app", "good");
+    stage.unsigned("org/app", "bad");
+    stage.gate.watch();
+    let policy = std::fs::read_to_string(stage.gate.path("policy.toml")).unwrap();
+    let policy = policy.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    let (one, other) = policy.split_at(policy.rfind("any_of").unwrap());
+    let mut file = std::fs::File::create(stage.gate.path("policy.toml")).unwrap();
+    file.write_all(one.as_bytes()).unwrap();
+    until_told(&stage, true).await;
+    assert_serves(&stage.manifest("org/app", "good").await, &good);
+    assert_denied(&stage.manifest("org/app", "bad").await);
+    file.write_all(other.as_bytes()).unwrap();
+    drop(file);
+    until_pulled(&stage, "bad", 200).await;
+    until_told(&stage, false).await;
+}
+
+#[tokio::test]
+async fn a411_a_refusal_is_told_once_however_often_the_files_are_looked_at() {
+    let mut stage = Stage::new().await;
+    let good = stage.signed("org/app", "good");
+    stage.gate.watch();
+    stage.gate.write("policy.toml", "requre = 1\n");
+    until_told(&stage, true).await;
+    // The pull log lies beside the files: each of its lines is an event of the folder.
+    for _ in 0..8 {
+        assert_serves(&stage.manifest("org/app", "good").await, &good);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(reloads(&stage, "refused").await, 1);
+    let metrics = String::from_utf8(stage.gate.admin("/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics.contains("pullgate_reload_total{result=\"refused\"} 1"), "{metrics}");
+    until_told(&stage, true).await;
+}
+
+#[tokio::test]
+async fn a411_an_unreadable_policy_and_settings_that_cannot_be_used_keep_the_old_revision() {
+    let mut stage = Stage::new().await;
+    let good = stage.signed("org/app", "good");
+    stage.unsigned("org/app", "bad");
+    stage.gate.watch();
+    let read = |name: &str| std::fs::read_to_string(stage.gate.path(name)).unwrap();
+    let (config, policy) = (read("pullgate.toml"), read("policy.toml"));
+    // A folder in the file's place, as a mount that failed leaves one.
+    std::fs::remove_file(stage.gate.path("policy.toml")).unwrap();
+    std::fs::create_dir(stage.gate.path("policy.toml")).unwrap();
+    until_told(&stage, true).await;
+    assert_serves(&stage.manifest("org/app", "good").await, &good);
+    std::fs::remove_dir(stage.gate.path("policy.toml")).unwrap();
+    stage.gate.write("policy.toml", &policy);
+    until_told(&stage, false).await;
+    // Each file is sound by itself, and certificate and key are not one pair: what comes with them stays out too.
+    let pair = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    stage.gate.write("cert.pem", pair("a").cert.pem());
+    stage.gate.write("key.pem", pair("b").signing_key.serialize_pem());
+    let open = policy.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    stage.gate.write("open.toml", open);
+    let tls = "[listen]\ntls = { cert = \"cert.pem\", key = \"key.pem\" }";
+    stage
+        .gate
+        .write("pullgate.toml", config.replace("\"policy.toml\"", "\"open.toml\"").replace("[listen]", tls));
+    until_told(&stage, true).await;
+    for _ in 0..5 {
+        stage.gate.write("unrelated", "x");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_denied(&stage.manifest("org/app", "bad").await);
+    }
+    until_told(&stage, true).await;
+    stage.gate.write("pullgate.toml", config);
+    until_told(&stage, false).await;
+    assert_denied(&stage.manifest("org/app", "bad").await);
+}
+
+#[tokio::test]
+async fn a410_what_is_enforced_is_counted_and_a_gate_that_enforces_nothing_says_its_ground() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let metrics = async || String::from_utf8(stage.gate.admin("/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics().await.contains("pullgate_enforcing_scopes 1"));
+    stage.reload(&KEYED.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]")).await;
+    assert!(metrics().await.contains("pullgate_enforcing_scopes 0"));
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.gate.record().await["ground"], "warn-only");
+    stage.reload("unmatched = \"permit\"\n").await;
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.gate.record().await["ground"], "unchecked");
+}
