@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +11,13 @@ use pullgate_policy::oci::Registry;
 use pullgate_policy::policy::{PolicySet, Revision, Revisions, Unmatched};
 use pullgate_verify::{KeyRing, TrustSet, TrustTable};
 
+use crate::code::Code;
 use crate::config::{
     Admin, Audit, AuditLog, Cache, Config, Credentials, DeniedHeadStatus, Listen, OnFailure, Policies,
     Upstream,
 };
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::files::Text;
 
 /// The data port: loopback only, unless told otherwise (A419).
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -68,6 +71,17 @@ pub fn defaults(state: PathBuf) -> Config {
         fingerprint: Revision::of([]),
         watched: Vec::new(),
     }
+}
+
+/// What is weak in [`defaults`]: a gate that was started without a file enforces nothing (A419).
+#[must_use]
+pub fn warnings_without_a_file() -> Diagnostics {
+    let message = "there is no configuration: nothing is enforced, and everything is served with a warning";
+    let hint = "--config FILE; `examples/` has folders to start from".to_owned();
+    let text = Text::new(Path::new("built-in"), "");
+    let mut warnings = Diagnostics::default();
+    warnings.push(Diagnostic::new(&text, 0..0, Code::NothingEnforced, message.to_owned(), Some(hint)));
+    warnings
 }
 
 /// The trust tables that need no file. A test of theirs reads both snapshots, so none is ever left out here.

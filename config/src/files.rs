@@ -28,7 +28,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    fn new(path: &Path, text: &str) -> Self {
+    pub(crate) fn new(path: &Path, text: &str) -> Self {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = Arc::from(path.display().to_string());
         Self { name, text: Arc::from(text), shown: Arc::from(secret::masked(text)), folder }

@@ -29,7 +29,7 @@ pub use config::{
     Admin, Audit, AuditLog, Cache, Clients, Config, Credentials, DeniedHeadStatus, Listen, OnFailure,
     Policies, Tls, Upstream,
 };
-pub use defaults::defaults;
+pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};

@@ -106,11 +106,15 @@ fn a404_an_identity_that_is_empty_or_anybodys_is_a_fault() {
         ("identity_regex = '(?s).*'", "identity-matches-anything"),
         ("identity_regex = '[^x]*|x.*'", "identity-matches-anything"),
         ("identity_regex = 'https://.*'", "identity-matches-anything"),
+        (r"identity_regex = 'https://github\.com/.*@refs/heads/main'", "identity-matches-anything"),
+        ("identity = \"*\"", "identity-matches-anything"),
     ] {
         let checked = Files::policy(&keyless(&format!("{ISSUER}{lines}"))).check(&[]);
         assert_eq!(checked.status, 2, "{lines}\n{}", checked.text);
         assert!(checked.codes().contains(&code), "{lines}\n{}", checked.text);
     }
+    Files::policy(&keyless("issuer = \".*\"\nidentity = \"someone@example.com\""))
+        .faults(&["identity-matches-anything"]);
     Files::policy(&keyless(&format!(
         "{ISSUER}identity = \"https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main\""
     )))
@@ -300,6 +304,9 @@ fn a419_without_a_configuration_check_says_that_nothing_is_enforced() {
     let plain = check(&[]);
     assert_eq!(plain.status, 0);
     assert!(plain.text.contains("nothing is refused"), "{}", plain.text);
+    let listed = check(&["--format", "json"]);
+    assert_eq!(listed.status, 0);
+    assert!(listed.text.contains("\"nothing-enforced\""), "{}", listed.text);
     assert_eq!(check(&["--strict"]).status, 2);
 }
 

@@ -50,9 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(faults) => (faults, None),
     };
     let against = config.as_ref().map(|config| governed(config, &arguments.against)).unwrap_or_default();
-    // Without a file nothing is enforced: whoever is strict about that has forgotten `--config`.
-    let weak = !diagnostics.is_empty() || arguments.config.is_none();
-    let clean = config.is_some() && !(arguments.strict && weak);
+    let clean = config.is_some() && !(arguments.strict && !diagnostics.is_empty());
     match arguments.format {
         Format::Json => {
             let report = Report { version: 1, clean, diagnostics: &diagnostics, against };

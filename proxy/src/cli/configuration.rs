@@ -12,7 +12,7 @@ pub(super) fn load(path: Option<&Path>) -> Result<Loaded, Diagnostics> {
         Some(path) => pullgate_config::load(path, Clock::system().now()),
         None => {
             let config = pullgate_config::defaults(default_state());
-            Ok(Loaded { config, warnings: Diagnostics::default() })
+            Ok(Loaded { config, warnings: pullgate_config::warnings_without_a_file() })
         }
     }
 }
