@@ -1,12 +1,12 @@
 //! Which policy would govern a repository: what `check --against` says, without a network.
 
-use pullgate_policy::oci::Repository;
+use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{
     Asks, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
 };
 use pullgate_policy::text;
 
-use crate::config::Config;
+use crate::config::{Config, Upstream};
 use crate::value::written;
 
 /// What a configuration says of one repository.
@@ -25,6 +25,7 @@ pub struct Against {
 pub fn against(config: &Config, repository: &Repository) -> Against {
     let set = &config.policy.set;
     let mut lines = Vec::new();
+    let repository = &canonical(config, repository);
     if !config.upstreams.contains_key(repository.registry()) {
         lines.push(format!("refused: there is no [upstream.\"{}\"]", repository.registry()));
     }
@@ -40,6 +41,15 @@ pub fn against(config: &Config, repository: &Repository) -> Against {
     };
     lines.extend(set.exemptions.iter().filter(|one| covers(one, repository)).map(exempt));
     Against { repository: repository.clone(), policy, requirements: lines }
+}
+
+/// The repository under its registry's own name, as a request by an alias is judged.
+fn canonical(config: &Config, repository: &Repository) -> Repository {
+    let asked = repository.registry().as_str();
+    let named = |(_, upstream): &(&Registry, &Upstream)| upstream.aliases.iter().any(|alias| alias == asked);
+    let registry = config.upstreams.iter().find(named).map(|(registry, _)| registry.clone());
+    let renamed = registry.and_then(|registry| Repository::new(registry, repository.path()).ok());
+    renamed.unwrap_or_else(|| repository.clone())
 }
 
 fn asked(policy: &Policy) -> Vec<String> {

@@ -146,6 +146,23 @@ fn a234_a_threshold_that_cannot_be_met_and_one_key_under_two_names_are_faults() 
 }
 
 #[test]
+fn a234_a_threshold_over_one_identity_under_two_names_can_never_be_met() {
+    let identity = |name: &str, branch: &str| {
+        format!(
+            "[authority.{name}]\n{ISSUER}identity = \"https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/{branch}\"\n"
+        )
+    };
+    let both = |one: &str, other: &str, threshold: i64| {
+        let (one, other) = (identity("one", one), identity("other", other));
+        let require = "[[policy.require]]\nsigned_by = { any_of = [\"one\", \"other\"], threshold = ";
+        Files::policy(&format!("{one}{other}{POLICY}{require}{threshold} }}\n"))
+    };
+    both("main", "main", 2).faults(&["threshold-impossible"]);
+    both("main", "main", 1).is_sound();
+    both("main", "release", 2).is_sound();
+}
+
+#[test]
 fn a237_a_dot_that_matches_any_character_is_told_of() {
     let workflow = |host: &str| {
         keyless(&format!(
@@ -347,6 +364,12 @@ fn check_against_answers_for_every_spelling_of_an_image_without_a_network() {
             "{report}"
         );
     }
+    let aliased = config.replace("[upstream.\"ghcr.io\"]", "aliases = [\"mirror.corp.example:5000\"]");
+    let aliased = Files::new().with(&aliased, &policy);
+    let by_alias = aliased.check(&["--against", "mirror.corp.example:5000/library/alpine:3"]);
+    let by_alias: Value = serde_json::from_str(&by_alias.text).unwrap();
+    assert_eq!(by_alias["against"][0]["repository"], "docker.io/library/alpine");
+    assert_eq!(by_alias["against"][0]["policy"], "hub");
     assert_eq!(report["against"][3]["policy"], Value::Null);
     assert!(report["against"][4]["requirements"].to_string().contains("refused: there is no"), "{report}");
 }

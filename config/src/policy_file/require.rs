@@ -1,9 +1,9 @@
 //! `[[policy.require]]`: what a policy asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use pullgate_policy::identity::{Authority, Name, Uses};
+use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Uses};
 use pullgate_policy::policy::{Asks, Requirement};
 use pullgate_policy::provenance::{SLSA_V1, SLSA_V02};
 
@@ -147,8 +147,21 @@ fn signers(
             any_of.push(name);
         }
     }
-    let threshold = count(context, threshold, any_of.len())?;
+    let threshold = count(context, threshold, signers_at_most(&any_of, known))?;
     complete.then_some((any_of, threshold))
+}
+
+/// How many different signers the authorities can ever be: one identity under two names signs as one (A233, A234).
+fn signers_at_most(any_of: &[Name], known: &Authorities) -> usize {
+    let signer = |name: &Name| match known.by_name.get(name).and_then(Option::as_ref).map(|one| &one.by) {
+        Some(By::Identity { issuer, pattern: IdentityPattern::Exact(identity), .. }) => {
+            (issuer.clone(), identity.clone())
+        }
+        Some(By::Identity { pattern: IdentityPattern::Regex(_), .. } | By::Keys(_)) | None => {
+            (String::new(), name.to_string())
+        }
+    };
+    any_of.iter().map(signer).collect::<BTreeSet<_>>().len()
 }
 
 fn count(context: &mut Context<'_, '_>, threshold: Option<At<i64>>, most: usize) -> Option<usize> {
@@ -221,8 +234,6 @@ fn annotations(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<Str
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
