@@ -124,11 +124,17 @@ impl<'de> Visitor<'de> for Node<'_> {
             return Err(self.fail(JsonFault::Depth));
         }
         let mut object = Map::new();
+        // Folded forms of keys that are not their own: the others stand in the object, and a key is held once (A127).
         let mut folded = BTreeSet::new();
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(Node { depth: self.depth + 1, fault: &mut *self.fault })?;
-            if !folded.insert(fold(&key)) {
+            let fold = fold(&key);
+            let seen = object.contains_key(&fold) || folded.contains(&fold);
+            if seen {
                 return Err(self.fail(JsonFault::Ambiguous));
+            }
+            if fold != key {
+                folded.insert(fold);
             }
             object.insert(key, value);
         }

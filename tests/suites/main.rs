@@ -24,6 +24,7 @@ mod layouts;
 mod limits;
 mod listing;
 mod lying;
+mod memory;
 mod naming;
 mod one_request;
 mod operators;

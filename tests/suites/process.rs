@@ -12,14 +12,14 @@ use tokio::net::TcpStream;
 
 use crate::stage::{KEYED, RELEASE, assert_serves, manifest};
 
-struct Stage {
-    upstream: Upstream,
+pub(crate) struct Stage {
+    pub(crate) upstream: Upstream,
     signer: Signer,
-    gate: Gate,
+    pub(crate) gate: Gate,
 }
 
 impl Stage {
-    async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
         let upstream = Upstream::start().await.unwrap();
         let signer = Signer::new();
         let settings = Settings::new(&format!("{RELEASE}{KEYED}"))
@@ -31,13 +31,13 @@ impl Stage {
         Self { upstream, signer, gate }
     }
 
-    fn signed(&self, tag: &str, image: Made) -> Made {
+    pub(crate) fn signed(&self, tag: &str, image: Made) -> Made {
         image.tag(&self.upstream, "org/app", tag);
         self.signer.sign_at(&self.upstream, "org/app", &image.digest());
         image
     }
 
-    fn data(&self) -> std::net::SocketAddr {
+    pub(crate) fn data(&self) -> std::net::SocketAddr {
         self.gate.address().parse().unwrap()
     }
 }
