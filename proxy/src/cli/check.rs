@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(faults) => (faults, None),
     };
     let against = config.as_ref().map(|config| governed(config, &arguments.against)).unwrap_or_default();
-    let clean = config.is_some() && !(arguments.strict && !diagnostics.is_empty());
+    let clean = config.is_some() && (!arguments.strict || diagnostics.is_empty());
     match arguments.format {
         Format::Json => {
             let report = Report { version: 1, clean, diagnostics: &diagnostics, against };
