@@ -238,3 +238,56 @@ async fn a_shared_layer_is_served_under_a_root_that_only_the_store_remembers() {
     assert_denied(&stage.manifest("org/app", "first").await);
     assert_eq!(stage.blob("org/app", &second.layer()).await.status, 200);
 }
+
+#[tokio::test]
+async fn a134_a_blob_that_is_config_layer_and_evidence_at_once_is_granted_where_it_is_listed_and_nowhere_else()
+ {
+    use pullgate_tests::made::{LAYER, Layer};
+    let stage = Stage::new().await;
+    let first = stage.unsigned("org/app", "first");
+    let evidence = stage.sign("org/app", &first);
+    let piece = evidence.blobs[1].clone();
+    // The same bytes are config and layer, and another layer is what a signature carries.
+    let config = first.blobs[0].clone();
+    let image = Made::image_of(vec![Layer::new(LAYER, config.clone()), Layer::new(LAYER, piece)]);
+    image.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &image);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    for bytes in &image.blobs {
+        let digest = pullgate_tests::clients::content::sha256(bytes);
+        assert_eq!(stage.blob("org/app", &digest).await.body.to_vec(), *bytes);
+        stage.upstream.blob("org/other", bytes);
+        assert_denied(&stage.blob("org/other", &digest).await);
+        assert_eq!(codes(&stage.gate.record().await), ["not-granted"]);
+        assert_ne!(stage.manifest("org/app", &digest).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a013_a134_a_layer_that_is_listed_by_sha512_goes_round_no_block_and_is_no_manifest() {
+    let stage = Stage::new().await;
+    let bad = stage.unsigned("org/app", "bad");
+    assert_denied(&stage.manifest("org/app", "bad").await);
+    let sha512 = |bytes: &[u8]| {
+        format!("sha512:{}", hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, bytes)))
+    };
+    for (bytes, status) in [(bad.bytes.clone(), 404), (b"a layer like any other".to_vec(), 200)] {
+        let (name, honest) = (sha512(&bytes), Made::image());
+        let mut body: serde_json::Value = serde_json::from_slice(&honest.bytes).unwrap();
+        body["layers"][0]["digest"] = name.clone().into();
+        body["layers"][0]["size"] = bytes.len().into();
+        let carrier = Made::from_bytes(&honest.media_type, body.to_string().into_bytes(), honest.blobs);
+        carrier.put(&stage.upstream, "org/app");
+        stage.sign("org/app", &carrier);
+        assert_serves(&stage.manifest("org/app", &carrier.digest()).await, &carrier);
+        let by_sha256 = stage.upstream.blob("org/app", &bytes);
+        let fault = Fault::Answer(200, "application/octet-stream", bytes);
+        stage.upstream.fail(When::on("blobs/sha512"), fault);
+        assert_eq!(stage.blob("org/app", &name).await.status, status);
+        stage.reload(&block(&by_sha256)).await;
+        assert_denied(&stage.blob("org/app", &name).await);
+        assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
+        stage.reload(KEYED).await;
+        stage.upstream.heal();
+    }
+}
