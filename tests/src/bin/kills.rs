@@ -10,9 +10,10 @@ use pullgate_tests::kills::{Run, Seen};
 
 /// Kill a gate under load at random moments, start it again on the same state, and look at everything.
 ///
-/// After each kill the databases are whole, every file is what its name says, and permits are about what was signed; after
-/// each start nothing is left over, no unsigned digest is served by any route, no byte is wrong and every permitted image
-/// pulls. Exit status: 0 when all of it held, 1 when not, with the seed and the round, and the folder is kept.
+/// It dies while clients pull, in the middle of a reload, and before it is ready; at times the end of the pull log is cut
+/// off too. After each kill the databases are whole, every file is what its name says, and permits and grants rest on what
+/// was signed; after each start nothing is left over, no unsigned digest is served by any route, no byte is wrong and every
+/// permitted image pulls. Exit status: 0 when all of it held, 1 when not, with the round's seed, and the folder is kept.
 #[derive(Parser)]
 #[command(
     name = "kills",
@@ -42,9 +43,10 @@ fn main() -> ExitCode {
     let tell = |round: u32, seen: &Seen| {
         if round.is_multiple_of(10) || round == rounds {
             println!(
-                "{round}/{rounds}: {} answers, {} of them whole and right; slowest start {} ms",
+                "{round}/{rounds}: {} answers, {} of them whole and right; {} kills cut answers off; slowest start {} ms",
                 seen.answers,
                 seen.whole,
+                seen.in_flight,
                 seen.slowest.as_millis()
             );
         }
@@ -52,8 +54,9 @@ fn main() -> ExitCode {
     match (Run { rounds, seed, gate }).run(tell) {
         Ok(seen) => {
             println!(
-                "seed {seed}: {rounds} kills, {} before it was ready; nothing was wrong",
-                seen.before_ready
+                "seed {seed}: {rounds} kills, {} of them with answers under way, {} before it was ready, {} in a reload; \
+                 {} records cut off and counted; up to {} permits stored; nothing was wrong",
+                seen.in_flight, seen.before_ready, seen.in_reload, seen.torn, seen.permits
             );
             ExitCode::SUCCESS
         }

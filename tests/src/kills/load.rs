@@ -5,145 +5,193 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::world::{World, target};
+use super::world::{REPOSITORY, World, target};
 use crate::clients::content::sha256;
 use crate::clients::http::{self, Answer};
 use crate::random::Random;
+
+/// How long a client waits that found no gate.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// What the clients got.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) answers: u64,
     pub(super) whole: u64,
+    pub(super) cut: u64,
 }
 
-/// Pulls for so long; an answer that must not be is the error.
-pub(super) fn until(moment: Duration, world: &World, gate: &str, clients: &[u64]) -> io::Result<Counts> {
-    let (over, answers, whole) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-    let (over, answers, whole) = (&over, &answers, &whole);
-    let work = move |seed: u64| {
+/// How a request ended, where nothing was wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The right bytes, all of them; of a HEAD, their length.
+    Whole,
+    /// A beginning of the right bytes, and the connection ended.
+    Short,
+    /// Another status than 200 and 206.
+    Refused,
+    /// The connection ended before there was an answer.
+    Cut,
+    /// Nobody listens.
+    Absent,
+}
+
+/// How something is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) gate: &'a str,
+    pub(super) method: &'a str,
+    pub(super) repository: &'a str,
+    pub(super) range: Option<(u64, u64)>,
+}
+
+/// Pulls while `work` is done, which ends the gate; an answer that must not be is the error.
+pub(super) fn meanwhile(
+    world: &World,
+    gate: &str,
+    clients: &[u64],
+    work: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Counts> {
+    let over = AtomicBool::new(false);
+    let [answers, whole, cut] = [0; 3].map(AtomicU64::new);
+    let pull = |seed: u64| {
         let mut random = Random::new(seed);
         while !over.load(Ordering::Relaxed) {
-            if let Some(complete) = one(world, gate, &mut random)? {
-                answers.fetch_add(1, Ordering::Relaxed);
-                whole.fetch_add(u64::from(complete), Ordering::Relaxed);
+            match one(world, gate, &mut random)? {
+                End::Whole => {
+                    answers.fetch_add(1, Ordering::Relaxed);
+                    whole.fetch_add(1, Ordering::Relaxed);
+                }
+                End::Refused => {
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+                End::Short | End::Cut => {
+                    cut.fetch_add(1, Ordering::Relaxed);
+                }
+                End::Absent => thread::sleep(RETRY),
             }
         }
         Ok::<(), io::Error>(())
     };
+    let pull = &pull;
     thread::scope(|scope| {
-        let pulling: Vec<_> = clients
-            .iter()
-            .map(|seed| {
-                let seed = *seed;
-                scope.spawn(move || work(seed))
-            })
-            .collect();
-        thread::sleep(moment);
+        let pulling: Vec<_> = clients.iter().map(|seed| scope.spawn(move || pull(*seed))).collect();
+        let worked = work();
         over.store(true, Ordering::Relaxed);
         for client in pulling {
             client.join().map_err(|_| io::Error::other("a client panicked"))??;
         }
-        Ok(Counts { answers: answers.load(Ordering::Relaxed), whole: whole.load(Ordering::Relaxed) })
-    })
+        worked
+    })?;
+    let [answers, whole, cut] = [answers, whole, cut].map(AtomicU64::into_inner);
+    Ok(Counts { answers, whole, cut })
 }
 
-/// One request; none when there was no answer, as of a gate that is not there.
-fn one(world: &World, gate: &str, random: &mut Random) -> io::Result<Option<bool>> {
+/// One request for anything.
+fn one(world: &World, gate: &str, random: &mut Random) -> io::Result<End> {
     let method = if random.below(3) == 0 { "HEAD" } else { "GET" };
-    let digests: Vec<&String> = world.permitted.keys().collect();
-    match random.below(8) {
-        0 | 1 => {
-            let Some((tag, _)) = random.one(&world.tags).cloned() else { return Ok(None) };
-            Ok(by_name(world, gate, method, &tag)?)
-        }
-        2 => {
-            let Some(tag) = random.one(&world.unsigned_tags).cloned() else { return Ok(None) };
-            Ok(by_name(world, gate, method, &tag)?)
-        }
+    let ask = Ask { gate, method, repository: REPOSITORY, range: None };
+    let any = |names: &[String], random: &mut Random| random.one(names).cloned().unwrap_or_default();
+    match random.below(9) {
+        0 | 1 => by_name(world, &ask, &any(&world.tags, random)),
+        2 => by_name(world, &ask, &any(&world.unsigned_tags, random)),
         3 => {
-            let (forbidden, roots) =
-                (random.one(&world.forbidden).cloned(), random.one(&world.roots).cloned());
-            if let (Some(forbidden), Some(root)) = (forbidden, roots) {
-                world.move_tag(if random.below(2) == 0 { &forbidden } else { &root });
-            }
-            Ok(by_name(world, gate, method, "moving")?)
+            let to = if random.below(2) == 0 { &world.forbidden_roots } else { &world.roots };
+            world.move_tag(&any(to, random));
+            by_name(world, &ask, "moving")
         }
         4 => {
-            let Some(digest) = random.one(&world.forbidden).cloned() else { return Ok(None) };
             let kind = if random.below(2) == 0 { "blobs" } else { "manifests" };
-            Ok(by_digest(world, gate, method, kind, &digest, None)?)
+            by_digest(world, &ask, kind, &any(&world.forbidden, random))
         }
+        5 => by_name(world, &ask, &any(&world.evidence_tags, random)),
         _ => {
-            let Some(digest) = random.one(&digests).map(|digest| (*digest).clone()) else { return Ok(None) };
+            let digests: Vec<String> = world.permitted.keys().cloned().collect();
+            let digest = any(&digests, random);
+            // Mostly by its own route, at times by the other.
             let kind = if random.below(4) == 0 { "manifests" } else { "blobs" };
             let length = world.permitted.get(&digest).map_or(0, Vec::len) as u64;
             let first = random.below(length.max(1));
             let range =
                 (random.below(3) == 0 && kind == "blobs").then(|| (first, first + random.below(100_000)));
-            Ok(by_digest(world, gate, method, kind, &digest, range)?)
+            match by_digest(world, &Ask { range, ..ask }, kind, &digest)? {
+                // Never whole, whoever lives: no sign of a kill.
+                End::Short if digest == world.corrupt => Ok(End::Refused),
+                end => Ok(end),
+            }
         }
     }
 }
 
 /// By tag: whatever it means at the moment, what comes is one of the permitted.
-pub(super) fn by_name(world: &World, gate: &str, method: &str, tag: &str) -> io::Result<Option<bool>> {
-    let path = target("manifests", tag);
-    let Ok(answer) = http::call(gate, method, &path, &[], &[]) else { return Ok(None) };
+pub(super) fn by_name(world: &World, ask: &Ask<'_>, tag: &str) -> io::Result<End> {
+    let path = target(ask.repository, "manifests", tag);
+    let answer = match http::call(ask.gate, ask.method, &path, &[], &[]) {
+        Ok(answer) => answer,
+        Err(error) => return no_answer(error),
+    };
     if answer.status != 200 {
-        return Ok(Some(false));
+        return Ok(End::Refused);
     }
     let told = answer.header("docker-content-digest").unwrap_or_default().to_owned();
-    if !world.permitted.contains_key(&told) {
-        return Err(wrong(method, &path, &format!("200 for {told}, which nobody signed")));
+    match world.permitted.get(&told) {
+        Some(bytes) => compared(ask.method, &path, &answer, bytes),
+        None => Err(wrong(ask.method, &path, &format!("200 for {told}, which nobody signed"))),
     }
-    whole(method, &path, &answer, world.permitted.get(&told).map(Vec::as_slice).unwrap_or_default())
 }
 
 /// By digest: never what is forbidden, never another byte than the right one.
-pub(super) fn by_digest(
-    world: &World,
-    gate: &str,
-    method: &str,
-    kind: &str,
-    digest: &str,
-    range: Option<(u64, u64)>,
-) -> io::Result<Option<bool>> {
-    let path = target(kind, digest);
-    let header = range.map(|(first, last)| format!("bytes={first}-{last}"));
+pub(super) fn by_digest(world: &World, ask: &Ask<'_>, kind: &str, digest: &str) -> io::Result<End> {
+    let path = target(ask.repository, kind, digest);
+    let header = ask.range.map(|(first, last)| format!("bytes={first}-{last}"));
     let headers: Vec<(&str, &str)> = header.iter().map(|value| ("Range", value.as_str())).collect();
-    let Ok(answer) = http::call(gate, method, &path, &headers, &[]) else { return Ok(None) };
+    let answer = match http::call(ask.gate, ask.method, &path, &headers, &[]) {
+        Ok(answer) => answer,
+        Err(error) => return no_answer(error),
+    };
     if !matches!(answer.status, 200 | 206) {
-        return Ok(Some(false));
+        return Ok(End::Refused);
     }
     let Some(bytes) = world.permitted.get(digest) else {
-        return Err(wrong(method, &path, &format!("{} for what nobody signed", answer.status)));
+        return Err(wrong(ask.method, &path, &format!("{} for what nobody signed", answer.status)));
     };
-    let part = match (range, answer.status) {
+    let part = match (ask.range, answer.status) {
         (Some((first, last)), 206) => {
             let index = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
             bytes.get(index(first)..index(last).saturating_add(1).min(bytes.len())).unwrap_or_default()
         }
         (Some(_) | None, _) => bytes,
     };
-    whole(method, &path, &answer, part)
+    compared(ask.method, &path, &answer, part)
 }
 
 /// An answer that is as long as it says must be the very bytes; one that broke off, a beginning of them.
-fn whole(method: &str, path: &str, answer: &Answer, bytes: &[u8]) -> io::Result<Option<bool>> {
+fn compared(method: &str, path: &str, answer: &Answer, bytes: &[u8]) -> io::Result<End> {
     let announced: usize =
         answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(usize::MAX);
     if announced != bytes.len() {
         return Err(wrong(method, path, &format!("{announced} bytes announced, {} are right", bytes.len())));
     }
     if method == "HEAD" {
-        return Ok(Some(true));
+        return Ok(End::Whole);
     }
-    let complete = answer.body.len() == announced;
-    if complete && answer.body != bytes {
-        return Err(wrong(method, path, &format!("whole, and wrong: {}", sha256(&answer.body))));
+    if !bytes.starts_with(&answer.body) {
+        return Err(wrong(
+            method,
+            path,
+            &format!("a wrong byte in {} ({})", answer.body.len(), sha256(&answer.body)),
+        ));
     }
-    Ok(Some(complete))
+    Ok(if answer.body.len() == announced { End::Whole } else { End::Short })
+}
+
+fn no_answer(error: io::Error) -> io::Result<End> {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Ok(End::Absent),
+        // A gate that hangs is wrong; one that is gone is not.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(error),
+        _ => Ok(End::Cut),
+    }
 }
 
 fn wrong(method: &str, path: &str, what: &str) -> io::Error {

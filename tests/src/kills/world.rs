@@ -5,39 +5,70 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::pull_log::PullLog;
 use crate::clients::content::sha256;
 use crate::clients::http;
 use crate::clients::process::{Process, free_address};
-use crate::made::Made;
-use crate::signing::Signer;
-use crate::upstream::{Fault, Upstream, When};
+use crate::made::{LAYER, Layer, Made, fresh};
+use crate::signing::{SIGN_PREDICATE, Signer, evidence_tag, referrer};
+use crate::upstream::{Fault, ReferrersApi, Upstream, When};
 
-const REPOSITORY: &str = "org/app";
+/// Where the images are, signed ones and others.
+pub(super) const REPOSITORY: &str = "org/app";
+/// Where the same images are, and no signature.
+pub(super) const ELSEWHERE: &str = "org/other";
 const POLICY: &str = "unmatched = \"deny\"\n[authority.release]\nkey = \"release.pub\"\ntransparency = \"optional\"\n\
     [[policy]]\nname = \"production\"\nscope = [\"registry.test/org/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n";
 
 /// Everything that stays when the gate dies.
 pub(super) struct World {
-    /// What may be served, by digest: manifests and blobs with their bytes.
+    /// What may be served, by digest: manifests and blobs of what was signed, and the signatures, with their bytes.
     pub(super) permitted: BTreeMap<String, Vec<u8>>,
     /// Digests of images with a signature, an index among them.
     pub(super) roots: Vec<String>,
-    /// Tags of images with a signature, and the digests that each may have.
-    pub(super) tags: Vec<(String, Vec<String>)>,
-    /// Tags of images without one.
+    /// Tags of images with a signature.
+    pub(super) tags: Vec<String>,
+    /// Tags of signatures.
+    pub(super) evidence_tags: Vec<String>,
+    /// Tags of images without a signature.
     pub(super) unsigned_tags: Vec<String>,
+    /// Digests of images without one.
+    pub(super) forbidden_roots: Vec<String>,
     /// Digests that must never be served: manifests, configs and layers of unsigned images.
     pub(super) forbidden: Vec<String>,
     /// A layer of a signed image whose bytes the upstream gives wrongly.
     pub(super) corrupt: String,
+    /// What the gate says of pulls.
+    pub(super) pull_log: PullLog,
+    manifests: Vec<String>,
     gate: PathBuf,
     folder: TempDir,
+    state: State,
     upstream: Upstream,
     runtime: Runtime,
+}
+
+/// The folder that gates work in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The same through the whole run.
+    Stays,
+    /// One that is not there yet.
+    New,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stays => "state",
+            Self::New => "state-new",
+        }
+    }
 }
 
 /// A gate that runs, until it is killed.
@@ -51,6 +82,7 @@ impl World {
     pub(super) fn new(gate: &Path) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let upstream = runtime.block_on(Upstream::start())?;
+        upstream.set_referrers(ReferrersApi::Whole);
         let folder = TempDir::with_prefix("pullgate-kills-")?;
         let signer = Signer::new();
         fs::write(folder.path().join("policy.toml"), POLICY)?;
@@ -59,11 +91,16 @@ impl World {
             permitted: BTreeMap::new(),
             roots: Vec::new(),
             tags: Vec::new(),
+            evidence_tags: Vec::new(),
             unsigned_tags: Vec::new(),
+            forbidden_roots: Vec::new(),
             forbidden: Vec::new(),
             corrupt: String::new(),
+            pull_log: PullLog::new(folder.path().join("audit.jsonl")),
+            manifests: Vec::new(),
             gate: gate.to_owned(),
             folder,
+            state: State::Stays,
             upstream,
             runtime,
         };
@@ -76,6 +113,9 @@ impl World {
             let image = Made::image_of_bytes(length);
             self.sign(signer, &format!("signed-{at}"), &image);
         }
+        let layers = ["a", "b", "c"]
+            .map(|name| Layer::new(LAYER, format!("{name} {} ", fresh()).repeat(10_000).into_bytes()));
+        self.sign(signer, "layers", &Made::image_of(layers.to_vec()));
         self.sign(signer, "index", &Made::index(vec![Made::image_of_bytes(50_000), Made::image()]));
         let corrupt = Made::image_of_bytes(400_000);
         self.sign(signer, "corrupt", &corrupt);
@@ -84,37 +124,72 @@ impl World {
         for at in 0..3 {
             let image = Made::image_of_bytes(20_000);
             let tag = format!("unsigned-{at}");
-            image.tag(&self.upstream, REPOSITORY, &tag);
+            for repository in [REPOSITORY, ELSEWHERE] {
+                image.tag(&self.upstream, repository, &tag);
+            }
             self.unsigned_tags.push(tag);
+            self.forbidden_roots.push(image.digest());
             self.forbidden.extend([image.digest(), image.config(), image.layer()]);
         }
     }
 
+    /// By a signature under a tag, and every second one by a bundle that names its subject.
     fn sign(&mut self, signer: &Signer, tag: &str, image: &Made) {
         image.tag(&self.upstream, REPOSITORY, tag);
-        signer.sign_at(&self.upstream, REPOSITORY, &image.digest());
+        image.put(&self.upstream, ELSEWHERE);
+        if self.roots.len().is_multiple_of(2) {
+            self.allow(&signer.sign_at(&self.upstream, REPOSITORY, &image.digest()));
+            self.evidence_tags.push(evidence_tag(&image.digest(), ".sig"));
+        } else {
+            let bundle = referrer(&image.descriptor(), signer.bundle(&image.digest(), SIGN_PREDICATE));
+            bundle.put(&self.upstream, REPOSITORY);
+            self.allow(&bundle);
+        }
         self.roots.push(image.digest());
-        self.tags.push((tag.to_owned(), vec![image.digest()]));
+        self.tags.push(tag.to_owned());
         self.allow(image);
     }
 
     fn allow(&mut self, image: &Made) {
+        self.manifests.push(image.digest());
         self.permitted.insert(image.digest(), image.bytes.clone());
         self.permitted.extend(image.blobs.iter().map(|blob| (sha256(blob), blob.clone())));
         image.children.iter().for_each(|child| self.allow(child));
     }
 
-    /// Points a tag at another image, signed or not, and back at the next call.
+    /// What may be served as `manifests`, in the order of pulls, or as `blobs`.
+    pub(super) fn of_kind(&self, kind: &str) -> Vec<(&String, &Vec<u8>)> {
+        if kind == "manifests" {
+            self.manifests.iter().filter_map(|digest| self.permitted.get_key_value(digest)).collect()
+        } else {
+            self.permitted.iter().filter(|(digest, _)| !self.manifests.contains(digest)).collect()
+        }
+    }
+
+    /// Points a tag at another image, signed or not.
     pub(super) fn move_tag(&self, digest: &str) {
         self.upstream.tag(REPOSITORY, "moving", digest);
     }
 
-    pub(super) fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+    /// Another text of the same meaning, put in place at once, as editors do.
+    pub(super) fn change_policy(&self) -> io::Result<()> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let beside = self.folder.path().join("policy.toml.new");
+        fs::write(&beside, format!("{POLICY}# {}\n", COUNT.fetch_add(1, Ordering::Relaxed)))?;
+        fs::rename(beside, self.folder.path().join("policy.toml"))
     }
 
-    pub(super) fn log(&self) -> PathBuf {
-        self.folder.path().join("audit.jsonl")
+    /// The next gates work in a folder that is not there yet, or in the one that stays.
+    pub(super) fn use_state(&mut self, which: State) -> io::Result<()> {
+        self.state = which;
+        match fs::remove_dir_all(self.folder.path().join(State::New.name())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder.path().join(self.state.name())
     }
 
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
@@ -133,8 +208,9 @@ impl World {
     pub(super) fn start(&self) -> io::Result<Gate> {
         let (address, admin) = (free_address()?, free_address()?);
         let config = format!(
-            "policy = \"policy.toml\"\nstate = \"state\"\n[listen]\naddress = \"{address}\"\ndefault_registry = \"registry.test\"\n\
+            "policy = \"policy.toml\"\nstate = \"{}\"\n[listen]\naddress = \"{address}\"\ndefault_registry = \"registry.test\"\n\
              [admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n[upstream.\"registry.test\"]\nurl = \"{}\"\n",
+            self.state.name(),
             self.upstream.url()
         );
         let file = self.folder.path().join("pullgate.toml");
@@ -149,6 +225,10 @@ impl World {
 impl Gate {
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(super) fn admin(&self) -> &str {
+        &self.admin
     }
 
     pub(super) fn wait_ready(&mut self) -> io::Result<()> {
@@ -167,6 +247,6 @@ impl Gate {
 }
 
 /// `/v2/REPOSITORY/KIND/NAME`.
-pub(super) fn target(kind: &str, name: &str) -> String {
-    format!("/v2/{REPOSITORY}/{kind}/{name}")
+pub(super) fn target(repository: &str, kind: &str, name: &str) -> String {
+    format!("/v2/{repository}/{kind}/{name}")
 }
