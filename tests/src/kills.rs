@@ -118,6 +118,7 @@ fn one_round(world: &mut World, random: &mut Random, seen: &mut Seen) -> io::Res
     // What a first start makes is to be whole too, so half of the early kills hit one.
     let first = matches!(moment, Moment::Early(_)) && random.below(2) == 0;
     world.use_state(if first { State::New } else { State::Stays })?;
+    world.renew(random);
     killed(world, &moment, random, seen)?;
     let rest = Rest::look(world)?;
     seen.permits = seen.permits.max(rest.permits);

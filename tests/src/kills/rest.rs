@@ -47,7 +47,8 @@ impl Rest {
             return Ok(Self { permits: 0 });
         }
         let roots = world.wait(roots(&cache)).map_err(io::Error::other)?;
-        let strange = roots.permits.iter().chain(&roots.grants).find(|digest| !world.roots.contains(digest));
+        let strange =
+            roots.permits.iter().chain(&roots.grants).find(|digest| !world.ever_signed.contains(*digest));
         match strange {
             Some(digest) => {
                 Err(io::Error::other(format!("a permit or a grant rests on {digest}, which nobody signed")))

@@ -1,6 +1,6 @@
 //! An upstream that outlives the gate, and the gate's own folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use crate::clients::content::sha256;
 use crate::clients::http;
 use crate::clients::process::{Process, free_address};
 use crate::made::{LAYER, Layer, Made, fresh};
+use crate::random::Random;
 use crate::signing::{SIGN_PREDICATE, Signer, evidence_tag, referrer};
 use crate::upstream::{Fault, ReferrersApi, Upstream, When};
 
@@ -25,12 +26,19 @@ pub(super) const ELSEWHERE: &str = "org/other";
 const POLICY: &str = "unmatched = \"deny\"\n[authority.release]\nkey = \"release.pub\"\ntransparency = \"optional\"\n\
     [[policy]]\nname = \"production\"\nscope = [\"registry.test/org/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n";
 
+/// New images, beside those of the beginning.
+const NEW_MAX: usize = 4;
+/// Their layers are smaller, bytes.
+const NEW_BYTES_MAX: u64 = 3 << 20;
+
 /// Everything that stays when the gate dies.
 pub(super) struct World {
     /// What may be served, by digest: manifests and blobs of what was signed, and the signatures, with their bytes.
     pub(super) permitted: BTreeMap<String, Vec<u8>>,
     /// Digests of images with a signature, an index among them.
     pub(super) roots: Vec<String>,
+    /// Every digest that ever had a signature: what is stored of one stays.
+    pub(super) ever_signed: BTreeSet<String>,
     /// Tags of images with a signature.
     pub(super) tags: Vec<String>,
     /// Tags of signatures.
@@ -46,6 +54,8 @@ pub(super) struct World {
     /// What the gate says of pulls.
     pub(super) pull_log: PullLog,
     manifests: Vec<String>,
+    new: VecDeque<(String, Made)>,
+    signer: Signer,
     gate: PathBuf,
     folder: TempDir,
     state: State,
@@ -90,6 +100,7 @@ impl World {
         let mut world = Self {
             permitted: BTreeMap::new(),
             roots: Vec::new(),
+            ever_signed: BTreeSet::new(),
             tags: Vec::new(),
             evidence_tags: Vec::new(),
             unsigned_tags: Vec::new(),
@@ -98,27 +109,52 @@ impl World {
             corrupt: String::new(),
             pull_log: PullLog::new(folder.path().join("audit.jsonl")),
             manifests: Vec::new(),
+            new: VecDeque::new(),
+            signer,
             gate: gate.to_owned(),
             folder,
             state: State::Stays,
             upstream,
             runtime,
         };
-        world.fill(&signer);
+        world.fill();
         Ok(world)
     }
 
-    fn fill(&mut self, signer: &Signer) {
+    /// One more signed image, that no gate has seen: without it a long run would write nothing new. The oldest goes.
+    pub(super) fn renew(&mut self, random: &mut Random) {
+        let length = usize::try_from(random.below(NEW_BYTES_MAX)).unwrap_or_default();
+        let (tag, image) = (format!("new-{}", fresh()), Made::image_of_bytes(64 + length));
+        self.sign(&tag, &image);
+        self.new.push_back((tag, image));
+        if self.new.len() > NEW_MAX
+            && let Some((tag, image)) = self.new.pop_front()
+        {
+            self.tags.retain(|other| *other != tag);
+            let signature = evidence_tag(&image.digest(), ".sig");
+            self.evidence_tags.retain(|other| *other != signature);
+            self.roots.retain(|root| *root != image.digest());
+            self.manifests.retain(|manifest| *manifest != image.digest());
+            for digest in [image.digest()].into_iter().chain(image.blobs.iter().map(|blob| sha256(blob))) {
+                self.permitted.remove(&digest);
+                self.upstream.remove(REPOSITORY, &digest);
+                self.upstream.remove(ELSEWHERE, &digest);
+            }
+            self.upstream.untag(REPOSITORY, &tag);
+        }
+    }
+
+    fn fill(&mut self) {
         for (at, length) in [1_000, 60_000, 200_000, 1_000_000, 3_000_000].into_iter().enumerate() {
             let image = Made::image_of_bytes(length);
-            self.sign(signer, &format!("signed-{at}"), &image);
+            self.sign(&format!("signed-{at}"), &image);
         }
         let layers = ["a", "b", "c"]
             .map(|name| Layer::new(LAYER, format!("{name} {} ", fresh()).repeat(10_000).into_bytes()));
-        self.sign(signer, "layers", &Made::image_of(layers.to_vec()));
-        self.sign(signer, "index", &Made::index(vec![Made::image_of_bytes(50_000), Made::image()]));
+        self.sign("layers", &Made::image_of(layers.to_vec()));
+        self.sign("index", &Made::index(vec![Made::image_of_bytes(50_000), Made::image()]));
         let corrupt = Made::image_of_bytes(400_000);
-        self.sign(signer, "corrupt", &corrupt);
+        self.sign("corrupt", &corrupt);
         self.corrupt = corrupt.layer();
         self.upstream.fail(When::on(format!("blobs/{}", self.corrupt)), Fault::Flip(-1));
         for at in 0..3 {
@@ -134,18 +170,20 @@ impl World {
     }
 
     /// By a signature under a tag, and every second one by a bundle that names its subject.
-    fn sign(&mut self, signer: &Signer, tag: &str, image: &Made) {
+    fn sign(&mut self, tag: &str, image: &Made) {
         image.tag(&self.upstream, REPOSITORY, tag);
         image.put(&self.upstream, ELSEWHERE);
-        if self.roots.len().is_multiple_of(2) {
-            self.allow(&signer.sign_at(&self.upstream, REPOSITORY, &image.digest()));
+        if self.ever_signed.len().is_multiple_of(2) {
+            let signature = self.signer.sign_at(&self.upstream, REPOSITORY, &image.digest());
+            self.allow(&signature);
             self.evidence_tags.push(evidence_tag(&image.digest(), ".sig"));
         } else {
-            let bundle = referrer(&image.descriptor(), signer.bundle(&image.digest(), SIGN_PREDICATE));
+            let bundle = referrer(&image.descriptor(), self.signer.bundle(&image.digest(), SIGN_PREDICATE));
             bundle.put(&self.upstream, REPOSITORY);
             self.allow(&bundle);
         }
         self.roots.push(image.digest());
+        self.ever_signed.insert(image.digest());
         self.tags.push(tag.to_owned());
         self.allow(image);
     }
