@@ -76,6 +76,27 @@ pub const REGEX_BYTES: usize = MIB as usize;
 /// How far a proven time may lie ahead of our clock. Over it: `time-in-future`.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
+/// Bytes of one root of a TUF repository. Over it: the refresh is refused, `trust-too-large`.
+pub const TUF_ROOT_BYTES: u64 = 512_000;
+/// Roots that one refresh may go through. Over it: the refresh is refused, `trust-rotations`.
+pub const TUF_ROTATIONS: u64 = 256;
+/// Bytes of a TUF timestamp. Over it: the refresh is refused, `trust-too-large`.
+pub const TUF_TIMESTAMP_BYTES: u64 = 16_384;
+/// Bytes of a TUF snapshot. Over it: the refresh is refused, `trust-too-large`.
+pub const TUF_SNAPSHOT_BYTES: u64 = 2_000_000;
+/// Bytes of one list of TUF targets. Over it: the refresh is refused, `trust-too-large`.
+pub const TUF_TARGETS_BYTES: u64 = 5_000_000;
+/// Lists of targets that one refresh may read. Over it: the refresh is refused, `trust-delegations`.
+pub const TUF_DELEGATIONS: usize = 32;
+/// Bytes of a trusted root that a TUF repository holds. Over it: the refresh is refused, `trust-too-large`.
+pub const TRUSTED_ROOT_BYTES: u64 = 4 * MIB;
+/// Bytes of a kept copy of a TUF repository. Over it: it is not read, or the refresh is refused, `trust-too-large`.
+pub const TUF_KEPT_BYTES: u64 = 32 * MIB;
+/// Time for one refresh of a trust root, all files together. Over it: the refresh is refused, `trust-unreachable`.
+pub const TUF_REFRESH: Duration = Duration::from_secs(120);
+/// How long a trust table with `tuf` counts after its metadata has expired, unless configured. Over it: `trust-stale`.
+pub const TRUST_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
+
 /// How long a manifest request waits for its verdict; the work goes on. Over it: undecided, `deadline`.
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.

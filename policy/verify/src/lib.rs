@@ -20,6 +20,7 @@ mod keyed;
 mod keyless;
 mod legacy;
 mod material;
+pub mod refresh;
 mod trust;
 
 pub use engine::verify_all;

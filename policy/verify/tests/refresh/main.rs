@@ -1,0 +1,16 @@
+//! Trust roots from TUF repositories: of other projects, as they recorded them, and of this test's own, one fault at a
+//! time.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
+)]
+
+mod bounds;
+mod files;
+mod forge;
+mod kept;
+mod recorded;
+mod roots;
+mod versions;
