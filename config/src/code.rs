@@ -100,7 +100,7 @@ codes! {
     Error UnknownKey = "unknown-key", "A key or table that does not exist.";
     Error UnknownUpstream = "unknown-upstream", "A registry without an upstream table.";
     Warning UpstreamPlaintext = "upstream-plaintext", "An upstream is asked without TLS.";
-    Error UrlInvalid = "url-invalid", "Not a URL of an upstream.";
+    Error UrlInvalid = "url-invalid", "Not a URL of an upstream or of a TUF repository.";
     Error ValueInvalid = "value-invalid", "Not one of the values that are allowed.";
     Error WhereCost = "where-cost", "An expression that could cost too much.";
     Error WhereSyntax = "where-syntax", "Not an expression.";

@@ -12,6 +12,7 @@ use pullgate_policy::readers::Readers;
 use pullgate_verify::{KeyRing, TrustSet};
 
 use crate::secret::Secret;
+use crate::trust::TrustSource;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -47,8 +48,10 @@ pub struct Policies {
     pub set: PolicySet,
     /// The keys of their authorities.
     pub keys: Arc<KeyRing>,
-    /// The trust tables of their authorities.
+    /// The trust tables of their authorities, as far as they need no refresh.
     pub trust: Arc<TrustSet>,
+    /// Where each trust table comes from, by name.
+    pub sources: Vec<TrustSource>,
     /// The file it was read from; none for what is built in.
     pub file: Option<PathBuf>,
 }

@@ -18,6 +18,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::files::Text;
+use crate::trust;
 
 /// The data port: loopback only, unless told otherwise (A419).
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -43,8 +44,8 @@ const WELL_KNOWN: [&str; 8] = [
 #[must_use]
 pub fn defaults(state: PathBuf) -> Config {
     let registries = WELL_KNOWN.iter().filter_map(|name| name.parse::<Registry>().ok());
-    let trust = TrustSet::new(built_in().collect());
-    let revisions = Revisions { policy: Revision::of([]), trust: trust.revision() };
+    let tables = TrustSet::new(built_in().collect());
+    let revisions = Revisions { policy: Revision::of([]), trust: tables.revision() };
     Config {
         listen: Listen { default_registry: Some(Registry::docker_hub()), ..listen() },
         clients: None,
@@ -65,7 +66,8 @@ pub fn defaults(state: PathBuf) -> Config {
                 permit_ttl: limits::PERMIT_TTL,
             },
             keys: Arc::new(KeyRing::default()),
-            trust: Arc::new(trust),
+            trust: Arc::new(tables),
+            sources: trust::built_in_sources(),
             file: None,
         },
         fingerprint: Revision::of([]),

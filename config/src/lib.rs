@@ -33,6 +33,7 @@ pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
+pub use trust::{TrustLocation, TrustOrigin, TrustRefresh, TrustSource};
 
 /// A configuration, and what is weaker in it than it looks.
 #[derive(Debug)]

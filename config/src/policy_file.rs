@@ -69,7 +69,13 @@ pub(crate) fn read(
         exemptions,
         permit_ttl: around.permit_ttl,
     };
-    Some(Policies { set, keys: Arc::new(authorities.keys), trust: Arc::new(trust.set), file: Some(path) })
+    Some(Policies {
+        set,
+        keys: Arc::new(authorities.keys),
+        trust: Arc::new(trust.set),
+        sources: trust.sources,
+        file: Some(path),
+    })
 }
 
 /// A gate that gates nothing is allowed, and says so (A410). What has faults is not judged by what is left of it.

@@ -168,6 +168,14 @@ impl Table {
         self.entries.contains_key(key)
     }
 
+    /// Whether a key is there and is a table with this key.
+    pub(crate) fn has_within(&self, key: &str, inner: &str) -> bool {
+        match self.entries.get(key) {
+            Some((_, At { value: Node::Table(entries), .. })) => entries.contains_key(inner),
+            Some(_) | None => false,
+        }
+    }
+
     /// Where a key's value stands, if it is there; it must still be taken.
     pub(crate) fn place_of(&self, key: &str) -> Option<Range<usize>> {
         self.entries.get(key).map(|(_, value)| value.span.clone())

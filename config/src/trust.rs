@@ -1,20 +1,122 @@
 //! `[trust.…]`: the built-in tables, and those of the file beside them or in their place.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
-use pullgate_verify::{Sct, TrustSet, TrustTable};
+use pullgate_policy::oci::Registry;
+use pullgate_verify::refresh::Anchor;
+use pullgate_verify::{SNAPSHOTS_EXPIRED, Sct, TrustSet, TrustTable};
 
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::defaults;
-use crate::reader::{Entries, Table};
+use crate::reader::{At, Entries, Table};
 use crate::value::Zero;
+
+/// Where the built-in tables are refreshed from.
+const MIRRORS: [(&str, &str); 2] =
+    [("github", "https://tuf-repo.github.com"), ("sigstore", "https://tuf-repo-cdn.sigstore.dev")];
+
+/// Where a trust table comes from.
+#[derive(Debug, Clone)]
+pub struct TrustSource {
+    /// Its name.
+    pub name: Name,
+    /// What counts until it is refreshed for the first time.
+    pub origin: TrustOrigin,
+    /// How it is refreshed; a pinned one is not.
+    pub refresh: Option<TrustRefresh>,
+    /// How long it counts after its TUF metadata has expired; for ever where none.
+    pub max_age: Option<Duration>,
+    /// Whether its certificates must carry a signed certificate timestamp.
+    pub sct: Sct,
+}
+
+/// What counts until a trust table is refreshed for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustOrigin {
+    /// The snapshot of this release.
+    BuiltIn,
+    /// A pinned file.
+    File(PathBuf),
+    /// Nothing.
+    Tuf,
+}
+
+/// How a trust table is refreshed.
+#[derive(Debug, Clone)]
+pub struct TrustRefresh {
+    /// Where the TUF repository is.
+    pub location: TrustLocation,
+    /// The root that the refresh starts from.
+    pub anchor: Anchor,
+}
+
+/// Where a TUF repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustLocation {
+    /// `http` or `https`, a host, perhaps a port and a path; no trailing slash.
+    Url(String),
+    /// A folder of this machine.
+    Folder(PathBuf),
+}
+
+impl TrustSource {
+    fn built_in(table: &TrustTable) -> Self {
+        let refresh = anchor_of(table.name().as_str()).zip(mirror_of(table.name().as_str()));
+        Self {
+            name: table.name().clone(),
+            origin: TrustOrigin::BuiltIn,
+            refresh: refresh.map(|(anchor, location)| TrustRefresh { location, anchor }),
+            max_age: None,
+            sct: table.sct(),
+        }
+    }
+
+    /// From when on the table is too old to be believed, where its metadata runs out at `expires` (A342).
+    #[must_use]
+    pub fn stale_from(&self, expires: Timestamp) -> Option<Timestamp> {
+        let max_age = SignedDuration::try_from(self.max_age?).ok();
+        Some(max_age.and_then(|age| expires.checked_add(age).ok()).unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl std::fmt::Display for TrustLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::Folder(path) => write!(f, "file://{}", path.display()),
+        }
+    }
+}
+
+/// The sources of the built-in tables.
+pub(crate) fn built_in_sources() -> Vec<TrustSource> {
+    defaults::built_in().map(|table| TrustSource::built_in(&table)).collect()
+}
+
+fn mirror_of(name: &str) -> Option<TrustLocation> {
+    let (_, url) = MIRRORS.iter().find(|(known, _)| *known == name)?;
+    Some(TrustLocation::Url((*url).to_owned()))
+}
+
+fn anchor_of(name: &str) -> Option<Anchor> {
+    match name {
+        "github" => Anchor::github().ok(),
+        "sigstore" => Anchor::sigstore().ok(),
+        _ => None,
+    }
+}
 
 /// The trust tables of a policy, and the names that are spoken for.
 pub(crate) struct Trust {
     pub(crate) set: TrustSet,
+    pub(crate) sources: Vec<TrustSource>,
     /// Also those that could not be read, so that an authority does not fault a second time.
     pub(crate) names: Vec<String>,
     /// Whether `github` is the built-in table, the only one that is known to have no log.
@@ -31,61 +133,183 @@ pub(crate) enum Github {
 /// Reads the tables; the built-in ones are there unless redefined.
 pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table) -> Trust {
     let written: Entries = file.table(context, "trust").map(|mut table| table.take_all()).unwrap_or_default();
-    let github = if written.contains_key("github") { Github::Redefined } else { Github::BuiltIn };
-    let built_in = defaults::built_in().map(|table| (table.name().to_string(), table));
-    let mut tables: BTreeMap<String, TrustTable> = built_in.collect();
+    let built_in =
+        |table: TrustTable| (table.name().to_string(), (TrustSource::built_in(&table), Some(table)));
+    let mut tables: BTreeMap<String, (TrustSource, Option<TrustTable>)> =
+        defaults::built_in().map(built_in).collect();
     let mut names: Vec<String> = tables.keys().cloned().collect();
+    let mut github = Github::BuiltIn;
     for (name, (span, value)) in written {
         context.is_name("a trust table", &name, &span);
-        tables.remove(&name);
+        let given = tables.remove(&name);
         let table = context.table(&format!("trust.{name}"), value);
-        if let Some(read) = table.and_then(|table| one(context, &name, table)) {
+        if name == "github" && !table.as_ref().is_some_and(keeps_the_instance) {
+            github = Github::Redefined;
+        }
+        if let Some(read) = table.and_then(|table| one(context, &name, table, given)) {
             tables.insert(name.clone(), read);
         }
         names.push(name);
     }
-    Trust { set: TrustSet::new(tables.into_values().collect()), names, github }
+    let (sources, tables): (Vec<_>, Vec<_>) = tables.into_values().unzip();
+    Trust { set: TrustSet::new(tables.into_iter().flatten().collect()), sources, names, github }
 }
 
-fn one(context: &mut Context<'_, '_>, name: &str, mut table: Table) -> Option<TrustTable> {
-    let refreshed = table.has("tuf");
-    tuf(context, &mut table, name);
+/// Whether a table of a built-in name only says more about the instance that is built in.
+fn keeps_the_instance(table: &Table) -> bool {
+    !table.has("trusted_root") && !table.has("sct") && !table.has_within("tuf", "root")
+}
+
+type Read = (TrustSource, Option<TrustTable>);
+
+/// What one table says.
+struct Written {
+    head: Range<usize>,
+    file: Option<At<String>>,
+    sct: Sct,
+    max_age: Option<Duration>,
+    /// Where `max_age` stands.
+    aged: Option<Range<usize>>,
+    /// `tuf`, where it is there and can be used.
+    tuf: Tuf,
+}
+
+/// `tuf`.
+enum Tuf {
+    Absent,
+    /// It is there and has its fault.
+    Faulty,
+    Read(Box<TrustRefresh>),
+}
+
+fn one(context: &mut Context<'_, '_>, name: &str, mut table: Table, given: Option<Read>) -> Option<Read> {
+    let given = given.filter(|_| keeps_the_instance(&table));
+    let head = table.head.clone();
+    let aged = table.place_of("max_age");
+    let max_age = table.duration(context, "max_age", Zero::Refused, None);
     let words = [("required", Sct::Required), ("none", Sct::None)];
     let sct = table.word(context, "sct", &words, Sct::Required);
-    // One with `tuf` has had its fault: that it names no pinned file as well is no second one.
-    let file = if refreshed {
-        table.string(context, "trusted_root")
-    } else {
-        table.required(context, "trusted_root")
+    let file = table.string(context, "trusted_root");
+    let anchor = given.as_ref().and_then(|(source, _)| Some(source.refresh.as_ref()?.anchor.clone()));
+    let tuf = match (table.has("tuf"), table.table(context, "tuf")) {
+        (false, _) => Tuf::Absent,
+        (true, tuf) => tuf
+            .and_then(|tuf| refreshed(context, tuf, anchor))
+            .map_or(Tuf::Faulty, |read| Tuf::Read(Box::new(read))),
     };
     table.finish(context);
-    let file = file?;
-    let content = context.readable(&file, limits::CONFIG_FILE_BYTES)?;
-    match TrustTable::from_json(Name::new(name), &content.bytes, sct) {
-        Ok(read) => Some(read),
-        Err(fault) => {
-            let hint = "a trusted_root.json of Sigstore: `cosign trusted-root create` makes one";
-            context.advise(
-                &file.span,
-                Code::TrustRootInvalid,
-                format!("{}: {fault}", quoted(&file.value)),
-                hint,
-            );
+    let written = Written { head, file, sct, max_age, aged, tuf };
+    match given {
+        Some((source, table)) => more(written, source, table),
+        None => redefined(context, name, written),
+    }
+}
+
+/// More about an instance that is built in.
+fn more(written: Written, source: TrustSource, table: Option<TrustTable>) -> Option<Read> {
+    let refresh = match written.tuf {
+        Tuf::Absent => source.refresh,
+        Tuf::Faulty => return None,
+        Tuf::Read(refresh) => Some(*refresh),
+    };
+    let source = TrustSource { max_age: written.max_age, refresh, ..source };
+    let stale_from = source.stale_from(SNAPSHOTS_EXPIRED);
+    Some((source, table.map(|table| table.stale_from(stale_from))))
+}
+
+/// A table of the author's own.
+fn redefined(context: &mut Context<'_, '_>, name: &str, written: Written) -> Option<Read> {
+    let Written { head, file, sct, max_age, aged, tuf } = written;
+    match (file, tuf) {
+        (Some(file), Tuf::Absent) => {
+            if let Some(span) = aged {
+                let message = "a pinned file does not expire, so `max_age` says nothing";
+                let hint = "leave it out; `pullgate trust` shows how old the file is";
+                context.advise(&span, Code::ValueInvalid, message, hint);
+            }
+            pinned(context, name, &file, sct)
+        }
+        (Some(file), Tuf::Read(_) | Tuf::Faulty) => {
+            let hint = "a pinned file is not refreshed: leave one of them out";
+            context.advise(&file.span, Code::ValueInvalid, "`trusted_root` or `tuf`, not both", hint);
+            None
+        }
+        (None, Tuf::Read(refresh)) => {
+            let max_age = Some(max_age.unwrap_or(limits::TRUST_MAX_AGE));
+            let (name, origin) = (Name::new(name), TrustOrigin::Tuf);
+            Some((TrustSource { name, origin, refresh: Some(*refresh), max_age, sct }, None))
+        }
+        (None, Tuf::Faulty) => None,
+        (None, Tuf::Absent) => {
+            let message = format!("`trust.{name}` has no key `trusted_root`, and no `tuf`");
+            let hint = "trusted_root = \"corp/trusted_root.json\", or tuf = { url = \"…\", root = \"…\" }";
+            context.advise(&head, Code::MissingKey, message, hint);
             None
         }
     }
 }
 
-/// Refreshing comes later; its shape is checked now.
-fn tuf(context: &mut Context<'_, '_>, table: &mut Table, name: &str) {
-    if let Some(span) = table.place_of("max_age") {
-        table.duration(context, "max_age", Zero::Refused, None);
-        context.not_in_force(&span, &format!("trust.{name}.max_age"));
+fn pinned(context: &mut Context<'_, '_>, name: &str, file: &At<String>, sct: Sct) -> Option<Read> {
+    let content = context.readable(file, limits::CONFIG_FILE_BYTES)?;
+    match TrustTable::from_json(Name::new(name), &content.bytes, sct) {
+        Ok(table) => {
+            let origin = TrustOrigin::File(context.text.beside(&file.value));
+            let source = TrustSource { name: Name::new(name), origin, refresh: None, max_age: None, sct };
+            Some((source, Some(table)))
+        }
+        Err(fault) => {
+            let hint = "a trusted_root.json of Sigstore: `cosign trusted-root create` makes one";
+            invalid(context, file, &fault.to_string(), hint);
+            None
+        }
     }
-    let Some(mut tuf) = table.table(context, "tuf") else { return };
-    let head = tuf.head.clone();
-    tuf.required(context, "url");
-    tuf.required(context, "root");
+}
+
+fn invalid(context: &mut Context<'_, '_>, file: &At<String>, why: &str, hint: &str) {
+    context.advise(&file.span, Code::TrustRootInvalid, format!("{}: {why}", quoted(&file.value)), hint);
+}
+
+/// `tuf = { url = …, root = … }`; an instance that is built in has a root.
+fn refreshed(context: &mut Context<'_, '_>, mut tuf: Table, given: Option<Anchor>) -> Option<TrustRefresh> {
+    let url = tuf.required(context, "url");
+    let root = if given.is_some() { None } else { tuf.required(context, "root") };
     tuf.finish(context);
-    context.not_in_force(&head, &format!("trust.{name}.tuf"));
+    let location = url.and_then(|url| location(context, &url));
+    let pinned = root.and_then(|file| {
+        let content = context.readable(&file, limits::CONFIG_FILE_BYTES)?;
+        let hint = "the root.json of the TUF repository, had from its owner and not from the mirror";
+        let read = Anchor::new(&content.bytes);
+        read.map_err(|fault| invalid(context, &file, &fault.to_string(), hint)).ok()
+    });
+    Some(TrustRefresh { location: location?, anchor: given.or(pinned)? })
+}
+
+/// An address that can be printed anywhere: no credentials, no query, and a path that is one.
+fn location(context: &mut Context<'_, '_>, url: &At<String>) -> Option<TrustLocation> {
+    if let Some(path) = url.value.strip_prefix("file://")
+        && path.starts_with('/')
+    {
+        return Some(TrustLocation::Folder(PathBuf::from(path)));
+    }
+    let split = url.value.split_once("://").map(|(scheme, rest)| (scheme, rest.trim_end_matches('/')));
+    let found = split.and_then(|(scheme, rest)| {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host_is_one = matches!(scheme, "https" | "http") && host.parse::<Registry>().is_ok();
+        (host_is_one && (path.is_empty() || path.split('/').all(is_component)))
+            .then(|| format!("{scheme}://{}", rest.replacen(host, &host.to_ascii_lowercase(), 1)))
+    });
+    match found {
+        Some(url) => Some(TrustLocation::Url(url)),
+        None => {
+            let message = "the URL of a TUF repository is https:// or http://, a host, perhaps a port and a path; or file:/// and a folder";
+            let hint = "without credentials and query: \"https://tuf.corp.example/metadata\"";
+            context.advise(&url.span, Code::UrlInvalid, message, hint);
+            None
+        }
+    }
+}
+
+fn is_component(part: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~');
+    !part.is_empty() && part.bytes().all(harmless) && !part.bytes().all(|byte| byte == b'.')
 }

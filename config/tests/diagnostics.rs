@@ -57,6 +57,7 @@ fn files(part: &Part) -> Memory {
         .with("certificate.pub", fixture("keys/notation-corp-ca.crt"))
         .with("other.pub", "-----BEGIN DSA PUBLIC KEY-----\nAAAA\n-----END DSA PUBLIC KEY-----\n")
         .with("root.json", fixture("roots/trusted_root.json"))
+        .with("tuf-root.json", include_bytes!("../../policy/verify/roots/github/root.json"))
         .with("no-tlog.json", fixture("roots/no-tlog.json"))
         .with("no-ctlog.json", fixture("roots/no-ctlog.json"))
         .with("garbage.json", "{}")

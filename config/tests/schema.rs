@@ -78,7 +78,7 @@ credentials = { zzz = 1 }
 
 const POLICY: &str = r#"
 zzz = 1
-trust.t = { zzz = 1 }
+trust.t = { zzz = 1, tuf = { zzz = 1 } }
 authority.a = { zzz = 1 }
 [[block]]
 zzz = 1
@@ -94,8 +94,7 @@ slsa = { zzz = 1 }
 "#;
 
 /// Keys of later releases, which the reader knows in order to refuse them, by table.
-const LATER: [(&str, &[&str]); 3] =
-    [("Admin", &["htpasswd"]), ("Clients", &["oidc"]), ("Trust", &["max_age", "tuf"])];
+const LATER: [(&str, &[&str]); 2] = [("Admin", &["htpasswd"]), ("Clients", &["oidc"])];
 
 /// The keys that the reader knows, by the name of a struct.
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
@@ -117,6 +116,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`slsa`", "Slsa"),
         ("`tls`", "Tls"),
         ("`trust.t`", "Trust"),
+        ("`tuf`", "Tuf"),
         ("`upstream.\"ghcr.io\"`", "Upstream"),
     ];
     let files = Memory::default().with("pullgate.toml", CONFIG).with("policy.toml", POLICY);

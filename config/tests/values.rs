@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pullgate_config::{
-    AuditLog, Config, Content, Credentials, DeniedHeadStatus, Memory, OnFailure, Source, Style, Unreadable,
-    against, load_with,
+    AuditLog, Config, Content, Credentials, DeniedHeadStatus, Memory, OnFailure, Source, Style, TrustOrigin,
+    Unreadable, against, load_with,
 };
 use pullgate_policy::identity::{By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Registry;
 use pullgate_policy::policy::{Asks, Covers, ForeignLayers, Mode, OnUndecided, Rule, Unmatched};
+use pullgate_verify::Sct;
 
 const CONFIG: &str = r#"
 policy = "policies/policy.toml"
@@ -220,6 +221,54 @@ fn revisions_tell_policy_trust_and_everything_else_apart() {
     };
     let (one, other) = (root("roots/trusted_root.json"), root("roots/no-tsa.json"));
     assert!(one.0 == other.0 && one.1 != other.1 && one.2 != other.2);
+}
+
+#[test]
+fn where_each_trust_table_comes_from_is_told() {
+    let written = format!(
+        "{POLICY}\n[trust.corp]\ntuf = {{ url = \"https://TUF.corp.example:8443/a/b/\", root = \"tuf-root.json\" }}\n\
+         [trust.folder]\ntuf = {{ url = \"file:///srv/tuf\", root = \"tuf-root.json\" }}\nmax_age = \"30d\"\n\
+         [trust.pinned]\ntrusted_root = \"root.json\"\nsct = \"none\"\n\
+         [trust.github]\ntuf = {{ url = \"http://127.0.0.1:1\" }}\n\
+         [trust.sigstore]\nmax_age = \"14d\"\n"
+    );
+    let policies = loaded(
+        &files()
+            .with("/etc/pullgate/policies/policy.toml", written)
+            .with("/etc/pullgate/policies/root.json", fixture("roots/trusted_root.json"))
+            .with(
+                "/etc/pullgate/policies/tuf-root.json",
+                include_bytes!("../../policy/verify/roots/github/root.json"),
+            ),
+    )
+    .policy;
+    let day = 86_400;
+    let pinned = TrustOrigin::File("/etc/pullgate/policies/root.json".into());
+    for (name, origin, location, max_age, sct) in [
+        ("corp", TrustOrigin::Tuf, Some("https://tuf.corp.example:8443/a/b"), Some(7 * day), Sct::Required),
+        ("folder", TrustOrigin::Tuf, Some("file:///srv/tuf"), Some(30 * day), Sct::Required),
+        ("github", TrustOrigin::BuiltIn, Some("http://127.0.0.1:1"), None, Sct::None),
+        ("pinned", pinned, None, None, Sct::None),
+        (
+            "sigstore",
+            TrustOrigin::BuiltIn,
+            Some("https://tuf-repo-cdn.sigstore.dev"),
+            Some(14 * day),
+            Sct::Required,
+        ),
+    ] {
+        let source = policies.sources.iter().find(|source| source.name == Name::new(name)).unwrap();
+        let refresh = source.refresh.as_ref().map(|refresh| refresh.location.to_string());
+        assert_eq!((&source.origin, refresh.as_deref()), (&origin, location), "{name}");
+        assert_eq!((source.max_age, source.sct), (max_age.map(Duration::from_secs), sct), "{name}");
+        // What was never fetched is no table: an authority that names it is undecided, not denied (A342).
+        assert_eq!(policies.trust.get(&source.name).is_some(), origin != TrustOrigin::Tuf, "{name}");
+    }
+    assert_eq!(policies.sources.len(), 5);
+    let (github, sigstore) = (Name::new("github"), Name::new("sigstore"));
+    assert!(!policies.trust.get(&github).unwrap().is_stale(jiff::Timestamp::MAX), "never, unless it is said");
+    let stale = |time: &str| policies.trust.get(&sigstore).unwrap().is_stale(time.parse().unwrap());
+    assert!(!stale("2026-09-11T19:25:55Z") && stale("2026-09-11T19:25:56Z"), "14 days after it ran out");
 }
 
 /// Counts how often each file is read.

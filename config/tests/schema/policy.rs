@@ -35,10 +35,26 @@ pub(crate) enum Unmatched {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) struct Trust {
-    /// A trusted_root.json, pinned.
-    trusted_root: String,
+    /// A trusted_root.json, pinned: it is not refreshed and does not expire.
+    trusted_root: Option<String>,
+    /// The TUF repository that the trusted root is refreshed from.
+    tuf: Option<Tuf>,
+    /// How long the table counts after its TUF metadata has expired. Default: "7d"; for "sigstore" and "github" for ever.
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    max_age: Option<String>,
     /// Whether a certificate must carry a signed certificate timestamp. Default: "required".
     sct: Option<Sct>,
+}
+
+/// A TUF repository.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Tuf {
+    /// https:// or http://, a host, perhaps a port and a path; or file:/// and a folder.
+    url: String,
+    /// The root.json that every later root follows from; "sigstore" and "github" have one built in.
+    root: Option<String>,
 }
 
 /// Whether a certificate must carry a signed certificate timestamp.

@@ -36,7 +36,20 @@ pub fn verify_all(request: &Request<'_>) -> Evidence {
             Err(Fault::new(Code::Internal, "the manifest is not the subject"))
         };
         match worth {
-            Ok(facts) => facts.into_iter().for_each(|fact| add(&mut evidence, request, found.source, fact)),
+            Ok(facts) => {
+                for fact in facts {
+                    // The signature counts without a log entry; whether it has one nobody can say (A342).
+                    if fact.proof.logged == Logged::No(Code::TrustStale) {
+                        let detail = "the trust table of its log was never had".to_owned();
+                        evidence.rejected.push(Rejected {
+                            source: found.source,
+                            code: Code::TrustStale,
+                            detail,
+                        });
+                    }
+                    add(&mut evidence, request, found.source, fact);
+                }
+            }
             Err(Fault { code, detail }) => {
                 evidence.rejected.push(Rejected { source: found.source, code, detail });
             }

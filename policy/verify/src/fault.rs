@@ -32,11 +32,13 @@ pub(crate) fn most_telling(faults: impl IntoIterator<Item = Fault>) -> Option<Fa
 
 /// How far an attempt got before it failed with this code, in the order in which things are checked.
 fn progress(code: Code) -> u8 {
-    const ORDER: [&[Code]; 6] = [
+    const ORDER: [&[Code]; 7] = [
         // Nothing about the signer could be said under this trust table.
-        &[Code::UnknownAuthority, Code::TrustStale],
+        &[Code::UnknownAuthority],
         &[Code::CertificateUntrusted, Code::LogUnknown],
         &[Code::LogEntryMissing, Code::NoTrustedTime, Code::TimestampInvalid],
+        // What other tables do not know, this one might: not knowing is not a no (A342).
+        &[Code::TrustStale],
         &[Code::SctMissing, Code::SctInvalid, Code::TimeOutsideCertificate, Code::CertificateExpired],
         // Certificate and log are known; what follows is about the signature itself.
         &[Code::SetInvalid, Code::CheckpointInvalid, Code::InclusionProofInvalid, Code::LogEntryMismatch],
@@ -58,5 +60,11 @@ mod tests {
         let bound = most_telling([Fault::from(Code::SignatureInvalid), Fault::from(Code::DigestMismatch)]);
         assert_eq!(bound.map(|fault| fault.code), Some(Code::DigestMismatch), "the signature held");
         assert_eq!(most_telling([]), None);
+        for (other, told) in
+            [(Code::CertificateUntrusted, Code::TrustStale), (Code::SctInvalid, Code::SctInvalid)]
+        {
+            let stale = most_telling([Fault::from(other), Fault::from(Code::TrustStale)]);
+            assert_eq!(stale.map(|fault| fault.code), Some(told));
+        }
     }
 }

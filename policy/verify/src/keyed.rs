@@ -95,7 +95,7 @@ fn vouched(
     signed: &Signed,
     key: &PublicKey,
 ) -> (Logged, Option<Timestamp>) {
-    let Some(table) = request.trust.get(table) else { return (Logged::No(Code::LogUnknown), None) };
+    let Some(table) = request.trust.get(table) else { return (Logged::No(absent(request, key)), None) };
     let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact, key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
@@ -107,6 +107,16 @@ fn vouched(
     let timestamped = !signed.bundle.timestamps.is_empty();
     let time = timestamped.then(|| check(&signed.bundle.without_entries(), Log::Left).ok()).flatten();
     (Logged::No(code), time.and_then(|vouched| vouched.time))
+}
+
+/// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.
+/// A table that is stale is believed here all the same: a key does not change with the trust root (A342).
+fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
+    let demanded = request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {
+        (By::Keys(keys), Transparency::Required) => keys.contains(&key.id()),
+        (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Identity { .. }, _) => false,
+    });
+    if demanded { Code::TrustStale } else { Code::LogUnknown }
 }
 
 /// With its entries; a timestamp that does not count spoils no entry that does.

@@ -25,7 +25,14 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
     let mut proofs = Vec::new();
     let mut faults = Vec::new();
     for (name, demand) in tables {
-        let Some(table) = request.trust.get(&name) else { continue };
+        // Never fetched, or too old to be believed: it may hold, and nobody can say (A342).
+        let Some(table) = request.trust.get(&name).filter(|table| !table.is_stale(request.now)) else {
+            faults.push(Fault::new(
+                Code::TrustStale,
+                format!("the trust table \"{name}\" is too old, or was never had"),
+            ));
+            continue;
+        };
         match proof(table, demand, signed, leaf) {
             Ok(proof) => proofs.push(proof),
             Err(fault) => faults.push(fault),

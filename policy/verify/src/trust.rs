@@ -1,7 +1,9 @@
 //! Trust tables: whose certificates, logs and timestamps count.
 
 use std::fmt;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use pullgate_policy::identity::Name;
 use pullgate_policy::policy::Revision;
 use pullgate_policy::strict_json::{self, JsonFault};
@@ -14,6 +16,10 @@ pub const VERIFIER_VERSION: &str = "1";
 
 const SIGSTORE: &[u8] = include_bytes!("../roots/sigstore/trusted_root.json");
 const GITHUB: &[u8] = include_bytes!("../roots/github/trusted_root.json");
+
+/// When the TUF metadata that vouched for both snapshots ran out. They count for longer than that, unless a table has a
+/// `max_age` (A342).
+pub const SNAPSHOTS_EXPIRED: Timestamp = Timestamp::constant(1_787_945_156, 0);
 
 /// Whether certificates of a trust table must carry a signed certificate timestamp. Said by the operator, never
 /// inferred from a root without certificate logs (A327).
@@ -30,6 +36,7 @@ pub struct TrustTable {
     name: Name,
     sct: Sct,
     bytes: Vec<u8>,
+    stale_from: Option<Timestamp>,
     pub(crate) backend: Backend,
 }
 
@@ -80,7 +87,7 @@ impl TrustTable {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::Syntax)?;
         let backend = Backend::new(text).map_err(TrustFault::Unusable)?;
-        Ok(Self { name, sct, bytes: bytes.to_vec(), backend })
+        Ok(Self { name, sct, bytes: bytes.to_vec(), stale_from: None, backend })
     }
 
     /// The built-in table `sigstore`: the public-good instance, as of this release.
@@ -97,6 +104,18 @@ impl TrustTable {
     /// None in a release: a test reads the snapshot.
     pub fn github() -> Result<Self, TrustFault> {
         Self::from_json(Name::new("github"), GITHUB, Sct::None)
+    }
+
+    /// The same table, from this time on too old to be believed: its keyless signatures are then undecided (A342).
+    #[must_use]
+    pub fn stale_from(self, time: Option<Timestamp>) -> Self {
+        Self { stale_from: time, ..self }
+    }
+
+    /// Whether it is too old to be believed.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.stale_from.is_some_and(|from| now >= from)
     }
 
     /// Its name.
@@ -127,34 +146,53 @@ impl fmt::Debug for TrustTable {
     }
 }
 
-/// The trust tables of a policy.
-#[derive(Debug)]
-pub struct TrustSet(Vec<TrustTable>);
+/// The trust tables of a policy. A table that is refreshed and has never been is not among them.
+#[derive(Debug, Clone)]
+pub struct TrustSet(Vec<Arc<TrustTable>>);
 
 impl TrustSet {
     /// Takes the tables; of two with one name the first counts.
     #[must_use]
-    pub fn new(mut tables: Vec<TrustTable>) -> Self {
+    pub fn new(tables: Vec<TrustTable>) -> Self {
+        let mut tables: Vec<_> = tables.into_iter().map(Arc::new).collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         tables.dedup_by(|a, b| a.name == b.name);
+        Self(tables)
+    }
+
+    /// The same tables, this one in the place of its name.
+    #[must_use]
+    pub fn with(&self, table: TrustTable) -> Self {
+        let others = self.0.iter().filter(|other| other.name != table.name).cloned();
+        let mut tables: Vec<_> = others.collect();
+        tables.push(Arc::new(table));
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
         Self(tables)
     }
 
     /// The table with this name.
     #[must_use]
     pub fn get(&self, name: &Name) -> Option<&TrustTable> {
-        self.0.iter().find(|table| table.name == *name)
+        self.0.iter().find(|table| table.name == *name).map(AsRef::as_ref)
     }
 
-    /// The revision of all tables and of the verifier itself.
+    /// The revision of all tables and of the verifier itself, all of them fresh.
     #[must_use]
     pub fn revision(&self) -> Revision {
+        self.revision_at(Timestamp::MIN)
+    }
+
+    /// The same, at this time: a table that has become stale makes another revision, so that permits that rest on it lapse.
+    #[must_use]
+    pub fn revision_at(&self, now: Timestamp) -> Revision {
         let tables = self.0.iter().flat_map(|table| {
-            let sct: &[u8] = match table.sct {
-                Sct::None => b"sct none",
-                Sct::Required => b"sct required",
+            let how: &[u8] = match (table.sct, table.is_stale(now)) {
+                (Sct::None, false) => b"sct none",
+                (Sct::Required, false) => b"sct required",
+                (Sct::None, true) => b"sct none, stale",
+                (Sct::Required, true) => b"sct required, stale",
             };
-            [table.name.as_str().as_bytes(), sct, table.bytes.as_slice()]
+            [table.name.as_str().as_bytes(), how, table.bytes.as_slice()]
         });
         Revision::of(std::iter::once(VERIFIER_VERSION.as_bytes()).chain(tables))
     }
@@ -212,7 +250,21 @@ mod tests {
         assert_ne!(one, of(vec![table("a", SIGSTORE, Sct::None), table("b", GITHUB, Sct::None)]));
         assert_ne!(one, of(vec![table("b", SIGSTORE, Sct::Required), table("a", GITHUB, Sct::None)]));
         assert_ne!(one, of(vec![table("a", SIGSTORE, Sct::Required)]));
+        let replaced =
+            TrustSet::new(vec![table("a", SIGSTORE, Sct::Required), table("b", SIGSTORE, Sct::None)]);
+        assert_eq!(one, replaced.with(table("b", GITHUB, Sct::None)).revision());
         let spaced = [SIGSTORE, b"\n"].concat();
         assert_ne!(one, of(vec![table("a", &spaced, Sct::Required), table("b", GITHUB, Sct::None)]));
+    }
+    #[test]
+    fn a342_a_table_that_becomes_stale_makes_another_revision() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let table = |until| TrustTable::github().unwrap().stale_from(until);
+        let set = |until| TrustSet::new(vec![table(until)]);
+        assert!(!table(Some(at(10))).is_stale(at(9)) && table(Some(at(10))).is_stale(at(10)));
+        assert!(!table(None).is_stale(Timestamp::MAX));
+        assert_eq!(set(None).revision(), set(Some(at(10))).revision_at(at(9)));
+        assert_ne!(set(None).revision(), set(Some(at(10))).revision_at(at(10)));
+        assert_eq!(SNAPSHOTS_EXPIRED.to_string(), "2026-08-28T19:25:56Z");
     }
 }

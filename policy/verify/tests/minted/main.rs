@@ -11,3 +11,4 @@ mod envelopes;
 mod keys;
 mod logs;
 mod pki;
+mod stale;

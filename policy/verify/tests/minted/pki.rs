@@ -126,6 +126,23 @@ impl Pki {
         })
     }
 
+    /// The same by a key that no certificate is for.
+    pub(crate) fn keyed_bundle(&self, signer: &KeyPair, manifest: &[u8], entry: Entry) -> Value {
+        let signature = signer.sign(manifest).unwrap();
+        let verifier = pem("PUBLIC KEY", &signer.subject_public_key_info());
+        json!({
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {
+                "publicKey": { "hint": "" },
+                "tlogEntries": [self.entry(manifest, &signature, &verifier, entry)],
+            },
+            "messageSignature": {
+                "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest(&SHA256, manifest)) },
+                "signature": STANDARD.encode(&signature),
+            },
+        })
+    }
+
     fn entry(&self, message: &[u8], signature: &[u8], verifier: &str, entry: Entry) -> Value {
         let body = json!({
             "apiVersion": "0.0.1", "kind": "hashedrekord",
