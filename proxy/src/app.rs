@@ -20,6 +20,7 @@ use crate::places::Places;
 use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::trust::{News, Roots};
 
 /// A running gate.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct App {
     pub health: Health,
     /// The time.
     pub clock: Clock,
+    /// Trust roots that are refreshed.
+    pub roots: Roots,
     /// Manifest requests under way.
     pub pulls: Flight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
@@ -66,13 +69,15 @@ pub struct Parts {
     pub health: Health,
     /// The time.
     pub clock: Clock,
+    /// Trust roots that are refreshed.
+    pub roots: Roots,
 }
 
 impl App {
     /// Puts the handles together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { live, store, seal, audit, metrics, health, clock } = parts;
+        let Parts { live, store, seal, audit, metrics, health, clock, roots } = parts;
         let memory = Memory::new(live.config().cache.deny_ttl, live.config().cache.tag_ttl);
         Arc::new(Self {
             live: ArcSwap::from_pointee(live),
@@ -83,6 +88,7 @@ impl App {
             metrics,
             health,
             clock,
+            roots,
             pulls: Flight::new(),
             verdicts: Flight::new(),
             in_flight: InFlight::new(limits::IN_FLIGHT_BYTES),
@@ -97,9 +103,29 @@ impl App {
     }
 
     /// Puts another load of the configuration in force, whole.
-    pub fn replace(&self, live: Live) {
-        self.live.store(Arc::new(live));
+    pub fn replace(&self, live: &Live) {
+        // Under one lock with `restamp`: of a reload and a refresh at once, neither takes the other back.
+        let roots = self.roots.lock();
+        self.live.store(Arc::new(roots.over(live, self.clock.now())));
+        drop(roots);
         // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
         self.memory.forget_denials();
+    }
+    /// Puts the trust roots of this moment under the configuration that is in force.
+    pub fn restamp(&self) {
+        let (mut roots, now) = (self.roots.lock(), self.clock.now());
+        let before = self.live();
+        // A table that became stale is no news, and another revision all the same (A342).
+        let same = before.config().policy.trust.revision_at(now) == before.revisions().trust;
+        if roots.take_news() == News::None && same {
+            return;
+        }
+        let after = roots.over(&before, now);
+        let changed = before.revisions() != after.revisions();
+        self.live.store(Arc::new(after));
+        drop(roots);
+        if changed {
+            self.memory.forget_denials();
+        }
     }
 }

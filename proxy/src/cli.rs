@@ -19,6 +19,7 @@ mod image;
 mod paint;
 mod progress;
 mod serve;
+mod trust;
 mod verify;
 
 const EXAMPLES: &str = "\
@@ -69,6 +70,27 @@ Examples:
 
 Exit codes: 0 clean (warnings too, unless --strict), 2 faults.";
 
+const TRUST_EXAMPLES: &str = "\
+A trust table says which certificate authorities, logs and timestamp authorities count. The
+built-in ones are `sigstore` (public good) and `github`; `[trust.NAME]` in the policy file adds
+others: a pinned `trusted_root`, or a `tuf` repository that is refreshed.
+
+  fresh      its TUF metadata is current
+  expired    its metadata has expired; it counts until `max_age` has passed
+  stale      it is too old: signatures that it alone could prove are undecided
+  missing    it was never fetched: the same
+  snapshot   built into this release, not refreshed yet
+  pinned     a file, which does not expire
+
+Examples:
+  pullgate trust --config pullgate.toml                every table, its age and its next refresh
+  pullgate trust refresh --config pullgate.toml        bring them up to date now
+  pullgate trust refresh --config pullgate.toml corp --from /media/usb/tuf
+                                                       at a site without network
+
+Exit codes: 0 every table that an authority uses counts, 2 usage or configuration, 3 one does not.
+Those of `refresh`: its own --help.";
+
 const DEMO_EXAMPLES: &str = "\
 Starts a registry of recorded images, really signed by cosign, puts the gate before it with a
 policy of its own, pulls each image by tag, by digest and by HEAD, and prints what came of it.
@@ -113,6 +135,9 @@ enum Command {
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
+    /// Show the trust tables, or bring them up to date
+    #[command(after_help = TRUST_EXAMPLES)]
+    Trust(trust::Arguments),
     /// Judge images now, and say why
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(verify::Arguments),
@@ -185,6 +210,7 @@ pub fn run(cli: Cli) -> ExitCode {
             })
         }
         Command::Serve(ConfigArgument { config }) => with_runtime(serve::run(config)),
+        Command::Trust(arguments) => with_runtime(trust::run(&arguments)),
         Command::Verify(arguments) => match &arguments.explain {
             Some(code) => explain::run(code),
             None => with_runtime(verify::run(&arguments)),

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pullgate_config::{Config, DeniedHeadStatus};
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
+use pullgate_verify::TrustSet;
 
 use crate::clients::Clients;
 use crate::data_port::tls::{self, Handshakes};
@@ -17,8 +19,10 @@ use crate::upstream::{self, Upstream};
 /// One load of the configuration.
 pub struct Live {
     config: Config,
-    handshakes: Option<Handshakes>,
-    clients: Option<Clients>,
+    /// The trust tables of the files, before any refresh.
+    loaded_trust: Arc<TrustSet>,
+    handshakes: Option<Arc<Handshakes>>,
+    clients: Option<Arc<Clients>>,
     upstreams: BTreeMap<Registry, Arc<Upstream>>,
     aliases: BTreeMap<String, Registry>,
 }
@@ -40,7 +44,7 @@ impl Live {
     /// # Errors
     /// [`SetupFault`] names the setting that cannot be used.
     pub fn new(config: Config) -> Result<Self, SetupFault> {
-        let handshakes = config.listen.tls.as_ref().map(Handshakes::new).transpose()?;
+        let handshakes = config.listen.tls.as_ref().map(Handshakes::new).transpose()?.map(Arc::new);
         let mut upstreams = BTreeMap::new();
         let mut aliases = BTreeMap::new();
         for (registry, settings) in &config.upstreams {
@@ -55,8 +59,32 @@ impl Live {
                 aliases.insert(alias.to_owned(), Registry::docker_hub());
             }
         }
-        let clients = config.clients.clone().map(Clients::new);
-        Ok(Self { config, handshakes, clients, upstreams, aliases })
+        let clients = config.clients.clone().map(|clients| Arc::new(Clients::new(clients)));
+        let loaded_trust = Arc::clone(&config.policy.trust);
+        Ok(Self { config, loaded_trust, handshakes, clients, upstreams, aliases })
+    }
+
+    /// The same load under other trust tables: connections and all else stay. Every verdict is bound to the revision that
+    /// this makes (A348, A350).
+    #[must_use]
+    pub fn under(&self, trust: TrustSet, now: Timestamp) -> Self {
+        let mut config = self.config.clone();
+        config.policy.set.revisions.trust = trust.revision_at(now);
+        config.policy.trust = Arc::new(trust);
+        Self {
+            config,
+            loaded_trust: Arc::clone(&self.loaded_trust),
+            handshakes: self.handshakes.clone(),
+            clients: self.clients.clone(),
+            upstreams: self.upstreams.clone(),
+            aliases: self.aliases.clone(),
+        }
+    }
+
+    /// The trust tables of the files, before any refresh.
+    #[must_use]
+    pub fn loaded_trust(&self) -> &Arc<TrustSet> {
+        &self.loaded_trust
     }
 
     /// The configuration.
@@ -92,13 +120,13 @@ impl Live {
     /// What answers TLS handshakes on the data port; none where it speaks plain HTTP.
     #[must_use]
     pub fn handshakes(&self) -> Option<&Handshakes> {
-        self.handshakes.as_ref()
+        self.handshakes.as_deref()
     }
 
     /// Who may pull; none where everybody may who reaches the data port.
     #[must_use]
     pub fn clients(&self) -> Option<&Clients> {
-        self.clients.as_ref()
+        self.clients.as_deref()
     }
 
     /// How a denied HEAD is answered.

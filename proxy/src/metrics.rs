@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,8 +14,10 @@ use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
 
 mod labels;
+mod trust;
 
 use self::labels::Names;
+use self::trust::TrustSeries;
 
 /// The counters of a gate. Clones are one.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ struct Families {
     requests: Family<RequestLabels, Counter>,
     caches: Family<CacheLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
-    trust_root_age: Family<TrustLabels, Gauge<f64, AtomicU64>>,
+    trust: TrustSeries,
     audit_lost: Counter,
     audit_rows_lost: Counter,
     enforcing: Gauge,
@@ -78,11 +79,6 @@ struct CacheLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct TrustLabels {
-    trust: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -129,7 +125,7 @@ impl Families {
             requests: Family::default(),
             caches: Family::default(),
             reloads: Family::default(),
-            trust_root_age: Family::default(),
+            trust: TrustSeries::default(),
             audit_lost: Counter::default(),
             audit_rows_lost: Counter::default(),
             enforcing: Gauge::default(),
@@ -149,8 +145,7 @@ impl Families {
         registry.register("upstream_requests", "Requests to upstreams", self.requests.clone());
         registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
         registry.register("reload", "Reloads of the configuration", self.reloads.clone());
-        let age = "Time since a trust root was last known to be current";
-        registry.register_with_unit("trust_root_age", age, Unit::Seconds, self.trust_root_age.clone());
+        self.trust.register(registry);
         registry.register(
             "audit_lost",
             "Audit records that are not in the pull log",
@@ -215,12 +210,6 @@ impl Metrics {
     /// Counts a reload.
     pub fn reload(&self, result: ReloadResult) {
         self.0.families.reloads.get_or_create(&result.labels()).inc();
-    }
-
-    /// Says how old a trust root is; `trust` is a name of the policy file.
-    pub fn trust_root_age(&self, trust: &str, age: Duration) {
-        let trust = self.0.trusts.bounded(trust);
-        self.0.families.trust_root_age.get_or_create(&TrustLabels { trust }).set(age.as_secs_f64());
     }
 
     /// Counts records that are not in the pull log.

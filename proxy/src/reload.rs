@@ -97,7 +97,9 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
         Ok(live) => {
             let policy = live.revisions().policy;
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
-            app.replace(live);
+            app.replace(&live);
+            // A table that is new, or follows from another root now, may have a copy from before.
+            crate::trust::recall(app).await;
             app.metrics.reload(ReloadResult::Applied);
             app.health.set(COMPONENT, Condition::Good);
             tracing::info!(%policy, "the configuration was reloaded");

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::reload;
 use crate::state::State;
 use crate::store::{Availability, Store, StoreError, folder};
+use crate::trust::{self, Copies, Keep, Roots};
 
 /// Why a gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> 
     let data = bind(config.listen.address).await?;
     let admin = bind(config.admin.address).await?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
-    let app = app(config, store, &key_file, clock).await?;
+    let copies = Copies::of(&config.state, Keep::Yes);
+    let app = app(config, store, &key_file, clock, copies).await?;
     let (stop, stopping) = watch::channel(Stage::Serving);
     let addresses = (local(&data)?, local(&admin)?);
     let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
@@ -110,15 +112,24 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
         }))
     };
     let folder = tempfile::tempdir().map_err(unusable)?;
+    // What a gate on this state has fetched is read, and nothing is written.
+    let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
     config.audit.log = AuditLog::File(folder.path().join("audit.log"));
     let store = Store::open(folder.path()).await.map_err(ServeError::Store)?;
     let key_file = folder.path().join("seal.key");
-    let app = app(config, store, &key_file, Clock::system()).await?;
+    let app = app(config, store, &key_file, Clock::system(), copies).await?;
+    trust::fetch_missing(&app).await;
     Ok((app, folder))
 }
 
-async fn app(config: Config, store: Store, key_file: &Path, clock: Clock) -> Result<Arc<App>, ServeError> {
+async fn app(
+    config: Config,
+    store: Store,
+    key_file: &Path,
+    clock: Clock,
+    copies: Copies,
+) -> Result<Arc<App>, ServeError> {
     let key = folder::load_or_create_seal_key(key_file).map_err(ServeError::Seal)?;
     let metrics = Metrics::with_store(store.database().writes_lost_counter());
     let health = Health::new();
@@ -138,7 +149,11 @@ async fn app(config: Config, store: Store, key_file: &Path, clock: Clock) -> Res
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
-    Ok(App::new(Parts { live, store: state, seal: Seal::new(&key), audit, metrics, health, clock }))
+    let (seal, roots) = (Seal::new(&key), Roots::new(copies));
+    let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots });
+    // Before the first request: a root that was fetched before this start counts from it on.
+    trust::recall(&app).await;
+    Ok(app)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -164,6 +179,9 @@ fn watch_health(app: &Arc<App>) {
         }
     };
     app.health.watch("audit", ask(app, |app| app.audit.health()));
+    app.health.watch("trust", ask(app, trust::condition));
+    let told = Arc::downgrade(app);
+    app.health.tell("trust", move || told.upgrade().map(|app| trust::facts(&app)).unwrap_or_default());
     app.health.watch(
         "clock",
         ask(app, |app| match app.clock.plausible() {
@@ -254,11 +272,13 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let running = start(config, Clock::system()).await?;
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
+    let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
+    refreshing.abort();
     if let Some(watching) = watching {
         watching.abort();
     }

@@ -20,6 +20,7 @@ mod client;
 mod connect;
 mod credentials;
 mod fault;
+mod files;
 mod link;
 mod lists;
 mod origin;
@@ -32,6 +33,7 @@ mod tests;
 mod token;
 
 pub use fault::{Fault, SetupFault};
+pub use files::Files;
 pub use lists::{More, ReferrerDescriptor, Referrers, TagPage};
 pub use settings::Settings;
 

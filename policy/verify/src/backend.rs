@@ -4,13 +4,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
-use sigstore_trust_root::TrustedRoot;
+use sigstore_trust_root::{TimeRange, TrustedRoot};
 use sigstore_types::{Artifact, Bundle, DerPublicKey};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::certificate;
 use crate::fault::Fault;
-use crate::trust::{Sct, TrustSummary};
+use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind};
 
 mod faults;
 mod logs;
@@ -21,7 +21,7 @@ use logs::Logs;
 pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
-    summary: TrustSummary,
+    contents: Vec<Trusted>,
 }
 
 /// Whether the transparency log is part of what is checked.
@@ -53,17 +53,21 @@ impl Backend {
             }
         }
         let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-        let summary = TrustSummary {
-            authorities: root.certificate_authorities.len(),
-            certificate_logs: root.ctlogs.len(),
-            logs: root.tlogs.len(),
-            timestamp_authorities: root.timestamp_authorities.len(),
-        };
-        Ok(Self { verifier, logs: Logs::of(&root), summary })
+        Ok(Self { verifier, logs: Logs::of(&root), contents: contents(&root) })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
-        self.summary
+        let count = |kind| self.contents.iter().filter(|one| one.kind == kind).count();
+        TrustSummary {
+            authorities: count(TrustedKind::CertificateAuthority),
+            certificate_logs: count(TrustedKind::CertificateLog),
+            logs: count(TrustedKind::Log),
+            timestamp_authorities: count(TrustedKind::TimestampAuthority),
+        }
+    }
+
+    pub(crate) fn contents(&self) -> &[Trusted] {
+        &self.contents
     }
 
     /// Verifies a bundle with a certificate: chain at every proven time, SCT, log, signature, and that all of these are
@@ -115,6 +119,27 @@ impl Backend {
     }
 }
 
+fn contents(root: &TrustedRoot) -> Vec<Trusted> {
+    let one = |kind, name: &str, window: &Option<TimeRange>| Trusted {
+        kind,
+        name: name.to_owned(),
+        from: window.as_ref().map(|window| window.start),
+        until: window.as_ref().and_then(|window| window.end),
+    };
+    let authorities = root.certificate_authorities.iter();
+    let authorities = authorities.map(|ca| one(TrustedKind::CertificateAuthority, &ca.uri, &ca.valid_for));
+    let certificate_logs = root.ctlogs.iter();
+    let certificate_logs = certificate_logs
+        .map(|log| one(TrustedKind::CertificateLog, &log.base_url, &log.public_key.valid_for));
+    let logs = root.tlogs.iter();
+    let logs = logs.map(|log| one(TrustedKind::Log, &log.base_url, &log.public_key.valid_for));
+    let timestamps = root.timestamp_authorities.iter();
+    let timestamps = timestamps.map(|tsa| {
+        one(TrustedKind::TimestampAuthority, tsa.uri.as_deref().unwrap_or_default(), &tsa.valid_for)
+    });
+    authorities.chain(certificate_logs).chain(logs).chain(timestamps).collect()
+}
+
 fn read(bundle: &str) -> Result<Bundle, Fault> {
     Bundle::from_json(bundle).map_err(|error| {
         let text = error.to_string();
@@ -125,6 +150,6 @@ fn read(bundle: &str) -> Result<Bundle, Fault> {
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("summary", &self.summary).finish_non_exhaustive()
+        f.debug_struct("Backend").field("summary", &self.summary()).finish_non_exhaustive()
     }
 }

@@ -112,10 +112,11 @@ fn vouched(
 /// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.
 /// A table that is stale is believed here all the same: a key does not change with the trust root (A342).
 fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
-    let demanded = request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {
-        (By::Keys(keys), Transparency::Required) => keys.contains(&key.id()),
-        (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Identity { .. }, _) => false,
-    });
+    let demanded =
+        request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {
+            (By::Keys(keys), Transparency::Required) => keys.contains(&key.id()),
+            (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Identity { .. }, _) => false,
+        });
     if demanded { Code::TrustStale } else { Code::LogUnknown }
 }
 

@@ -26,4 +26,7 @@ mod trust;
 pub use engine::verify_all;
 pub use found::{Found, Item, Request};
 pub use key::{KeyFault, KeyRing, PublicKey};
-pub use trust::{SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, VERIFIER_VERSION};
+pub use trust::{
+    SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind,
+    VERIFIER_VERSION,
+};

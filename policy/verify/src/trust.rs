@@ -53,6 +53,32 @@ pub struct TrustSummary {
     pub timestamp_authorities: usize,
 }
 
+/// What is trusted within a window of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// What it is.
+    pub kind: TrustedKind,
+    /// Its address, as the trusted root has it: a text from outside.
+    pub name: String,
+    /// From when; always where none.
+    pub from: Option<Timestamp>,
+    /// Until when; for ever where none.
+    pub until: Option<Timestamp>,
+}
+
+/// What a trusted root speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustedKind {
+    /// Issues certificates.
+    CertificateAuthority,
+    /// Lists certificates.
+    CertificateLog,
+    /// Lists signatures.
+    Log,
+    /// Says when a signature was made.
+    TimestampAuthority,
+}
+
 /// Why bytes are no trust table (A347).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustFault {
@@ -128,6 +154,18 @@ impl TrustTable {
     #[must_use]
     pub fn sct(&self) -> Sct {
         self.sct
+    }
+
+    /// What it holds, one by one.
+    #[must_use]
+    pub fn contents(&self) -> &[Trusted] {
+        self.backend.contents()
+    }
+
+    /// The hash of its bytes.
+    #[must_use]
+    pub fn digest(&self) -> Revision {
+        Revision::of([self.bytes.as_slice()])
     }
 
     /// What it holds.

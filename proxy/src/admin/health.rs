@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use pullgate_policy::text;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How a part of the gate is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,22 @@ pub enum Condition {
 
 /// What is wrong with a gate. Clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, Part>>>);
+pub struct Health(Arc<Mutex<Parts>>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    conditions: BTreeMap<&'static str, Part>,
+    told: BTreeMap<&'static str, Facts>,
+}
+
+/// What is told whether anything is wrong or not.
+struct Facts(Box<dyn Fn() -> Value + Send + Sync>);
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)().fmt(f)
+    }
+}
 
 enum Part {
     /// What was last said.
@@ -63,15 +78,21 @@ impl Health {
     }
 
     fn keep(&self, component: &'static str, part: Part) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(component, part);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).conditions.insert(component, part);
+    }
+
+    /// Names something that is told whether it is right or wrong. It must answer at once.
+    pub fn tell(&self, name: &'static str, facts: impl Fn() -> Value + Send + Sync + 'static) {
+        let facts = Facts(Box::new(facts));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).told.insert(name, facts);
     }
 
     /// The status of `/readyz`, and its body: red only where pulls cannot be judged or what is judged not be kept.
-    pub(super) fn report(&self) -> (StatusCode, serde_json::Value) {
+    pub(super) fn report(&self) -> (StatusCode, Value) {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut status = StatusCode::OK;
         let mut wrong = Vec::new();
-        for (component, part) in parts.iter() {
+        for (component, part) in &parts.conditions {
             let (state, why) = match part.condition() {
                 Condition::Good => continue,
                 Condition::Degraded(why) => ("degraded", why),
@@ -82,6 +103,12 @@ impl Health {
             };
             wrong.push(json!({ "component": component, "state": state, "why": text::escape(&why) }));
         }
-        (status, json!({ "ready": status == StatusCode::OK, "wrong": wrong }))
+        let mut report = json!({ "ready": status == StatusCode::OK, "wrong": wrong });
+        for (name, facts) in &parts.told {
+            if let Some(report) = report.as_object_mut() {
+                report.insert((*name).to_owned(), (facts.0)());
+            }
+        }
+        (status, report)
     }
 }

@@ -1,5 +1,29 @@
 use super::*;
 
+fn at(second: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(second).unwrap()
+}
+
+fn status() -> crate::trust::Status {
+    crate::trust::Status {
+        name: "sigstore".to_owned(),
+        origin: "tuf",
+        file: None,
+        url: None,
+        used_by: Vec::new(),
+        state: crate::trust::State::Expired,
+        revision: None,
+        versions: None,
+        refreshed: None,
+        age_seconds: Some(90),
+        expires: Some(at(990)),
+        stale_from: None,
+        next_refresh: Some(at(1_060)),
+        failed: None,
+        holds: Vec::new(),
+    }
+}
+
 #[test]
 fn names_and_labels_are_those_of_the_documentation() {
     let metrics = Metrics::new();
@@ -10,7 +34,8 @@ fn names_and_labels_are_those_of_the_documentation() {
     metrics.cache("verdicts", CacheResult::Hit);
     metrics.cache("verdicts", CacheResult::Miss);
     metrics.reload(ReloadResult::Refused);
-    metrics.trust_root_age("sigstore", Duration::from_secs(90));
+    metrics.trust(&status(), at(1_000));
+    metrics.trust_refresh("sigstore", "trust-rollback");
     metrics.audit_lost(2);
     metrics.audit_rows_lost(3);
     metrics.enforcing_scopes(4);
@@ -26,6 +51,10 @@ fn names_and_labels_are_those_of_the_documentation() {
         "pullgate_reload_total{result=\"applied\"} 0",
         "pullgate_reload_total{result=\"refused\"} 1",
         "pullgate_trust_root_age_seconds{trust=\"sigstore\"} 90.0",
+        "pullgate_trust_root_expires_seconds{trust=\"sigstore\"} -10.0",
+        "pullgate_trust_root_next_refresh_seconds{trust=\"sigstore\"} 60.0",
+        "pullgate_trust_root_unusable{trust=\"sigstore\"} 0",
+        "pullgate_trust_refresh_total{trust=\"sigstore\",result=\"trust-rollback\"} 1",
         "pullgate_audit_lost_total 2",
         "pullgate_audit_rows_lost_total 3",
         "pullgate_enforcing_scopes 4",

@@ -84,6 +84,16 @@ impl Client {
         Err(last)
     }
 
+    /// One GET of a whole address: nobody is named, and no redirect is followed.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) async fn plain(&self, url: &Uri) -> Result<Answer, Fault> {
+        let ask = Ask { method: Method::GET, path: "", headers: HeaderMap::new() };
+        let response = self.retry(&ask, url, None).await?;
+        Ok(Answer { response, place: Place::Elsewhere })
+    }
+
     async fn follow(
         &self,
         base: &Origin,

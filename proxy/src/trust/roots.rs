@@ -1,0 +1,192 @@
+//! What is known of every trust root that is refreshed, and how it gets under the configuration that is in force.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use pullgate_config::{TrustRefresh, TrustSource};
+use pullgate_policy::identity::Name;
+use pullgate_policy::text;
+use pullgate_verify::TrustSet;
+use pullgate_verify::refresh::Kept;
+
+use super::copies::{Copies, Stamp};
+use super::status::Failed;
+use super::{schedule, status};
+use crate::live::Live;
+
+/// The trust roots of a gate.
+#[derive(Debug)]
+pub struct Roots {
+    /// The copies on disk.
+    pub copies: Copies,
+    known: Mutex<Known>,
+}
+
+/// What is known of each root, by the name of its table.
+#[derive(Debug, Default)]
+pub struct Known {
+    roots: BTreeMap<Name, Root>,
+    /// Whether there is something that is not in force yet.
+    news: News,
+}
+
+/// Whether something is not in force yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum News {
+    #[default]
+    None,
+    Some,
+}
+
+/// One root that is refreshed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Root {
+    /// The pinned root that what is kept was verified from.
+    anchor: Vec<u8>,
+    pub(super) kept: Option<Arc<Kept>>,
+    pub(super) refreshed: Option<Timestamp>,
+    pub(super) failed: Option<Failed>,
+    /// When it is refreshed next; at once where nobody said.
+    pub(super) due: Option<Timestamp>,
+    /// The copy that was last looked at.
+    pub(super) seen: Option<Stamp>,
+}
+
+impl Roots {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(copies: Copies) -> Self {
+        Self { copies, known: Mutex::default() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be told of each table of the configuration that is in force.
+    #[must_use]
+    pub fn statuses(&self, live: &Live, now: Timestamp) -> Vec<status::Status> {
+        let policies = &live.config().policy;
+        status::of(policies, &policies.trust, &self.lock(), now)
+    }
+}
+
+impl Known {
+    /// What is known of a table; nothing of what followed from another root than the one that is pinned now.
+    pub(super) fn get(&self, source: &TrustSource) -> Option<&Root> {
+        let refresh = source.refresh.as_ref()?;
+        self.roots.get(&source.name).filter(|root| root.anchor == refresh.anchor.bytes())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn entry(&mut self, name: &Name, refresh: &TrustRefresh) -> &mut Root {
+        let root = self.roots.entry(name.clone()).or_default();
+        if root.anchor != refresh.anchor.bytes() {
+            *root = Root { anchor: refresh.anchor.bytes().to_vec(), ..Root::default() };
+        }
+        root
+    }
+
+    /// The same load of the configuration, under the roots of this moment.
+    pub(crate) fn over(&self, live: &Live, now: Timestamp) -> Live {
+        live.under(self.set(live.loaded_trust(), &live.config().policy.sources), now)
+    }
+
+    /// These tables, each under what is known of it.
+    pub(super) fn set(&self, loaded: &TrustSet, sources: &[TrustSource]) -> TrustSet {
+        let mut set = loaded.clone();
+        for source in sources {
+            let Some(kept) = self.get(source).and_then(|root| root.kept.as_ref()) else { continue };
+            // What is kept was a table when it was taken; another `sct` does not change that.
+            if let Ok(table) = kept.table(source.name.clone(), source.sct) {
+                set = set.with(table.stale_from(source.stale_from(kept.versions().expires)));
+            }
+        }
+        set
+    }
+
+    /// Takes note of a copy that does not follow from its root.
+    pub(super) fn disbelieved(
+        &mut self,
+        name: &Name,
+        refresh: &TrustRefresh,
+        (code, why): (&'static str, String),
+        at: Timestamp,
+    ) {
+        let why = format!("the kept copy is not believed: {}", text::escape(&why));
+        self.entry(name, refresh).failed = Some(Failed { at, code, why, times: 1 });
+    }
+
+    /// Tells whether there is something new, once.
+    pub(crate) fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes a refresh that succeeded, with the copy that was written of it.
+    pub(super) fn succeeded(
+        &mut self,
+        name: &Name,
+        refresh: &TrustRefresh,
+        (kept, seen): (Kept, Option<Stamp>),
+        now: Timestamp,
+    ) {
+        self.news = News::Some;
+        let root = self.entry(name, refresh);
+        root.seen = seen;
+        root.due = Some(schedule::after_success(now, kept.versions().expires));
+        root.kept = Some(Arc::new(kept));
+        root.refreshed = Some(now);
+        root.failed = None;
+    }
+
+    /// Takes one that failed: what is known stays. Tells whether it failed otherwise before.
+    pub(super) fn failed(
+        &mut self,
+        name: &Name,
+        refresh: &TrustRefresh,
+        (code, why): (&'static str, String),
+        now: Timestamp,
+    ) -> Told {
+        let root = self.entry(name, refresh);
+        let before = root.failed.as_ref();
+        let told = if before.is_some_and(|before| before.code == code) { Told::Before } else { Told::Not };
+        let times = before.map_or(0, |before| before.times).saturating_add(1);
+        root.due = Some(schedule::after_failure(now, times));
+        root.failed = Some(Failed { at: now, code, why, times });
+        told
+    }
+
+    /// Takes a copy from the disk, unless what is known is newer: a copy that was put back is no way back (A341).
+    pub(super) fn recalled(
+        &mut self,
+        name: &Name,
+        refresh: &TrustRefresh,
+        (kept, refreshed): (Kept, Timestamp),
+    ) -> Taken {
+        let root = self.entry(name, refresh);
+        let version = |kept: &Kept| (kept.versions().root, kept.versions().timestamp);
+        if root.kept.as_ref().is_some_and(|known| version(known) >= version(&kept)) {
+            return Taken::No;
+        }
+        root.kept = Some(Arc::new(kept));
+        root.refreshed = Some(refreshed);
+        root.failed = None;
+        self.news = News::Some;
+        Taken::Yes
+    }
+}
+
+/// Whether a failure is a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Before,
+    Not,
+}
+
+/// Whether a copy was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    No,
+    Yes,
+}

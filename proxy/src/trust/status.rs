@@ -1,0 +1,211 @@
+//! What can be told of each trust table: where it is from, how old it is, and how long it will do.
+
+use std::fs;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pullgate_config::{Policies, TrustOrigin, TrustSource};
+use pullgate_policy::identity::{By, Name, Transparency};
+use pullgate_policy::text;
+use pullgate_verify::{SNAPSHOTS_EXPIRED, TrustSet, TrustedKind};
+use serde::Serialize;
+
+use super::{Known, schedule};
+
+/// One trust table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Where its content is from: `built-in`, `file` or `tuf`.
+    pub origin: &'static str,
+    /// The file that is pinned.
+    pub file: Option<String>,
+    /// Where it is refreshed from.
+    pub url: Option<String>,
+    /// The authorities that need it.
+    pub used_by: Vec<String>,
+    /// How it is.
+    pub state: State,
+    /// The hash of its content.
+    pub revision: Option<String>,
+    /// The versions of root, timestamp, snapshot and targets.
+    pub versions: Option<[u64; 4]>,
+    /// When it was last refreshed.
+    pub refreshed: Option<Timestamp>,
+    /// Seconds since it was last known to be current.
+    pub age_seconds: Option<i64>,
+    /// When its TUF metadata expires.
+    pub expires: Option<Timestamp>,
+    /// From when on it is too old to be believed.
+    pub stale_from: Option<Timestamp>,
+    /// When it is refreshed next.
+    pub next_refresh: Option<Timestamp>,
+    /// Why the last refresh brought nothing.
+    pub failed: Option<Failed>,
+    /// What it holds.
+    pub holds: Vec<Holds>,
+}
+
+/// How a trust table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its TUF metadata has expired; it still counts.
+    Expired,
+    /// Its TUF metadata is current.
+    Fresh,
+    /// It was never fetched: what it alone could prove is undecided.
+    Missing,
+    /// A file, which does not expire.
+    Pinned,
+    /// The snapshot of this release, not refreshed yet.
+    Snapshot,
+    /// Too old to be believed: what it alone could prove is undecided.
+    Stale,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Fresh => "fresh",
+            Self::Missing => "missing",
+            Self::Pinned => "pinned",
+            Self::Snapshot => "snapshot",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// Whether signatures under it can be judged.
+    #[must_use]
+    pub fn counts(self) -> bool {
+        match self {
+            Self::Expired | Self::Fresh | Self::Pinned | Self::Snapshot => true,
+            Self::Missing | Self::Stale => false,
+        }
+    }
+}
+
+/// A refresh that brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// When.
+    pub at: Timestamp,
+    /// The stable code.
+    pub code: &'static str,
+    /// For people.
+    pub why: String,
+    /// How many in a row.
+    pub times: u32,
+}
+
+/// One authority or log of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holds {
+    /// What it is.
+    pub kind: &'static str,
+    /// Its address.
+    pub name: String,
+    /// From when it counts.
+    pub from: Option<Timestamp>,
+    /// Until when it counts.
+    pub until: Option<Timestamp>,
+}
+
+/// Tells of every table.
+pub(super) fn of(policies: &Policies, set: &TrustSet, known: &Known, now: Timestamp) -> Vec<Status> {
+    policies.sources.iter().map(|source| one(policies, set, known, source, now)).collect()
+}
+
+/// The authorities that a table decides about: by identity, or by a key whose log entry is demanded.
+pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<Item = &'a Name> {
+    policies.set.authorities.values().filter_map(move |authority| {
+        let needed = match (&authority.by, authority.transparency) {
+            (By::Identity { .. }, _) | (By::Keys(_), Transparency::Required) => true,
+            (By::Keys(_), Transparency::None | Transparency::Optional) => false,
+        };
+        (needed && authority.trust == *name).then_some(&authority.name)
+    })
+}
+
+fn one(policies: &Policies, set: &TrustSet, known: &Known, source: &TrustSource, now: Timestamp) -> Status {
+    let (root, table) = (known.get(source), set.get(&source.name));
+    let versions = root.and_then(|root| Some(root.kept.as_ref()?.versions()));
+    let refreshed = root.and_then(|root| root.refreshed);
+    let expires = match (&source.origin, versions) {
+        (_, Some(versions)) => Some(versions.expires),
+        (TrustOrigin::BuiltIn, None) => Some(SNAPSHOTS_EXPIRED),
+        (TrustOrigin::File(_) | TrustOrigin::Tuf, None) => None,
+    };
+    let stale_from = expires.and_then(|expires| source.stale_from(expires));
+    let state = match (&source.origin, expires) {
+        _ if stale_from.is_some_and(|from| now >= from) => State::Stale,
+        (TrustOrigin::File(_), _) => State::Pinned,
+        (TrustOrigin::BuiltIn, _) if versions.is_none() => State::Snapshot,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(expires)) if now < expires => State::Fresh,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(_)) => State::Expired,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, None) => State::Missing,
+    };
+    let current = match &source.origin {
+        TrustOrigin::File(path) => modified(path),
+        TrustOrigin::BuiltIn => refreshed.or(Some(SNAPSHOTS_EXPIRED)),
+        TrustOrigin::Tuf => refreshed,
+    };
+    let next = root.and_then(|root| root.due);
+    Status {
+        name: text::escape(source.name.as_str()),
+        origin: match (&source.origin, versions) {
+            (TrustOrigin::File(_), _) => "file",
+            (TrustOrigin::Tuf, _) | (TrustOrigin::BuiltIn, Some(_)) => "tuf",
+            (TrustOrigin::BuiltIn, None) => "built-in",
+        },
+        file: match &source.origin {
+            TrustOrigin::File(path) => Some(text::escape(&path.display().to_string())),
+            TrustOrigin::BuiltIn | TrustOrigin::Tuf => None,
+        },
+        url: source.refresh.as_ref().map(|refresh| text::escape(&refresh.location.to_string())),
+        used_by: used_by(policies, &source.name).map(|name| text::escape(name.as_str())).collect(),
+        state,
+        revision: table.map(|table| table.digest().to_string()),
+        versions: versions.map(|all| [all.root, all.timestamp, all.snapshot, all.targets]),
+        refreshed,
+        age_seconds: current.map(|current| now.duration_since(current).as_secs().max(0)),
+        expires,
+        stale_from,
+        next_refresh: next.or_else(|| Some(schedule::planned(refreshed?, expires?))),
+        failed: root.and_then(|root| root.failed.clone()),
+        holds: table.map(|table| table.contents().iter().map(holds).collect()).unwrap_or_default(),
+    }
+}
+
+fn holds(trusted: &pullgate_verify::Trusted) -> Holds {
+    let kind = match trusted.kind {
+        TrustedKind::CertificateAuthority => "certificate authority",
+        TrustedKind::CertificateLog => "certificate log",
+        TrustedKind::Log => "transparency log",
+        TrustedKind::TimestampAuthority => "timestamp authority",
+    };
+    Holds { kind, name: text::escape(&trusted.name), from: trusted.from, until: trusted.until }
+}
+
+/// When a pinned file was last written: all that is known of its age.
+fn modified(path: &std::path::Path) -> Option<Timestamp> {
+    fs::metadata(path).ok()?.modified().ok()?.try_into().ok()
+}
+
+impl Status {
+    /// Seconds until its metadata expires; none where it does not.
+    #[must_use]
+    pub fn expires_in(&self, now: Timestamp) -> Option<SignedDuration> {
+        Some(self.expires?.duration_since(now))
+    }
+
+    /// How long ago it was last known to be current.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        Some(Duration::from_secs(u64::try_from(self.age_seconds?).unwrap_or_default()))
+    }
+}

@@ -1,0 +1,62 @@
+//! Plain files of one host: what a TUF mirror serves. Nobody is named to it, and no redirect is followed: only the place
+//! that the configuration names is asked (A161).
+
+use bytes::Bytes;
+use http::Uri;
+use pullgate_config::Credentials;
+use pullgate_policy::oci::Registry;
+
+use super::Fault;
+use super::client::Client;
+use super::origin::{Listed, Origin};
+use super::settings::Settings;
+
+/// The files below one URL.
+pub struct Files {
+    client: Client,
+    base: String,
+}
+
+impl Files {
+    /// Files below `url`, which has no trailing slash. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub fn below(url: &str) -> Result<Self, &'static str> {
+        let malformed = "the URL is malformed";
+        let origin = url.parse::<Uri>().ok().and_then(|url| Origin::of(&url)).ok_or(malformed)?;
+        let host = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).ok_or(malformed)?;
+        let registry: Registry = host.parse().map_err(|_| malformed)?;
+        let settings = Settings {
+            registry,
+            trusted: vec![Listed::host_of(&origin)],
+            urls: vec![origin],
+            ca_pem: None,
+            client_cert_pem: None,
+            credentials: Credentials::Anonymous,
+            token_hosts: Vec::new(),
+        };
+        Ok(Self { client: Client::new(&settings)?, base: url.to_owned() })
+    }
+
+    /// One file of at most `most` bytes; none where there is none. Hosts that list nothing answer 403 for what is not there.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn read(&self, name: &str, most: u64) -> Result<Option<Bytes>, Fault> {
+        let url: Uri = format!("{}/{name}", self.base).parse().map_err(|_| Fault::Internal)?;
+        let answer = self.client.plain(&url).await?;
+        match answer.status().as_u16() {
+            200 => answer.read(most).await.map(Some),
+            403 | 404 | 410 => Ok(None),
+            300..=399 => Err(Fault::RedirectRefused),
+            status => Err(Fault::Status(status)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files").field("base", &self.base).finish_non_exhaustive()
+    }
+}
