@@ -96,8 +96,8 @@ fn the_sigstore_library_is_named_in_verify_and_nowhere_else() {
     }
     let part = concat!("sigstore", "_");
     let elsewhere = files(&[".rs"]).into_iter().filter(|file| !file.path.starts_with("policy/verify/"));
-    let crates =
-        ["verify", "bundle", "crypto", "merkle", "trust_root", "tuf", "types"].map(|name| format!("{part}{name}"));
+    let crates = ["verify", "bundle", "crypto", "merkle", "trust_root", "tuf", "types"]
+        .map(|name| format!("{part}{name}"));
     let findings: Vec<_> = elsewhere
         .filter(|file| crates.iter().any(|name| file.text.contains(name.as_str())))
         .map(|file| file.path)

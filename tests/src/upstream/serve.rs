@@ -47,7 +47,11 @@ async fn answered(state: Shared, request: Request<Incoming>) -> Result<Response<
         state.seen.push(Seen { method: parts.method.to_string(), target, headers: parts.headers });
         let faults: Vec<_> = state.armed.iter_mut().filter_map(|armed| armed.meets(&line)).collect();
         let query = parts.uri.query().unwrap_or_default();
-        (found(&state, parts.uri.path(), query).unwrap_or_else(|| Reply::status(404)), faults, Arc::clone(&state.sent))
+        (
+            found(&state, parts.uri.path(), query).unwrap_or_else(|| Reply::status(404)),
+            faults,
+            Arc::clone(&state.sent),
+        )
     };
     for (fault, met) in faults {
         spoil(&mut reply, fault, met, (&state, parts.uri.path())).await;
