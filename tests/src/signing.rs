@@ -95,12 +95,17 @@ impl Signer {
             "subject": [{ "name": "app", "digest": { "sha256": digest.trim_start_matches("sha256:") } }],
             "predicateType": predicate_type,
             "predicate": { "n": fresh() },
-        })
-        .to_string();
-        let message = format!("DSSEv1 {} {STATEMENT} {} {statement}", STATEMENT.len(), statement.len());
+        });
+        self.envelope_of(statement.to_string().as_bytes())
+    }
+
+    /// A DSSE envelope of these bytes, whatever they are.
+    #[must_use]
+    pub fn envelope_of(&self, statement: &[u8]) -> Value {
+        let head = format!("DSSEv1 {} {STATEMENT} {} ", STATEMENT.len(), statement.len());
         json!({
-            "payloadType": STATEMENT, "payload": STANDARD.encode(&statement),
-            "signatures": [{ "keyid": "", "sig": self.sign(message.as_bytes()) }],
+            "payloadType": STATEMENT, "payload": STANDARD.encode(statement),
+            "signatures": [{ "keyid": "", "sig": self.sign(&[head.as_bytes(), statement].concat()) }],
         })
     }
 
