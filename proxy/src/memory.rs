@@ -1,9 +1,10 @@
 //! What is remembered in memory before the store is asked: permits, denials, tags, grants, passing evidence.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
@@ -18,14 +19,40 @@ pub struct Memory {
     permits: Cache<(Subject, Revisions), Arc<Permit>>,
     denials: Cache<(Subject, Revisions), Arc<Denial>>,
     tags: Cache<(Repository, Tag, String), Digest>,
-    grants: Cache<(Repository, Digest), Arc<Vec<Sealed>>>,
+    grants: Cache<(Repository, Digest), Arc<Grants>>,
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
 }
 
+/// What one digest was granted in one repository, the newest first.
+#[derive(Debug, Default)]
+struct Grants {
+    sealed: Arc<Vec<Sealed>>,
+    handed: Vec<Handed>,
+}
+
+/// When a grant was handed to the store.
+#[derive(Debug, Clone, Copy)]
+struct Handed {
+    at: Instant,
+    /// The writes that the store had lost by then.
+    lost: u64,
+}
+
+/// Whether a grant is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantMemory {
+    /// The store was handed it a moment ago, and has lost nothing since.
+    Known,
+    /// It is new, or the store may have lost it.
+    New,
+}
+
 /// How long grants stay in memory; the store has them too.
 const GRANTS_IDLE: Duration = Duration::from_secs(600);
+/// After which time a grant that is still served is written again: the store gives the newest first.
+const GRANTS_WRITTEN_AGAIN: Duration = Duration::from_secs(600);
 
 impl Memory {
     /// An empty memory.
@@ -104,19 +131,36 @@ impl Memory {
 
     /// Sealed grants for one digest in one repository.
     pub async fn grants(&self, repository: &Repository, digest: Digest) -> Option<Arc<Vec<Sealed>>> {
-        self.grants.get(&(repository.clone(), digest)).await
+        self.grants.get(&(repository.clone(), digest)).await.map(|grants| Arc::clone(&grants.sealed))
     }
 
-    /// Adds a sealed grant; at most `GRANTS_PER_DIGEST` stay, the newest.
-    pub async fn keep_grant(&self, repository: &Repository, digest: Digest, sealed: Sealed) {
-        let key = (repository.clone(), digest);
-        let mut grants =
-            self.grants.get(&key).await.map(|grants| grants.as_ref().clone()).unwrap_or_default();
-        if !grants.iter().any(|grant| grant.body == sealed.body) {
-            grants.insert(0, sealed);
-            grants.truncate(GRANTS_PER_DIGEST);
-            self.grants.insert(key, Arc::new(grants)).await;
-        }
+    /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest.
+    /// `lost` is how many writes the store has lost so far: what it lost must be written again, or a restart would lose
+    /// a pull that is permitted.
+    pub async fn keep_grant(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        sealed: &Sealed,
+        lost: u64,
+    ) -> GrantMemory {
+        let mut memory = GrantMemory::New;
+        // One step for each digest: two answers at once must not drop each other's grant.
+        let entry = self.grants.entry((repository.clone(), digest));
+        entry
+            .and_compute_with(|entry| {
+                let grants = entry.map(moka::Entry::into_value);
+                let next = match grants.as_deref() {
+                    Some(grants) if grants.is_handed(sealed, lost) => {
+                        memory = GrantMemory::Known;
+                        Op::Nop
+                    }
+                    grants => Op::Put(Arc::new(Grants::with(grants, sealed, lost))),
+                };
+                std::future::ready(next)
+            })
+            .await;
+        memory
     }
 
     /// Evidence that passed in this repository a while ago.
@@ -140,6 +184,25 @@ impl Memory {
     }
 }
 
+impl Grants {
+    fn is_handed(&self, sealed: &Sealed, lost: u64) -> bool {
+        let mut all = self.sealed.iter().zip(&self.handed);
+        let found = all.find(|(grant, _)| grant.body == sealed.body);
+        found.is_some_and(|(_, handed)| handed.lost == lost && handed.at.elapsed() < GRANTS_WRITTEN_AGAIN)
+    }
+
+    fn with(before: Option<&Self>, sealed: &Sealed, lost: u64) -> Self {
+        let older = before.into_iter().flat_map(|before| before.sealed.iter().zip(&before.handed));
+        let newest = (sealed, &Handed { at: Instant::now(), lost });
+        let (sealed, handed): (Vec<_>, Vec<_>) = std::iter::once(newest)
+            .chain(older.filter(|(grant, _)| grant.body != sealed.body))
+            .take(GRANTS_PER_DIGEST)
+            .map(|(grant, handed)| (grant.clone(), *handed))
+            .unzip();
+        Self { sealed: Arc::new(sealed), handed }
+    }
+}
+
 /// The bytes that a piece of evidence holds, its manifest and blobs.
 fn weight(passing: &Passing) -> u32 {
     let blobs: usize = passing.blobs().iter().map(|blob| blob.value().len()).sum();
@@ -152,5 +215,67 @@ pub const GRANTS_PER_DIGEST: usize = 64;
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Memory")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> Memory {
+        Memory::new(Duration::from_secs(30), Duration::from_secs(60))
+    }
+
+    fn repository() -> Repository {
+        "registry.example/app".parse().unwrap()
+    }
+
+    fn grant(n: usize) -> Sealed {
+        Sealed { body: format!("grant {n}"), mac: Vec::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_grants_that_are_given_at_once_none_is_dropped() {
+        for _ in 0..50 {
+            let memory = Arc::new(memory());
+            let given: Vec<_> = (0..16)
+                .map(|n| {
+                    let memory = Arc::clone(&memory);
+                    tokio::spawn(async move {
+                        memory.keep_grant(&repository(), Digest::of(b"layer"), &grant(n), 0).await
+                    })
+                })
+                .collect();
+            for given in given {
+                assert_eq!(given.await.unwrap(), GrantMemory::New);
+            }
+            let found = memory.grants(&repository(), Digest::of(b"layer")).await.unwrap();
+            assert_eq!(found.len(), 16, "{found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_written_once_and_again_when_the_store_has_lost_something() {
+        let memory = memory();
+        let digest = Digest::of(b"layer");
+        for (lost, is) in
+            [(0, GrantMemory::New), (0, GrantMemory::Known), (1, GrantMemory::New), (1, GrantMemory::Known)]
+        {
+            assert_eq!(memory.keep_grant(&repository(), digest, &grant(1), lost).await, is, "{lost}");
+        }
+        assert_eq!(memory.grants(&repository(), digest).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_newest_grants_stay() {
+        let memory = memory();
+        let digest = Digest::of(b"base layer");
+        for n in 0..=GRANTS_PER_DIGEST {
+            assert_eq!(memory.keep_grant(&repository(), digest, &grant(n), 0).await, GrantMemory::New);
+        }
+        let found = memory.grants(&repository(), digest).await.unwrap();
+        assert_eq!(found.len(), GRANTS_PER_DIGEST);
+        assert_eq!(found[0], grant(GRANTS_PER_DIGEST));
+        assert!(!found.contains(&grant(0)));
     }
 }

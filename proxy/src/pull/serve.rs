@@ -9,28 +9,33 @@ use pullgate_policy::{limits, text};
 use super::{Content, Pulled};
 use crate::app::App;
 use crate::body::Body;
+use crate::memory::GrantMemory;
 use crate::route::Target;
 use crate::store::GrantRow;
 
-/// Keeps the grants that follow from serving this, in memory at once and in the store. Evidence that passes grants
-/// nothing; its blobs are the gate's own copies (A031).
+/// Keeps the grants that follow from serving this, in memory at once, and in the store those that it may not have yet.
+/// Evidence that passes grants nothing; its blobs are the gate's own copies (A031).
 pub(super) async fn remember(app: &App, content: &Content) {
     match content {
         Content::Evidence(_) => {}
         Content::Permitted(permitted) => {
-            let mut sealed = Vec::new();
+            // Asked before anything is handed over: what is lost after that counts as news.
+            let lost = app.store.store().database().writes_lost();
+            let mut rows = Vec::new();
             for grant in permitted.grants() {
-                let record = app.seal.seal(&grant);
-                app.memory.keep_grant(grant.repository(), grant.digest(), record.clone()).await;
-                sealed.push(GrantRow {
-                    repository: grant.repository().clone(),
-                    child: grant.digest(),
-                    root: grant.permit().subject().digest,
-                    role: grant.role(),
-                    sealed: record,
-                });
+                let sealed = app.seal.seal(&grant);
+                match app.memory.keep_grant(grant.repository(), grant.digest(), &sealed, lost).await {
+                    GrantMemory::Known => {}
+                    GrantMemory::New => rows.push(GrantRow {
+                        repository: grant.repository().clone(),
+                        child: grant.digest(),
+                        root: grant.permit().subject().digest,
+                        role: grant.role(),
+                        sealed,
+                    }),
+                }
             }
-            app.store.keep_grants(sealed);
+            app.store.keep_grants(rows);
         }
     }
 }
