@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use pullgate_policy::oci::{Digest, Hasher};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{BlobFault, Flight, Sender, Shared, Stage, UpstreamError};
@@ -78,7 +80,14 @@ impl Kept {
             return None;
         }
         self.full.store(false, Ordering::Relaxed);
-        self.shelf.temp().inspect_err(|_| self.rest()).ok()
+        let temp = self.shelf.temp().inspect_err(|_| self.rest()).ok()?;
+        match reserve(temp.as_file(), size) {
+            Ok(()) => Some(temp),
+            Err(_full) => {
+                self.rest();
+                None
+            }
+        }
     }
 
     /// A file could not be written: none is tried for a while.
@@ -175,6 +184,18 @@ pub(super) fn check<E: UpstreamError>(
         progress.send_modify(|progress| progress.stage = stage);
         flight.land(&readers);
     });
+}
+
+/// Takes the room at once: a disk that fills up while a blob is under way must not cut a pull short (A501). A file system
+/// that cannot is believed to have the room.
+fn reserve(file: &File, size: u64) -> io::Result<()> {
+    if size == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
+        Err(error) if error != Errno::OPNOTSUPP && error != Errno::NOSYS => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn unchanged(file: &File, stamp: &Stamp) -> bool {
