@@ -11,6 +11,7 @@ pub mod documents;
 mod files;
 pub mod folder;
 pub mod limits;
+pub(crate) mod sqlite;
 
 pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
 pub use db::{Availability, Database, DatabaseError, GrantRow, RecordKey, RecordKind, TagKey, TagSeen};

@@ -1,7 +1,7 @@
 //! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
 //! and a corrupt file is moved aside and kept.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::standing::Standing;
 use super::{Record, StartError};
+use crate::store::sqlite::{self, OpenFault, Sqlite, Strange};
 
-mod open;
-
-use self::open::Opening;
-
+/// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
+const PRAGMAS: &str = "pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; \
+    pragma trusted_schema = off;";
+/// How long a connection is waited for.
+const ACQUIRE: Duration = Duration::from_secs(3);
 /// Rows of one statement and of one transaction.
 const ROWS: usize = 100;
 /// Columns of a row.
@@ -64,7 +66,7 @@ impl Row {
 }
 
 pub(super) struct Database {
-    file: PathBuf,
+    sqlite: Sqlite,
     retain: Duration,
     standing: Arc<Standing>,
     pool: Option<AnyPool>,
@@ -82,11 +84,16 @@ impl Database {
         retain: Duration,
         standing: Arc<Standing>,
     ) -> Result<Self, StartError> {
-        let mut database =
-            Self { file: file.to_owned(), retain, standing, pool: None, tried: Instant::now(), pruned: None };
+        let sqlite = Sqlite {
+            file: file.to_owned(),
+            pragmas: PRAGMAS,
+            schema: ("audit", include_str!("migrations/0001_audit.sql")),
+            strange: Strange::StaysThere,
+        };
+        let mut database = Self { sqlite, retain, standing, pool: None, tried: Instant::now(), pruned: None };
         match database.connect().await {
-            Opening::Newer(version) => Err(StartError::Newer { path: file.to_owned(), version }),
-            Opening::Ready(_) | Opening::Unusable(_) => Ok(database),
+            Err(OpenFault::Newer(version)) => Err(StartError::Newer { path: file.to_owned(), version }),
+            Ok(_) | Err(OpenFault::Unusable(_)) => Ok(database),
         }
     }
 
@@ -109,21 +116,21 @@ impl Database {
         }
     }
 
-    async fn connect(&mut self) -> Opening {
+    async fn connect(&mut self) -> Result<AnyPool, OpenFault> {
         self.tried = Instant::now();
-        let opening = open::open(&self.file).await;
-        match &opening {
-            Opening::Newer(version) => self.standing.database_fails(&format!("schema {version} is newer")),
-            Opening::Ready(pool) => self.pool = Some(pool.clone()),
-            Opening::Unusable(why) => self.standing.database_fails(why),
+        let opened = self.sqlite.prepare().await.and_then(|()| self.sqlite.pool(1, ACQUIRE));
+        match &opened {
+            Ok(pool) => self.pool = Some(pool.clone()),
+            Err(fault) => self.standing.database_fails(&fault.to_string()),
         }
-        opening
+        opened
     }
 
     async fn keep(&mut self, rows: &[Row]) {
         let Some(newest) = rows.iter().map(|row| row.time).max() else { return };
         if self.pool.is_none() && self.tried.elapsed() >= REST {
-            self.connect().await;
+            // It has said what is wrong, if anything still is.
+            let _ = self.connect().await;
         }
         match self.insert(rows).await {
             Ok(()) => {
@@ -143,14 +150,14 @@ impl Database {
     async fn insert(&mut self, rows: &[Row]) -> Result<(), Option<String>> {
         let Some(pool) = self.pool.clone() else { return Err(None) };
         let Err(error) = insert(&pool, rows).await else { return Ok(()) };
-        if !open::is_corrupt(&error) {
+        if !sqlite::is_corrupt(&error) {
             return Err(Some(error.to_string()));
         }
         pool.close().await;
         self.pool = None;
         match self.connect().await {
-            Opening::Ready(pool) => insert(&pool, rows).await.map_err(|error| Some(error.to_string())),
-            Opening::Newer(_) | Opening::Unusable(_) => Err(None),
+            Ok(pool) => insert(&pool, rows).await.map_err(|error| Some(error.to_string())),
+            Err(_told) => Err(None),
         }
     }
 

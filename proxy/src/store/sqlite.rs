@@ -1,0 +1,190 @@
+//! SQLite files: a corrupt one is moved aside, a newer one is left alone, one that cannot be used is done without (A503).
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use sqlx::any::AnyPoolOptions;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Row as _, SqlSafeStr as _};
+
+use super::limits::CHECK_BYTES;
+
+/// What a path keeps as it is in a URL.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
+/// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
+const CORRUPT: [i64; 2] = [11, 26];
+/// SQLite's `SQLITE_ERROR`: in a migration it means that the file is not what its migrations say.
+const STATEMENT: i64 = 1;
+
+/// One of the gate's databases.
+#[derive(Debug, Clone)]
+pub(crate) struct Sqlite {
+    pub(crate) file: PathBuf,
+    /// What each connection begins with.
+    pub(crate) pragmas: &'static str,
+    /// The name and the text of its only migration.
+    pub(crate) schema: (&'static str, &'static str),
+    /// What a schema means that is not what its name says.
+    pub(crate) strange: Strange,
+}
+
+/// What a schema means that is not what its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strange {
+    /// The file is disposable: it is corrupt, and a new one is begun.
+    IsCorrupt,
+    /// What is not understood is not moved.
+    StaysThere,
+}
+
+/// Why the file is not in use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenFault {
+    /// A later release wrote it, with this migration.
+    #[error("schema {0} is newer")]
+    Newer(i64),
+    /// Why.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+enum Fault {
+    Corrupt(String),
+    Newer(i64),
+    Unusable(String),
+}
+
+impl Sqlite {
+    /// Makes the file if need be, and brings its schema up to date. A corrupt one is moved aside, loudly, and a new one
+    /// begun.
+    pub(crate) async fn prepare(&self) -> Result<(), OpenFault> {
+        sqlx::any::install_default_drivers();
+        let mut attempt = self.attempt().await;
+        if let Err(Fault::Corrupt(error)) = &attempt {
+            let aside = aside(&self.file);
+            tracing::error!(file = %self.file.display(), aside = %aside.display(), error,
+                "a database is corrupt: it is moved aside and kept, and a new one begun");
+            attempt = match move_aside(&self.file, &aside) {
+                Ok(()) => self.attempt().await,
+                Err(error) => Err(Fault::Unusable(error.to_string())),
+            };
+        }
+        attempt.map_err(|fault| match fault {
+            Fault::Newer(version) => OpenFault::Newer(version),
+            Fault::Corrupt(error) | Fault::Unusable(error) => OpenFault::Unusable(error),
+        })
+    }
+
+    /// Connections to it, made when they are needed and waited for so long.
+    pub(crate) fn pool(&self, connections: u32, wait: Duration) -> Result<AnyPool, OpenFault> {
+        let pragmas = self.pragmas;
+        AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(wait)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(drop) })
+            })
+            .connect_lazy(&url(&self.file))
+            .map_err(|error| OpenFault::Unusable(error.to_string()))
+    }
+
+    async fn attempt(&self) -> Result<(), Fault> {
+        let size = private_file(&self.file)?;
+        let mut connection = AnyConnection::connect(&url(&self.file)).await.map_err(|error| fault(&error))?;
+        let prepared = self.check_and_migrate(&mut connection, size).await;
+        let _ = connection.close().await;
+        prepared
+    }
+
+    async fn check_and_migrate(&self, connection: &mut AnyConnection, size: u64) -> Result<(), Fault> {
+        sqlx::raw_sql(self.pragmas).execute(&mut *connection).await.map_err(|error| fault(&error))?;
+        if size <= CHECK_BYTES {
+            let row = sqlx::query("pragma quick_check(1)").fetch_one(&mut *connection).await;
+            let said: String = row.and_then(|row| row.try_get(0)).map_err(|error| fault(&error))?;
+            if said != "ok" {
+                return Err(Fault::Corrupt(said));
+            }
+        }
+        self.migrator().run_direct(None, connection, false).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
+                Fault::Newer(version)
+            }
+            MigrateError::Execute(error) => fault(&error),
+            MigrateError::ExecuteMigration(error, _) if primary_code(&error) == Some(STATEMENT) => {
+                Fault::Corrupt(error.to_string())
+            }
+            MigrateError::ExecuteMigration(error, _) => fault(&error),
+            other => match self.strange {
+                Strange::IsCorrupt => Fault::Corrupt(other.to_string()),
+                Strange::StaysThere => Fault::Unusable(other.to_string()),
+            },
+        })
+    }
+
+    fn migrator(&self) -> Migrator {
+        let (name, text) = self.schema;
+        let schema = Migration::new(1, name.into(), MigrationType::Simple, text.into_sql_str(), false);
+        Migrator::with_migrations(vec![schema])
+    }
+}
+
+/// Whether the file itself is at fault.
+pub(crate) fn is_corrupt(error: &sqlx::Error) -> bool {
+    primary_code(error).is_some_and(|code| CORRUPT.contains(&code))
+}
+
+fn fault(error: &sqlx::Error) -> Fault {
+    if is_corrupt(error) { Fault::Corrupt(error.to_string()) } else { Fault::Unusable(error.to_string()) }
+}
+
+/// SQLite's error code without what extends it.
+fn primary_code(error: &sqlx::Error) -> Option<i64> {
+    let code: i64 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+fn url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rw", percent_encode(file.as_os_str().as_bytes(), PATH))
+}
+
+/// Makes the file 0600 before SQLite would make it readable (its `-wal` and `-shm` take the mode over), and tells its size.
+fn private_file(file: &Path) -> Result<u64, Fault> {
+    match fs::symlink_metadata(file) {
+        Ok(meta) if meta.is_file() => Ok(meta.len()),
+        Ok(_) => Err(Fault::Corrupt("not a regular file".to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .map(|_| 0)
+            .map_err(|error| Fault::Unusable(error.to_string())),
+        Err(error) => Err(Fault::Unusable(error.to_string())),
+    }
+}
+
+fn aside(file: &Path) -> PathBuf {
+    with_suffix(file, &format!(".corrupt-{}", jiff::Timestamp::now().as_millisecond()))
+}
+
+fn move_aside(file: &Path, aside: &Path) -> io::Result<()> {
+    fs::rename(file, aside)?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(with_suffix(file, suffix), with_suffix(aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
