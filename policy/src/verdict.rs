@@ -17,7 +17,9 @@
 //! let forged: pullgate_policy::verdict::Permit = serde_json::from_str("{}").unwrap();
 //! ```
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -207,6 +209,17 @@ impl Permit {
     /// The same permit, ending at `moment` if it would last longer.
     pub(crate) fn ending_by(self, moment: Timestamp) -> Self {
         Self { valid_until: self.valid_until.min(moment), ..self }
+    }
+
+    /// The same permit under a `permit_ttl` that may have become shorter since it was given: age counts from the collection
+    /// of its evidence (A543). It never lasts longer than before.
+    #[must_use]
+    pub fn within(self, permit_ttl: Duration) -> Self {
+        let end = SignedDuration::try_from(permit_ttl)
+            .ok()
+            .and_then(|lifetime| self.valid_from.checked_add(lifetime).ok())
+            .unwrap_or(Timestamp::MAX);
+        self.ending_by(end)
     }
 
     /// Brings a stored permit back, if its seal holds, it is about this subject and it counts now.

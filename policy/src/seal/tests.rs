@@ -206,3 +206,13 @@ fn a128_indexes_that_nest_deeper_than_the_limit_are_not_served_under_a_grant() {
     assert_eq!(granted_below(crate::limits::INDEX_DEPTH), 2);
     assert_eq!(granted_below(crate::limits::INDEX_DEPTH + 1), 0);
 }
+
+#[test]
+fn a543_a_permit_ends_by_a_permit_ttl_that_became_shorter_and_never_later_than_before() {
+    let permit = permit_for(&image());
+    let shorter = permit.clone().within(std::time::Duration::from_secs(60));
+    assert!(shorter.counts(revisions(1), at(59)) && !shorter.counts(revisions(1), at(60)));
+    for longer in [std::time::Duration::from_secs(7_200), std::time::Duration::MAX] {
+        assert_eq!(permit.clone().within(longer), permit);
+    }
+}

@@ -75,13 +75,19 @@ pub(super) async fn unless_undecided(
 /// A stored permit that counts now.
 async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
     let (revisions, now) = (live.revisions(), app.clock.now());
-    if let Some(permit) = app.memory.permit(subject, revisions).await
-        && permit.counts(revisions, now)
-    {
-        return Some(permit.as_ref().clone());
+    // The lifetime stands in the configuration, of which no revision knows: a permit of before must not outlive it (A543).
+    let lifetime = live.policy().permit_ttl;
+    if let Some(permit) = app.memory.permit(subject, revisions).await {
+        let permit = permit.as_ref().clone().within(lifetime);
+        if permit.counts(revisions, now) {
+            return Some(permit);
+        }
     }
     let sealed = app.store.permit(subject, revisions).await?;
-    let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?;
+    let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?.within(lifetime);
+    if !permit.counts(revisions, now) {
+        return None;
+    }
     app.memory.keep_permit(&permit).await;
     Some(permit)
 }
