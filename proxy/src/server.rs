@@ -130,7 +130,7 @@ async fn app(
     clock: Clock,
     copies: Copies,
 ) -> Result<Arc<App>, ServeError> {
-    let key = folder::load_or_create_seal_key(key_file).map_err(ServeError::Seal)?;
+    let key = store.folder().seal_key(key_file).map_err(ServeError::Seal)?;
     let metrics = Metrics::with_store(store.database().writes_lost_counter());
     let health = Health::new();
     let settings = audit::Settings {

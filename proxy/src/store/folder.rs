@@ -94,6 +94,29 @@ impl StateFolder {
         &self.path
     }
 
+    /// The seal key in `file`, read or made. Where it lies in this folder, and the folder can be neither entered nor
+    /// written, the key is one that ends with the process: then nothing is remembered anyway, and pulls go on (A503).
+    ///
+    /// # Errors
+    /// [`SealKeyError`].
+    pub fn seal_key(&self, file: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
+        let error = match load_or_create_seal_key(file) {
+            Ok(key) => return Ok(key),
+            Err(error) => error,
+        };
+        let goes_on = match &error {
+            SealKeyError::Create { .. } => true,
+            SealKeyError::Read { .. } => self.lock.is_none(),
+            // Somebody put it there: it is looked at, not passed over.
+            SealKeyError::Length(_) | SealKeyError::Random => false,
+        };
+        if !goes_on || file.parent() != Some(&self.path) {
+            return Err(error);
+        }
+        tracing::warn!(%error, "without a seal key nothing that is remembered now counts after a restart");
+        random_key()
+    }
+
     /// Where files are written before they get their name, in the same file system.
     pub(super) fn tmp(&self) -> PathBuf {
         self.path.join("tmp")
@@ -131,8 +154,7 @@ fn read_key(path: &Path) -> Result<Option<[u8; SEAL_KEY_BYTES]>, SealKeyError> {
 
 fn create_key(path: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
     let create = |source| SealKeyError::Create { path: path.to_owned(), source };
-    let mut key = [0; SEAL_KEY_BYTES];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_| SealKeyError::Random)?;
+    let key = random_key()?;
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temp = tempfile::NamedTempFile::new_in(beside).map_err(create)?;
     temp.write_all(&key).and_then(|()| temp.as_file().sync_all()).map_err(create)?;
@@ -144,6 +166,12 @@ fn create_key(path: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
         }
         Err(error) => Err(create(error.error)),
     }
+}
+
+fn random_key() -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
+    let mut key = [0; SEAL_KEY_BYTES];
+    aws_lc_rs::rand::fill(&mut key).map_err(|_| SealKeyError::Random)?;
+    Ok(key)
 }
 
 /// Makes a folder that only we can enter (A507). One that is there keeps its mode: it may be a mounted volume.
@@ -245,5 +273,28 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("missing/seal.key");
         assert!(matches!(load_or_create_seal_key(&path), Err(SealKeyError::Create { .. })));
+    }
+
+    #[test]
+    fn a503_a_key_that_its_own_folder_does_not_take_ends_with_the_process() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&root.path().join("state")).unwrap();
+        fs::remove_dir_all(folder.path()).unwrap();
+        let own = folder.path().join("seal.key");
+        assert_ne!(folder.seal_key(&own).unwrap(), folder.seal_key(&own).unwrap());
+        // One that somebody has named lies elsewhere, and is a setting that cannot be used.
+        let named = root.path().join("missing/seal.key");
+        assert!(matches!(folder.seal_key(&named), Err(SealKeyError::Create { .. })));
+    }
+
+    #[test]
+    fn a504_a_key_that_is_there_and_is_none_is_not_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(root.path()).unwrap();
+        let own = root.path().join("seal.key");
+        fs::write(&own, [1; 31]).unwrap();
+        assert!(matches!(folder.seal_key(&own), Err(SealKeyError::Length(_))));
+        fs::write(&own, [1; 32]).unwrap();
+        assert_eq!(folder.seal_key(&own).unwrap(), [1; 32]);
     }
 }
