@@ -10,6 +10,7 @@ use pullgate_policy::oci::{Digest, Reference, Repository};
 
 use super::{counted, recall, resolve, scope};
 use crate::app::App;
+use crate::clock::Plausible;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::{Missing, Refusal};
@@ -50,6 +51,9 @@ async fn under(
     repository: &Repository,
     digest: Digest,
 ) -> Result<Blob, Refusal> {
+    if app.clock.plausible() == Plausible::No {
+        return Err(Refusal::undecided(Code::ClockImplausible)); // a grant is as good as its root is now (A418)
+    }
     scope::governed(live, repository)?;
     scope::not_blocked(live, &digest)?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).

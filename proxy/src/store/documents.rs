@@ -138,6 +138,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a506_shortened_grown_and_swapped_documents_are_absent_and_kept_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
+        let kept = document(b"manifest");
+        let file = path(root.path(), &kept.digest());
+        for content in [&b""[..], b"manif", b"manifest and more", b"MANIFEST"] {
+            documents.keep(&kept).await;
+            let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+            std::fs::write(&file, content).unwrap();
+            std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+            assert!(documents.find(kept.digest()).await.is_none(), "{content:?}");
+        }
+        documents.keep(&kept).await;
+        assert!(documents.find(kept.digest()).await.is_some());
+        std::fs::remove_file(&file).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+            .unwrap();
+        assert!(documents.find(kept.digest()).await.is_none(), "and nobody waits for its other end");
+        documents.keep(&kept).await;
+        assert!(documents.find(kept.digest()).await.is_some());
+    }
+
+    #[tokio::test]
     async fn a505_links_are_not_followed() {
         let root = tempfile::tempdir().unwrap();
         let documents = Documents::new(&StateFolder::open(root.path()).unwrap());

@@ -62,6 +62,62 @@ async fn a505_shortened_replaced_and_linked_files_are_not_served() {
 }
 
 #[tokio::test]
+async fn a505_content_that_was_swapped_under_the_same_size_and_times_is_found() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(100_000);
+    let digest = fixture.kept(&blob).await;
+    let path = fixture.path(&digest);
+    // Known to be whole: nothing but the stamp asks for the hash.
+    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let mut swapped = blob.clone();
+    swapped[1] ^= 1;
+    std::fs::write(&path, &swapped).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), modified);
+    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a505_a_file_that_has_grown_or_was_put_in_the_others_place_is_not_served() {
+    let fixture = fixture(MAX).await;
+    let (blob, other) = (bytes(100_000), bytes(90_000));
+    let (digest, others) = (fixture.kept(&blob).await, fixture.kept(&other).await);
+    let path = fixture.path(&digest);
+    std::fs::write(&path, [&blob[..], b"more"].concat()).unwrap();
+    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
+    assert!(!path.exists());
+    // A whole blob of the gate's own, under the name of another.
+    std::fs::rename(fixture.path(&others), &path).unwrap();
+    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
+    assert!(!path.exists());
+    assert!(fixture.blobs.open(others).await.is_none());
+}
+
+#[tokio::test]
+async fn a505_a507_a_folder_that_is_a_link_is_not_entered() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(100_000);
+    let digest = fixture.kept(&blob).await;
+    let folder = fixture.path(&digest).parent().unwrap().to_owned();
+    let elsewhere = fixture.root.path().join("elsewhere");
+    std::fs::rename(&folder, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+    assert!(fixture.blobs.open(digest).await.is_none());
+    // Nor is anything written through it: the blob passes and is not kept.
+    let before = std::fs::read_dir(&elsewhere).unwrap().count();
+    let reader = fixture.blobs.fetch(key(digest), None, whole(&blob)).await.unwrap();
+    assert!(read(reader).await.unwrap() == blob);
+    fixture.landed().await;
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), before);
+    assert_eq!(fixture.partial_files(), 0);
+}
+
+#[tokio::test]
 async fn a508_what_does_not_fit_is_streamed_and_not_kept() {
     let fixture = fixture(250_000).await;
     let first = bytes(200_000);
