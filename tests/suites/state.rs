@@ -1,5 +1,7 @@
 //! State can lose a verdict and never invents one.
 
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+
 use pullgate::server::ServeError;
 use pullgate::store::StoreError;
 use pullgate::store::folder::FolderError;
@@ -9,6 +11,8 @@ use pullgate_tests::upstream::{Fault, When};
 use sqlx::{AnyConnection, Connection as _};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves};
+
+mod forged;
 
 /// Runs a statement on the stopped gate's database, and tells how many rows it changed.
 pub(crate) async fn edit(stage: &Stage, statement: &str) -> u64 {
@@ -118,6 +122,77 @@ async fn a504_a_grant_that_was_copied_on_disk_opens_no_blob_and_no_child() {
             stage.gate.stop().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a503_a_database_that_rots_under_the_running_gate_costs_no_pull_and_permits_nothing() {
+    let mut stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    stage.gate.app().store.store().database().flush().await;
+    for name in ["state/cache.db", "state/cache.db-wal"] {
+        let file = std::fs::File::options().write(true).open(stage.gate.path(name)).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![0xa5; usize::try_from(length).unwrap()], 0).unwrap();
+    }
+    for n in 0..3 {
+        let (tag, unsigned) = (format!("v{n}"), format!("bad{n}"));
+        let (good, bad) = (stage.signed("org/app", &tag), stage.unsigned("org/app", &unsigned));
+        assert_serves(&stage.manifest("org/app", &good.digest()).await, &good);
+        assert_eq!(stage.blob("org/app", &good.layer()).await.status, 200);
+        assert_denied(&stage.manifest("org/app", &unsigned).await);
+        assert_denied(&stage.blob("org/app", &bad.layer()).await);
+    }
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    stage.gate.restart().await;
+    let names = std::fs::read_dir(stage.gate.path("state")).unwrap().map(|entry| entry.unwrap().file_name());
+    let aside = names.filter(|name| name.to_string_lossy().starts_with("cache.db.corrupt-")).count();
+    assert!(aside > 0, "it is kept aside");
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    stage.gate.restart().await;
+    stage.upstream.forget();
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    assert_eq!(stage.upstream.seen().len(), 0, "the new database remembers");
+}
+
+#[tokio::test]
+async fn a507_in_a_state_folder_that_everybody_can_enter_everything_is_ours_alone() {
+    let mut stage = Stage::new().await;
+    stage.gate.stop().await;
+    let state = stage.gate.path("state");
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    stage.gate.start_again().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    stage.gate.app().store.store().database().flush().await;
+    let kept = state.join("blobs/sha256").join(&image.layer()[7..9]).join(&image.layer()[7..]);
+    let begun = std::time::Instant::now();
+    while !kept.exists() {
+        assert!(begun.elapsed().as_secs() < 30, "the blob is kept");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut seen = Vec::new();
+    let mut folders = vec![state.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = std::fs::symlink_metadata(&path).unwrap();
+            let mode = if meta.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(meta.permissions().mode() & 0o7777, mode, "{}", path.display());
+            if meta.is_dir() {
+                folders.push(path.clone());
+            }
+            seen.push(path.strip_prefix(&state).unwrap().display().to_string());
+        }
+    }
+    for name in ["seal.key", "cache.db", "cache.db-wal", "audit.db", "lock", "tmp", "blobs", "documents"] {
+        assert!(seen.iter().any(|path| path == name), "{name}: {seen:?}");
+    }
+    let log = std::fs::metadata(stage.gate.path("audit.jsonl")).unwrap();
+    assert_eq!(log.permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
