@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use pullgate_tests::gate_in_process::{Gate, Setup};
+use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, When};
 
@@ -28,10 +29,35 @@ async fn a504_whatever_row_of_whatever_table_is_forged_nothing_unsigned_is_serve
     assert_eq!(stage.blob("org/app", &good.layer()).await.status, 200);
     assert_denied(&stage.manifest("org/app", "bad").await);
     let (from, to, layer) = (good.digest(), bad.digest(), bad.layer());
+    for (what, statement) in forgeries(&good, &bad) {
+        stage.gate.stop().await;
+        assert!(edit(&stage, &statement).await > 0, "{what}");
+        stage.gate.start_again().await;
+        // Without the upstream first: then only what is stored could speak for it.
+        stage.upstream.fail(When::on(""), Fault::Status(500));
+        for target in ["bad", to.as_str(), "good"] {
+            let answer = stage.manifest("org/app", target).await;
+            assert!(answer.status != 200 || answer.body == good.bytes, "{what}: {target}");
+        }
+        assert_ne!(stage.blob("org/app", &layer).await.status, 200, "{what}");
+        assert_serves(&stage.manifest("org/app", &from).await, &good);
+        stage.upstream.heal();
+        assert_denied(&stage.manifest("org/app", "bad").await);
+        assert_denied(&stage.blob("org/app", &layer).await);
+        assert_denied(&stage.manifest("org/other", "good").await);
+        assert_denied(&stage.blob("org/other", &good.layer()).await);
+        assert_serves(&stage.manifest("org/app", "good").await, &good);
+        assert_eq!(stage.blob("org/app", &good.layer()).await.status, 200, "{what}");
+    }
+}
+
+/// Statements that would have the gate serve `bad`, or `good` where nobody has signed it.
+fn forgeries(good: &Made, bad: &Made) -> Vec<(&'static str, String)> {
+    let (from, to, layer) = (good.digest(), bad.digest(), bad.layer());
     let records = "insert or replace into records select";
     let grants = "insert or replace into grants select";
     let moved = "replace(body, 'registry.test/org/app', 'registry.test/org/other')";
-    let forgeries = [
+    vec![
         (
             "another kind",
             format!(
@@ -86,27 +112,7 @@ async fn a504_whatever_row_of_whatever_table_is_forged_nothing_unsigned_is_serve
                 good.layer()
             ),
         ),
-    ];
-    for (what, statement) in forgeries {
-        stage.gate.stop().await;
-        assert!(edit(&stage, &statement).await > 0, "{what}");
-        stage.gate.start_again().await;
-        // Without the upstream first: then only what is stored could speak for it.
-        stage.upstream.fail(When::on(""), Fault::Status(500));
-        for target in ["bad", to.as_str(), "good"] {
-            let answer = stage.manifest("org/app", target).await;
-            assert!(answer.status != 200 || answer.body == good.bytes, "{what}: {target}");
-        }
-        assert_ne!(stage.blob("org/app", &layer).await.status, 200, "{what}");
-        assert_serves(&stage.manifest("org/app", &from).await, &good);
-        stage.upstream.heal();
-        assert_denied(&stage.manifest("org/app", "bad").await);
-        assert_denied(&stage.blob("org/app", &layer).await);
-        assert_denied(&stage.manifest("org/other", "good").await);
-        assert_denied(&stage.blob("org/other", &good.layer()).await);
-        assert_serves(&stage.manifest("org/app", "good").await, &good);
-        assert_eq!(stage.blob("org/app", &good.layer()).await.status, 200, "{what}");
-    }
+    ]
 }
 
 #[tokio::test]

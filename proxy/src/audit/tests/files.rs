@@ -102,6 +102,35 @@ async fn a503_a_corrupt_database_is_kept_aside_and_a_new_one_begun() {
 }
 
 #[tokio::test]
+async fn a503_a_database_that_was_cut_or_has_a_bad_page_is_kept_aside() {
+    for damage in ["cut", "page", "zeros"] {
+        let folder = tempfile::tempdir().unwrap();
+        write_one(folder.path()).await;
+        let file = folder.path().join("audit.db");
+        // The last connection closes behind the test, and takes the write-ahead log with it.
+        while folder.path().join("audit.db-wal").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut bytes = fs::read(&file).unwrap();
+        match damage {
+            "cut" => bytes.truncate(6_000),
+            "page" => bytes[4_096..8_192].fill(0xee),
+            _ => bytes.fill(0),
+        }
+        fs::write(&file, &bytes).unwrap();
+        write_one(folder.path()).await;
+        let aside = aside(folder.path());
+        assert_eq!(aside.len(), 1, "{damage}: {aside:?}");
+        assert_eq!(
+            fs::read(folder.path().join(&aside[0])).unwrap(),
+            bytes,
+            "{damage}: nothing of it is changed"
+        );
+        assert_eq!((rows(folder.path()).await, lines(&log_in(folder.path()).0).len()), (1, 2), "{damage}");
+    }
+}
+
+#[tokio::test]
 async fn a503_a_database_that_is_not_corrupt_is_never_moved() {
     let folder = tempfile::tempdir().unwrap();
     write_one(folder.path()).await;
