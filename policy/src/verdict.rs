@@ -213,7 +213,6 @@ impl Permit {
 
     /// The same permit under a `permit_ttl` that may have become shorter since it was given: age counts from the collection
     /// of its evidence (A543). It never lasts longer than before.
-    #[must_use]
     pub fn within(self, permit_ttl: Duration) -> Self {
         let end = SignedDuration::try_from(permit_ttl)
             .ok()

@@ -73,7 +73,7 @@ async fn a505_content_that_was_swapped_under_the_same_size_and_times_is_found() 
     let mut swapped = blob.clone();
     swapped[1] ^= 1;
     std::fs::write(&path, &swapped).unwrap();
-    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), modified);
     let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
     assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
