@@ -164,9 +164,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles")
 }
 
+/// Bundles, and trusted roots.
+type Recorded = (Vec<Vec<u8>>, BTreeSet<Vec<u8>>);
+
 /// The recorded bundles of that artifact which are accepted by certificate, and the trusted roots of their own.
-fn recorded() -> &'static (Vec<Vec<u8>>, BTreeSet<Vec<u8>>) {
-    static RECORDED: OnceLock<(Vec<Vec<u8>>, BTreeSet<Vec<u8>>)> = OnceLock::new();
+fn recorded() -> &'static Recorded {
+    static RECORDED: OnceLock<Recorded> = OnceLock::new();
     RECORDED.get_or_init(|| {
         let cases: Value = serde_json::from_slice(&fs::read(root().join("cases.json")).unwrap_or_default())
             .unwrap_or_default();
