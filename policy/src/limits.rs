@@ -11,6 +11,8 @@ pub const MIB: u64 = 1024 * 1024;
 pub const MANIFEST_BYTES: u64 = 4 * MIB;
 /// Nesting of JSON that is read. Over it: `manifest-invalid` or `payload-invalid`.
 pub const JSON_DEPTH: usize = 64;
+/// JSON values of one manifest or index. Over it: `manifest-invalid`.
+pub const MANIFEST_VALUES: usize = 100_000;
 /// Layers of one manifest. Over it: `manifest-invalid`.
 pub const LAYERS_PER_MANIFEST: usize = 1_000;
 /// Children of one index. Over it: `index-too-large`.

@@ -20,6 +20,9 @@ pub enum JsonFault {
     /// Deeper than `json_depth`.
     #[error("nested deeper than {} levels", limits::JSON_DEPTH)]
     Depth,
+    /// More values than the reader was told to expect.
+    #[error("more values than are read")]
+    Values,
     /// A number that not every reader holds exactly.
     #[error("a number is out of range")]
     Number,
@@ -33,28 +36,49 @@ pub enum JsonFault {
 /// # Errors
 /// [`JsonFault`] names the first fault.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
-    let mut fault = None;
+    parse_up_to(bytes, usize::MAX)
+}
+
+/// Reads one JSON text of at most so many values: one in memory takes much more than the two bytes that it can be as text
+/// (A127).
+///
+/// # Errors
+/// [`JsonFault`] names the first fault.
+pub fn parse_up_to(bytes: &[u8], values: usize) -> Result<Value, JsonFault> {
+    let mut reading = Reading { fault: None, left: values };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { depth: 0, fault: &mut fault }
+    let value = Node { depth: 0, reading: &mut reading }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
-    match (value, fault) {
+    match (value, reading.fault) {
         (_, Some(fault)) => Err(fault),
         (Ok(value), None) => Ok(value),
         (Err(_), None) => Err(JsonFault::Syntax),
     }
 }
 
+/// What is known of a text that is being read.
+struct Reading {
+    fault: Option<JsonFault>,
+    /// How many values may still come.
+    left: usize,
+}
+
 /// A value inside `depth` arrays and objects.
 struct Node<'a> {
     depth: usize,
-    fault: &'a mut Option<JsonFault>,
+    reading: &'a mut Reading,
 }
 
 impl Node<'_> {
     fn fail<E: de::Error>(self, fault: JsonFault) -> E {
-        *self.fault = Some(fault);
+        self.reading.fault = Some(fault);
         E::custom(fault)
+    }
+
+    /// One inside this one.
+    fn inner(&mut self) -> Node<'_> {
+        Node { depth: self.depth + 1, reading: &mut *self.reading }
     }
 }
 
@@ -62,6 +86,10 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.reading.left.checked_sub(1) {
+            Some(left) => self.reading.left = left,
+            None => return Err(self.fail(JsonFault::Values)),
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -106,20 +134,18 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(value.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
         if self.depth >= limits::JSON_DEPTH {
             return Err(self.fail(JsonFault::Depth));
         }
         let mut values = Vec::new();
-        while let Some(value) =
-            seq.next_element_seed(Node { depth: self.depth + 1, fault: &mut *self.fault })?
-        {
+        while let Some(value) = seq.next_element_seed(self.inner())? {
             values.push(value);
         }
         Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
         if self.depth >= limits::JSON_DEPTH {
             return Err(self.fail(JsonFault::Depth));
         }
@@ -127,7 +153,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         // Folded forms of keys that are not their own: the others stand in the object, and a key is held once (A127).
         let mut folded = BTreeSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Node { depth: self.depth + 1, fault: &mut *self.fault })?;
+            let value = map.next_value_seed(self.inner())?;
             let fold = fold(&key);
             let seen = object.contains_key(&fold) || folded.contains(&fold);
             if seen {
@@ -197,6 +223,14 @@ mod tests {
         assert!(parse(objects(limits::JSON_DEPTH).as_bytes()).is_ok());
         assert_eq!(parse(objects(limits::JSON_DEPTH + 1).as_bytes()), Err(JsonFault::Depth));
         assert!(parse(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a127_values_are_limited_by_one() {
+        for text in [r#"[1,2,[3,"four"]]"#, r#"{"a":1,"b":2,"c":{"d":3,"e":null}}"#] {
+            assert!(parse_up_to(text.as_bytes(), 6).is_ok(), "{text}");
+            assert_eq!(parse_up_to(text.as_bytes(), 5), Err(JsonFault::Values), "{text}");
+        }
     }
 
     #[test]

@@ -123,10 +123,13 @@ impl Document {
         if bytes.len() as u64 > limits::MANIFEST_BYTES {
             return Err(ManifestFault::TooLarge);
         }
-        let value = strict_json::parse(&bytes).map_err(|fault| match fault {
-            JsonFault::Ambiguous => ManifestFault::Ambiguous,
-            JsonFault::Depth | JsonFault::Number | JsonFault::Syntax => ManifestFault::Invalid,
-        })?;
+        let value =
+            strict_json::parse_up_to(&bytes, limits::MANIFEST_VALUES).map_err(|fault| match fault {
+                JsonFault::Ambiguous => ManifestFault::Ambiguous,
+                JsonFault::Depth | JsonFault::Values | JsonFault::Number | JsonFault::Syntax => {
+                    ManifestFault::Invalid
+                }
+            })?;
         let kind = check::kind(&value, content_type)?;
         let manifest = match kind.shape {
             check::Shape::Image => Manifest::Image(Image::read(&value)?),
