@@ -1,10 +1,12 @@
 //! A changed configuration: all of it or nothing of it (A411).
 
-use std::path::{Path, PathBuf};
+mod folders;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecursiveMode, Watcher as _};
+use folders::Folders;
 use pullgate_config::{Diagnostics, Loaded};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
@@ -16,8 +18,6 @@ use crate::live::Live;
 use crate::metrics::ReloadResult;
 use crate::record;
 
-/// How long files must rest before they are read: editors write in several steps.
-const SETTLE: Duration = Duration::from_millis(250);
 /// How often files are read anyway: some file systems report nothing, and a key may come late.
 const POLL: Duration = Duration::from_secs(60);
 /// The component under which `/readyz` tells of a reload that failed.
@@ -26,7 +26,7 @@ const COMPONENT: &str = "configuration";
 /// Reloads on SIGHUP, on file events and on a schedule, for ever.
 pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
     let changed = Arc::new(Notify::new());
-    let mut watcher = Folders::new(Arc::clone(&changed));
+    let mut watcher = Folders::new(Arc::clone(&changed), POLL);
     let mut in_force = app.live().config().fingerprint;
     let mut refused: Option<String> = None;
     // What changed before the first folder was followed is found by reading at once.
@@ -39,7 +39,7 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
                 signal.is_some()
             }
             () = changed.notified() => {
-                tokio::time::sleep(SETTLE).await;
+                watcher.rested(&app.live().config().watched, &path).await;
                 false
             }
             () = tokio::time::sleep(POLL) => false,
@@ -128,40 +128,5 @@ async fn tell(app: &App, result: Word, why: &str) {
 pub fn warn(warnings: &Diagnostics) {
     for warning in warnings.iter() {
         tracing::warn!(code = warning.code.as_str(), "{}", warning.message);
-    }
-}
-
-/// Watches folders, not files: a mounted ConfigMap changes by a symlink beside them.
-struct Folders {
-    watcher: Option<notify::RecommendedWatcher>,
-    followed: Vec<PathBuf>,
-}
-
-impl Folders {
-    fn new(changed: Arc<Notify>) -> Self {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too; without this a reload would cause the next.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                changed.notify_one();
-            }
-        });
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, seconds = POLL.as_secs(), "file events are not to be had; files are read on a schedule");
-        }
-        Self { watcher: watcher.ok(), followed: Vec::new() }
-    }
-
-    fn follow(&mut self, files: &[PathBuf], config: &Path) {
-        let Some(watcher) = &mut self.watcher else { return };
-        for file in files.iter().map(PathBuf::as_path).chain([config]) {
-            let folder = match file.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-                Some(_) | None => PathBuf::from("."),
-            };
-            if !self.followed.contains(&folder) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
-            {
-                self.followed.push(folder);
-            }
-        }
     }
 }

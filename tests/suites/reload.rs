@@ -135,18 +135,43 @@ async fn a411_a_file_that_is_written_in_two_halves_takes_effect_when_it_is_whole
     use std::io::Write as _;
     let mut stage = Stage::new().await;
     let good = stage.signed("org/app", "good");
+    let blocked = stage.signed("org/app", "blocked");
     stage.unsigned("org/app", "bad");
     stage.gate.watch();
     let policy = std::fs::read_to_string(stage.gate.path("policy.toml")).unwrap();
     let policy = policy.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
-    let (one, other) = policy.split_at(policy.rfind("any_of").unwrap());
+    let block = format!("\n[[block]]\ndigest = \"{}\"\nreason = \"CVE-2026-0001\"\n", blocked.digest());
+    // The folders are followed from now on.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let mut file = std::fs::File::create(stage.gate.path("policy.toml")).unwrap();
-    file.write_all(one.as_bytes()).unwrap();
+    // A policy by itself, and a weaker one: the block is still to come.
+    file.write_all(policy.as_bytes()).unwrap();
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        assert_denied(&stage.manifest("org/app", "bad").await);
+    }
+    assert_eq!(reloads(&stage, "permit").await, 0);
+    file.write_all(block.as_bytes()).unwrap();
+    drop(file);
+    until_pulled(&stage, "bad", 200).await;
+    assert_eq!(stage.manifest("org/app", "blocked").await.status, 403);
+    assert_serves(&stage.manifest("org/app", "good").await, &good);
+    assert_eq!(reloads(&stage, "permit").await, 1);
+}
+
+#[tokio::test]
+async fn a411_half_a_file_that_is_no_policy_is_told_and_its_other_half_is_taken() {
+    let mut stage = Stage::new().await;
+    let good = stage.signed("org/app", "good");
+    stage.unsigned("org/app", "bad");
+    stage.gate.watch();
+    let policy = std::fs::read_to_string(stage.gate.path("policy.toml")).unwrap();
+    let policy = policy.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    std::fs::write(stage.gate.path("policy.toml"), &policy[..policy.rfind("any_of").unwrap()]).unwrap();
     until_told(&stage, true).await;
     assert_serves(&stage.manifest("org/app", "good").await, &good);
     assert_denied(&stage.manifest("org/app", "bad").await);
-    file.write_all(other.as_bytes()).unwrap();
-    drop(file);
+    std::fs::write(stage.gate.path("policy.toml"), &policy).unwrap();
     until_pulled(&stage, "bad", 200).await;
     until_told(&stage, false).await;
 }
