@@ -258,6 +258,16 @@ async fn a010_every_other_method_on_every_route_is_405() {
         assert_eq!(stage.gate.get(route).await.status, 405, "{route}");
     }
     assert_eq!(stage.upstream.seen().len(), 0);
+    // A tunnel to somewhere, in both forms of a target.
+    for target in ["127.0.0.1:22", "/v2/org/app/manifests/v1"] {
+        let head = format!("CONNECT {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let answer = raw(stage.gate.data, head).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 405 ") || answer.starts_with("HTTP/1.1 400 "),
+            "{target}: {answer}"
+        );
+    }
+    assert_eq!(stage.upstream.seen().len(), 0);
     let overridden = [("x-http-method-override", "DELETE")];
     let answer = ask(stage.gate.data, "GET", &manifest("org/app", "v1"), &overridden).await;
     assert_serves(&answer, &image);

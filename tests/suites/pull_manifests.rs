@@ -253,9 +253,18 @@ async fn a029_a_condition_is_no_way_round_a_verdict() {
 async fn a036_who_a_client_says_it_is_changes_nothing() {
     let stage = Stage::new().await;
     stage.unsigned("org/app", "v1");
-    for agent in
-        ["cosign/v2.4.0", "containerd/2.1", "Go-http-client/1.1", "policy-controller/1", "pullgate/0.1.0"]
-    {
+    for agent in [
+        "cosign/v2.4.0",
+        "containerd/2.1",
+        "docker/27.1 go/go1.22",
+        "containers/5.31 (github.com/containers/image)",
+        "cri-o/1.31",
+        "Go-http-client/1.1",
+        "Harbor-Scanner",
+        "policy-controller/1",
+        "pullgate/0.1.0",
+        "",
+    ] {
         let headers = [("user-agent", agent), ("accept", "application/vnd.dev.cosign.simplesigning.v1+json")];
         let answer = stage.gate.get_with(&manifest("org/app", "v1"), &headers).await;
         assert_denied(&answer);
