@@ -1,8 +1,9 @@
 //! Which policy would govern a repository: what `check --against` says, without a network.
 
-use pullgate_policy::oci::{Registry, Repository};
+use jiff::Timestamp;
+use pullgate_policy::oci::{Digest, Registry, Repository};
 use pullgate_policy::policy::{
-    Asks, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
+    Asks, Block, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
 };
 use pullgate_policy::text;
 
@@ -20,11 +21,12 @@ pub struct Against {
     pub requirements: Vec<String>,
 }
 
-/// Says which policy, scope and requirements govern `repository`.
+/// Says which policy, scope and requirements govern `repository`, and what is said of that digest, if one is asked about.
 #[must_use]
-pub fn against(config: &Config, repository: &Repository) -> Against {
+pub fn against(config: &Config, repository: &Repository, digest: Option<Digest>, now: Timestamp) -> Against {
     let set = &config.policy.set;
     let mut lines = Vec::new();
+    lines.extend(digest.and_then(|digest| set.block(&digest)).map(blocked));
     let repository = &canonical(config, repository);
     if !config.upstreams.contains_key(repository.registry()) {
         lines.push(format!("refused: there is no [upstream.\"{}\"]", repository.registry()));
@@ -39,7 +41,8 @@ pub fn against(config: &Config, repository: &Repository) -> Against {
             None
         }
     };
-    lines.extend(set.exemptions.iter().filter(|one| covers(one, repository)).map(exempt));
+    let exemptions = set.exemptions.iter().filter(|one| covers(one, repository, digest));
+    lines.extend(exemptions.map(|one| exempt(one, now)));
     Against { repository: repository.clone(), policy, requirements: lines }
 }
 
@@ -97,13 +100,22 @@ fn no_scope(unmatched: Unmatched) -> &'static str {
     }
 }
 
-fn covers(exemption: &Exemption, repository: &Repository) -> bool {
+fn covers(exemption: &Exemption, repository: &Repository, asked: Option<Digest>) -> bool {
     match &exemption.covers {
-        Covers::Digest(_) => false,
+        Covers::Digest(digest) => asked == Some(*digest),
         Covers::Scopes(scopes) => scopes.iter().any(|scope| scope.matches(repository)),
     }
 }
 
-fn exempt(one: &Exemption) -> String {
-    format!("{}: exempt until {} by {}", one.location, one.until, text::escape(&one.owner))
+fn blocked(one: &Block) -> String {
+    format!("{}: refused: blocked: {}", one.location, text::escape(&one.reason))
+}
+
+fn exempt(one: &Exemption, now: Timestamp) -> String {
+    let (owner, until) = (text::escape(&one.owner), one.until);
+    if now < until {
+        format!("{}: exempt until {until} by {owner}", one.location)
+    } else {
+        format!("{}: exempt no more: it ended {until}; by {owner}", one.location)
+    }
 }

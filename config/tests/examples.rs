@@ -41,7 +41,7 @@ fn every_example_loads_and_warns_of_nothing_but_its_purpose() {
 fn the_example_for_github_pins_workflow_branch_and_provenance() {
     let loaded = example("keyless-github");
     let repository: Repository = "ghcr.io/myorg/myrepo".parse().unwrap();
-    let lines = pullgate_config::against(&loaded.config, &repository);
+    let lines = pullgate_config::against(&loaded.config, &repository, None, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(lines.policy.unwrap(), ("production".to_owned(), "ghcr.io/myorg/myrepo".to_owned()));
     assert_eq!(
         lines.requirements,

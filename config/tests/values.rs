@@ -10,7 +10,7 @@ use pullgate_config::{
     Unreadable, against, load_with,
 };
 use pullgate_policy::identity::{By, IdentityPattern, Name, Transparency, Uses};
-use pullgate_policy::oci::Registry;
+use pullgate_policy::oci::{Digest, Registry};
 use pullgate_policy::policy::{Asks, Covers, ForeignLayers, Mode, OnUndecided, Rule, Unmatched};
 use pullgate_verify::Sct;
 
@@ -295,10 +295,30 @@ fn a411_each_file_is_read_once_and_all_are_watched() {
 }
 
 #[test]
+fn what_is_said_of_a_digest_is_said_and_what_ran_out_is_told_as_such() {
+    let (digest, other) = (Digest::of(b"one"), Digest::of(b"other"));
+    let until = "until = 2027-01-31\nowner = \"ops\"\nreason = \"migration\"\n";
+    let more = format!(
+        "[[block]]\ndigest = \"{digest}\"\nreason = \"CVE-2026-0001\"\n[[exempt]]\ndigest = \"{other}\"\n{until}"
+    );
+    let files = files().with("/etc/pullgate/policies/policy.toml", format!("{POLICY}\n{more}"));
+    let config = loaded(&files);
+    let repository = "ghcr.io/myorg/app".parse().unwrap();
+    let said = |digest, now: &str| against(&config, &repository, digest, now.parse().unwrap()).requirements;
+    let before = "2026-12-01T00:00:00Z";
+    assert!(said(Some(digest), before)[0].ends_with(": refused: blocked: CVE-2026-0001"));
+    let last = |lines: Vec<String>| lines.last().unwrap().clone();
+    assert!(last(said(Some(other), before)).contains(": exempt until 2027-"));
+    assert!(last(said(Some(other), "2027-03-01T00:00:00Z")).contains(": exempt no more: it ended 2027-"));
+    assert_eq!(said(None, before), said(Some(Digest::of(b"third")), before));
+    assert_eq!(said(None, before).len() + 1, said(Some(digest), before).len());
+}
+
+#[test]
 fn what_governs_a_repository_is_said_with_its_lines() {
     let config = loaded(&files());
     let say = |repository: &str| {
-        let against = against(&config, &repository.parse().unwrap());
+        let against = against(&config, &repository.parse().unwrap(), None, jiff::Timestamp::UNIX_EPOCH);
         let policy = against.policy.map(|(name, scope)| format!("{name} by {scope}"));
         format!(
             "{}: {}\n{}\n",

@@ -4,10 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use pullgate_config::{Against, Config, Diagnostics, Loaded};
+use pullgate_policy::oci::Reference;
 use serde::Serialize;
 
 use super::paint::Paint;
 use super::{Exit, Format, Image, complain, configuration, print};
+use crate::clock::Clock;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -62,9 +64,14 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 fn governed(config: &Config, images: &[Image]) -> Vec<Governed> {
+    let now = Clock::system().now();
     let one = |image: &Image| {
+        let digest = match &image.reference {
+            Reference::Digest(digest) => Some(*digest),
+            Reference::Tag(_) => None,
+        };
         let Against { repository, policy, requirements } =
-            pullgate_config::against(config, &image.repository);
+            pullgate_config::against(config, &image.repository, digest, now);
         let (policy, scope) = policy.unzip();
         Governed { repository: repository.to_string(), policy, scope, requirements }
     };
