@@ -21,6 +21,7 @@ use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::trust::{News, Roots};
+use crate::workers::Workers;
 
 /// A running gate.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct App {
     pub in_flight: InFlight,
     /// Places for verdicts in work.
     pub places: Places,
+    /// Threads that verify and decide.
+    pub workers: Workers,
 }
 
 /// The handles that an [`App`] is built from.
@@ -93,6 +96,7 @@ impl App {
             verdicts: Flight::new(),
             in_flight: InFlight::new(limits::IN_FLIGHT_BYTES),
             places: Places::default(),
+            workers: Workers::of_this_machine(),
         })
     }
 
@@ -111,6 +115,7 @@ impl App {
         // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
         self.memory.forget_denials();
     }
+
     /// Puts the trust roots of this moment under the configuration that is in force.
     pub fn restamp(&self) {
         let (mut roots, now) = (self.roots.lock(), self.clock.now());

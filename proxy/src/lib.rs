@@ -30,3 +30,4 @@ pub mod store;
 pub mod telemetry;
 pub mod trust;
 pub mod upstream;
+pub mod workers;

@@ -12,7 +12,7 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
-use pullgate_policy::policy::Revisions;
+use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 use tracing::Instrument as _;
 
@@ -218,24 +218,23 @@ pub(crate) async fn shared_verdict(
 /// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
 async fn reach(
     app: &App,
-    live: &Live,
+    live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
 ) -> Result<Judged, Refusal> {
     let now = app.clock.now();
     if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
-        if let Outcome::Decided(Verdict::Permit(permit)) =
-            decide::judge(live.policy(), subject, document.value(), &evidence, now)
-        {
+        let (outcome, evidence) = outcome(app, live, subject, document, evidence).await?;
+        if let Outcome::Decided(Verdict::Permit(permit)) = outcome {
             return Ok(recall::keep(app, permit, evidence, &kept, Remembered::Kept).await);
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
     let collected = stage(app, "collect", collect::evidence(app, live, subject, document)).await?;
     let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
-    let now = app.clock.now(); // an exemption or an age may have ended while evidence was collected
-    match decide::judge(live.policy(), subject, document.value(), &evidence, now) {
+    let (outcome, evidence) = stage(app, "decide", outcome(app, live, subject, document, evidence)).await?;
+    match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {
             Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)
         }
@@ -245,6 +244,21 @@ async fn reach(
         }
         Outcome::Undecided(undecided) => Err(Refusal::Undecided(undecided)),
     }
+}
+
+/// What the policy says of this evidence now: an exemption or an age may have ended while it was collected.
+async fn outcome(
+    app: &App,
+    live: &Arc<Live>,
+    subject: &Subject,
+    document: &Intact<Document>,
+    evidence: Evidence,
+) -> Result<(Outcome, Evidence), Refusal> {
+    let (subject, now) = (subject.clone(), app.clock.now());
+    let judge = move |policy: &PolicySet, document: &Document, evidence: &Evidence| {
+        decide::judge(policy, &subject, document, evidence, now)
+    };
+    verify::decided(app, live, document, evidence, judge).await
 }
 
 /// Counts a request to an upstream by what came of it.

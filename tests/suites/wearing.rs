@@ -6,7 +6,7 @@ use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, Upstream, When};
 
-use crate::stage::{KEYED, Stage, assert_serves, manifest};
+use crate::stage::{KEYED, Stage, assert_serves, blob, manifest};
 
 #[tokio::test]
 async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
@@ -76,4 +76,33 @@ async fn a175_a_dead_upstream_slows_nobody_elses() {
         let answer = answer.await.unwrap();
         assert!(answer.status == 403 || answer.status == 503, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expensive_evidence() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "warm");
+    assert_serves(&stage.manifest("org/app", "warm").await, &image);
+    let cold = stage.signed("org/app", "cold");
+    let (busy, release) = std::sync::mpsc::sync_channel::<()>(0);
+    let release = std::sync::Arc::new(std::sync::Mutex::new(release));
+    let workers = std::thread::available_parallelism().unwrap().get();
+    for _ in 0..workers {
+        let (app, release) = (std::sync::Arc::clone(stage.gate.app()), std::sync::Arc::clone(&release));
+        // Until the other end is dropped.
+        tokio::spawn(async move { app.workers.run(move || release.lock().unwrap().recv().is_err()).await });
+    }
+    let (address, target) = (stage.gate.data, manifest("org/app", "cold"));
+    let asked = tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await });
+    while stage.upstream.count(".sig") < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..50 {
+        assert_serves(&stage.manifest("org/app", "warm").await, &image);
+        let layer = stage.gate.get(&blob("org/app", &image.layer())).await;
+        assert_eq!(layer.status, 200);
+    }
+    assert!(!asked.is_finished(), "it was verified on a thread that serves");
+    drop(busy);
+    assert_serves(&asked.await.unwrap(), &cold);
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::fallback;
+use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Document, Reference};
-use pullgate_policy::policy::OnUndecided;
+use pullgate_policy::policy::{OnUndecided, PolicySet};
 use pullgate_policy::verdict::{Subject, Undecided};
 
 use super::{Pull, Pulled, Remembered, collect, permitted, recall, resolve, serve, verify};
@@ -53,7 +54,7 @@ pub(super) async fn without_resolving(
 /// `insecure_permit` says. Nothing of it is stored.
 pub(super) async fn resolved(
     app: &App,
-    live: &Live,
+    live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
     undecided: Undecided,
@@ -72,7 +73,11 @@ pub(super) async fn resolved(
                 None => None,
                 Some((kept, outcome)) => {
                     let evidence = verify::evidence(app, live, subject, document, &kept).await?;
-                    fallback::last_permit(policy, subject, document.value(), (&evidence, outcome), now)
+                    let subject = subject.clone();
+                    let judge = move |policy: &PolicySet, document: &Document, evidence: &Evidence| {
+                        fallback::last_permit(policy, &subject, document, (evidence, outcome), now)
+                    };
+                    verify::decided(app, live, document, evidence, judge).await?.0
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Verification, off the async threads: bytes, trust and time go in, evidence comes out, nothing is asked (A314).
+//! Verification, and what is decided by it, off the async threads: bytes, trust and time go in, evidence comes out, nothing
+//! is asked (A314).
 
 use std::sync::Arc;
 
@@ -7,12 +8,14 @@ use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::identity::Authority;
 use pullgate_policy::oci::Document;
+use pullgate_policy::policy::PolicySet;
 use pullgate_policy::verdict::Subject;
 
 use super::collect::Collected;
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::Refusal;
+use crate::workers::Died;
 
 /// Verifies what was collected about `subject` by the keys and trust tables that its policy names.
 ///
@@ -31,7 +34,7 @@ pub async fn evidence(
     let manifest = document.value().bytes().clone();
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);
     let now = app.clock.now();
-    let verified = tokio::task::spawn_blocking(move || {
+    let verified = app.workers.run(move || {
         let authorities: Vec<&Authority> = authorities.iter().collect();
         pullgate_verify::verify_all(&pullgate_verify::Request {
             subject: digest,
@@ -43,10 +46,25 @@ pub async fn evidence(
             now,
             collected: at,
         })
-    })
-    .await;
-    let mut evidence = verified.map_err(|_panic| Refusal::undecided(Code::Internal))?;
+    });
+    let mut evidence = verified.await.map_err(|Died| Refusal::undecided(Code::Internal))?;
     evidence.rejected.extend(collected.rejected.iter().cloned());
     evidence.unread.extend(collected.unread.iter().copied());
     Ok(evidence)
+}
+
+/// Decides by `evidence`, which comes back: a `where` of a policy may be long work.
+///
+/// # Errors
+/// Undecided, when the deciding thread died.
+pub(super) async fn decided<T: Send + 'static>(
+    app: &App,
+    live: &Arc<Live>,
+    document: &Intact<Document>,
+    evidence: Evidence,
+    decide: impl FnOnce(&PolicySet, &Document, &Evidence) -> T + Send + 'static,
+) -> Result<(T, Evidence), Refusal> {
+    let (live, document) = (Arc::clone(live), document.clone());
+    let work = move || (decide(live.policy(), document.value(), &evidence), evidence);
+    app.workers.run(work).await.map_err(|Died| Refusal::undecided(Code::Internal))
 }
