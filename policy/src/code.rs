@@ -66,7 +66,8 @@ codes! {
     CertificateExpired = "certificate-expired", "A certificate of the chain, or its authority in the trust root, was not valid at the signing time.", "Sign again; check the trust root.";
     CertificateInvalid = "certificate-invalid", "The certificate or its chain is not one that may sign code.", "Sign again with a certificate of the trust table's authority.";
     CertificateUntrusted = "certificate-untrusted", "The certificate does not chain to the trust table of the authority.", "Check which instance signed and which trust table the authority names.";
-    CheckpointInvalid = "checkpoint-invalid", "The log's checkpoint is unsigned or signed by another.", "Sign again.";
+    CheckpointInvalid = "checkpoint-invalid", "The log's checkpoint is unsigned, signed by another or malformed.", "Sign again.";
+    CheckpointMismatch = "checkpoint-mismatch", "The proof leads to another tree than the log's checkpoint is about, or there is no checkpoint.", "Sign again.";
     ClaimMismatch = "claim-mismatch", "A claim of the certificate differs from what the authority asks for.", "Compare the claims that `pullgate verify` prints with the policy.";
     ClaimedReferenceMismatch = "claimed-reference-mismatch", "The payload names another repository, and the requirement asks for this one.", "Sign the image under the name it is pulled by.";
     DigestMismatch = "digest-mismatch", "The signed payload is about another digest.", "Sign this digest; a copied signature counts for nothing.";
@@ -103,7 +104,9 @@ codes! {
     SubjectMismatch = "subject-mismatch", "The statement, or the referrer, is about another digest.", "Attest this digest.";
     TimeInFuture = "time-in-future", "The proven signing time lies in the future.", "Set the gate's clock.";
     TimeOutsideCertificate = "time-outside-certificate", "The certificate was not valid when it signed.", "Sign again, within the certificate's life.";
-    TimestampInvalid = "timestamp-invalid", "A timestamp is about other bytes or by an authority that the trust table does not hold.", "Sign again; check the trust table.";
+    TimestampInvalid = "timestamp-invalid", "A timestamp is not an RFC 3161 token that can be verified.", "Sign again.";
+    TimestampMismatch = "timestamp-mismatch", "A timestamp is about other bytes than the signature.", "Sign again; a timestamp is over the signature, not over what was signed.";
+    TimestampUntrusted = "timestamp-untrusted", "A timestamp is by an authority that the trust table does not hold for that time.", "Check the trust table.";
     TrustStale = "trust-stale", "The trust root is older than its max_age allows.", "Refresh the trust root.";
     UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy.";
     Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless.";

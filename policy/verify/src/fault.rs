@@ -21,6 +21,16 @@ impl From<Code> for Fault {
     }
 }
 
+impl Fault {
+    /// Whether a timestamp alone is at fault: what a log itself signed stands without it.
+    pub(crate) fn is_a_timestamps(&self) -> bool {
+        TIMESTAMP.contains(&self.code)
+    }
+}
+
+/// What can be wrong with a timestamp.
+const TIMESTAMP: [Code; 3] = [Code::TimestampInvalid, Code::TimestampMismatch, Code::TimestampUntrusted];
+
 /// The fault of the attempt that got furthest: a piece that fails under each of several trust tables is best explained
 /// by the table under which the least is wrong.
 pub(crate) fn most_telling(faults: impl IntoIterator<Item = Fault>) -> Option<Fault> {
@@ -36,12 +46,24 @@ fn progress(code: Code) -> u8 {
         // Nothing about the signer could be said under this trust table.
         &[Code::UnknownAuthority],
         &[Code::CertificateUntrusted, Code::LogUnknown],
-        &[Code::LogEntryMissing, Code::NoTrustedTime, Code::TimestampInvalid],
+        &[
+            Code::LogEntryMissing,
+            Code::NoTrustedTime,
+            Code::TimestampInvalid,
+            Code::TimestampMismatch,
+            Code::TimestampUntrusted,
+        ],
         // What other tables do not know, this one might: not knowing is not a no (A342).
         &[Code::TrustStale],
         &[Code::SctMissing, Code::SctInvalid, Code::TimeOutsideCertificate, Code::CertificateExpired],
         // Certificate and log are known; what follows is about the signature itself.
-        &[Code::SetInvalid, Code::CheckpointInvalid, Code::InclusionProofInvalid, Code::LogEntryMismatch],
+        &[
+            Code::SetInvalid,
+            Code::CheckpointInvalid,
+            Code::CheckpointMismatch,
+            Code::InclusionProofInvalid,
+            Code::LogEntryMismatch,
+        ],
         &[Code::SignatureInvalid],
     ];
     let reached = ORDER.iter().position(|codes| codes.contains(&code)).unwrap_or(ORDER.len());

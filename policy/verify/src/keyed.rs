@@ -127,7 +127,7 @@ fn with_log(
 ) -> Result<Option<Timestamp>, Fault> {
     let whole = check(&signed.bundle.whole()?, Log::Checked);
     let checked = match whole {
-        Err(fault) if fault.code == Code::TimestampInvalid => {
+        Err(fault) if fault.is_a_timestamps() => {
             check(&signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
         other => other,

@@ -86,7 +86,7 @@ fn proof(table: &TrustTable, demand: Demand, signed: &Signed, leaf: &[u8]) -> Re
 fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
     match check(table, signed, leaf, &signed.bundle.whole()?, Log::Checked) {
         // A timestamp that does not count is no evidence: what the log itself signed stands without it.
-        Err(fault) if fault.code == Code::TimestampInvalid => {
+        Err(fault) if fault.is_a_timestamps() => {
             check(table, signed, leaf, &signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
         other => other,

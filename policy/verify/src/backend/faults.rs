@@ -19,8 +19,7 @@ fn code(error: &Error) -> Code {
         Error::ArtifactMismatch(_) => Code::DigestMismatch,
         Error::Certificate(error) => certificate(error),
         Error::TransparencyLog(error) => log(error),
-        Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => Code::NoTrustedTime,
-        Error::Timestamp(_) => Code::TimestampInvalid,
+        Error::Timestamp(error) => timestamp(error),
         Error::Crypto(_) => Code::KeyUnsupported,
         Error::Bundle(error) => bundle(error),
         Error::UnsupportedBundle(detail) if detail.contains("incompatible with") => Code::LogEntryKind,
@@ -47,6 +46,29 @@ fn certificate(error: &CertificateError) -> Code {
     }
 }
 
+/// Of several authorities the library tells the last one's reason: about other bytes is a token for all of them alike.
+fn timestamp(error: &TimestampError) -> Code {
+    match error {
+        TimestampError::NoVerifiedTimestamp(_) => Code::NoTrustedTime,
+        TimestampError::OutsideAuthorityValidity { .. } => Code::TimestampUntrusted,
+        TimestampError::Invalid(detail) if detail.contains("message hash mismatch") => {
+            Code::TimestampMismatch
+        }
+        TimestampError::Invalid(detail) if UNTRUSTED.iter().any(|words| detail.contains(words)) => {
+            Code::TimestampUntrusted
+        }
+        _ => Code::TimestampInvalid,
+    }
+}
+
+/// What the library says of a token that is whole and by nobody of the table.
+const UNTRUSTED: [&str; 4] = [
+    "certificate validation failed",
+    "Failed to verify timestamp signature",
+    "Extended Key Usage",
+    "no timestamp authorities",
+];
+
 /// No authority of that name, or one of that name with another key.
 fn is_foreign(detail: &str) -> bool {
     ["UnknownIssuer", "InvalidSignatureForPublicKey"].iter().any(|words| detail.contains(words))
@@ -60,6 +82,11 @@ fn log(error: &TransparencyLogError) -> Code {
     match error {
         TransparencyLogError::UnknownLog { .. } => Code::LogUnknown,
         TransparencyLogError::InclusionProof(_) => Code::InclusionProofInvalid,
+        TransparencyLogError::Checkpoint(detail)
+            if detail.contains("root hash mismatch") || detail.contains("has no checkpoint") =>
+        {
+            Code::CheckpointMismatch
+        }
         TransparencyLogError::Checkpoint(_) => Code::CheckpointInvalid,
         TransparencyLogError::InclusionPromise(detail) if detail.starts_with("No log key") => {
             Code::LogUnknown
@@ -81,7 +108,7 @@ fn bundle(error: &BundleError) -> Code {
         BundleError::MissingInclusionProof(_) => Code::InclusionProofMissing,
         BundleError::MissingInclusionPromise(_) => Code::SetInvalid,
         BundleError::MissingSigningTimeEvidence | BundleError::MissingTimestamp => Code::NoTrustedTime,
-        BundleError::MissingCheckpoint | BundleError::CheckpointRootMismatch => Code::CheckpointInvalid,
+        BundleError::MissingCheckpoint | BundleError::CheckpointRootMismatch => Code::CheckpointMismatch,
         BundleError::LogIndexOutOfRange { .. } => Code::InclusionProofInvalid,
         _ => Code::BundleInvalid,
     }

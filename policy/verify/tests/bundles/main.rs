@@ -6,6 +6,8 @@
     reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
 )]
 
+mod attacks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -167,6 +169,16 @@ fn table(folder: &Path, trust: &str) -> (TrustTable, Transparency) {
         "staging" => (file(root().join("roots/staging.json"), Sct::Required), Transparency::Required),
         _ => (file(folder.join("trusted_root.json"), Sct::Required), Transparency::Required),
     }
+}
+
+/// The folder, kind and trust of a case.
+fn named(name: &str) -> (PathBuf, String, String) {
+    let cases: Value = serde_json::from_slice(&std::fs::read(root().join("cases.json")).unwrap()).unwrap();
+    let (source, case) = name.split_once('/').unwrap();
+    let found = cases.as_array().unwrap().iter().find(|one| one["source"] == source && one["case"] == case);
+    let found = found.unwrap_or_else(|| panic!("no case is called {name}"));
+    let text = |key: &str| found[key].as_str().map(str::to_owned);
+    (root().join(name), text("kind").unwrap_or_else(|| "bundle".to_owned()), text("trust").unwrap())
 }
 
 fn root() -> PathBuf {

@@ -1,0 +1,250 @@
+//! The rows of the table of attacks that other suites have evidence for: what is refused, by its code, and beside it the
+//! nearest that counts.
+
+use pullgate_policy::code::Code;
+
+use super::{Worth, judge, judge_item, named};
+use bytes::Bytes;
+use pullgate_verify::Item;
+use serde_json::{Value, json};
+
+const PLAIN: &str = "sigstore-conformance/happy-path-v0.3";
+
+fn refused(cases: &[(&str, Code)]) {
+    for (name, code) in cases {
+        let (folder, kind, trust) = named(name);
+        let (worth, detail) = judge(&folder, &kind, &trust);
+        assert_eq!(worth, Worth::Rejected(*code), "{name}: {detail}");
+    }
+}
+
+fn counts(cases: &[&str]) {
+    for name in cases {
+        let (folder, kind, trust) = named(name);
+        let (worth, detail) = judge(&folder, &kind, &trust);
+        assert_eq!(worth, Worth::Counts, "{name}: {detail}");
+    }
+}
+
+/// What a bundle is worth after it was changed; unchanged it must count.
+fn changed(name: &str, change: impl Fn(&mut Value)) -> Worth {
+    counts(&[name]);
+    let (folder, kind, trust) = named(name);
+    let mut bundle: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("bundle.json")).unwrap()).unwrap();
+    change(&mut bundle);
+    let json = Bytes::from(bundle.to_string());
+    judge_item(&folder, Item::Bundle { json }, &kind, &trust).0
+}
+
+fn entry(bundle: &mut Value) -> &mut Value {
+    &mut bundle["verificationMaterial"]["tlogEntries"][0]
+}
+
+#[test]
+fn a201_one_bit_more_or_less_and_a_signature_counts_for_nothing() {
+    refused(&[
+        ("sigstore-conformance/signature-mismatch_fail", Code::SignatureInvalid),
+        ("sigstore-conformance/wrong-material_fail", Code::DigestMismatch),
+        ("sigstore-conformance/dsse-invalid-sig_fail", Code::SignatureInvalid),
+        ("sigstore-conformance/rekor2-dsse-invalid-sig_fail", Code::SignatureInvalid),
+        ("sigstore-java/bundle.dsse.bad-signature", Code::SignatureInvalid),
+        ("sigstore-java/bundle.dsse.rekor-v2.bad-signature", Code::SignatureInvalid),
+        ("artifact-keeper/mutation-flipped-payload-byte", Code::SignatureInvalid),
+        ("artifact-keeper/mutation-flipped-signature-byte", Code::SignatureInvalid),
+    ]);
+    counts(&[
+        PLAIN,
+        "sigstore-conformance/happy-path-intoto-in-dsse-v3",
+        "sigstore-java/bundle.dsse.rekor-v2",
+    ]);
+}
+
+#[test]
+fn a302_an_entry_of_another_signature_is_not_this_ones() {
+    refused(&[
+        ("sigstore-conformance/dsse-mismatch-sig_fail", Code::LogEntryMismatch),
+        ("sigstore-conformance/dsse-mismatch-envelope_fail", Code::LogEntryMismatch),
+        ("sigstore-conformance/rekor2-dsse-mismatch-sig_fail", Code::LogEntryMismatch),
+        ("sigstore-conformance/wrong-hashedrekord-artifact_fail", Code::LogEntryMismatch),
+        ("sigstore-java/bundle.dsse.mismatched-signature", Code::LogEntryMismatch),
+        ("sigstore-java/bundle.dsse.mismatched-envelope", Code::LogEntryMismatch),
+        ("sigstore-java/bundle-with-wrong-tlog-entry", Code::LogEntryMismatch),
+        ("sigstore-python/bundle_cve_2022_36056", Code::LogEntryMismatch),
+    ]);
+    counts(&["sigstore-conformance/rekor2-dsse-happy-path", "sigstore-java/bundle"]);
+}
+
+#[test]
+fn a303_an_entry_of_another_kind_is_compared_with_nothing() {
+    refused(&[
+        ("sigstore-conformance/intoto-log-entry-mismatch_fail", Code::LogEntryKind),
+        ("artifact-keeper/mutation-tampered-tlog-body", Code::SetInvalid),
+    ]);
+    counts(&["sigstore-conformance/intoto-with-custom-trust-root"]);
+    for kind in
+        [json!({ "kind": "dsse", "version": "0.0.1" }), json!({ "kind": "alpine", "version": "0.0.1" })]
+    {
+        let worth = changed(PLAIN, |bundle| entry(bundle)["kindVersion"] = kind.clone());
+        assert_ne!(worth, Worth::Counts, "{kind}");
+    }
+}
+
+#[test]
+fn a304_a_signed_timestamp_must_be_the_logs_over_this_entry() {
+    refused(&[
+        ("sigstore-conformance/set-invalid-signature_fail", Code::SetInvalid),
+        ("sigstore-conformance/incorrect-public-key_fail", Code::SetInvalid),
+        ("sigstore-java/bundle-with-mismatched-set", Code::SetInvalid),
+        ("artifact-keeper/mutation-tampered-tlog-body", Code::SetInvalid),
+    ]);
+    counts(&[PLAIN, "sigstore-java/bundle.v1"]);
+}
+
+#[test]
+fn a305_without_a_signed_timestamp_an_integrated_time_is_none() {
+    let worth = changed(PLAIN, |bundle| {
+        entry(bundle).as_object_mut().unwrap().remove("inclusionPromise");
+    });
+    assert_eq!(worth, Worth::Rejected(Code::NoTrustedTime));
+    refused(&[("sigstore-conformance/rekor2-no-timestamp_fail", Code::NoTrustedTime)]);
+}
+
+#[test]
+fn a307_a_forged_proof_leads_nowhere() {
+    refused(&[("artifact-keeper/mutation-forged-merkle-path", Code::InclusionProofInvalid)]);
+    counts(&[PLAIN]);
+    let changes: [(&str, fn(&mut Value)); 5] = [
+        ("a path that is too short", |proof| drop(proof["hashes"].as_array_mut().unwrap().pop())),
+        ("a path that is too long", |proof| {
+            let first = proof["hashes"][0].clone();
+            proof["hashes"].as_array_mut().unwrap().push(first);
+        }),
+        ("no path", |proof| proof["hashes"] = json!([])),
+        ("another index", |proof| proof["logIndex"] = json!("1")),
+        ("an index beyond the tree", |proof| proof["logIndex"] = json!("9223372036854775806")),
+    ];
+    for (what, change) in changes {
+        let worth = changed(PLAIN, |bundle| change(&mut entry(bundle)["inclusionProof"]));
+        assert_eq!(worth, Worth::Rejected(Code::InclusionProofInvalid), "{what}");
+    }
+    let worth = changed(PLAIN, |bundle| entry(bundle)["inclusionProof"]["treeSize"] = json!("0"));
+    assert_ne!(worth, Worth::Counts, "an empty tree");
+}
+
+#[test]
+fn a308_a_proof_to_a_root_that_nobody_signed_proves_nothing() {
+    refused(&[
+        ("sigstore-conformance/checkpoint-wrong-roothash_fail", Code::CheckpointMismatch),
+        ("sigstore-python/bundle_no_checkpoint", Code::CheckpointMismatch),
+    ]);
+    counts(&["sigstore-python/bundle", PLAIN]);
+}
+
+#[test]
+fn a309_a_checkpoint_by_an_unknown_log_proves_nothing() {
+    refused(&[
+        ("sigstore-conformance/invalid-checkpoint-signature_fail", Code::CheckpointInvalid),
+        ("sigstore-conformance/checkpoint-bad-keyhint_fail", Code::CheckpointInvalid),
+        ("sigstore-conformance/rekor2-checkpoint-missing-log-signature_fail", Code::BundleInvalid),
+        ("sigstore-conformance/rekor2-checkpoint-missing-size_fail", Code::BundleInvalid),
+        ("sigstore-java/bundle-with-bad-checkpoint-signature", Code::CheckpointInvalid),
+    ]);
+    // The log's own signature may stand anywhere among others.
+    counts(&[
+        "sigstore-conformance/rekor2-checkpoint-origin-not-first",
+        "sigstore-conformance/rekor2-checkpoint-multiple-cosigs",
+        "sigstore-conformance/rekor2-checkpoint-two-sigs-cosigned",
+    ]);
+}
+
+#[test]
+fn a311_a_log_counts_in_its_window_and_its_own_table() {
+    refused(&[("sigstore-conformance/bundle-from-wrong-instance_fail", Code::LogUnknown)]);
+    counts(&[
+        "sigstore-conformance/bundle-from-wrong-instance-staging",
+        "sigstore-conformance/trust-root-tlog-validity-end-inclusive",
+    ]);
+}
+
+#[test]
+fn a321_a328_a_root_that_travels_with_a_signature_is_trusted_by_nobody() {
+    refused(&[
+        ("sigstore-conformance/bundle-with-root-cert_fail", Code::CertificateInvalid),
+        ("sigstore-go/dsse-2sigs", Code::CertificateInvalid),
+    ]);
+    counts(&[PLAIN]);
+}
+
+#[test]
+fn a323_a_chain_must_be_valid_when_it_signed() {
+    refused(&[
+        ("sigstore-conformance/intoto-expired-certificate_fail", Code::TimeOutsideCertificate),
+        ("sigstore-rust/github-private-attestation-older-root", Code::CertificateExpired),
+    ]);
+    counts(&["sigstore-conformance/intoto-with-custom-trust-root", "github-cli/github-instance-whl"]);
+}
+
+#[test]
+fn a324_a_signature_after_its_certificate_ran_out_or_before_it_began_counts_for_nothing() {
+    refused(&[
+        ("sigstore-java/bundle-with-expired-cert", Code::TimeOutsideCertificate),
+        ("sigstore-conformance/integrated-time-in-future_fail", Code::TimeOutsideCertificate),
+    ]);
+    counts(&["sigstore-java/bundle"]);
+}
+
+#[test]
+fn a326_one_proven_time_outside_the_certificate_is_enough_against_it() {
+    refused(&[(
+        "sigstore-conformance/intoto-tsa-timestamp-outside-cert-validity_fail",
+        Code::TimeOutsideCertificate,
+    )]);
+    counts(&["sigstore-java/bundle-with-timestamp"]);
+}
+
+#[test]
+fn a327_a_certificate_without_a_good_sct_is_refused_where_one_is_demanded() {
+    refused(&[("sigstore-conformance/invalid-ct-key_fail", Code::SctInvalid)]);
+    counts(&[PLAIN]);
+}
+
+#[test]
+fn a330_a_timestamp_is_over_the_signature() {
+    refused(&[("sigstore-conformance/rekor2-timestamp-payload-mismatch_fail", Code::TimestampMismatch)]);
+    counts(&["sigstore-conformance/rekor2-happy-path"]);
+}
+
+#[test]
+fn a331_a_timestamp_is_by_an_authority_of_the_table() {
+    refused(&[
+        (
+            "sigstore-conformance/rekor2-timestamp-untrusted-tsa-without-embedded-cert_fail",
+            Code::TimestampUntrusted,
+        ),
+        (
+            "sigstore-conformance/rekor2-timestamp-outside-trust-root-tsa-validity_fail",
+            Code::TimestampUntrusted,
+        ),
+    ]);
+    counts(&[
+        "sigstore-conformance/rekor2-timestamp-with-embedded-cert",
+        "sigstore-conformance/rekor2-timestamp-without-embedded-cert",
+        "sigstore-conformance/rekor2-timestamp-with-expired-cert-chain",
+    ]);
+}
+
+#[test]
+fn a332_one_timestamp_twice_is_one() {
+    refused(&[("sigstore-python/tsa-duplicate", Code::BundleInvalid)]);
+    counts(&["sigstore-python/staging-rekor-v2"]);
+}
+
+#[test]
+fn a333_a_managed_key_counts_by_the_policy_and_in_no_other_way() {
+    refused(&[("sigstore-conformance/managed-key-no-key_fail", Code::UnknownAuthority)]);
+    counts(&[
+        "sigstore-conformance/managed-key-and-trusted-root",
+        "sigstore-conformance/managed-key-happy-path",
+    ]);
+}
