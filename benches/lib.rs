@@ -12,8 +12,8 @@ use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, KeyId, Name, Transparency, Uses};
 use pullgate_policy::oci::{Digest, Document, Manifest, ManifestFault};
 use pullgate_policy::policy::{
-    Asks, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions,
-    Rule, Unmatched,
+    Asks, ClaimedReference, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement,
+    Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::scope::{Scope, ScopeInvalid};
 use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable};
@@ -57,6 +57,7 @@ pub fn policy(authority: &Authority, scopes: &[String]) -> Result<PolicySet, Sco
         any_of: vec![authority.name.clone()],
         threshold: 1,
         annotations: BTreeMap::new(),
+        claimed_reference: ClaimedReference::Reported,
         max_age: None,
         condition: None,
         slsa: None,

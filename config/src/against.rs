@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pullgate_policy::oci::{Digest, Registry, Repository};
 use pullgate_policy::policy::{
-    Asks, Block, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
 };
 use pullgate_policy::text;
 
@@ -85,11 +85,15 @@ fn requirement(one: &Requirement) -> String {
         format!(", with {} = \"{}\"", text::escape(key), text::escape(value))
     };
     let with: String = one.annotations.iter().map(annotation).collect();
+    let named = match one.claimed_reference {
+        ClaimedReference::Reported => "",
+        ClaimedReference::Required => ", whose payload names this repository",
+    };
     let age = one.max_age.map(|age| format!(", at most {} old", written(age))).unwrap_or_default();
     let slsa = one.slsa.as_ref().map(|slsa| format!(", slsa {slsa}")).unwrap_or_default();
     let condition =
         one.condition.as_ref().map(|condition| format!(", where {}", text::escape(condition.as_str())));
-    format!("{}: {what} by {who}{with}{age}{slsa}{}", one.location, condition.unwrap_or_default())
+    format!("{}: {what} by {who}{with}{named}{age}{slsa}{}", one.location, condition.unwrap_or_default())
 }
 
 fn no_scope(unmatched: Unmatched) -> &'static str {

@@ -69,6 +69,7 @@ codes! {
     CheckpointInvalid = "checkpoint-invalid", "The log's checkpoint is unsigned, signed by another or malformed.", "Sign again.";
     CheckpointMismatch = "checkpoint-mismatch", "The proof leads to another tree than the log's checkpoint is about, or there is no checkpoint.", "Sign again.";
     ClaimMismatch = "claim-mismatch", "A claim of the certificate differs from what the authority asks for.", "Compare the claims that `pullgate verify` prints with the policy.";
+    ClaimedReferenceDiffers = "claimed-reference-differs", "The payload that counted names another repository than the one it was found in; nothing follows from it.", "Say claimed_reference = true in the requirement, if it must be this one.";
     ClaimedReferenceMismatch = "claimed-reference-mismatch", "The payload names another repository, and the requirement asks for this one.", "Sign the image under the name it is pulled by.";
     DigestMismatch = "digest-mismatch", "The signed payload is about another digest.", "Sign this digest; a copied signature counts for nothing.";
     DsseSignatureCount = "dsse-signature-count", "The envelope has no signature, or more than may stand together.", "Attach one envelope for each signature.";

@@ -79,6 +79,58 @@ pub enum Logged {
     Yes,
 }
 
+/// What vouched for a signature, for people: nothing is decided by it. Only what was verified stands here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vouchers {
+    /// Log entries about this very signature.
+    pub entries: Vec<LogEntry>,
+    /// Whose clock told the trusted time.
+    pub clock: Option<Clock>,
+    /// Whether a certificate log of the trust table vouched for the certificate (RFC 6962).
+    pub sct: Sct,
+}
+
+/// An entry of a transparency log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The log, as the trust table has its address.
+    pub log: String,
+    /// Its index, where the log vouches for it.
+    pub index: Option<u64>,
+    /// By what.
+    pub by: LogProof,
+}
+
+/// How a log vouches for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogProof {
+    /// A proof that leads to a signed checkpoint.
+    Inclusion,
+    /// A signed entry timestamp alone: a promise.
+    SignedTimestamp,
+    /// Both.
+    InclusionAndSignedTimestamp,
+}
+
+/// A clock that a trust table trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A transparency log's, by a signed entry timestamp.
+    Log,
+    /// A timestamp authority's (RFC 3161).
+    TimestampAuthority,
+}
+
+/// Whether a signed certificate timestamp was verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sct {
+    /// It was not asked for: a key, or a trust table with `sct = "none"`.
+    #[default]
+    NotAsked,
+    /// It was.
+    Verified,
+}
+
 /// A signature whose cryptography holds, about one subject.
 #[derive(Debug, Clone)]
 pub struct VerifiedSignature {
@@ -96,6 +148,8 @@ pub struct SignatureFacts {
     pub logged: Logged,
     /// When, by a clock of the trust table; never by the signer's.
     pub trusted_time: Option<Timestamp>,
+    /// What vouched for it.
+    pub vouchers: Vouchers,
     /// What the signed payload says besides.
     pub annotations: BTreeMap<String, String>,
     /// The `docker-reference` of a simple-signing payload.
@@ -135,6 +189,8 @@ pub struct AttestationFacts {
     pub logged: Logged,
     /// When, by a clock of the trust table.
     pub trusted_time: Option<Timestamp>,
+    /// What vouched for it.
+    pub vouchers: Vouchers,
     /// The predicate type, exactly.
     pub predicate_type: String,
     /// The whole statement.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::code::Code;
 use crate::identity::Principal;
 use crate::limits;
+use crate::oci::Repository;
 use crate::provenance::Provenance;
 
 mod shape;
@@ -54,6 +55,20 @@ pub struct Image {
     pub media_type: String,
     /// The artifact type that the image specification derives.
     pub artifact_type: String,
+}
+
+impl Image {
+    /// Whether a `docker-reference`, as payloads have it, is of this repository; a tag or digest behind it says nothing.
+    #[must_use]
+    pub fn is_named_by(&self, reference: &str) -> bool {
+        let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+        let name = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => name,
+            Some(_) | None => name,
+        };
+        let named = Repository::of_short_name(name);
+        named.is_ok_and(|named| named.registry().as_str() == self.registry && named.path() == self.repository)
+    }
 }
 
 /// Why a text is no condition, and where.

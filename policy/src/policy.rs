@@ -160,12 +160,23 @@ pub struct Requirement {
     pub threshold: usize,
     /// What the signed bytes must also say.
     pub annotations: BTreeMap<String, String>,
+    /// What follows from the repository that a payload names.
+    pub claimed_reference: ClaimedReference,
     /// How long ago it may have been signed, by a trusted clock.
     pub max_age: Option<Duration>,
     /// What must be true of the attestation.
     pub condition: Option<Condition>,
     /// What must be true of the attestation as provenance.
     pub slsa: Option<Slsa>,
+}
+
+/// What follows from the repository that a simple-signing payload names, its `docker-reference` (A204).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimedReference {
+    /// It is told where it is another.
+    Reported,
+    /// It must be the repository that is judged.
+    Required,
 }
 
 /// What kind of evidence a requirement asks for.

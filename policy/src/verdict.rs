@@ -100,6 +100,9 @@ pub struct Met {
     pub identities: Vec<String>,
     /// The evidence that counted.
     pub evidence: Vec<Digest>,
+    /// Other repositories that it names itself to be of, as people read them (A204).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claimed: Vec<String>,
 }
 
 /// No verdict could be reached. It has no way into a store and is never remembered (A544).

@@ -85,6 +85,11 @@ fn rests_on(record: &mut Record, permit: &Permit) {
         record.authorities.extend(met.authorities.iter().map(ToString::to_string));
         record.identities.extend(met.identities.iter().cloned());
         record.evidence.extend(met.evidence.iter().map(ToString::to_string));
+        record.reasons.extend(met.claimed.iter().map(|claimed| Reason {
+            code: Code::ClaimedReferenceDiffers.as_str().to_owned(),
+            location: Some(met.location.to_string()),
+            text: format!("the payload names {claimed}"),
+        }));
     }
     match permit.ground() {
         Ground::WarnOnly(denial) => denied(record, denial),

@@ -30,6 +30,7 @@ mod one_request;
 mod operators;
 mod output;
 mod passing;
+mod payloads;
 mod process;
 mod pull_manifests;
 mod recorded;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pullgate::clock::Clock;
 use pullgate_tests::clients::content::Content;
-use pullgate_tests::clients::tool::recorded;
+use pullgate_tests::clients::tool::{self, recorded};
 use pullgate_tests::gate_in_process::{Gate, Setup};
 use pullgate_tests::upstream::{ReferrersApi, Upstream};
 use serde_json::Value;
@@ -195,5 +195,55 @@ async fn a121_an_old_image_that_its_tag_was_moved_back_to_is_refused_by_max_age(
         holds(case, &gate, &upstream).await.unwrap();
         let found = crate::stage::codes(&gate.record().await);
         assert_eq!(found.first().map(String::as_str), code, "{id}: {found:?}");
+    }
+}
+
+/// What `pullgate verify` tells of a recorded case, as JSON and as text.
+async fn explained(id: &str) -> (Value, String) {
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path("cases.json")).unwrap()).unwrap();
+    let case = cases.iter().find(|case| case["id"] == id).unwrap();
+    let upstream = Upstream::start().await.unwrap();
+    upstream.set_referrers(ReferrersApi::Whole);
+    load(&upstream, case["group"].as_str().unwrap(), RECORDED);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pullgate.toml");
+    let upstreams = format!("[upstream.\"registry.test\"]\nurl = \"{}\"\n", upstream.url());
+    std::fs::write(&config, format!("policy = \"policy.toml\"\nstate = \"state\"\n{upstreams}")).unwrap();
+    std::fs::write(folder.path().join("policy.toml"), policy(case)).unwrap();
+    let reference = case["reference"].as_str().unwrap();
+    let separator = if reference.starts_with('@') { "" } else { ":" };
+    let image = format!("registry.test/{RECORDED}{separator}{reference}");
+    let run = |format: &'static str| {
+        let mut command = std::process::Command::new(tool::gate().unwrap());
+        command.args(["verify", "--format", format, "--config"]).arg(&config).arg(&image);
+        tokio::task::spawn_blocking(move || command.output().unwrap().stdout)
+    };
+    let (json, text) = (run("json").await.unwrap(), run("text").await.unwrap());
+    (serde_json::from_slice(&json).unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn verify_tells_of_each_piece_who_when_by_which_clock_and_what_vouched_for_it() {
+    for (id, clock, by, indexed) in [
+        ("kl3-rekor1", "log", "inclusion-proof", true),
+        ("kl3-rekor2", "timestamp-authority", "inclusion-proof", true),
+        ("kl2-good", "log", "signed-entry-timestamp", true),
+    ] {
+        let (json, text) = explained(id).await;
+        let image = &json["images"][0];
+        assert_eq!(image["verdict"], "permit", "{id}: {json:#}");
+        let piece = &image["evidence"][0];
+        assert_eq!(
+            (piece["clock"].as_str(), piece["sct"].as_str()),
+            (Some(clock), Some("verified")),
+            "{id}: {piece:#}"
+        );
+        let entry = &piece["log_entries"][0];
+        assert!(entry["by"].as_array().unwrap().contains(&Value::from(by)), "{id}: {piece:#}");
+        assert_eq!(entry["index"].is_u64(), indexed, "{id}: {piece:#}");
+        assert!(entry["log"].as_str().unwrap().contains("rekor"), "{id}: {piece:#}");
+        for words in ["issuer", "log index", "SCT verified", "by the clock of a"] {
+            assert!(text.contains(words), "{id}, {words}: {text}");
+        }
     }
 }

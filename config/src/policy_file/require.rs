@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Uses};
-use pullgate_policy::policy::{Asks, Requirement};
+use pullgate_policy::policy::{Asks, ClaimedReference, Requirement};
 use pullgate_policy::provenance::{SLSA_V1, SLSA_V02};
 
 use super::authority::Authorities;
@@ -59,11 +59,22 @@ pub(super) fn read(
     let signers =
         table.table(context, "signed_by").and_then(|inner| signers(context, inner, known, asks.as_ref()));
     let annotations = annotations(context, &mut table);
+    let claimed_reference = claimed_reference(context, &mut table, asks.as_ref());
     let max_age = table.duration(context, "max_age", Zero::Refused, None);
     table.finish(context);
     let (any_of, threshold) = signers?;
     let slsa = slsa.map(|slsa| slsa.value);
-    Some(Requirement { location, asks: asks?, any_of, threshold, annotations, max_age, condition, slsa })
+    Some(Requirement {
+        location,
+        asks: asks?,
+        any_of,
+        threshold,
+        annotations,
+        claimed_reference,
+        max_age,
+        condition,
+        slsa,
+    })
 }
 
 fn provenance_types() -> Vec<String> {
@@ -214,6 +225,24 @@ fn counts(
         context.report(&text.span, Code::AuthorityUnusable, message);
     }
     !excluded
+}
+
+/// Statements name no repository, so of an attestation it is not asked.
+fn claimed_reference(
+    context: &mut Context<'_, '_>,
+    table: &mut Table,
+    asks: Option<&Asks>,
+) -> ClaimedReference {
+    match (table.boolean(context, "claimed_reference"), asks) {
+        (Some(At { value: true, span }), Some(Asks::Attestation(_))) => {
+            let message =
+                "`claimed_reference` asks what a signature's payload names, and this asks for an attestation";
+            context.report(&span, Code::ValueInvalid, message);
+            ClaimedReference::Reported
+        }
+        (Some(At { value: true, .. }), _) => ClaimedReference::Required,
+        (Some(At { value: false, .. }) | None, _) => ClaimedReference::Reported,
+    }
 }
 
 fn annotations(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, String> {

@@ -181,6 +181,8 @@ pub(crate) struct Require {
     attestation: Option<String>,
     /// What the signed payload must say besides.
     annotations: Option<BTreeMap<String, String>>,
+    /// The repository that the signed payload names must be the one that is judged.
+    claimed_reference: Option<bool>,
     /// How long ago, at most, a trusted clock saw the signing.
     #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
     max_age: Option<String>,

@@ -12,8 +12,9 @@ use crate::evidence::{AttestationFacts, Evidence, Logged, Source};
 use crate::expression::{About, Image};
 use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
 use crate::limits;
-use crate::policy::{Asks, Policy, PolicySet, Requirement, Rule};
+use crate::policy::{Asks, ClaimedReference, Policy, PolicySet, Requirement, Rule};
 use crate::provenance::Provenance;
+use crate::text;
 use crate::verdict::Met;
 
 /// What is judged, and when.
@@ -51,6 +52,7 @@ struct Piece<'a> {
     logged: Logged,
     time: Option<Timestamp>,
     annotations: &'a BTreeMap<String, String>,
+    claimed: Option<&'a str>,
     attested: Option<&'a AttestationFacts>,
     source: Source,
 }
@@ -91,18 +93,20 @@ fn one(
                 .iter()
                 .filter_map(|(name, at)| pieces.get(*at).map(|piece| (name.clone(), piece)))
                 .collect();
-            return Ok((met(requirement, &chosen), expiry(requirement, &chosen)));
+            return Ok((met(requirement, &chosen, when.0), expiry(requirement, &chosen)));
         }
     }
     Err(unmet::unmet(requirement, evidence, matching::maximum(&edges).len(), &skipped))
 }
 
-fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Met {
+fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)], image: &Image) -> Met {
+    let claimed = chosen.iter().filter_map(|(_, piece)| piece.claimed);
     Met {
         location: requirement.location.clone(),
         authorities: chosen.iter().map(|(name, _)| name.clone()).collect(),
         identities: chosen.iter().map(|(_, piece)| piece.principal.to_string()).collect(),
         evidence: chosen.iter().map(|(_, piece)| piece.source.blob).collect(),
+        claimed: claimed.filter(|claimed| !image.is_named_by(claimed)).map(text::escape).collect(),
     }
 }
 
@@ -132,6 +136,7 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
                     logged: facts.logged,
                     time: facts.trusted_time,
                     annotations: &facts.annotations,
+                    claimed: facts.claimed_reference.as_deref(),
                     attested: None,
                     source: facts.source,
                 });
@@ -157,6 +162,7 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
                         logged: facts.logged,
                         time: facts.trusted_time,
                         annotations: &facts.annotations,
+                        claimed: None,
                         attested: Some(facts),
                         source: facts.source,
                     });
@@ -186,7 +192,11 @@ fn worth<'a>(
     if named.is_empty() {
         return Err(nearest);
     }
-    match acceptable(requirement, piece, now).and_then(|()| says(requirement, piece, image)) {
+    let claimed = || claims(requirement, piece, image);
+    match acceptable(requirement, piece, now)
+        .and_then(|()| claimed())
+        .and_then(|()| says(requirement, piece, image))
+    {
         Ok(()) => Ok(named),
         Err(code) => Err(Skipped { near: Near::Requirement, code }),
     }
@@ -221,6 +231,17 @@ fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> R
         (Some(_), None) => Err(Code::AgeUnknown),
         (Some(age), Some(time)) if now < after(time, age) => Ok(()),
         (Some(_), Some(_)) => Err(Code::AttestationTooOld),
+    }
+}
+
+/// Whether the repository that a payload names is the one that is judged, where that is asked.
+fn claims(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result<(), Code> {
+    match requirement.claimed_reference {
+        ClaimedReference::Reported => Ok(()),
+        ClaimedReference::Required if piece.claimed.is_some_and(|claimed| image.is_named_by(claimed)) => {
+            Ok(())
+        }
+        ClaimedReference::Required => Err(Code::ClaimedReferenceMismatch),
     }
 }
 

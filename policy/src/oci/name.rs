@@ -107,6 +107,19 @@ impl Repository {
         Ok(Self { registry, path })
     }
 
+    /// Reads a name as Docker does, where the registry may be left out: `alpine` is `docker.io/library/alpine`.
+    ///
+    /// # Errors
+    /// As [`Repository::new`].
+    pub fn of_short_name(name: &str) -> Result<Self, NameInvalid> {
+        match name.split_once('/') {
+            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
+                Self::new(first.parse()?, path)
+            }
+            Some(_) | None => Self::new(Registry::docker_hub(), name),
+        }
+    }
+
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {

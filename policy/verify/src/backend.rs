@@ -4,8 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
+use pullgate_policy::evidence::{self, Clock, Vouchers};
 use sigstore_trust_root::{TimeRange, TrustedRoot};
-use sigstore_types::{Artifact, Bundle, DerPublicKey};
+use sigstore_types::{Artifact, Bundle, DerPublicKey, TransparencyLogEntry};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::certificate;
@@ -34,11 +35,13 @@ pub(crate) enum Log {
 }
 
 /// What vouches for a signature that verified.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Vouched {
     /// The earliest time by a clock of the trust table: an entry's only with its signed timestamp (A305), else a
     /// timestamp authority's.
     pub(crate) time: Option<Timestamp>,
+    /// The same and the rest, for people.
+    pub(crate) vouchers: Vouchers,
 }
 
 impl Backend {
@@ -94,7 +97,12 @@ impl Backend {
             Sct::Required => policy,
             Sct::None => policy.skip_sct(),
         };
-        self.run(&bundle, artifact, &policy)
+        let mut vouched = self.run(&bundle, artifact, &policy)?;
+        vouched.vouchers.sct = match sct {
+            Sct::Required => evidence::Sct::Verified,
+            Sct::None => evidence::Sct::NotAsked,
+        };
+        Ok(vouched)
     }
 
     /// Verifies a bundle by a key of the policy, with its log entries and timestamps.
@@ -114,8 +122,16 @@ impl Backend {
             .verify(Artifact::Blob(artifact), bundle, policy)
             .map_err(|error| faults::of(&error))?;
         let time = result.verified_timestamps().iter().min().copied();
-        self.logs.check(&bundle.verification_material.tlog_entries, time)?;
-        Ok(Vouched { time })
+        let listed = &bundle.verification_material.tlog_entries;
+        let entries = self.logs.check(listed, time)?;
+        // The library tells the times, not whose they are: an entry's is one of them only under a signed timestamp (A305).
+        let by_log =
+            |entry: &TransparencyLogEntry| entry.inclusion_promise.is_some() && entry.integrated_time == time;
+        let clock = time.map(|_| match listed.iter().any(by_log) {
+            true => Clock::Log,
+            false => Clock::TimestampAuthority,
+        });
+        Ok(Vouched { time, vouchers: Vouchers { entries, clock, sct: evidence::Sct::NotAsked } })
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{
     AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation,
-    VerifiedSignature,
+    VerifiedSignature, Vouchers,
 };
 use pullgate_policy::identity::Principal;
 use pullgate_policy::limits;
@@ -70,6 +70,7 @@ pub(crate) struct Proof {
     pub(crate) principal: Principal,
     pub(crate) logged: Logged,
     pub(crate) time: Option<Timestamp>,
+    pub(crate) vouchers: Vouchers,
 }
 
 struct Fact {
@@ -128,7 +129,7 @@ fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {
-    let Fact { proof: Proof { principal, logged, time }, claim, annotations } = fact;
+    let Fact { proof: Proof { principal, logged, time, vouchers }, claim, annotations } = fact;
     let (subject, trusted_time) = (request.subject, time);
     match claim {
         Claim::Statement(statement) if statement.predicate_type != SIGN => {
@@ -137,6 +138,7 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
                 principal,
                 logged,
                 trusted_time,
+                vouchers,
                 predicate_type: statement.predicate_type,
                 statement: statement.whole,
                 annotations,
@@ -151,6 +153,7 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
                 principal,
                 logged,
                 trusted_time,
+                vouchers,
                 annotations,
                 claimed_reference,
                 source,
@@ -164,6 +167,7 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
                 principal,
                 logged,
                 trusted_time,
+                vouchers,
                 annotations,
                 claimed_reference,
                 source,

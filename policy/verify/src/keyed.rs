@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, KeyId, Name, Principal, Transparency};
 
-use crate::backend::Log;
+use crate::backend::{Log, Vouched};
 use crate::engine::Proof;
 use crate::fault::Fault;
 use crate::found::Request;
@@ -31,8 +30,8 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
     for (id, tables) in &tables {
         let Some(key) = request.keys.get(id) else { continue };
         if key.verifies(&signed.message, &signed.signature) {
-            let (logged, time) = vouched_by_all(request, tables, signed, key);
-            proofs.push(Proof { principal: Principal::Key(*id), logged, time });
+            let (logged, Vouched { time, vouchers }) = vouched_by_all(request, tables, signed, key);
+            proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
         }
     }
     if proofs.is_empty() {
@@ -76,15 +75,16 @@ fn vouched_by_all(
     tables: &Tables,
     signed: &Signed,
     key: &PublicKey,
-) -> (Logged, Option<Timestamp>) {
+) -> (Logged, Vouched) {
     let mut all = tables.iter().map(|(name, look)| vouched(request, name, *look, signed, key));
-    let first = all.next().unwrap_or((Logged::No(Code::LogUnknown), None));
-    all.fold(first, |(logged, time), (other, other_time)| {
+    let first = all.next().unwrap_or((Logged::No(Code::LogUnknown), Vouched::default()));
+    all.fold(first, |(logged, vouched), (other, others)| {
         let logged = match logged {
             Logged::No(code) => Logged::No(code),
             Logged::Yes => other,
         };
-        (logged, time.zip(other_time).map(|(time, other)| time.min(other)))
+        let time = vouched.time.zip(others.time).map(|(time, other)| time.min(other));
+        (logged, Vouched { time, ..vouched })
     })
 }
 
@@ -94,19 +94,21 @@ fn vouched(
     look: Look,
     signed: &Signed,
     key: &PublicKey,
-) -> (Logged, Option<Timestamp>) {
-    let Some(table) = request.trust.get(table) else { return (Logged::No(absent(request, key)), None) };
+) -> (Logged, Vouched) {
+    let Some(table) = request.trust.get(table) else {
+        return (Logged::No(absent(request, key)), Vouched::default());
+    };
     let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact, key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
         Look::AtLog => match with_log(signed, &check) {
-            Ok(time) => return (Logged::Yes, time),
+            Ok(vouched) => return (Logged::Yes, vouched),
             Err(fault) => fault.code,
         },
     };
     let timestamped = !signed.bundle.timestamps.is_empty();
-    let time = timestamped.then(|| check(&signed.bundle.without_entries(), Log::Left).ok()).flatten();
-    (Logged::No(code), time.and_then(|vouched| vouched.time))
+    let vouched = timestamped.then(|| check(&signed.bundle.without_entries(), Log::Left).ok()).flatten();
+    (Logged::No(code), vouched.unwrap_or_default())
 }
 
 /// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.
@@ -121,16 +123,12 @@ fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
 }
 
 /// With its entries; a timestamp that does not count spoils no entry that does.
-fn with_log(
-    signed: &Signed,
-    check: &impl Fn(&str, Log) -> Result<crate::backend::Vouched, Fault>,
-) -> Result<Option<Timestamp>, Fault> {
+fn with_log(signed: &Signed, check: &impl Fn(&str, Log) -> Result<Vouched, Fault>) -> Result<Vouched, Fault> {
     let whole = check(&signed.bundle.whole()?, Log::Checked);
-    let checked = match whole {
+    match whole {
         Err(fault) if fault.is_a_timestamps() => {
             check(&signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
         other => other,
-    };
-    checked.map(|vouched| vouched.time)
+    }
 }

@@ -80,7 +80,7 @@ fn proof(table: &TrustTable, demand: Demand, signed: &Signed, leaf: &[u8]) -> Re
     };
     let time = Some(vouched.time.ok_or(Code::NoTrustedTime)?);
     let identity = certificate::identity(leaf, table.name())?;
-    Ok(Proof { principal: Principal::Identity(identity), logged, time })
+    Ok(Proof { principal: Principal::Identity(identity), logged, time, vouchers: vouched.vouchers })
 }
 
 fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pullgate_policy::oci::name::{NameInvalid, ReferenceInvalid};
-use pullgate_policy::oci::{Reference, Registry, Repository};
+use pullgate_policy::oci::{Reference, Repository};
 
 /// An image: a repository and a tag or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,7 @@ impl FromStr for Image {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             Some(_) | None => (name, "latest"),
         };
-        let (registry, path) = match name.split_once('/') {
-            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first.parse()?, path)
-            }
-            Some(_) | None => (Registry::docker_hub(), name),
-        };
-        let repository = Repository::new(registry, path)?;
+        let repository = Repository::of_short_name(name)?;
         let reference = match digest {
             Some(digest) => Reference::Digest(digest.parse().map_err(ReferenceInvalid::from)?),
             None => Reference::Tag(tag.parse().map_err(ReferenceInvalid::from)?),

@@ -11,15 +11,15 @@ use crate::content::{Intact, Untrusted};
 use crate::decide::{Outcome, judge};
 use crate::evidence::{
     AttestationFacts, Evidence, Layout, Logged, Rejected, SignatureFacts, Source, Unread,
-    VerifiedAttestation, VerifiedSignature,
+    VerifiedAttestation, VerifiedSignature, Vouchers,
 };
 use crate::identity::{
     Authority, By, Identity, IdentityPattern, KeyId, Name, Principal, SanKind, Transparency, Uses,
 };
 use crate::oci::{Digest, Document, media_type};
 use crate::policy::{
-    Asks, Block, Covers, Exemption, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet,
-    Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, Exemption, ForeignLayers, Location, Mode, OnUndecided, Policy,
+    PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use crate::scope::Scope;
 use crate::verdict::{Denial, Permit, Subject, Verdict};
@@ -181,6 +181,7 @@ pub(crate) fn requires(asks: Asks, any_of: &[&str]) -> Requirement {
         any_of: any_of.iter().copied().map(Name::new).collect(),
         threshold: 1,
         annotations: BTreeMap::new(),
+        claimed_reference: ClaimedReference::Reported,
         max_age: None,
         condition: None,
         slsa: None,
@@ -208,6 +209,7 @@ pub(crate) fn signature(principal: Principal) -> SignatureFacts {
         principal,
         logged: Logged::Yes,
         trusted_time: Some(hours(-1)),
+        vouchers: Vouchers::default(),
         annotations: BTreeMap::new(),
         claimed_reference: None,
         source,
@@ -221,6 +223,7 @@ pub(crate) fn attestation(principal: Principal, predicate_type: &str) -> Attesta
         principal,
         logged: Logged::Yes,
         trusted_time: Some(hours(-1)),
+        vouchers: Vouchers::default(),
         predicate_type: predicate_type.to_owned(),
         statement: serde_json::json!({"predicateType": predicate_type, "predicate": {}}),
         annotations: BTreeMap::new(),

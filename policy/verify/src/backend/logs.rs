@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
+use pullgate_policy::evidence::{LogEntry, LogProof};
 use sigstore_crypto::VerificationKey;
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{Checkpoint, SignatureBytes, TimeRange, TransparencyLogEntry};
+use sigstore_types::{Checkpoint, KindVersion, SignatureBytes, TimeRange, TransparencyLogEntry};
 
 use crate::fault::Fault;
 
@@ -18,7 +19,8 @@ const HINT_BYTES: usize = 4;
 pub(super) struct Logs(Vec<LogKey>);
 
 struct LogKey {
-    hint: Vec<u8>,
+    name: String,
+    id: Vec<u8>,
     key: VerificationKey,
     window: Option<TimeRange>,
 }
@@ -27,32 +29,51 @@ impl Logs {
     pub(super) fn of(root: &TrustedRoot) -> Self {
         let log = |log: &sigstore_trust_root::TransparencyLog| {
             let key = VerificationKey::from_spki(&log.public_key.raw_bytes).ok()?;
-            let hint = log.log_id.key_id.as_bytes().get(..HINT_BYTES)?.to_vec();
-            Some(LogKey { hint, key, window: log.public_key.valid_for })
+            let id = log.log_id.key_id.as_bytes().to_vec();
+            Some(LogKey { name: log.base_url.clone(), id, key, window: log.public_key.valid_for })
         };
         Self(root.tlogs.iter().filter_map(log).collect())
     }
 
-    /// Checks that each entry's checkpoint is signed by a log whose window holds `time`. An entry without a proof was
-    /// checked by the library: its signed timestamp is a time, held against the window.
+    /// Checks that each entry's checkpoint is signed by a log whose window holds `time`, and tells of each what its log
+    /// vouches for. An entry without a proof was checked by the library: its signed timestamp is a time, held against the
+    /// window.
     pub(super) fn check(
         &self,
         entries: &[TransparencyLogEntry],
         time: Option<Timestamp>,
-    ) -> Result<(), Fault> {
-        let proven = |entry: &TransparencyLogEntry| {
-            let Some(proof) = &entry.inclusion_proof else { return true };
-            proof.checkpoint.checkpoint().is_some_and(|checkpoint| self.signed_within(checkpoint, time))
-        };
-        if entries.iter().all(proven) { Ok(()) } else { Err(Code::LogUnknown.into()) }
+    ) -> Result<Vec<LogEntry>, Fault> {
+        entries.iter().map(|entry| self.vouches(entry, time).ok_or(Code::LogUnknown.into())).collect()
     }
 
-    fn signed_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> bool {
-        self.0.iter().filter(|log| log.speaks_at(time)).any(|log| {
+    fn vouches(&self, entry: &TransparencyLogEntry, time: Option<Timestamp>) -> Option<LogEntry> {
+        // What Rekor v2 has none of is not looked at there, so nothing is known of it.
+        let second = entry.kind_version == KindVersion::HashedRekordV002;
+        let promised = !second && entry.inclusion_promise.is_some();
+        let (log, by) = match (&entry.inclusion_proof, promised) {
+            (None, _) => {
+                let named = self.0.iter().find(|log| log.id == entry.log_id.key_id.as_bytes());
+                (named, LogProof::SignedTimestamp)
+            }
+            (Some(proof), _) => {
+                let log = self.signer_within(proof.checkpoint.checkpoint()?, time)?;
+                let both = LogProof::InclusionAndSignedTimestamp;
+                (Some(log), if promised { both } else { LogProof::Inclusion })
+            }
+        };
+        // A signed timestamp covers the index; so does a proof of Rekor v2, which leads from there.
+        let covered = promised || second;
+        let index = covered.then(|| u64::from(entry.log_index));
+        Some(LogEntry { log: log.map(|log| log.name.clone()).unwrap_or_default(), index, by })
+    }
+
+    fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
+        self.0.iter().filter(|log| log.speaks_at(time)).find(|log| {
             let verifies =
                 |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();
             checkpoint.signatures().iter().any(|signature| {
-                signature.key_id.as_bytes() == log.hint.as_slice() && verifies(&signature.signature)
+                log.id.get(..HINT_BYTES).is_some_and(|hint| signature.key_id.as_bytes() == hint)
+                    && verifies(&signature.signature)
             })
         })
     }

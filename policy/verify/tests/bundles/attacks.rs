@@ -8,6 +8,8 @@ use bytes::Bytes;
 use pullgate_verify::Item;
 use serde_json::{Value, json};
 
+type Change = fn(&mut Value);
+
 const PLAIN: &str = "sigstore-conformance/happy-path-v0.3";
 
 fn refused(cases: &[(&str, Code)]) {
@@ -38,7 +40,7 @@ fn changed(name: &str, change: impl Fn(&mut Value)) -> Worth {
 }
 
 fn entry(bundle: &mut Value) -> &mut Value {
-    &mut bundle["verificationMaterial"]["tlogEntries"][0]
+    bundle.pointer_mut("/verificationMaterial/tlogEntries/0").unwrap()
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn a305_without_a_signed_timestamp_an_integrated_time_is_none() {
 fn a307_a_forged_proof_leads_nowhere() {
     refused(&[("artifact-keeper/mutation-forged-merkle-path", Code::InclusionProofInvalid)]);
     counts(&[PLAIN]);
-    let changes: [(&str, fn(&mut Value)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("a path that is too short", |proof| drop(proof["hashes"].as_array_mut().unwrap().pop())),
         ("a path that is too long", |proof| {
             let first = proof["hashes"][0].clone();

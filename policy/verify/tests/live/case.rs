@@ -9,8 +9,8 @@ use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
-    Asks, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions,
-    Rule, Unmatched,
+    Asks, ClaimedReference, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement,
+    Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
 use pullgate_verify::{KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
@@ -134,6 +134,7 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
         any_of: authorities.keys().cloned().collect(),
         threshold: policy["threshold"].as_u64().map_or(1, |threshold| usize::try_from(threshold).unwrap()),
         annotations: texts(&policy["annotations"]),
+        claimed_reference: ClaimedReference::Reported,
         max_age: policy["attestation"]["max_age"].as_str().map(days),
         condition: policy["attestation"]["where"].as_str().map(|text| Condition::compile(text).unwrap()),
         slsa: None,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::{Evidence, Layout, Logged, Source};
+use pullgate_policy::evidence::{Clock, Evidence, Layout, Logged, Sct, Source, Vouchers};
 use pullgate_policy::identity::{Authority, Principal, Transparency, Uses};
 use pullgate_policy::text;
 use pullgate_policy::verdict::Subject;
 
-use super::report::{Looked, Piece, Rejected, Report};
+use super::report::{Entry, Looked, Piece, Rejected, Report};
 use crate::live::Live;
 use crate::pull::collect::Collected;
 
@@ -53,6 +53,8 @@ struct Facts<'a> {
     principal: &'a Principal,
     logged: Logged,
     time: Option<Timestamp>,
+    vouchers: &'a Vouchers,
+    claimed: Option<&'a str>,
     annotations: &'a BTreeMap<String, String>,
     source: Source,
 }
@@ -65,6 +67,8 @@ fn pieces(evidence: &Evidence) -> impl Iterator<Item = Facts<'_>> {
             principal: &facts.principal,
             logged: facts.logged,
             time: facts.trusted_time,
+            vouchers: &facts.vouchers,
+            claimed: facts.claimed_reference.as_deref(),
             annotations: &facts.annotations,
             source: facts.source,
         }
@@ -76,6 +80,8 @@ fn pieces(evidence: &Evidence) -> impl Iterator<Item = Facts<'_>> {
             principal: &facts.principal,
             logged: facts.logged,
             time: facts.trusted_time,
+            vouchers: &facts.vouchers,
+            claimed: None,
             annotations: &facts.annotations,
             source: facts.source,
         }
@@ -97,7 +103,21 @@ fn piece(facts: &Facts<'_>, authorities: &[&Authority]) -> Piece {
         predicate_type: facts.predicate_type.map(text::escape),
         signed_by: facts.principal.into(),
         logged: matches!(facts.logged, Logged::Yes),
+        not_logged: match facts.logged {
+            Logged::Yes => None,
+            Logged::No(code) => Some(code.to_string()),
+        },
+        log_entries: facts.vouchers.entries.iter().map(Entry::from).collect(),
         time: facts.time,
+        clock: facts.vouchers.clock.map(|clock| match clock {
+            Clock::Log => "log",
+            Clock::TimestampAuthority => "timestamp-authority",
+        }),
+        sct: match facts.vouchers.sct {
+            Sct::Verified => Some("verified"),
+            Sct::NotAsked => None,
+        },
+        claimed_reference: facts.claimed.map(text::escape),
         annotations: facts.annotations.clone(),
         why_not: counts_as.is_empty().then(|| why_not.to_string()),
         counts_as,

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pullgate_policy::evidence::{Layout, Source};
+use pullgate_policy::evidence::{Layout, LogEntry, LogProof, Source};
 use pullgate_policy::identity::Principal;
 use pullgate_policy::oci::Digest;
+use pullgate_policy::text;
 use serde::Serialize;
 
 /// The version of the JSON shape.
@@ -87,13 +88,32 @@ pub(super) struct Piece {
     pub(super) predicate_type: Option<String>,
     pub(super) signed_by: Who,
     pub(super) logged: bool,
+    /// The code of why it is not.
+    pub(super) not_logged: Option<String>,
+    /// What logs vouch for.
+    pub(super) log_entries: Vec<Entry>,
     pub(super) time: Option<Timestamp>,
+    /// Whose clock told it: `log` or `timestamp-authority`.
+    pub(super) clock: Option<&'static str>,
+    /// `verified`, where a signed certificate timestamp was asked for.
+    pub(super) sct: Option<&'static str>,
+    /// The `docker-reference` of the payload, which opens nothing.
+    pub(super) claimed_reference: Option<String>,
     pub(super) annotations: BTreeMap<String, String>,
     /// The authorities for which it counts.
     pub(super) counts_as: Vec<String>,
     /// The code of why it counts for none.
     pub(super) why_not: Option<String>,
     pub(super) found: Found,
+}
+
+/// An entry of a transparency log about this very signature.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    pub(super) log: String,
+    pub(super) index: Option<u64>,
+    /// `inclusion-proof`, `signed-entry-timestamp`, or both.
+    pub(super) by: Vec<&'static str>,
 }
 
 /// A key or an identity.
@@ -152,6 +172,18 @@ impl Report {
             rejected: Vec::new(),
             requirements: Vec::new(),
         }
+    }
+}
+
+impl From<&LogEntry> for Entry {
+    fn from(entry: &LogEntry) -> Self {
+        let (proof, promise) = ("inclusion-proof", "signed-entry-timestamp");
+        let by = match entry.by {
+            LogProof::Inclusion => vec![proof],
+            LogProof::SignedTimestamp => vec![promise],
+            LogProof::InclusionAndSignedTimestamp => vec![proof, promise],
+        };
+        Self { log: text::escape(&entry.log), index: entry.index, by }
     }
 }
 

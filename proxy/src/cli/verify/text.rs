@@ -77,10 +77,32 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
         None => paint.good(&format!("counts as {}", piece.counts_as.join(", "))),
         Some(code) => paint.bad(&format!("counts for nobody: {code}")),
     };
-    let logged = if piece.logged { "logged" } else { "not logged" };
-    let time = piece.time.map_or_else(|| "no trusted time".to_owned(), |time| time.to_string());
     let _ = writeln!(shown, "    {what}, {worth}");
-    let _ = writeln!(shown, "      by {}; {logged}; {time}", who(&piece.signed_by));
+    let _ = writeln!(shown, "      by {}", who(&piece.signed_by));
+    let time = match (piece.time, piece.clock) {
+        (Some(time), Some(clock)) => {
+            format!("signed at {time}, by the clock of a {}", clock.replace('-', " "))
+        }
+        (Some(time), None) => format!("signed at {time}"),
+        (None, _) => "no trusted clock says when it was signed".to_owned(),
+    };
+    let sct = piece.sct.map(|sct| format!("; SCT {sct}")).unwrap_or_default();
+    let _ = writeln!(shown, "      {time}{sct}");
+    for entry in &piece.log_entries {
+        let index = entry.index.map(|index| format!(", log index {index}")).unwrap_or_default();
+        let _ = writeln!(
+            shown,
+            "      in log {}{index}, by {}",
+            entry.log,
+            entry.by.join(" and ").replace('-', " ")
+        );
+    }
+    if let Some(code) = &piece.not_logged {
+        let _ = writeln!(shown, "      in no log ({code})");
+    }
+    if let Some(claimed) = &piece.claimed_reference {
+        let _ = writeln!(shown, "      names itself of {claimed}");
+    }
     for (key, value) in &piece.annotations {
         let _ = writeln!(shown, "      says {}={}", text::escape(key), text::escape(value));
     }
