@@ -249,7 +249,7 @@ fn verify_explains_what_was_found_and_what_is_missing() {
         ("shop/key", &["1 in sig-tag", "counts as release", "met   policy.toml:21", "permit, satisfied"][..]),
         (
             "shop/keyless-bundle",
-            &["1 in referrers", "counts as ci", "release.yml@refs/heads/main", "; logged; 2026-"],
+            &["1 in referrers", "counts as ci", "release.yml@refs/heads/main", "signed at 2026-"],
         ),
         ("shop/platforms", &["2 manifests (linux/amd64, linux/arm64): a permit carries them"]),
         ("shop/unsigned", &["none in any layout", "unmet policy.toml:21", to_sign]),
