@@ -11,17 +11,24 @@ use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, V
 
 use crate::certificate;
 use crate::fault::Fault;
+use crate::key::PublicKey;
+use crate::material::Signed;
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind};
 
+mod chain;
 mod faults;
 mod logs;
+mod older;
 
+use chain::Chains;
 use logs::Logs;
+use older::{Entered, Verifier as By};
 
 /// One trusted root, ready to verify.
 pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
+    chains: Chains,
     contents: Vec<Trusted>,
 }
 
@@ -44,6 +51,23 @@ pub(crate) struct Vouched {
     pub(crate) vouchers: Vouchers,
 }
 
+impl Vouched {
+    fn by_logs(entered: Vec<Entered>, sct: evidence::Sct) -> Self {
+        let time = entered.iter().map(|one| one.time).min();
+        let entries = entered.into_iter().map(|one| one.entry).collect();
+        Self { time, vouchers: Vouchers { entries, clock: time.map(|_| Clock::Log), sct } }
+    }
+
+    /// With what a timestamp authority said besides: the earlier time is the signature's.
+    pub(crate) fn and(self, stamped: &Self) -> Self {
+        if stamped.time < self.time && stamped.time.is_some() {
+            let vouchers = Vouchers { clock: stamped.vouchers.clock, ..self.vouchers };
+            return Self { time: stamped.time, vouchers };
+        }
+        self
+    }
+}
+
 impl Backend {
     /// Reads a trusted root; the error is for people.
     pub(crate) fn new(json: &str) -> Result<Self, String> {
@@ -56,7 +80,7 @@ impl Backend {
             }
         }
         let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-        Ok(Self { verifier, logs: Logs::of(&root), contents: contents(&root) })
+        Ok(Self { verifier, logs: Logs::of(&root), chains: Chains::of(&root)?, contents: contents(&root) })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -114,6 +138,37 @@ impl Backend {
             Log::Left => policy.skip_tlog_unsafe(),
         };
         self.run(&bundle, artifact, &policy)
+    }
+
+    /// The same as [`Backend::certificate`] with the log checked, for entries that the library does not read. Timestamps
+    /// are its work all the same; the caller takes them into account.
+    pub(crate) fn older_by_certificate(
+        &self,
+        signed: &Signed,
+        leaf: &[u8],
+        sct: Sct,
+    ) -> Result<Vouched, Fault> {
+        let entered = older::check(&self.logs, signed, By::Certificate(leaf))?;
+        if !certificate::key(leaf)?.verifies(&signed.message, &signed.signature) {
+            return Err(Code::SignatureInvalid.into());
+        }
+        for one in &entered {
+            let issuer = self.chains.check(leaf, &signed.bundle.intermediates(), one.time)?;
+            if sct == Sct::Required {
+                self.chains.check_sct(leaf, &issuer)?;
+            }
+        }
+        let sct = match sct {
+            Sct::Required => evidence::Sct::Verified,
+            Sct::None => evidence::Sct::NotAsked,
+        };
+        Ok(Vouched::by_logs(entered, sct))
+    }
+
+    /// The same as [`Backend::key`] with the log checked, for entries that the library does not read. That the key made the
+    /// signature is the caller's to check.
+    pub(crate) fn older_by_key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, Fault> {
+        Ok(Vouched::by_logs(older::check(&self.logs, signed, By::Key(key))?, evidence::Sct::NotAsked))
     }
 
     fn run(&self, bundle: &Bundle, artifact: &[u8], policy: &impl Policy) -> Result<Vouched, Fault> {

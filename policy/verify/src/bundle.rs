@@ -14,7 +14,7 @@ use crate::claim::Claim;
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::Fault;
-use crate::material::{self, Package, Signed, Signer, Version};
+use crate::material::{self, Package, Parts, Signed, Signer, Version};
 
 /// Reads a bundle about `manifest`.
 pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
@@ -24,9 +24,13 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
     let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
     let version = version(&value)?;
     let verification = value.get("verificationMaterial").ok_or_else(|| invalid("no verificationMaterial"))?;
-    let (signer, signer_value) = signer(verification)?;
-    let entries = list(verification.get("tlogEntries"), limits::LOG_ENTRIES)?;
-    let entries = entries.into_iter().map(|entry| entry_of(entry, version)).collect();
+    let (signer, signer_value, chain) = signer(verification, version)?;
+    let listed = list(verification.get("tlogEntries"), limits::LOG_ENTRIES)?;
+    // The oldest writers made two faults; a bundle may have one of them (A321).
+    if chain == Chain::WithRoot && listed.iter().any(|entry| proof(entry) == Proof::WithoutCheckpoint) {
+        return Err(with_root());
+    }
+    let entries = listed.into_iter().map(|entry| entry_of(entry, version)).collect();
     let timestamps = timestamps(verification)?;
     let package = |content| Package { version, signer: signer_value, entries, timestamps, content };
     match (value.get("messageSignature"), value.get("dsseEnvelope")) {
@@ -42,6 +46,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
                 claim: Claim::Manifest,
                 signer,
                 artifact: manifest.to_vec(),
+                envelope: None,
                 bundle: package(("messageSignature", message.clone())),
             })
         }
@@ -55,6 +60,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
                 claim: envelope.claim(),
                 signer,
                 artifact: manifest.to_vec(),
+                envelope: Some(Parts { attached: None, payload: envelope.payload.clone() }),
                 bundle: package(content),
             })
         }
@@ -95,25 +101,41 @@ fn list(value: Option<&Value>, max: usize) -> Result<Vec<Value>, Fault> {
     }
 }
 
-fn signer(verification: &Value) -> Result<(Signer, (&'static str, Value)), Fault> {
+/// Whether a root travels with a signature. None is ever trusted: roots come from the trust table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chain {
+    WithRoot,
+    WithoutRoot,
+}
+
+fn with_root() -> Fault {
+    Fault::new(Code::CertificateInvalid, "the chain holds a root")
+}
+
+fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static str, Value), Chain), Fault> {
     let one = |key: &str| verification.get(key).filter(|value| !value.is_null());
     match (one("certificate"), one("x509CertificateChain"), one("publicKey")) {
         (Some(certificate), None, None) => {
             let leaf = certificate_der(certificate)?;
             let value = json!({ "rawBytes": encoding::encode(&leaf) });
-            Ok((Signer::Certificate(leaf), ("certificate", value)))
+            Ok((Signer::Certificate(leaf), ("certificate", value), Chain::WithoutRoot))
         }
         (None, Some(chain), None) => {
             let listed = list(chain.get("certificates"), limits::CHAIN_LENGTH)?;
             let certificates = listed.iter().map(certificate_der).collect::<Result<Vec<_>, _>>()?;
             let (leaf, others) = certificates.split_first().ok_or_else(|| invalid("an empty chain"))?;
-            // A root that travels with the signature is refused by the format, trusted or not (A321).
-            if others.iter().any(|der| certificate::is_self_issued(der)) {
-                return Err(Fault::new(Code::CertificateInvalid, "the chain holds a root"));
-            }
-            Ok((Signer::Certificate(leaf.clone()), material::chain(&certificates)))
+            // The format refuses a root that travels with the signature, trusted or not; the first one was written with it.
+            let (roots, mut path): (Vec<_>, Vec<_>) =
+                others.iter().cloned().partition(|der| certificate::is_self_issued(der));
+            let chain = match (roots.is_empty(), version) {
+                (true, _) => Chain::WithoutRoot,
+                (false, Version::V01) => Chain::WithRoot,
+                (false, Version::V02 | Version::V03) => return Err(with_root()),
+            };
+            path.insert(0, leaf.clone());
+            Ok((Signer::Certificate(leaf.clone()), material::chain(&path), chain))
         }
-        (None, None, Some(_)) => Ok((Signer::Key, material::public_key())),
+        (None, None, Some(_)) => Ok((Signer::Key, material::public_key(), Chain::WithoutRoot)),
         _ => Err(invalid("not exactly one of certificate, x509CertificateChain and publicKey")),
     }
 }
@@ -127,19 +149,34 @@ fn certificate_der(value: &Value) -> Result<Vec<u8>, Fault> {
     Ok(der)
 }
 
+/// What an entry has of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    None,
+    WithCheckpoint,
+    WithoutCheckpoint,
+}
+
+fn proof(entry: &Value) -> Proof {
+    let proof = entry.get("inclusionProof").filter(|proof| !proof.is_null());
+    let checkpoint = proof.and_then(|proof| proof.pointer("/checkpoint/envelope")).and_then(Value::as_str);
+    match (proof, checkpoint) {
+        (None, _) => Proof::None,
+        (Some(_), Some(text)) if !text.is_empty() => Proof::WithCheckpoint,
+        (Some(_), _) => Proof::WithoutCheckpoint,
+    }
+}
+
 /// Checks the shape of a log entry.
 fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
     let promise = entry.get("inclusionPromise").is_some_and(|promise| !promise.is_null());
-    let proof = entry.get("inclusionProof").filter(|proof| !proof.is_null());
-    let hashes = proof.and_then(|proof| proof.get("hashes")).and_then(Value::as_array);
+    let hashes = entry.pointer("/inclusionProof/hashes").and_then(Value::as_array);
     if hashes.is_some_and(|hashes| hashes.len() > limits::INCLUSION_PATH) {
         return Err(Code::InclusionProofInvalid.into());
     }
-    let checkpoint = proof.and_then(|proof| proof.pointer("/checkpoint/envelope")).and_then(Value::as_str);
-    let checkpoint = checkpoint.is_some_and(|text| !text.is_empty());
-    match (version, proof.is_some(), promise) {
+    match (version, proof(&entry), promise) {
         // The oldest signers wrote proofs without a checkpoint, which prove nothing; the signed timestamp does.
-        (Version::V01, true, true) if !checkpoint => {
+        (Version::V01, Proof::WithoutCheckpoint, true) => {
             if let Some(entry) = entry.as_object_mut() {
                 entry.remove("inclusionProof");
             }
@@ -149,7 +186,7 @@ fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
             Err(Fault::new(Code::SetInvalid, "a log entry without a signed timestamp"))
         }
         // Each entry must prove itself: the format asks for one proof in the bundle, and means every entry (A306).
-        (Version::V02 | Version::V03, false, _) => Err(Code::InclusionProofMissing.into()),
+        (Version::V02 | Version::V03, Proof::None, _) => Err(Code::InclusionProofMissing.into()),
         (Version::V01 | Version::V02 | Version::V03, _, _) => Ok(entry),
     }
 }

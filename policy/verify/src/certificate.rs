@@ -83,12 +83,12 @@ pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, Fault> {
     Ok(Identity { trust: trust.clone(), issuer, kind, san, claims })
 }
 
-/// Refuses a key in a certificate that is not of an accepted kind, by name, before the verifier sees it (A251).
-pub(crate) fn check_key(leaf: &[u8]) -> Result<(), Fault> {
+/// The key in a certificate. One that is not of an accepted kind is refused by name, before the verifier sees it (A251).
+pub(crate) fn key(leaf: &[u8]) -> Result<PublicKey, Fault> {
     let certificate = Certificate::from_der(leaf)
         .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
     match PublicKey::from_spki(&certificate.tbs_certificate.subject_public_key_info) {
-        Ok(key) if key.may_be_certified() => Ok(()),
+        Ok(key) if key.may_be_certified() => Ok(key),
         Ok(_) => Err(Fault::new(Code::KeyUnsupported, "an ECDSA P-521 key in a certificate")),
         Err(KeyFault::Unsupported(detail)) => Err(Fault::new(Code::KeyUnsupported, detail)),
         Err(_) => Err(Fault::new(Code::CertificateInvalid, "the certificate holds no key")),

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 
 /// An envelope, decoded once: what is verified is what is parsed (A209).
 pub(crate) struct Envelope {
-    payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     pub(crate) signatures: Vec<Vec<u8>>,
     pub(crate) statement: Statement,
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use ed25519_dalek::{Signature, VerifyingKey};
 use pullgate_policy::identity::KeyId;
 use pullgate_policy::{limits, text};
+use sha2::{Digest as _, Sha512};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
@@ -133,7 +135,23 @@ impl PublicKey {
     /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.algorithm.schemes().iter().any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
+            || self.verifies_prehashed(message, signature)
     }
+
+    /// Ed25519ph over SHA-512 without a context (RFC 8032, section 5.1), as cosign signs since 2.6.
+    fn verifies_prehashed(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self.algorithm {
+            Algorithm::Ed25519 => prehashed(&self.raw, message, signature).is_some(),
+            Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::EcdsaP521 | Algorithm::Rsa => false,
+        }
+    }
+}
+
+/// Strict: neither a key of small order nor a signature that has another form counts (A252).
+fn prehashed(raw: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = VerifyingKey::from_bytes(raw.try_into().ok()?).ok()?;
+    let signature = Signature::from_slice(signature).ok()?;
+    key.verify_prehashed_strict(Sha512::new_with_prefix(message), None, &signature).ok()
 }
 
 impl fmt::Debug for PublicKey {

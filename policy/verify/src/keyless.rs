@@ -16,7 +16,7 @@ use crate::trust::TrustTable;
 
 /// The proofs of one signature by the certificate `leaf`.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, Fault> {
-    certificate::check_key(leaf)?;
+    certificate::key(leaf)?;
     let tables = tables(request);
     if tables.is_empty() {
         let detail = "signed with a certificate; no authority that is asked for is known by one";
@@ -89,7 +89,21 @@ fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched,
         Err(fault) if fault.is_a_timestamps() => {
             check(table, signed, leaf, &signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
         }
+        Err(fault) if fault.code == Code::Unsupported => older(table, signed, leaf),
         other => other,
+    }
+}
+
+/// With a log entry that the library does not read; what a timestamp says is added, and none spoils the entry.
+fn older(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
+    let vouched = table.backend.older_by_certificate(signed, leaf, table.sct())?;
+    if signed.bundle.timestamps.is_empty() {
+        return Ok(vouched);
+    }
+    match check(table, signed, leaf, &signed.bundle.without_entries(), Log::Left) {
+        Ok(stamped) => Ok(vouched.and(&stamped)),
+        Err(fault) if fault.is_a_timestamps() => Ok(vouched),
+        Err(fault) => Err(fault),
     }
 }
 

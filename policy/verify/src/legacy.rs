@@ -14,7 +14,7 @@ use crate::claim::{Claim, Payload};
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::Fault;
-use crate::material::{self, Entries, Package, Signed, Signer, Version};
+use crate::material::{self, Entries, Package, Parts, Signed, Signer, Version};
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -45,7 +45,7 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
     });
     let bundle = vouchers.package(("messageSignature", content));
     let (message, artifact) = (payload.to_vec(), payload.to_vec());
-    Ok(Signed { message, signature, claim, signer: vouchers.signer, artifact, bundle })
+    Ok(Signed { message, signature, claim, signer: vouchers.signer, artifact, envelope: None, bundle })
 }
 
 /// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208).
@@ -65,6 +65,7 @@ pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> 
             bundle: vouchers.package(envelope.content(signature)),
             signer: vouchers.signer,
             artifact: manifest.to_vec(),
+            envelope: Some(Parts { attached: Some(bytes.to_vec()), payload: envelope.payload.clone() }),
         })
     };
     envelope.signatures.iter().map(one).collect()

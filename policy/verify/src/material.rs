@@ -19,8 +19,19 @@ pub(crate) struct Signed {
     pub(crate) signer: Signer,
     /// The bytes that the bundle is about: what the verifier is given as the artifact.
     pub(crate) artifact: Vec<u8>,
+    /// What an envelope is made of, where one was signed: log entries are about its parts.
+    pub(crate) envelope: Option<Parts>,
     /// The same as a bundle.
     pub(crate) bundle: Package,
+}
+
+/// The parts of an envelope that log entries are about.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    /// Its bytes as they were attached: those of an `.att` layer. In a bundle it is written anew.
+    pub(crate) attached: Option<Vec<u8>>,
+    /// Its payload.
+    pub(crate) payload: Vec<u8>,
 }
 
 /// How the signer is known. The two never mix: a certificate around a key that the policy lists is no such key (A232).
@@ -81,7 +92,11 @@ impl Package {
         Ok(self.render(self.version, self.listed()?, &[]))
     }
 
-    fn listed(&self) -> Result<&[Value], Fault> {
+    /// Its log entries.
+    ///
+    /// # Errors
+    /// As [`Package::whole`].
+    pub(crate) fn listed(&self) -> Result<&[Value], Fault> {
         match &self.entries {
             Ok(entries) if entries.is_empty() => Err(Code::LogEntryMissing.into()),
             Ok(entries) => Ok(entries),
@@ -111,6 +126,15 @@ impl Package {
             *content: content_value,
         })
         .to_string()
+    }
+}
+
+impl Package {
+    /// The certificates that travel behind the leaf, in DER. None of them is trusted.
+    pub(crate) fn intermediates(&self) -> Vec<Vec<u8>> {
+        let listed = self.signer.1.get("certificates").and_then(Value::as_array);
+        let der = |one: &Value| one.get("rawBytes").and_then(Value::as_str).and_then(encoding::standard);
+        listed.into_iter().flatten().skip(1).filter_map(der).collect()
     }
 }
 

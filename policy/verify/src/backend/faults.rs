@@ -20,6 +20,8 @@ fn code(error: &Error) -> Code {
         Error::Certificate(error) => certificate(error),
         Error::TransparencyLog(error) => log(error),
         Error::Timestamp(error) => timestamp(error),
+        // Told while it verifies of one thing only: that the table has no certificate log.
+        Error::InvalidTrustRoot(_) => Code::SctInvalid,
         Error::Crypto(_) => Code::KeyUnsupported,
         Error::Bundle(error) => bundle(error),
         Error::UnsupportedBundle(detail) if detail.contains("incompatible with") => Code::LogEntryKind,

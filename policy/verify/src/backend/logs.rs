@@ -18,7 +18,8 @@ const HINT_BYTES: usize = 4;
 /// The logs of one trusted root.
 pub(super) struct Logs(Vec<LogKey>);
 
-struct LogKey {
+/// One log.
+pub(super) struct LogKey {
     name: String,
     id: Vec<u8>,
     key: VerificationKey,
@@ -51,23 +52,31 @@ impl Logs {
         let second = entry.kind_version == KindVersion::HashedRekordV002;
         let promised = !second && entry.inclusion_promise.is_some();
         let (log, by) = match (&entry.inclusion_proof, promised) {
-            (None, _) => {
-                let named = self.0.iter().find(|log| log.id == entry.log_id.key_id.as_bytes());
-                (named, LogProof::SignedTimestamp)
-            }
+            (None, _) => (self.named(entry.log_id.key_id.as_bytes()), LogProof::SignedTimestamp),
             (Some(proof), _) => {
                 let log = self.signer_within(proof.checkpoint.checkpoint()?, time)?;
                 let both = LogProof::InclusionAndSignedTimestamp;
-                (Some(log), if promised { both } else { LogProof::Inclusion })
+                (log.name.clone(), if promised { both } else { LogProof::Inclusion })
             }
         };
         // A signed timestamp covers the index; so does a proof of Rekor v2, which leads from there.
         let covered = promised || second;
         let index = covered.then(|| u64::from(entry.log_index));
-        Some(LogEntry { log: log.map(|log| log.name.clone()).unwrap_or_default(), index, by })
+        Some(LogEntry { log, index, by })
     }
 
-    fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
+    /// The key of a log whose window holds `time`.
+    pub(super) fn key_at(&self, id: &[u8], time: Timestamp) -> Option<&VerificationKey> {
+        self.0.iter().find(|log| log.id == id && log.speaks_at(Some(time))).map(|log| &log.key)
+    }
+
+    /// The address of a log, as the trust table has it.
+    pub(super) fn named(&self, id: &[u8]) -> String {
+        self.0.iter().find(|log| log.id == id).map(|log| log.name.clone()).unwrap_or_default()
+    }
+
+    /// A log that signed this checkpoint, and whose window holds `time`.
+    pub(super) fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
         self.0.iter().filter(|log| log.speaks_at(time)).find(|log| {
             let verifies =
                 |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();

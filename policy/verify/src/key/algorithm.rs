@@ -2,6 +2,7 @@
 
 use aws_lc_rs::signature as lc;
 use aws_lc_rs::signature::{ParsedPublicKey, VerificationAlgorithm};
+use ed25519_dalek::VerifyingKey;
 use pullgate_policy::limits;
 use x509_cert::der::asn1::{Any, BitString, Null, ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader, Tagged as _};
@@ -75,7 +76,15 @@ impl Algorithm {
                     return Err(KeyFault::Unsupported("a compressed curve point".to_owned()));
                 }
             }
-            Self::Ed25519 | Self::Rsa => {}
+            Self::Ed25519 => {
+                let bytes = raw.try_into().map_err(|_| KeyFault::Garbage)?;
+                let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyFault::Garbage)?;
+                // Such a key verifies signatures of anything (A252).
+                if key.is_weak() {
+                    return Err(KeyFault::Unsupported("an Ed25519 key of small order".to_owned()));
+                }
+            }
+            Self::Rsa => {}
         }
         let first = self.schemes().first().copied().ok_or(KeyFault::Garbage)?;
         ParsedPublicKey::new(first, raw).map(|_| ()).map_err(|_| KeyFault::Garbage)

@@ -119,3 +119,31 @@ fn a403_half_a_key_file_is_a_fault_and_never_no_key() {
         assert!(PublicKey::from_file(format!("{pem}{end}").as_bytes()).is_err(), "a whole one and {end}");
     }
 }
+
+#[test]
+fn a252_ed25519_counts_plain_and_prehashed_and_in_one_form_only() {
+    // RFC 8032, section 7.3: Ed25519ph over "abc".
+    let raw = hex::decode("ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf").unwrap();
+    let signature = hex::decode(concat!(
+        "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41",
+        "31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406"
+    ))
+    .unwrap();
+    let spki = [&hex::decode("302a300506032b6570032100").unwrap()[..], &raw].concat();
+    let key = PublicKey::from_file(&spki).unwrap().remove(0);
+    assert!(key.verifies(b"abc", &signature));
+    assert!(!key.verifies(b"abd", &signature));
+    // S above the group's order: the same point, another form (RFC 8032, section 5.1.7).
+    let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
+    let mut other = signature.clone();
+    let mut carry = 0;
+    for (byte, add) in other[32..].iter_mut().zip(&order) {
+        let sum = u16::from(*byte) + u16::from(*add) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    assert!(!key.verifies(b"abc", &other));
+    // A key of small order verifies signatures of anything.
+    let identity = [&[1][..], &[0; 31]].concat();
+    let small = [&hex::decode("302a300506032b6570032100").unwrap()[..], &identity].concat();
+    assert_eq!(fault(&small), KeyFault::Unsupported("an Ed25519 key of small order".to_owned()));
+}

@@ -3,12 +3,17 @@
 
 use pullgate_policy::code::Code;
 
-use super::{Worth, judge, judge_item, named};
+use super::{Worth, item, judge, judge_item, judge_under, named};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use pullgate_verify::Item;
+use pullgate_policy::identity::{Name, Transparency};
+use pullgate_verify::{Item, Sct, TrustTable};
 use serde_json::{Value, json};
 
 type Change = fn(&mut Value);
+/// What is changed in a trusted root, and what is said then.
+type Tampering<'a> = (&'a str, &'a dyn Fn(&mut Value), Code);
 
 const PLAIN: &str = "sigstore-conformance/happy-path-v0.3";
 
@@ -173,9 +178,87 @@ fn a311_a_log_counts_in_its_window_and_its_own_table() {
 fn a321_a328_a_root_that_travels_with_a_signature_is_trusted_by_nobody() {
     refused(&[
         ("sigstore-conformance/bundle-with-root-cert_fail", Code::CertificateInvalid),
-        ("sigstore-go/dsse-2sigs", Code::CertificateInvalid),
+        // The oldest writers put it there; it is left out, and the rest judged.
+        ("sigstore-go/dsse-2sigs", Code::DsseSignatureCount),
+        ("slsa-verifier-bundles/attestation", Code::SubjectMismatch),
     ]);
     counts(&[PLAIN]);
+}
+
+#[test]
+fn a302_a303_an_entry_that_the_library_does_not_read_is_held_against_the_same_things() {
+    let (p384, att) = ("sigstore-java/PKIX_ECDSA_P384_SHA_384", "slsa-verifier-oci/v1.4.0");
+    counts(&[p384, att]);
+    let body = |bundle: &mut Value, change: &dyn Fn(&mut Value)| {
+        let text = entry(bundle)["canonicalizedBody"].as_str().unwrap().to_owned();
+        let mut body: Value = serde_json::from_slice(&STANDARD.decode(text).unwrap()).unwrap();
+        change(&mut body);
+        entry(bundle)["canonicalizedBody"] = json!(STANDARD.encode(body.to_string()));
+    };
+    // Whatever is changed in the body, the log did not sign it.
+    for path in ["/spec/data/hash/value", "/spec/signature/content", "/spec/signature/publicKey/content"] {
+        let worth =
+            changed(p384, |bundle| body(bundle, &|body| *body.pointer_mut(path).unwrap() = json!("00")));
+        assert_eq!(worth, Worth::Rejected(Code::SetInvalid), "{path}");
+    }
+    let changes: [(&str, Change, Code); 7] = [
+        ("another kind", |entry| entry["kindVersion"]["kind"] = json!("dsse"), Code::LogEntryKind),
+        ("a later time", |entry| entry["integratedTime"] = json!("1779805324"), Code::SetInvalid),
+        ("another index", |entry| entry["logIndex"] = json!("7"), Code::SetInvalid),
+        ("a time before the log", |entry| entry["integratedTime"] = json!("1"), Code::LogUnknown),
+        (
+            "no promise",
+            |entry| drop(entry.as_object_mut().unwrap().remove("inclusionPromise")),
+            Code::NoTrustedTime,
+        ),
+        (
+            "no proof",
+            |entry| drop(entry.as_object_mut().unwrap().remove("inclusionProof")),
+            Code::InclusionProofMissing,
+        ),
+        ("another path", |entry| entry["inclusionProof"]["hashes"] = json!([]), Code::InclusionProofInvalid),
+    ];
+    for (what, change, code) in changes {
+        assert_eq!(changed(p384, |bundle| change(entry(bundle))), Worth::Rejected(code), "{what}");
+    }
+    let worth = changed(p384, |bundle| {
+        let of = |text: &str| text.replacen('\n', "\nx", 1);
+        let envelope = &mut entry(bundle)["inclusionProof"]["checkpoint"]["envelope"];
+        *envelope = json!(of(envelope.as_str().unwrap()));
+    });
+    assert_ne!(worth, Worth::Counts, "another checkpoint");
+    // A signature of the same key over something else, under the true entry.
+    let worth = changed(p384, |bundle| {
+        let signature = bundle.pointer_mut("/messageSignature/signature").unwrap();
+        let mut bytes = STANDARD.decode(signature.as_str().unwrap()).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        *signature = json!(STANDARD.encode(bytes));
+    });
+    assert_eq!(worth, Worth::Rejected(Code::SignatureInvalid));
+}
+
+#[test]
+fn a303_an_oldest_entry_is_about_the_envelope_as_it_was_attached() {
+    let (folder, kind, trust) = named("slsa-verifier-oci/v1.4.0");
+    let Item::Dsse { envelope, annotations } = item(&folder, &kind) else { panic!("no layer") };
+    let text = String::from_utf8(envelope.to_vec()).unwrap();
+    for (what, bytes) in
+        [("a space", format!("{text} ")), ("a key id", text.replacen("\"keyid\":\"\"", "\"keyid\":\"x\"", 1))]
+    {
+        assert_ne!(bytes, text, "{what}");
+        let changed = Item::Dsse { envelope: Bytes::from(bytes), annotations: annotations.clone() };
+        let (worth, detail) = judge_item(&folder, changed, &kind, &trust);
+        assert_eq!(worth, Worth::Rejected(Code::LogEntryMismatch), "{what}: {detail}");
+    }
+    // The same entry beside the certificate of another signer.
+    let (other, other_kind, _) = named("slsa-verifier-oci/v2.0.0");
+    let Item::Dsse { annotations: others, .. } = item(&other, &other_kind) else { panic!("no layer") };
+    let mut mixed = annotations.clone();
+    let key = "dev.sigstore.cosign/certificate";
+    mixed.insert(key.to_owned(), others[key].clone());
+    let (worth, detail) = judge_item(&folder, Item::Dsse { envelope, annotations: mixed }, &kind, &trust);
+    assert_eq!(worth, Worth::Rejected(Code::LogEntryMismatch), "{detail}");
 }
 
 #[test]
@@ -249,4 +332,56 @@ fn a333_a_managed_key_counts_by_the_policy_and_in_no_other_way() {
         "sigstore-conformance/managed-key-and-trusted-root",
         "sigstore-conformance/managed-key-happy-path",
     ]);
+}
+
+#[test]
+fn a311_a322_a323_a327_the_chain_behind_such_an_entry_is_held_against_the_table() {
+    let root: Value =
+        serde_json::from_slice(include_bytes!("../../roots/sigstore/trusted_root.json")).unwrap();
+    let under = |change: &dyn Fn(&mut Value), sct: Sct| {
+        let (folder, kind, _) = named("slsa-verifier-oci/v1.4.0");
+        let mut root = root.clone();
+        change(&mut root);
+        let table = TrustTable::from_json(Name::new("file"), root.to_string().as_bytes(), sct).unwrap();
+        judge_under(&folder, item(&folder, &kind), &kind, (table, Transparency::Required)).0
+    };
+    let all = |root: &mut Value, list: &str, change: &dyn Fn(&mut Value)| {
+        root[list].as_array_mut().unwrap().iter_mut().for_each(change);
+    };
+    assert_eq!(under(&|_| {}, Sct::Required), Worth::Counts);
+    let ended = json!({ "start": "2021-01-01T00:00:00Z", "end": "2022-06-01T00:00:00Z" });
+    let no_logs = |root: &mut Value| root["ctlogs"] = json!([]);
+    assert_eq!(under(&no_logs, Sct::Required), Worth::Rejected(Code::SctInvalid));
+    assert_eq!(under(&no_logs, Sct::None), Worth::Counts, "where none is asked for");
+    let changes: [Tampering<'_>; 5] = [
+        (
+            "certificate logs of before",
+            &|root| all(root, "ctlogs", &|log| log["publicKey"]["validFor"] = ended.clone()),
+            Code::SctInvalid,
+        ),
+        (
+            "authorities of before",
+            &|root| all(root, "certificateAuthorities", &|one| one["validFor"] = ended.clone()),
+            Code::CertificateExpired,
+        ),
+        (
+            "another authority",
+            &|root| {
+                let staging: Value =
+                    serde_json::from_slice(&std::fs::read(super::root().join("roots/staging.json")).unwrap())
+                        .unwrap();
+                root["certificateAuthorities"] = staging["certificateAuthorities"].clone();
+            },
+            Code::CertificateUntrusted,
+        ),
+        (
+            "logs of before",
+            &|root| all(root, "tlogs", &|log| log["publicKey"]["validFor"] = ended.clone()),
+            Code::LogUnknown,
+        ),
+        ("no log", &|root| root["tlogs"] = json!([]), Code::LogUnknown),
+    ];
+    for (what, change, code) in changes {
+        assert_eq!(under(change, Sct::Required), Worth::Rejected(code), "{what}");
+    }
 }

@@ -3,10 +3,12 @@
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::Transparency;
+use pullgate_verify::PublicKey;
+use rcgen::PublicKeyData as _;
 use serde_json::{Value, json};
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
-use crate::pki::{Entry, LOGGED, Pki};
+use crate::pki::{Entry, LOGGED, Pki, key};
 
 fn asked(pki: &Pki, transparency: Transparency) -> Question {
     Question::new(vec![pki.table(TRUST)], vec![identity(transparency)])
@@ -21,6 +23,46 @@ fn a_logged_signature_has_the_time_that_the_log_signed() {
             asked(&pki, Transparency::Required).ask(vec![bundle(&pki.bundle(&leaf, MANIFEST, entry))]);
         let facts = evidence.signatures[0].facts();
         assert_eq!((facts.logged, facts.trusted_time), (Logged::Yes, Some(LOGGED.parse().unwrap())));
+    }
+}
+
+#[test]
+fn every_kind_of_key_may_be_logged() {
+    let pki = Pki::new();
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+        &rcgen::PKCS_ECDSA_P521_SHA256,
+        &rcgen::PKCS_ED25519,
+    ] {
+        let signer = key(algorithm);
+        let public = PublicKey::from_file(&signer.subject_public_key_info()).unwrap().remove(0);
+        let question = Question::new(vec![pki.table(TRUST)], vec![]).with_key(public, Transparency::Required);
+        let signed = pki.keyed_bundle(&signer, MANIFEST, Entry::Whole);
+        let facts = question.ask(vec![bundle(&signed)]);
+        let facts =
+            facts.signatures.first().unwrap_or_else(|| panic!("{algorithm:?}: {facts:?}")).facts().clone();
+        assert_eq!(
+            (facts.logged, facts.trusted_time),
+            (Logged::Yes, Some(LOGGED.parse().unwrap())),
+            "{algorithm:?}"
+        );
+        assert_eq!(facts.vouchers.entries.len(), 1, "{algorithm:?}");
+        // The entry of another key's signature of the same bytes.
+        let mut mixed = signed.clone();
+        let other = pki.keyed_bundle(&key(algorithm), MANIFEST, Entry::Whole);
+        mixed["verificationMaterial"]["tlogEntries"] = other["verificationMaterial"]["tlogEntries"].clone();
+        let facts = question.ask(vec![bundle(&mixed)]);
+        let logged = facts.signatures[0].facts().logged;
+        assert!(matches!(logged, Logged::No(_)), "{algorithm:?}: {logged:?}");
+        for change in ["inclusionPromise", "inclusionProof", "canonicalizedBody"] {
+            let mut spoilt = signed.clone();
+            let entry = &mut spoilt["verificationMaterial"]["tlogEntries"][0];
+            entry[change] = other["verificationMaterial"]["tlogEntries"][0][change].clone();
+            let logged = question.ask(vec![bundle(&spoilt)]).signatures[0].facts().logged;
+            assert!(matches!(logged, Logged::No(_)), "{algorithm:?} {change}: {logged:?}");
+        }
     }
 }
 
