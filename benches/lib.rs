@@ -16,7 +16,7 @@ use pullgate_policy::policy::{
     Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::scope::{Scope, ScopeInvalid};
-use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable};
+use pullgate_verify::{Artifact, Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable};
 use serde_json::Value;
 
 /// An image manifest without layers.
@@ -136,7 +136,7 @@ pub fn evidence(count: usize) -> Result<(Digest, Evidence, Authority), Box<dyn s
     let trust = TrustSet::new(vec![TrustTable::sigstore()?]);
     let evidence = pullgate_verify::verify_all(&Request {
         subject,
-        manifest: b"",
+        artifact: Artifact::Bytes(b""),
         found: &found,
         authorities: &[&authority],
         keys: &keys,

@@ -3,7 +3,7 @@
 use divan::Bencher;
 use pullgate_benches::{authority, now, recorded};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{KeyRing, Request, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{Artifact, KeyRing, Request, TrustSet, TrustTable, verify_all};
 
 fn main() {
     divan::main();
@@ -20,7 +20,7 @@ fn keyed_signature(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         verify_all(&Request {
             subject,
-            manifest: b"",
+            artifact: Artifact::Bytes(b""),
             found: &found,
             authorities: &authorities,
             keys: &keys,

@@ -3,6 +3,7 @@
 
 pub mod asking;
 pub mod clients;
+pub mod conformance;
 pub mod fuzz;
 pub mod gate_in_process;
 pub mod kills;

@@ -13,6 +13,7 @@ mod blobs;
 mod borrowed;
 mod clients;
 mod clock;
+mod conformance;
 mod disk;
 mod doors;
 mod evidence;

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{self, Clock, Vouchers};
 use sigstore_trust_root::{TimeRange, TrustedRoot};
-use sigstore_types::{Artifact, Bundle, DerPublicKey, TransparencyLogEntry};
+use sigstore_types::{Bundle, DerPublicKey, Sha256Hash, TransparencyLogEntry};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
+use crate::artifact::Artifact;
 use crate::certificate;
 use crate::fault::Fault;
 use crate::key::PublicKey;
@@ -102,7 +103,7 @@ impl Backend {
     pub(crate) fn certificate(
         &self,
         bundle: &str,
-        artifact: &[u8],
+        artifact: &Artifact<'_>,
         leaf: &[u8],
         log: Log,
         sct: Sct,
@@ -130,7 +131,13 @@ impl Backend {
     }
 
     /// Verifies a bundle by a key of the policy, with its log entries and timestamps.
-    pub(crate) fn key(&self, bundle: &str, artifact: &[u8], spki: &[u8], log: Log) -> Result<Vouched, Fault> {
+    pub(crate) fn key(
+        &self,
+        bundle: &str,
+        artifact: &Artifact<'_>,
+        spki: &[u8],
+        log: Log,
+    ) -> Result<Vouched, Fault> {
         let bundle = read(bundle)?;
         let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(spki.to_vec()));
         let policy = match log {
@@ -149,7 +156,7 @@ impl Backend {
         sct: Sct,
     ) -> Result<Vouched, Fault> {
         let entered = older::check(&self.logs, signed, By::Certificate(leaf))?;
-        if !certificate::key(leaf)?.verifies(&signed.message, &signed.signature) {
+        if !certificate::key(leaf)?.verifies(&signed.message.artifact(), &signed.signature) {
             return Err(Code::SignatureInvalid.into());
         }
         for one in &entered {
@@ -171,11 +178,9 @@ impl Backend {
         Ok(Vouched::by_logs(older::check(&self.logs, signed, By::Key(key))?, evidence::Sct::NotAsked))
     }
 
-    fn run(&self, bundle: &Bundle, artifact: &[u8], policy: &impl Policy) -> Result<Vouched, Fault> {
-        let result = self
-            .verifier
-            .verify(Artifact::Blob(artifact), bundle, policy)
-            .map_err(|error| faults::of(&error))?;
+    fn run(&self, bundle: &Bundle, artifact: &Artifact<'_>, policy: &impl Policy) -> Result<Vouched, Fault> {
+        let result =
+            self.verifier.verify(given(artifact), bundle, policy).map_err(|error| faults::of(&error))?;
         let time = result.verified_timestamps().iter().min().copied();
         let listed = &bundle.verification_material.tlog_entries;
         let entries = self.logs.check(listed, time)?;
@@ -187,6 +192,13 @@ impl Backend {
             false => Clock::TimestampAuthority,
         });
         Ok(Vouched { time, vouchers: Vouchers { entries, clock, sct: evidence::Sct::NotAsked } })
+    }
+}
+
+fn given<'a>(artifact: &Artifact<'a>) -> sigstore_types::Artifact<'a> {
+    match artifact {
+        Artifact::Bytes(bytes) => sigstore_types::Artifact::Blob(bytes),
+        Artifact::Sha256(known) => Sha256Hash::new(*known).into(),
     }
 }
 

@@ -9,6 +9,7 @@ use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
+use crate::artifact::{Artifact, Kept};
 use crate::certificate;
 use crate::claim::Claim;
 use crate::dsse::Envelope;
@@ -17,7 +18,7 @@ use crate::fault::Fault;
 use crate::material::{self, Package, Parts, Signed, Signer, Version};
 
 /// Reads a bundle about `manifest`.
-pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
+pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Fault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
@@ -41,11 +42,11 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
             let signature = message.get("signature").and_then(Value::as_str).and_then(encoding::standard);
             check_digest(message.get("messageDigest"), manifest)?;
             Ok(Signed {
-                message: manifest.to_vec(),
+                message: manifest.kept(),
                 signature: signature.ok_or_else(|| invalid("no signature"))?,
                 claim: Claim::Manifest,
                 signer,
-                artifact: manifest.to_vec(),
+                artifact: manifest.kept(),
                 envelope: None,
                 bundle: package(("messageSignature", message.clone())),
             })
@@ -55,11 +56,11 @@ pub(crate) fn read(bytes: &[u8], manifest: &[u8]) -> Result<Signed, Fault> {
             let signature = envelope.signatures.first().cloned().ok_or(Code::DsseSignatureCount)?;
             let content = envelope.content(&signature);
             Ok(Signed {
-                message: envelope.pae(),
+                message: Kept::Bytes(envelope.pae()),
                 signature,
                 claim: envelope.claim(),
                 signer,
-                artifact: manifest.to_vec(),
+                artifact: manifest.kept(),
                 envelope: Some(Parts { attached: None, payload: envelope.payload.clone() }),
                 bundle: package(content),
             })
@@ -193,7 +194,7 @@ fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
 
 /// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
 /// (A206).
-fn check_digest(value: Option<&Value>, manifest: &[u8]) -> Result<(), Fault> {
+fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<(), Fault> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(()) };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let algorithm = match text("algorithm") {
@@ -203,8 +204,11 @@ fn check_digest(value: Option<&Value>, manifest: &[u8]) -> Result<(), Fault> {
         Some(_) | None => return Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
     };
     let named = text("digest").and_then(encoding::standard).ok_or_else(|| invalid("the message digest"))?;
-    let ours = hash::digest(algorithm, manifest);
-    if ours.as_ref() == named { Ok(()) } else { Err(Code::DigestMismatch.into()) }
+    match manifest.hash(algorithm) {
+        Some(ours) if ours == named => Ok(()),
+        Some(_) => Err(Code::DigestMismatch.into()),
+        None => Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
+    }
 }
 
 fn timestamps(verification: &Value) -> Result<Vec<Value>, Fault> {

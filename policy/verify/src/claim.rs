@@ -9,6 +9,7 @@ use pullgate_policy::oci::Digest;
 use pullgate_policy::strict_json;
 use serde_json::{Map, Value};
 
+use crate::artifact::Artifact;
 use crate::fault::Fault;
 
 /// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation.
@@ -105,18 +106,15 @@ impl Statement {
     ///
     /// One subject must agree in every algorithm that we can compute ourselves, and in at least one; names and weak or
     /// unknown algorithms count for nothing (A210, A211).
-    fn subject_annotations(&self, manifest: &[u8]) -> Option<BTreeMap<String, String>> {
+    fn subject_annotations(&self, manifest: &Artifact<'_>) -> Option<BTreeMap<String, String>> {
         let subjects = self.whole.get("subject").and_then(Value::as_array)?;
-        let ours = [
-            ("sha256", hex::encode(hash::digest(&hash::SHA256, manifest))),
-            ("sha384", hex::encode(hash::digest(&hash::SHA384, manifest))),
-            ("sha512", hex::encode(hash::digest(&hash::SHA512, manifest))),
-        ];
+        let ours = [("sha256", &hash::SHA256), ("sha384", &hash::SHA384), ("sha512", &hash::SHA512)];
+        let ours = ours.map(|(name, algorithm)| (name, manifest.hash(algorithm).map(hex::encode)));
         let is_ours = |subject: &&Value| {
             let named: Vec<bool> = ours
                 .iter()
                 .filter_map(|(algorithm, digits)| {
-                    Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits)
+                    Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits.as_ref()?)
                 })
                 .collect();
             !named.is_empty() && named.into_iter().all(|agrees| agrees)
@@ -130,7 +128,11 @@ impl Statement {
 impl Claim {
     /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
     /// signed (A202, A210).
-    pub(crate) fn about(&self, subject: &Digest, manifest: &[u8]) -> Result<BTreeMap<String, String>, Fault> {
+    pub(crate) fn about(
+        &self,
+        subject: &Digest,
+        manifest: &Artifact<'_>,
+    ) -> Result<BTreeMap<String, String>, Fault> {
         match self {
             Self::Manifest => Ok(BTreeMap::new()),
             Self::Payload(payload) if payload.digest == *subject => Ok(payload.annotations.clone()),

@@ -26,7 +26,7 @@ use crate::{bundle, keyed, keyless, legacy};
 #[must_use]
 pub fn verify_all(request: &Request<'_>) -> Evidence {
     let mut evidence = Evidence::none(request.subject, request.collected);
-    let intact = request.subject.recompute(request.manifest) == request.subject;
+    let intact = request.artifact.is(&request.subject);
     for (position, found) in request.found.iter().enumerate() {
         let worth = if position >= limits::SIGNATURES_MAX {
             Err(Code::EvidenceLimit.into())
@@ -82,8 +82,8 @@ struct Fact {
 fn worth(request: &Request<'_>, item: &Item) -> Result<Vec<Fact>, Fault> {
     let signed = match item {
         Item::SimpleSigning { payload, annotations } => vec![legacy::simple_signing(payload, annotations)?],
-        Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, request.manifest)?,
-        Item::Bundle { json } => vec![bundle::read(json, request.manifest)?],
+        Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, &request.artifact)?,
+        Item::Bundle { json } => vec![bundle::read(json, &request.artifact)?],
         Item::Unread { code, detail } => return Err(Fault::new(*code, detail.as_str())),
     };
     let mut facts: Vec<Fact> = Vec::new();
@@ -111,7 +111,7 @@ fn facts_of(request: &Request<'_>, signed: &Signed) -> Result<Vec<Fact>, Fault> 
         Signer::Key => keyed::proofs(request, signed)?,
     };
     // Only a signature that holds has a say about what it signs; then it must be the subject (A202, A211).
-    let annotations = signed.claim.about(&request.subject, request.manifest)?;
+    let annotations = signed.claim.about(&request.subject, &request.artifact)?;
     let proofs: Vec<Proof> =
         proofs.into_iter().filter(|proof| !is_in_future(proof.time, request.now)).collect();
     if proofs.is_empty() {

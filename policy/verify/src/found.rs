@@ -9,6 +9,7 @@ use pullgate_policy::evidence::Source;
 use pullgate_policy::identity::Authority;
 use pullgate_policy::oci::Digest;
 
+use crate::artifact::Artifact;
 use crate::key::KeyRing;
 use crate::trust::TrustSet;
 
@@ -57,8 +58,8 @@ pub enum Item {
 pub struct Request<'a> {
     /// What all evidence must be about.
     pub subject: Digest,
-    /// The bytes of the manifest with that digest: what a message signature signs.
-    pub manifest: &'a [u8],
+    /// The manifest with that digest: what a message signature signs.
+    pub artifact: Artifact<'a>,
     /// What was found; beyond `signatures_max` pieces the rest is `evidence-limit`.
     pub found: &'a [Found],
     /// The authorities that the policy's requirements name: only their keys and trust tables are tried.

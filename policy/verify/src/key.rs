@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aws_lc_rs::digest as hash;
 use ed25519_dalek::{Signature, VerifyingKey};
 use pullgate_policy::identity::KeyId;
 use pullgate_policy::{limits, text};
@@ -11,6 +12,7 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
+use crate::artifact::Artifact;
 use crate::encoding;
 
 mod algorithm;
@@ -133,9 +135,19 @@ impl PublicKey {
     }
 
     /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.algorithm.schemes().iter().any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
-            || self.verifies_prehashed(message, signature)
+    pub(crate) fn verifies(&self, message: &Artifact<'_>, signature: &[u8]) -> bool {
+        let mut schemes = self.algorithm.schemes().iter();
+        match message {
+            Artifact::Bytes(message) => {
+                schemes.any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
+                    || self.verifies_prehashed(message, signature)
+            }
+            Artifact::Sha256(known) => {
+                hash::Digest::import_less_safe(known, &hash::SHA256).is_ok_and(|digest| {
+                    schemes.any(|scheme| scheme.verify_digest_sig(&self.raw, &digest, signature).is_ok())
+                })
+            }
+        }
     }
 
     /// Ed25519ph over SHA-512 without a context (RFC 8032, section 5.1), as cosign signs since 2.6.

@@ -30,7 +30,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
     let mut proofs = Vec::new();
     for (id, tables) in &tables {
         let Some(key) = request.keys.get(id) else { continue };
-        if key.verifies(&signed.message, &signed.signature) {
+        if key.verifies(&signed.message.artifact(), &signed.signature) {
             let (logged, Vouched { time, vouchers }) = vouched_by_all(request, tables, signed, key);
             proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
         }
@@ -99,7 +99,7 @@ fn vouched(
     let Some(table) = request.trust.get(table) else {
         return (Logged::No(absent(request, key)), Vouched::default());
     };
-    let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact, key.spki(), log);
+    let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact.artifact(), key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
         Look::AtLog => {

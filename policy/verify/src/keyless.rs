@@ -108,5 +108,5 @@ fn older(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fa
 }
 
 fn check(table: &TrustTable, signed: &Signed, leaf: &[u8], bundle: &str, log: Log) -> Result<Vouched, Fault> {
-    table.backend.certificate(bundle, &signed.artifact, leaf, log, table.sct())
+    table.backend.certificate(bundle, &signed.artifact.artifact(), leaf, log, table.sct())
 }

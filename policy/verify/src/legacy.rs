@@ -9,6 +9,7 @@ use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
+use crate::artifact::{Artifact, Kept};
 use crate::certificate;
 use crate::claim::{Claim, Payload};
 use crate::dsse::Envelope;
@@ -44,12 +45,17 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
         "signature": encoding::encode(&signature),
     });
     let bundle = vouchers.package(("messageSignature", content));
-    let (message, artifact) = (payload.to_vec(), payload.to_vec());
+    let message = Kept::Bytes(payload.to_vec());
+    let artifact = message.clone();
     Ok(Signed { message, signature, claim, signer: vouchers.signer, artifact, envelope: None, bundle })
 }
 
 /// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208).
-pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> Result<Vec<Signed>, Fault> {
+pub(crate) fn dsse(
+    bytes: &[u8],
+    annotations: &Annotations,
+    manifest: &Artifact<'_>,
+) -> Result<Vec<Signed>, Fault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
@@ -59,12 +65,12 @@ pub(crate) fn dsse(bytes: &[u8], annotations: &Annotations, manifest: &[u8]) -> 
     let one = |signature: &Vec<u8>| {
         let vouchers = Vouchers::read(annotations)?;
         Ok(Signed {
-            message: envelope.pae(),
+            message: Kept::Bytes(envelope.pae()),
             signature: signature.clone(),
             claim: envelope.claim(),
             bundle: vouchers.package(envelope.content(signature)),
             signer: vouchers.signer,
-            artifact: manifest.to_vec(),
+            artifact: manifest.kept(),
             envelope: Some(Parts { attached: Some(bytes.to_vec()), payload: envelope.payload.clone() }),
         })
     };

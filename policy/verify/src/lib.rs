@@ -6,6 +6,7 @@
 //!
 //! What carries the library that checks certificates, logs and timestamps is named in `backend` only.
 
+mod artifact;
 mod backend;
 mod bundle;
 mod certificate;
@@ -23,6 +24,7 @@ mod material;
 pub mod refresh;
 mod trust;
 
+pub use artifact::Artifact;
 pub use engine::verify_all;
 pub use found::{Found, Item, Request};
 pub use key::{KeyFault, KeyRing, PublicKey};

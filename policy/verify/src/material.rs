@@ -3,6 +3,7 @@
 use pullgate_policy::code::Code;
 use serde_json::{Value, json};
 
+use crate::artifact::Kept;
 use crate::claim::Claim;
 use crate::encoding;
 use crate::fault::Fault;
@@ -10,15 +11,15 @@ use crate::fault::Fault;
 /// One signature.
 pub(crate) struct Signed {
     /// The bytes that the signature covers.
-    pub(crate) message: Vec<u8>,
+    pub(crate) message: Kept,
     /// The signature.
     pub(crate) signature: Vec<u8>,
     /// What those bytes say.
     pub(crate) claim: Claim,
     /// How the signer is known.
     pub(crate) signer: Signer,
-    /// The bytes that the bundle is about: what the verifier is given as the artifact.
-    pub(crate) artifact: Vec<u8>,
+    /// What the bundle is about: what the verifier is given as the artifact.
+    pub(crate) artifact: Kept,
     /// What an envelope is made of, where one was signed: log entries are about its parts.
     pub(crate) envelope: Option<Parts>,
     /// The same as a bundle.

@@ -38,7 +38,7 @@ pub async fn evidence(
         let authorities: Vec<&Authority> = authorities.iter().collect();
         pullgate_verify::verify_all(&pullgate_verify::Request {
             subject: digest,
-            manifest: &manifest,
+            artifact: pullgate_verify::Artifact::Bytes(&manifest),
             found: &found,
             authorities: &authorities,
             keys: &keys,

@@ -12,7 +12,7 @@ use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, TrustSet, verify_all};
+use pullgate_verify::{Artifact, Found, Item, KeyRing, PublicKey, Request, TrustSet, verify_all};
 use serde_json::{Value, json};
 
 use crate::made::Made;
@@ -67,7 +67,7 @@ fn ask(item: Item) -> Evidence {
     let authorities: Vec<&Authority> = stand.authority.iter().collect();
     verify_all(&Request {
         subject,
-        manifest: &stand.subject.bytes,
+        artifact: Artifact::Bytes(&stand.subject.bytes),
         found: &[Found { source, item }],
         authorities: &authorities,
         keys: &stand.keys,

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use pullgate_policy::evidence::{Evidence, Layout, Logged, Source};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Found, Item, KeyRing, Request, Sct, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{Artifact, Found, Item, KeyRing, Request, Sct, TrustSet, TrustTable, verify_all};
 use serde_json::Value;
 
 /// Most recorded bundles are about these bytes.
@@ -80,7 +80,7 @@ impl Stand {
         let now = NOW.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         verify_all(&Request {
             subject,
-            manifest: &self.artifact,
+            artifact: Artifact::Bytes(&self.artifact),
             found: &[Found { source, item }],
             authorities: &authorities,
             keys: &KeyRing::default(),

@@ -11,6 +11,7 @@ use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
 use sigstore_types::{SignatureBytes, TransparencyLogEntry};
 
 use super::logs::Logs;
+use crate::artifact::Artifact;
 use crate::encoding;
 use crate::fault::Fault;
 use crate::key::PublicKey;
@@ -117,7 +118,7 @@ fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
 
 /// Every field that ties the entry must be there, and be the same.
 fn hashedrekord(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
-    hashes(body, "/spec/data/hash", &signed.artifact)?;
+    hashes(body, "/spec/data/hash", &signed.artifact.artifact())?;
     let signature = encoding::standard(text(body, "/spec/signature/content")?)?;
     let verifier = text(body, "/spec/signature/publicKey/content")?;
     (signature == signed.signature && is_by(verifier, by)).then_some(())
@@ -126,14 +127,14 @@ fn hashedrekord(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
 /// The hash is over the whole envelope as it was attached, and so over its signatures.
 fn intoto(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
     let envelope = signed.envelope.as_ref()?;
-    hashes(body, "/spec/content/hash", envelope.attached.as_ref()?)?;
-    hashes(body, "/spec/content/payloadHash", &envelope.payload)?;
+    hashes(body, "/spec/content/hash", &Artifact::Bytes(envelope.attached.as_ref()?))?;
+    hashes(body, "/spec/content/payloadHash", &Artifact::Bytes(&envelope.payload))?;
     is_by(text(body, "/spec/publicKey")?, by).then_some(())
 }
 
 /// The envelope's own hash is over bytes that nobody keeps; its payload and this signature of it are what ties the entry.
 fn dsse(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
-    hashes(body, "/spec/payloadHash", &signed.envelope.as_ref()?.payload)?;
+    hashes(body, "/spec/payloadHash", &Artifact::Bytes(&signed.envelope.as_ref()?.payload))?;
     let signatures = body.pointer("/spec/signatures")?.as_array()?;
     let mine = |one: &Value| {
         let signature = text(one, "/signature").and_then(encoding::standard);
@@ -143,7 +144,7 @@ fn dsse(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
     signatures.iter().any(mine).then_some(())
 }
 
-fn hashes(body: &Value, path: &str, bytes: &[u8]) -> Option<()> {
+fn hashes(body: &Value, path: &str, of: &Artifact<'_>) -> Option<()> {
     let algorithm: &'static Algorithm = match text(body, &format!("{path}/algorithm"))? {
         "sha256" => &hash::SHA256,
         "sha384" => &hash::SHA384,
@@ -151,7 +152,7 @@ fn hashes(body: &Value, path: &str, bytes: &[u8]) -> Option<()> {
         _ => return None,
     };
     let value = hex::decode(text(body, &format!("{path}/value"))?).ok()?;
-    (value == hash::digest(algorithm, bytes).as_ref()).then_some(())
+    (Some(value) == of.hash(algorithm)).then_some(())
 }
 
 /// Whether an entry names the signer: base64 of one PEM block.

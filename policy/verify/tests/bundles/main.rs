@@ -16,7 +16,9 @@ use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Layout, Logged, Source};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{
+    Artifact, Found, Item, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all,
+};
 use serde_json::Value;
 
 /// Cases whose verdict is another one than the suite's, and why.
@@ -131,7 +133,7 @@ fn judge_under(
     let now = "2026-11-25T00:00:00Z".parse().unwrap();
     let evidence = verify_all(&Request {
         subject,
-        manifest: &artifact,
+        artifact: Artifact::Bytes(&artifact),
         found: &[Found { source, item }],
         authorities: &[&authority],
         keys: &keys,

@@ -13,7 +13,7 @@ use pullgate_policy::policy::{
     Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
-use pullgate_verify::{KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{Artifact, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
 use serde_json::Value;
 
 use crate::layout::{Layout, root};
@@ -69,7 +69,7 @@ impl Case {
         let document = layout.document(&digest).value();
         let evidence = verify_all(&Request {
             subject: digest,
-            manifest: document.bytes(),
+            artifact: Artifact::Bytes(document.bytes()),
             found: &found,
             authorities: &set.authorities_for(&subject.repository),
             keys: &keys,

@@ -8,7 +8,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{Artifact, Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable, verify_all};
 
 pub(crate) const MANIFEST: &[u8] = b"{\"schemaVersion\":2}";
 /// The trust table of every authority here.
@@ -58,7 +58,7 @@ impl Question {
         let authorities: Vec<&Authority> = self.authorities.iter().collect();
         verify_all(&Request {
             subject,
-            manifest: MANIFEST,
+            artifact: Artifact::Bytes(MANIFEST),
             found: &found,
             authorities: &authorities,
             keys: &self.keys,

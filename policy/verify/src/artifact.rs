@@ -1,0 +1,55 @@
+//! What signatures are about: bytes, or their digest alone.
+
+use aws_lc_rs::digest::{self as hash, Algorithm};
+use pullgate_policy::oci::Digest;
+
+/// What all evidence must be about.
+#[derive(Debug, Clone, Copy)]
+pub enum Artifact<'a> {
+    /// The bytes: of a manifest, wherever something is pulled.
+    Bytes(&'a [u8]),
+    /// Nothing but their SHA-256. What is signed by another hash, or by a key that signs no digest, cannot be verified so.
+    Sha256([u8; 32]),
+}
+
+impl Artifact<'_> {
+    /// Whether it is what `digest` names.
+    pub(crate) fn is(&self, digest: &Digest) -> bool {
+        match self {
+            Self::Bytes(bytes) => digest.recompute(bytes) == *digest,
+            Self::Sha256(known) => *digest == Digest::Sha256(*known),
+        }
+    }
+
+    /// Its hash; none that cannot be known.
+    pub(crate) fn hash(&self, algorithm: &'static Algorithm) -> Option<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => Some(hash::digest(algorithm, bytes).as_ref().to_vec()),
+            Self::Sha256(known) if *algorithm == hash::SHA256 => Some(known.to_vec()),
+            Self::Sha256(_) => None,
+        }
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        match self {
+            Self::Bytes(bytes) => Kept::Bytes(bytes.to_vec()),
+            Self::Sha256(known) => Kept::Sha256(*known),
+        }
+    }
+}
+
+/// An artifact that is kept, or another message that was signed.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    Bytes(Vec<u8>),
+    Sha256([u8; 32]),
+}
+
+impl Kept {
+    pub(crate) fn artifact(&self) -> Artifact<'_> {
+        match self {
+            Self::Bytes(bytes) => Artifact::Bytes(bytes),
+            Self::Sha256(known) => Artifact::Sha256(*known),
+        }
+    }
+}
