@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{self, Clock, Vouchers};
 use sigstore_trust_root::{TimeRange, TrustedRoot};
-use sigstore_types::{Bundle, DerPublicKey, Sha256Hash, TransparencyLogEntry};
+use sigstore_types::{Bundle, DerPublicKey, KindVersion, Sha256Hash, TransparencyLogEntry};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::artifact::Artifact;
@@ -185,8 +185,10 @@ impl Backend {
         let listed = &bundle.verification_material.tlog_entries;
         let entries = self.logs.check(listed, time)?;
         // The library tells the times, not whose they are: an entry's is one of them only under a signed timestamp (A305).
-        let by_log =
-            |entry: &TransparencyLogEntry| entry.inclusion_promise.is_some() && entry.integrated_time == time;
+        let by_log = |entry: &TransparencyLogEntry| {
+            let signs_times = entry.kind_version != KindVersion::HashedRekordV002;
+            signs_times && entry.inclusion_promise.is_some() && entry.integrated_time == time
+        };
         let clock = time.map(|_| match listed.iter().any(by_log) {
             true => Clock::Log,
             false => Clock::TimestampAuthority,
