@@ -156,3 +156,52 @@ async fn a012_a105_a130_a131_a132_descriptors_that_are_almost_right() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_the_specification_accepts_is_served_and_what_it_refuses_does_no_harm() {
+    assert_said(&[
+        ("oci-image-spec/manifest-03", MANIFEST, None),
+        ("oci-image-spec/manifest-06", MANIFEST, None),
+        ("oci-image-spec/manifest-07", MANIFEST, None),
+        ("oci-image-spec/manifest-08", MANIFEST, Some("manifest-invalid")),
+        ("oci-image-spec/index-09", INDEX, None),
+        ("oci-image-spec/index-10", INDEX, None),
+        ("oci-image-spec/index-11", INDEX, Some("manifest-invalid")),
+        ("containers-image-manifests/oci1index", INDEX, None),
+        ("containers-image-manifests/ocilist-variants", INDEX, None),
+        ("containers-image-manifests/oci1-all-media-types-to-schema2", SCHEMA_2, None),
+        ("containers-image-manifests/oci1-extra-config-fields", MANIFEST, Some("foreign-layer")),
+        // Whatever type a layer has: it is granted by its digest (A133).
+        ("containers-image-manifests/oci1-invalid-media-type", MANIFEST, None),
+        ("containers-image-manifests/oci1-to-schema2", SCHEMA_2, Some("foreign-layer")),
+        ("containers-image-manifests/schema1-to-oci1", MANIFEST, Some("manifest-invalid")),
+        ("containers-image-manifests/schema1-to-schema2", SCHEMA_2, Some("manifest-invalid")),
+        ("containers-image-manifests/schema2-all-media-types-to-oci1", MANIFEST, None),
+        ("containers-image-manifests/schema2-invalid-media-type", SCHEMA_2, None),
+        ("containers-image-manifests/schema2-to-oci1", MANIFEST, None),
+        ("containers-image-manifests/oci1.index.zstd-selection", INDEX, None),
+        ("containers-image-manifests/oci1.index.zstd-selection2", INDEX, None),
+        ("containers-image-manifests/ociv1.manifest", MANIFEST, None),
+        ("containers-image-manifests/ociv1.encrypted.manifest", MANIFEST, None),
+        ("containers-image-manifests/ociv1.nondistributable.gzip.manifest", MANIFEST, None),
+        ("containers-image-manifests/ociv1.nondistributable.zstd.manifest", MANIFEST, None),
+        ("containers-image-manifests/ociv1.uncompressed.manifest", MANIFEST, None),
+        ("containers-image-manifests/v2s1.everything", SCHEMA_1_SIGNED, Some("manifest-unsupported")),
+        ("containers-image-manifests/v2s2.everything", SCHEMA_2, Some("foreign-layer")),
+        ("containers-image/dir-img-unsigned", SCHEMA_2, None),
+    ])
+    .await;
+    let stage = Stage::new().await;
+    for (name, code) in [
+        ("descriptor-03", None),
+        ("descriptor-04", None),
+        ("descriptor-06", None),
+        ("descriptor-07", None),
+        ("descriptor-08", None),
+        ("descriptor-17", Some("foreign-layer")),
+        ("descriptor-28", None),
+    ] {
+        let entry: Value = serde_json::from_slice(&fixture(&format!("oci-image-spec/{name}"))).unwrap();
+        assert_eq!(said_of(&stage, &carrying(&entry)).await.as_deref(), code, "{name}");
+    }
+}

@@ -43,5 +43,6 @@ mod state;
 mod tags;
 mod tls;
 mod undecided;
+mod unsigned;
 mod upstream_faults;
 mod wearing;

@@ -96,3 +96,34 @@ fn links_in_code_are_no_links() {
     let text = "see [a](b.md) and `[c](d.md)`\n```\n[e](f.md)\n```\n[`g`](h.md#i)\n";
     assert_eq!(links(text), ["b.md", "h.md#i"]);
 }
+
+#[test]
+fn each_case_of_other_projects_is_run_by_a_test_or_says_why_not() {
+    let tests: BTreeSet<String> = files(&[".rs"])
+        .iter()
+        .flat_map(|file| file.text.lines().map(str::trim))
+        .filter_map(|line| {
+            line.trim_start_matches("async ").strip_prefix("fn ")?.split('(').next().map(str::to_owned)
+        })
+        .collect();
+    let table = read("tests/fixtures/COVERAGE.md");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| source"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter(|row| match row.as_slice() {
+            [_, _, _, by] => {
+                let named = by.strip_prefix('`').and_then(|by| by.strip_suffix('`'));
+                !by.starts_with("out of reach: ") && !named.is_some_and(|name| tests.contains(name))
+            }
+            _ => true,
+        })
+        .map(|row| row.join(" | "))
+        .collect();
+    assert_none("a row without a test or a reason", &wrong);
+    let cases: BTreeSet<_> = rows.iter().map(|row| row.iter().take(2).collect::<Vec<_>>()).collect();
+    assert_eq!((cases.len(), rows.len()), (319, 319), "a case is lost, or stands there twice");
+}

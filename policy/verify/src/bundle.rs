@@ -175,6 +175,11 @@ fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
     if hashes.is_some_and(|hashes| hashes.len() > limits::INCLUSION_PATH) {
         return Err(Code::InclusionProofInvalid.into());
     }
+    // Each line of a signed note ends with a newline, the last one too (C2SP signed-note).
+    let note = entry.pointer("/inclusionProof/checkpoint/envelope").and_then(Value::as_str);
+    if note.is_some_and(|note| !note.is_empty() && !note.ends_with('\n')) {
+        return Err(Fault::new(Code::CheckpointInvalid, "the checkpoint does not end with a newline"));
+    }
     match (version, proof(&entry), promise) {
         // The oldest signers wrote proofs without a checkpoint, which prove nothing; the signed timestamp does.
         (Version::V01, Proof::WithoutCheckpoint, true) => {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use pullgate_policy::identity::Name;
 use pullgate_policy::policy::Revision;
 use pullgate_policy::strict_json::{self, JsonFault};
+use serde_json::Value;
 
 use crate::backend::Backend;
 
@@ -20,6 +21,16 @@ const GITHUB: &[u8] = include_bytes!("../roots/github/trusted_root.json");
 /// When the TUF metadata that vouched for both snapshots ran out. They count for longer than that, unless a table has a
 /// `max_age` (A342).
 pub const SNAPSHOTS_EXPIRED: Timestamp = Timestamp::constant(1_787_945_156, 0);
+
+/// Protobuf's JSON leaves out what is empty, an address too; the library wants one.
+fn name_all(root: &mut Value) {
+    for (list, key) in [("certificateAuthorities", "uri"), ("tlogs", "baseUrl"), ("ctlogs", "baseUrl")] {
+        let listed = root.get_mut(list).and_then(Value::as_array_mut);
+        for one in listed.into_iter().flatten().filter_map(Value::as_object_mut) {
+            one.entry(key).or_insert_with(|| Value::from(""));
+        }
+    }
+}
 
 /// Whether certificates of a trust table must carry a signed certificate timestamp. Said by the operator, never
 /// inferred from a root without certificate logs (A327).
@@ -106,13 +117,13 @@ impl TrustTable {
     /// # Errors
     /// [`TrustFault`] when any part of it cannot be used.
     pub fn from_json(name: Name, bytes: &[u8], sct: Sct) -> Result<Self, TrustFault> {
-        let value = strict_json::parse(bytes)?;
-        let media_type = value.get("mediaType").and_then(serde_json::Value::as_str);
+        let mut value = strict_json::parse(bytes)?;
+        let media_type = value.get("mediaType").and_then(Value::as_str);
         if !media_type.is_some_and(|text| MEDIA_TYPES.contains(&text)) {
             return Err(TrustFault::MediaType);
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::Syntax)?;
-        let backend = Backend::new(text).map_err(TrustFault::Unusable)?;
+        name_all(&mut value);
+        let backend = Backend::new(&value.to_string()).map_err(TrustFault::Unusable)?;
         Ok(Self { name, sct, bytes: bytes.to_vec(), stale_from: None, backend })
     }
 
@@ -260,11 +271,11 @@ mod tests {
         }
         let twice = TrustTable::from_json(name(), br#"{"tlogs":[],"tlogs":[]}"#, Sct::Required).unwrap_err();
         assert_eq!(twice, TrustFault::Json(JsonFault::Ambiguous));
-        let unusable = |value: &serde_json::Value| {
+        let unusable = |value: &Value| {
             let read = TrustTable::from_json(name(), value.to_string().as_bytes(), Sct::Required);
             matches!(read, Err(TrustFault::Unusable(_)))
         };
-        let good: serde_json::Value = serde_json::from_slice(SIGSTORE).unwrap();
+        let good: Value = serde_json::from_slice(SIGSTORE).unwrap();
         assert!(!unusable(&good));
         let chain = "/certificateAuthorities/1/certChain/certificates";
         assert!(good.pointer(chain).unwrap().as_array().unwrap().len() > 1);

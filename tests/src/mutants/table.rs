@@ -253,8 +253,8 @@ pub const PROTECTIONS: &[Protection] = &[
         file: "policy/src/oci/manifest.rs",
         text: "strict_json::parse_up_to(&bytes, limits::MANIFEST_VALUES)",
         put: "strict_json::parse(&bytes)",
-        suite: Suite::Gate,
-        test: "a127_a_document_at_its_limit_takes_a_bounded_multiple_of_its_length",
+        suite: Suite::Policy,
+        test: "a127_a_manifest_of_more_values_than_are_read_is_invalid",
     },
     Protection {
         id: "A411",

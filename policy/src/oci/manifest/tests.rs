@@ -138,3 +138,11 @@ fn a_manifest_over_its_limits_is_refused_whole() {
     assert!(read(&padded(limit), None).is_ok());
     assert_eq!(read(&padded(limit + 1), None).unwrap_err(), ManifestFault::TooLarge);
 }
+
+#[test]
+fn a127_a_manifest_of_more_values_than_are_read_is_invalid() {
+    // The document, its members and theirs: 13 values besides.
+    let with = |values: usize| image(&format!(r#","x":[0{}]"#, ",0".repeat(values - 1)));
+    assert!(read(&with(limits::MANIFEST_VALUES - 13), None).is_ok());
+    assert_eq!(read(&with(limits::MANIFEST_VALUES - 12), None).unwrap_err(), ManifestFault::Invalid);
+}

@@ -19,7 +19,7 @@ fn has_proof(entry: Value, version: Version) -> bool {
 fn the_oldest_bundles_lose_a_proof_without_checkpoint_and_stand_on_the_promise() {
     assert!(!has_proof(entry(true, None), Version::V01));
     assert!(!has_proof(entry(true, Some("")), Version::V01));
-    assert!(has_proof(entry(true, Some("note")), Version::V01));
+    assert!(has_proof(entry(true, Some("note\n")), Version::V01));
     assert!(has_proof(entry(true, None), Version::V02), "later versions keep it, and fail by it");
     assert_eq!(entry_of(entry(false, None), Version::V01).unwrap_err().code, Code::SetInvalid);
 }

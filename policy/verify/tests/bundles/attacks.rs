@@ -157,6 +157,11 @@ fn a309_a_checkpoint_by_an_unknown_log_proves_nothing() {
         ("sigstore-conformance/rekor2-checkpoint-missing-size_fail", Code::BundleInvalid),
         ("sigstore-java/bundle-with-bad-checkpoint-signature", Code::CheckpointInvalid),
     ]);
+    let worth = changed(PLAIN, |bundle| {
+        let note = &mut entry(bundle)["inclusionProof"]["checkpoint"]["envelope"];
+        *note = json!(note.as_str().unwrap().trim_end_matches('\n'));
+    });
+    assert_eq!(worth, Worth::Rejected(Code::CheckpointInvalid), "a note without its last newline");
     // The log's own signature may stand anywhere among others.
     counts(&[
         "sigstore-conformance/rekor2-checkpoint-origin-not-first",

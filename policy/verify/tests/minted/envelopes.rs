@@ -180,3 +180,23 @@ fn a211_one_subject_must_agree_in_every_algorithm_that_is_computed() {
     assert_eq!(about(subject(limits::SUBJECT_DIGESTS - 1)), None);
     assert_eq!(about(subject(limits::SUBJECT_DIGESTS)), Some(Code::StatementInvalid));
 }
+
+#[test]
+fn a215_statements_that_cosign_is_tested_with_are_read_and_are_about_what_they_say() {
+    // Each envelope's payload, signed anew by a key that counts: only what it says can speak against it.
+    let payload = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/corpus/payloads/");
+        let envelope: Value =
+            serde_json::from_slice(&std::fs::read(format!("{folder}{name}.json")).unwrap()).unwrap();
+        STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap()
+    };
+    let signer = Signer::new();
+    for (name, code) in [
+        ("attestation-payload-valid-vuln", Code::SubjectMismatch),
+        ("attestation-payload-valid-custom", Code::SubjectMismatch),
+        // Malformed by a schema of its predicate, which only a `where` could ask for.
+        ("attestation-payload-malformed-custom", Code::SubjectMismatch),
+    ] {
+        assert_eq!(signer.code(&signer.envelope(TYPE, &payload(name))), Some(code), "{name}");
+    }
+}

@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
-use pullgate_policy::identity::Transparency;
+use pullgate_policy::identity::{Name, Transparency};
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Item, PublicKey};
+use pullgate_verify::{Item, PublicKey, Sct, TrustTable};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use serde_json::json;
 
-use crate::ask::{MANIFEST, Question};
+use crate::ask::{MANIFEST, Question, TRUST};
 use crate::pki::key;
 
 fn public(key: &KeyPair) -> PublicKey {
@@ -169,4 +169,26 @@ fn limits_of_a_layer_are_crossed_by_one() {
     };
     assert_eq!(question.code(annotated(limits::ANNOTATION_BYTES)), None);
     assert_eq!(question.code(annotated(limits::ANNOTATION_BYTES + 1)), Some(Code::PayloadInvalid));
+}
+
+#[test]
+fn a330_a_timestamp_of_another_signature_gives_no_time_and_spoils_nothing() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let staging = std::fs::read(fixtures.join("bundles/roots/staging.json")).unwrap();
+    let table = || TrustTable::from_json(Name::new(TRUST), &staging, Sct::Required).unwrap();
+    let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut seen = 0;
+    for file in std::fs::read_dir(fixtures.join("corpus/timestamps")).unwrap() {
+        let path = file.unwrap().path();
+        let token = json!({ "SignedRFC3161Timestamp": STANDARD.encode(std::fs::read(&path).unwrap()) });
+        let Item::SimpleSigning { payload, mut annotations } = signed(&key, &Digest::of(MANIFEST)) else {
+            panic!("no layer");
+        };
+        annotations.insert("dev.sigstore.cosign/rfc3161timestamp".to_owned(), token.to_string());
+        let question = Question::new(vec![table()], vec![]).with_key(public(&key), Transparency::None);
+        let evidence = question.ask(vec![Item::SimpleSigning { payload, annotations }]);
+        assert_eq!(evidence.signatures[0].facts().trusted_time, None, "{}", path.display());
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
 }

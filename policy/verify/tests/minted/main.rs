@@ -1,5 +1,6 @@
 //! One fault at a time, with a certificate authority, a log and keys of the test's own.
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a helper of a test may fail as the test itself may"
