@@ -11,4 +11,5 @@ pub mod made;
 pub mod mutants;
 mod random;
 pub mod signing;
+pub mod tuf;
 pub mod upstream;

@@ -42,6 +42,7 @@ mod stage;
 mod state;
 mod tags;
 mod tls;
+mod trust_tables;
 mod undecided;
 mod unsigned;
 mod upstream_faults;

@@ -1,8 +1,9 @@
 //! What a payload says, and how it says it.
 
+use pullgate_policy::oci::Digest;
 use pullgate_tests::made::{Layer, Made};
 use pullgate_tests::signing::{DSSE, SIGN_PREDICATE, SIMPLE_SIGNING, referrer};
-use pullgate_tests::upstream::ReferrersApi;
+use pullgate_tests::upstream::{Fault, ReferrersApi, When};
 
 use crate::evidence::{assert_skipped, attach};
 use crate::stage::{KEYED, Stage, assert_denied, codes};
@@ -125,4 +126,36 @@ async fn a204_the_repository_that_a_payload_names_is_recorded_and_asked_for_only
     referrer(&image.descriptor(), strict.signer.bundle(&image.digest(), SIGN_PREDICATE))
         .put(&strict.upstream, "org/app");
     assert_denied(&strict.manifest("org/app", "bundle").await);
+}
+
+#[tokio::test]
+async fn a205_a_signature_is_over_the_payloads_own_bytes() {
+    let over = |stage: &Stage, image: &Made, what: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let good = stage.signer.signature(&image.digest());
+        let of_others = stage.signer.signed(SIMPLE_SIGNING, what(&good.bytes));
+        Layer { bytes: good.bytes, ..of_others }
+    };
+    for (what, bytes) in [
+        (
+            "the digest's text",
+            (|payload| Digest::of(payload).to_string().into_bytes()) as fn(&[u8]) -> Vec<u8>,
+        ),
+        ("the digest's bytes", |payload| hex::decode(Digest::of(payload).hex()).unwrap()),
+        ("the payload and a newline", |payload| [payload, b"\n"].concat()),
+        ("another form of the same JSON", |payload| {
+            let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
+            serde_json::to_vec_pretty(&value).unwrap()
+        }),
+    ] {
+        let layer = |stage: &Stage, image: &Made| over(stage, image, &bytes);
+        assert_skipped(what, layer, "unknown-authority").await;
+    }
+    // A registry that gives other bytes than the signature's manifest lists gives no signature.
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let layer = Digest::of(&stage.signer.signature(&image.digest()).bytes).to_string();
+    stage.upstream.fail(When::on(format!("blobs/{layer}")), Fault::Flip(-1));
+    assert_ne!(stage.manifest("org/app", "v1").await.status, 200);
+    let twin = stage.signed("org/app", "v2");
+    assert_eq!(stage.manifest("org/app", "v2").await.status, 200, "{}", twin.digest());
 }

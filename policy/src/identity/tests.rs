@@ -114,3 +114,87 @@ fn a232_a240_a322_kinds_issuers_and_trust_tables_do_not_mix() {
     }
     assert_eq!(exact.recognises(&Principal::Identity(identity(SAN, &[]))), Ok(()));
 }
+
+#[test]
+fn a244_a_ref_is_compared_whole() {
+    let of = |reference: &str| format!("https://github.com/myorg/myrepo/.github/workflows/b.yml@{reference}");
+    let regex = |text: &str| IdentityPattern::Regex(WholeRegex::new(text).unwrap());
+    let workflow = r"https://github\.com/myorg/myrepo/\.github/workflows/b\.yml@";
+    for (wanted, good, evil) in [
+        (
+            "refs/heads/main",
+            "refs/heads/main",
+            &["refs/heads/main-evil", "refs/heads/mai", "refs/heads/main/evil", "refs/tags/main"][..],
+        ),
+        (
+            "refs/tags/v1",
+            "refs/tags/v1",
+            &["refs/heads/refs/tags/v1", "refs/tags/v1.0", "refs/tags/v10", "refs/heads/v1"],
+        ),
+        ("main", "main", &["refs/heads/main", "main@refs/heads/main"]),
+    ] {
+        for pattern in [IdentityPattern::Exact(of(wanted)), regex(&format!("{workflow}{wanted}"))] {
+            let known = authority(pattern, &[]);
+            let recognised =
+                |reference: &str| known.recognises(&Principal::Identity(identity(&of(reference), &[])));
+            assert_eq!(recognised(good), Ok(()), "{wanted}");
+            for reference in evil {
+                assert_eq!(recognised(reference), Err(Code::UnknownAuthority), "{wanted} and {reference}");
+            }
+        }
+    }
+    // The same of a ref that is pinned by a claim.
+    let pinned = authority(IdentityPattern::Exact(SAN.into()), &[("source_repository_ref", "refs/tags/v1")]);
+    for (reference, expected) in [
+        ("refs/tags/v1", Ok(())),
+        ("refs/heads/refs/tags/v1", Err(Code::ClaimMismatch)),
+        ("refs/tags/v1 ", Err(Code::ClaimMismatch)),
+    ] {
+        let holder = identity(
+            SAN,
+            &[
+                ("source_repository_ref", reference),
+                ("source_repository_uri", "https://github.com/myorg/myrepo"),
+            ],
+        );
+        assert_eq!(pinned.recognises(&Principal::Identity(holder)), expected, "{reference}");
+    }
+}
+
+#[test]
+fn a243_a245_claims_pin_the_runner_the_trigger_and_the_number_of_a_repository() {
+    let own = [
+        ("source_repository_uri", "https://github.com/myorg/myrepo"),
+        ("runner_environment", "github-hosted"),
+        ("build_trigger", "push"),
+        ("source_repository_identifier", "4711"),
+        ("source_repository_owner_identifier", "42"),
+    ];
+    let pinned = authority(IdentityPattern::Exact(SAN.into()), &own[1..]);
+    let with = |key: &str, value: Option<&str>| {
+        let claims: Vec<_> = own
+            .into_iter()
+            .filter_map(
+                |(name, had)| if name == key { value.map(|value| (name, value)) } else { Some((name, had)) },
+            )
+            .collect();
+        pinned.recognises(&Principal::Identity(identity(SAN, &claims)))
+    };
+    assert_eq!(with("", None), Ok(()));
+    for (key, value) in [
+        ("runner_environment", Some("self-hosted")),
+        ("build_trigger", Some("pull_request_target")),
+        // The same name, registered anew: another repository, another owner.
+        ("source_repository_identifier", Some("4712")),
+        ("source_repository_owner_identifier", Some("43")),
+        ("source_repository_identifier", Some("47110")),
+        // A certificate that does not say so is not one that does.
+        ("runner_environment", None),
+        ("source_repository_identifier", None),
+    ] {
+        assert_eq!(with(key, value), Err(Code::ClaimMismatch), "{key} {value:?}");
+    }
+    // Whoever pins nothing of it asks for nothing of it.
+    let open = authority(IdentityPattern::Exact(SAN.into()), &[]);
+    assert_eq!(open.recognises(&Principal::Identity(identity(SAN, &own[..1]))), Ok(()));
+}

@@ -1,12 +1,19 @@
 //! Whom a certificate names (A232, A238 to A241, A251).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
 use pullgate_policy::identity::{Identity, Principal, SanKind, Transparency};
+use pullgate_policy::limits;
 use pullgate_verify::PublicKey;
-use rcgen::{KeyPair, PublicKeyData as _, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, SanType,
+};
+use serde_json::json;
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
-use crate::pki::{Entry, OIDC_ISSUER, Pki, SAN, key, uri, utf8};
+use crate::pki::{Entry, Leaf, OIDC_ISSUER, Pki, SAN, key, uri, utf8};
 
 fn question(pki: &Pki) -> Question {
     Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)])
@@ -60,7 +67,7 @@ fn a239_none_several_and_other_kinds_of_name_are_no_identity() {
 #[test]
 fn a238_an_identity_that_is_too_long_or_cannot_be_shown_is_none() {
     let of_length = |length: usize| uri(&"a".repeat(length));
-    let limit = pullgate_policy::limits::IDENTITY_BYTES;
+    let limit = limits::IDENTITY_BYTES;
     assert!(named(vec![of_length(limit)], &[issuer()], p256()).is_ok());
     let other = |text: &str| SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 57264, 1, 7], text.into()));
     for name in
@@ -129,4 +136,48 @@ fn a322_a_certificate_of_another_instance_is_not_trusted() {
     let leaf = other.usual_leaf();
     let signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);
     assert_eq!(question(&pki).code(bundle(&signed)), Some(Code::CertificateUntrusted));
+}
+
+#[test]
+fn a329_crossed_chains_end_and_are_invalid() {
+    let pki = Pki::new();
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        params
+    };
+    // Two names, and each key of one signed by each of the other: every path leads on, and none to the root.
+    let issuers = |name: &str| -> Vec<_> {
+        (0..3).map(|_| Issuer::new(authority(name), key(&rcgen::PKCS_ECDSA_P256_SHA256))).collect()
+    };
+    let (left, right) = (issuers("left"), issuers("right"));
+    let mut crossed = Vec::new();
+    for (of_left, of_right) in left.iter().flat_map(|one| right.iter().map(move |other| (one, other))) {
+        for (subject, issuer, name) in [(of_left, of_right, "left"), (of_right, of_left, "right")] {
+            crossed.push(authority(name).signed_by(subject.key(), issuer).unwrap().der().to_vec());
+        }
+    }
+    let mut leaf = CertificateParams::new(Vec::<String>::new()).unwrap();
+    leaf.subject_alt_names = vec![uri(SAN)];
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    leaf.not_before = rcgen::date_time_ymd(2026, 11, 24);
+    leaf.not_after = rcgen::date_time_ymd(2026, 11, 25);
+    let signer = p256();
+    let der = leaf.signed_by(&signer, &left[0]).unwrap().der().to_vec();
+    let mut signed = pki.bundle(&Leaf { der: der.clone(), key: signer }, MANIFEST, Entry::WithoutProof);
+    let chain: Vec<_> = std::iter::once(der)
+        .chain(crossed.into_iter().take(limits::CHAIN_LENGTH - 1))
+        .map(|der| json!({ "rawBytes": STANDARD.encode(der) }))
+        .collect();
+    assert_eq!(chain.len(), limits::CHAIN_LENGTH);
+    signed["verificationMaterial"]["x509CertificateChain"]["certificates"] = json!(chain);
+    let code = question(&pki).code(bundle(&signed));
+    assert!(matches!(code, Some(Code::CertificateInvalid | Code::CertificateUntrusted)), "{code:?}");
+    let twin = pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::WithoutProof);
+    assert_eq!(question(&pki).code(bundle(&twin)), None);
 }

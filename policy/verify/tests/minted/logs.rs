@@ -177,3 +177,27 @@ fn a254_the_shape_of_a_bundle_is_checked_before_anything_else() {
     let twice = pullgate_verify::Item::Bundle { json: twice.into() };
     assert_eq!(question.code(twice), Some(Code::BundleInvalid), "a key twice (A126)");
 }
+
+#[test]
+fn a312_an_entry_twice_is_one_signature_and_one_log() {
+    let pki = Pki::new();
+    let question = asked(&pki, Transparency::Required);
+    let leaf = pki.usual_leaf();
+    let once = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    let mut twice = once.clone();
+    let entries = twice["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap();
+    entries.push(entries[0].clone());
+    for signed in [&once, &twice] {
+        let evidence = question.ask(vec![bundle(signed)]);
+        assert_eq!((evidence.signatures.len(), evidence.rejected.len()), (1, 0));
+        let facts = evidence.signatures[0].facts();
+        let logs: std::collections::BTreeSet<&str> =
+            facts.vouchers.entries.iter().map(|entry| entry.log.as_str()).collect();
+        assert_eq!(logs.into_iter().collect::<Vec<_>>(), ["https://log.example"]);
+    }
+    // Two bundles of one signer are two signatures, by one principal: no threshold counts them as two (A233).
+    let evidence = question.ask(vec![bundle(&once), bundle(&twice)]);
+    let principals: Vec<_> = evidence.signatures.iter().map(|one| one.facts().principal.clone()).collect();
+    assert_eq!(principals.len(), 2);
+    assert_eq!(principals[0], principals[1]);
+}
