@@ -13,9 +13,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
 
+mod blobs;
 mod labels;
 mod trust;
 
+pub use self::blobs::BlobSeries;
 use self::labels::Names;
 use self::trust::TrustSeries;
 
@@ -162,16 +164,17 @@ impl Metrics {
     /// Counters at nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_store(Counter::default())
+        Self::with_store(Counter::default(), &BlobSeries::default())
     }
 
-    /// Counters at nothing, and what the store counts of its own losses.
+    /// Counters at nothing, and what the store and the blob cache count themselves.
     #[must_use]
-    pub fn with_store(writes_lost: Counter) -> Self {
+    pub fn with_store(writes_lost: Counter, blobs: &BlobSeries) -> Self {
         let families = Families::new();
         let mut registry = Registry::with_prefix("pullgate");
         families.register(&mut registry);
         registry.register("store_writes_lost", "What was decided and is not remembered", writes_lost);
+        blobs.register(&mut registry);
         let (policies, upstreams, trusts) = (Names::default(), Names::default(), Names::default());
         Self(Arc::new(Inner { registry, families, policies, upstreams, trusts }))
     }

@@ -131,7 +131,9 @@ async fn app(
     copies: Copies,
 ) -> Result<Arc<App>, ServeError> {
     let key = store.folder().seal_key(key_file).map_err(ServeError::Seal)?;
-    let metrics = Metrics::with_store(store.database().writes_lost_counter());
+    let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
+    let blobs = state.blobs().series();
+    let metrics = Metrics::with_store(state.store().database().writes_lost_counter(), &blobs);
     let health = Health::new();
     let settings = audit::Settings {
         log: match &config.audit.log {
@@ -146,7 +148,6 @@ async fn app(
     };
     let database = config.state.join("audit.db");
     let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
-    let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
     let (seal, roots) = (Seal::new(&key), Roots::new(copies));
@@ -273,12 +274,15 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let running = start(config, Clock::system()).await?;
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
+    let app = Arc::clone(&running.app);
+    let scrubbing = tokio::spawn(async move { app.store.blobs().scrub().await });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
     refreshing.abort();
+    scrubbing.abort();
     if let Some(watching) = watching {
         watching.abort();
     }

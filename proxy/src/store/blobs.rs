@@ -15,25 +15,28 @@ use bytes::Bytes;
 use futures_util::Stream;
 use pullgate_policy::limits::BETWEEN_BYTES_BLOB;
 use pullgate_policy::oci::{Digest, Repository};
-use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
 mod fault;
+mod index;
 mod kept;
 mod passthrough;
 mod reader;
+mod scrub;
 mod shared;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
 pub use self::fault::{BlobFault, UpstreamError};
-use self::kept::{Kept, Knowledge};
+use self::kept::{Kept, Knowledge, Opened, Room};
 use self::passthrough::Passthrough;
 pub use self::reader::{BlobBody, RangeOutside, Reader};
 use self::shared::{Progress, Shared, Stage};
 use self::transfer::Transfer;
 use super::folder::StateFolder;
+use super::limits::{SCRUB_EVERY, SCRUB_PAUSE};
+use crate::metrics::BlobSeries;
 
 /// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
 /// nothing to another (A026).
@@ -82,13 +85,13 @@ impl<E: UpstreamError> Blobs<E> {
     /// not hashed since the start, is hashed while it is served, and removed when wrong (A505).
     pub async fn open(&self, digest: Digest) -> Option<Reader<E>> {
         let kept = Arc::clone(&self.0.kept);
-        let (file, stamp, knowledge) =
-            tokio::task::spawn_blocking(move || kept.open(&digest)).await.ok()??;
+        let opened = tokio::task::spawn_blocking(move || kept.open(&digest)).await.ok()??;
+        let Opened { file, stamp, knowledge, reading } = opened;
         let size = stamp.size();
         let shared = match knowledge {
-            Knowledge::Hashed => Arc::new(Shared::verified(Arc::new(file), size)),
+            Knowledge::Hashed => Arc::new(Shared::verified(Arc::new(file), size, reading)),
             Knowledge::Unknown => self.0.checks.join_or(digest, |flight| {
-                let (shared, progress) = Shared::new(Arc::new(file), Progress::complete(size));
+                let (shared, progress) = Shared::new(Arc::new(file), Progress::complete(size), reading);
                 kept::check(Arc::clone(&self.0.kept), (digest, stamp), Arc::clone(&shared), progress, flight);
                 shared
             }),
@@ -119,9 +122,9 @@ impl<E: UpstreamError> Blobs<E> {
             return Reader::follow(shared, expected).await;
         }
         let kept = Arc::clone(&self.0.kept);
-        let temp = tokio::task::spawn_blocking(move || kept.room(expected)).await.ok().flatten();
-        let file = temp.and_then(|temp| temp.reopen().ok().map(|file| (temp, file)));
-        let Some((temp, file)) = file else {
+        let room = tokio::task::spawn_blocking(move || kept.room(expected)).await.ok().flatten();
+        let file = room.and_then(|room| room.temp.reopen().ok().map(|file| (room, file)));
+        let Some((room, file)) = file else {
             return Passthrough::begin(key.digest, expected, self.0.pause, source)
                 .await
                 .map(Reader::passthrough);
@@ -129,7 +132,7 @@ impl<E: UpstreamError> Blobs<E> {
         let shared = self
             .0
             .flights
-            .join_or(key.clone(), |flight| self.begin(&key, expected, source, (temp, file), flight));
+            .join_or(key.clone(), |flight| self.begin(&key, expected, source, (room, file), flight));
         Reader::follow(shared, expected).await
     }
 
@@ -139,12 +142,27 @@ impl<E: UpstreamError> Blobs<E> {
         self.0.kept.used()
     }
 
+    /// What is counted of them.
+    #[must_use]
+    pub fn series(&self) -> BlobSeries {
+        self.0.kept.series().clone()
+    }
+
+    /// Hashes what is kept, slowly and for ever, and removes what has changed: rot is found before somebody asks (A505).
+    pub async fn scrub(&self) {
+        loop {
+            let rest = tokio::time::sleep(SCRUB_EVERY);
+            scrub::pass(&self.0.kept, SCRUB_PAUSE).await;
+            rest.await;
+        }
+    }
+
     fn begin<S, F, B>(
         &self,
         key: &FlightKey,
         expected: Option<u64>,
         source: S,
-        (temp, file): (NamedTempFile, File),
+        (room, file): (Room, File),
         flight: Flight<FlightKey, E>,
     ) -> Arc<Shared<E>>
     where
@@ -153,14 +171,16 @@ impl<E: UpstreamError> Blobs<E> {
         B: Stream<Item = Result<Bytes, E>> + Send + 'static,
     {
         let file = Arc::new(file);
-        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening());
+        let reading = self.0.kept.read(key.digest);
+        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening(), reading);
         let transfer = Transfer {
             kept: Arc::clone(&self.0.kept),
             digest: key.digest,
             expected,
             pause: self.0.pause,
             file,
-            temp: temp.into_temp_path(),
+            temp: room.temp.into_temp_path(),
+            reserved: room.reserved,
             progress,
             readers: Arc::downgrade(&shared),
             flight,

@@ -49,6 +49,15 @@ impl Stamp {
     }
 }
 
+/// A file that was found there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OnShelf {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    /// When it was read or written last, seconds: as exactly as the file system tells (`relatime` tells the day).
+    pub(super) used: i64,
+}
+
 #[derive(Clone, Copy)]
 enum Missing {
     Fails,
@@ -99,15 +108,20 @@ impl Shelf {
         }
     }
 
-    /// Bytes of all files: at the start, never while serving.
-    pub(super) fn scan(&self) -> u64 {
+    /// All files: at the start, never while serving. What has no digest for its name is not ours.
+    pub(super) fn scan(&self) -> Vec<OnShelf> {
         let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
-        entries(&self.state.join(self.name))
-            .flat_map(|algorithm| entries(&algorithm.path()))
-            .flat_map(|prefix| entries(&prefix.path()))
-            .filter_map(|entry| entry.metadata().ok())
-            .filter(fs::Metadata::is_file)
-            .fold(0, |sum, meta| sum.saturating_add(meta.len()))
+        let algorithms = entries(&self.state.join(self.name));
+        let found = algorithms.flat_map(|algorithm| {
+            let name = algorithm.file_name().to_string_lossy().into_owned();
+            let prefixes = entries(&algorithm.path());
+            prefixes.flat_map(move |prefix| entries(&prefix.path())).filter_map(move |entry| {
+                let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+                let digest = format!("{name}:{}", entry.file_name().to_str()?).parse().ok()?;
+                Some(OnShelf { digest, size: meta.len(), used: meta.atime().max(meta.mtime()) })
+            })
+        });
+        found.collect()
     }
 
     /// Bytes that the file system still takes from us.

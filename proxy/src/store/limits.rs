@@ -30,5 +30,11 @@ pub const DISK_REST: Duration = Duration::from_secs(30);
 pub const LINGER: Duration = Duration::from_millis(250);
 /// Pieces of an upstream's body that are written at once.
 pub const PIECES: usize = 4;
+/// How often, at most, everything that is kept is hashed anew.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The pause after each [`SCRUB_BYTES`]: about 16 MiB a second.
+pub const SCRUB_PAUSE: Duration = Duration::from_millis(60);
+/// Bytes that are hashed between two pauses.
+pub const SCRUB_BYTES: usize = 1024 * 1024;
 /// Bytes read at once when a kept blob is hashed.
 pub const HASH_BYTES: usize = 256 * 1024;

@@ -26,6 +26,8 @@ pub(super) const ELSEWHERE: &str = "org/other";
 const POLICY: &str = "unmatched = \"deny\"\n[authority.release]\nkey = \"release.pub\"\ntransparency = \"optional\"\n\
     [[policy]]\nname = \"production\"\nscope = [\"registry.test/org/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n";
 
+/// Less than the images take, so that blobs are evicted while others come.
+const BLOBS_MAX: &str = "4MiB";
 /// New images, beside those of the beginning.
 const NEW_MAX: usize = 4;
 /// Their layers are smaller, bytes.
@@ -247,7 +249,7 @@ impl World {
         let (address, admin) = (free_address()?, free_address()?);
         let config = format!(
             "policy = \"policy.toml\"\nstate = \"{}\"\n[listen]\naddress = \"{address}\"\ndefault_registry = \"registry.test\"\n\
-             [admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n[upstream.\"registry.test\"]\nurl = \"{}\"\n",
+             [admin]\naddress = \"{admin}\"\n[audit]\nlog = \"audit.jsonl\"\n[cache]\nblobs_max = \"{BLOBS_MAX}\"\n[upstream.\"registry.test\"]\nurl = \"{}\"\n",
             self.state.name(),
             self.upstream.url()
         );

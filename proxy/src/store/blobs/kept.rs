@@ -13,7 +13,9 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
+use super::index::Index;
 use super::{BlobFault, Flight, Sender, Shared, Stage, UpstreamError};
+use crate::metrics::BlobSeries;
 use crate::store::files::{Shelf, Stamp};
 use crate::store::folder::StateFolder;
 use crate::store::limits::{DISK_RESERVE, DISK_REST, HASH_BYTES, KNOWN_BLOBS};
@@ -22,10 +24,53 @@ use crate::store::limits::{DISK_RESERVE, DISK_REST, HASH_BYTES, KNOWN_BLOBS};
 pub(super) struct Kept {
     shelf: Shelf,
     blobs_max: u64,
-    used: Mutex<u64>,
+    index: Mutex<Index>,
+    series: BlobSeries,
     known: Mutex<HashMap<Digest, Stamp>>,
     resting: Mutex<Option<Instant>>,
     full: AtomicBool,
+}
+
+/// A kept blob, opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) stamp: Stamp,
+    pub(super) knowledge: Knowledge,
+    pub(super) reading: Reading,
+}
+
+/// Somebody reads this blob: it is not evicted.
+#[derive(Debug)]
+pub(super) struct Reading {
+    kept: Arc<Kept>,
+    digest: Digest,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        lock(&self.kept.index).end_reading(&self.digest);
+    }
+}
+
+/// A file for a blob that is on its way, and its room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) temp: NamedTempFile,
+    pub(super) reserved: Reserved,
+}
+
+/// Bytes that nobody else may take.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    kept: Arc<Kept>,
+    size: u64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        lock(&self.kept.index).release(self.size);
+    }
 }
 
 /// Whether a file was hashed since the start and is still the same (A505).
@@ -40,34 +85,98 @@ impl Kept {
         Self {
             shelf: Shelf::new(folder, "blobs"),
             blobs_max,
-            used: Mutex::new(0),
+            index: Mutex::new(Index::new(blobs_max)),
+            series: BlobSeries::default(),
             known: Mutex::default(),
             resting: Mutex::default(),
             full: AtomicBool::new(false),
         }
     }
 
+    /// Learns what is there, the one that was read longest ago first.
     pub(super) fn count(&self) {
-        let mut used = lock(&self.used);
-        *used = self.shelf.scan();
+        let mut found = self.shelf.scan();
+        found.sort_by_key(|one| one.used);
+        let mut index = lock(&self.index);
+        for one in found {
+            index.insert(one.digest, one.size);
+        }
+        // `blobs_max` may have become smaller since.
+        self.evict(&mut index, 0);
+        self.tell(&index);
     }
 
     pub(super) fn used(&self) -> u64 {
-        *lock(&self.used)
+        lock(&self.index).used()
+    }
+
+    /// What it counts.
+    pub(super) fn series(&self) -> &BlobSeries {
+        &self.series
+    }
+
+    /// Everything that is kept, in no order.
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        lock(&self.index).digests()
+    }
+
+    fn tell(&self, index: &Index) {
+        self.series.kept.set(i64::try_from(index.used()).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn read(self: &Arc<Self>, digest: Digest) -> Reading {
+        lock(&self.index).begin_reading(digest);
+        Reading { kept: Arc::clone(self), digest }
+    }
+
+    /// Makes room for `size` more bytes, if that can be.
+    fn evict(&self, index: &mut Index, size: u64) -> bool {
+        let Some(evicted) = index.to_evict(size) else { return false };
+        for digest in evicted {
+            match self.shelf.remove(&digest) {
+                Ok(()) => {
+                    index.remove(&digest);
+                    lock(&self.known).remove(&digest);
+                    self.series.evicted.inc();
+                    tracing::debug!(%digest, "a blob made room for others");
+                }
+                Err(error) => {
+                    tracing::warn!(%digest, %error, "a blob cannot be removed");
+                    return false;
+                }
+            }
+        }
+        self.tell(index);
+        true
     }
 
     pub(super) fn blobs_max(&self) -> u64 {
         self.blobs_max
     }
 
-    pub(super) fn open(&self, digest: &Digest) -> Option<(File, Stamp, Knowledge)> {
-        let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
+    pub(super) fn open(self: &Arc<Self>, digest: &Digest) -> Option<Opened> {
+        // Before it is looked for: what is found is not evicted any more.
+        let reading = self.read(*digest);
+        let Some((file, stamp)) = self.shelf.open(digest).ok().flatten() else {
+            lock(&self.index).remove(digest);
+            return None;
+        };
+        lock(&self.index).touch(*digest, stamp.size());
         let hashed = lock(&self.known).get(digest) == Some(&stamp);
-        Some((file, stamp, if hashed { Knowledge::Hashed } else { Knowledge::Unknown }))
+        let knowledge = if hashed { Knowledge::Hashed } else { Knowledge::Unknown };
+        Some(Opened { file, stamp, knowledge, reading })
     }
 
-    /// A file for a blob of this size; none where the disk or `blobs_max` has no room for one (A501, A508).
-    pub(super) fn room(&self, size: Option<u64>) -> Option<NamedTempFile> {
+    /// The same for a look that is no use: the blob keeps its place in the order of those that go.
+    pub(super) fn look(self: &Arc<Self>, digest: &Digest) -> Option<(File, Stamp, Reading)> {
+        let reading = self.read(*digest);
+        let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
+        Some((file, stamp, reading))
+    }
+
+    /// A file for a blob of this size; none where the disk or `blobs_max` has no room for one, though what was used longest
+    /// ago went (A501, A508).
+    pub(super) fn room(self: &Arc<Self>, size: Option<u64>) -> Option<Room> {
         let size = size.unwrap_or(0);
         if size > self.blobs_max || self.is_resting() {
             return None;
@@ -81,8 +190,15 @@ impl Kept {
         }
         self.full.store(false, Ordering::Relaxed);
         let temp = self.shelf.temp().inspect_err(|_| self.rest()).ok()?;
+        let mut index = lock(&self.index);
+        if !self.evict(&mut index, size) {
+            return None;
+        }
+        index.reserve(size);
+        drop(index);
+        let reserved = Reserved { kept: Arc::clone(self), size };
         match reserve(temp.as_file(), size) {
-            Ok(()) => Some(temp),
+            Ok(()) => Some(Room { temp, reserved }),
             Err(_full) => {
                 self.rest();
                 None
@@ -112,27 +228,28 @@ impl Kept {
     }
 
     /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has.
-    pub(super) fn keep(&self, digest: &Digest, file: &File, temp: &TempPath, size: u64) {
+    pub(super) fn keep(&self, digest: &Digest, file: &File, temp: &TempPath, size: u64, reserved: Reserved) {
         if file.sync_data().is_err() {
             return self.rest();
         }
-        let mut used = lock(&self.used);
-        let before = self.shelf.open(digest).ok().flatten().map_or(0, |(_, stamp)| stamp.size());
-        let after = used.saturating_sub(before).saturating_add(size);
-        if after > self.blobs_max {
+        drop(reserved);
+        let mut index = lock(&self.index);
+        let before = index.size(digest);
+        if !self.evict(&mut index, size.saturating_sub(before)) {
             return;
         }
         match self.shelf.place(temp, digest) {
             Ok(()) => {
-                *used = after;
-                drop(used);
+                index.insert(*digest, size);
+                self.tell(&index);
+                drop(index);
                 self.learn(digest, file);
             }
             Err(error) => tracing::debug!(%digest, %error, "a blob is not kept"),
         }
     }
 
-    fn learn(&self, digest: &Digest, file: &File) {
+    pub(super) fn learn(&self, digest: &Digest, file: &File) {
         let Ok(Some(stamp)) = Stamp::of(file) else { return };
         let mut known = lock(&self.known);
         if known.len() >= KNOWN_BLOBS {
@@ -142,13 +259,15 @@ impl Kept {
     }
 
     /// Removes a rotten file, unless a good one has taken its place.
-    fn discard(&self, digest: &Digest, rotten: &Stamp) {
-        let mut used = lock(&self.used);
+    pub(super) fn discard(&self, digest: &Digest, rotten: &Stamp) {
+        let mut index = lock(&self.index);
         if let Ok(Some((_, stamp))) = self.shelf.open(digest)
             && stamp == *rotten
             && self.shelf.remove(digest).is_ok()
         {
-            *used = used.saturating_sub(stamp.size());
+            index.remove(digest);
+            self.tell(&index);
+            self.series.rotten.inc();
         }
     }
 }
@@ -198,7 +317,7 @@ fn reserve(file: &File, size: u64) -> io::Result<()> {
     }
 }
 
-fn unchanged(file: &File, stamp: &Stamp) -> bool {
+pub(super) fn unchanged(file: &File, stamp: &Stamp) -> bool {
     matches!(Stamp::of(file), Ok(Some(now)) if now == *stamp)
 }
 

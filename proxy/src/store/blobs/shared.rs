@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::kept::Reading;
 use super::{BlobFault, Sender, UpstreamError};
 
 /// How far a blob is.
@@ -33,6 +34,7 @@ pub(super) enum Stage<E: UpstreamError> {
 pub(super) struct Shared<E: UpstreamError> {
     file: Arc<File>,
     progress: watch::Receiver<Progress<E>>,
+    _reading: Reading,
 }
 
 impl<E: UpstreamError> Progress<E> {
@@ -48,14 +50,14 @@ impl<E: UpstreamError> Progress<E> {
 }
 
 impl<E: UpstreamError> Shared<E> {
-    pub(super) fn new(file: Arc<File>, progress: Progress<E>) -> (Arc<Self>, Sender<E>) {
+    pub(super) fn new(file: Arc<File>, progress: Progress<E>, reading: Reading) -> (Arc<Self>, Sender<E>) {
         let (sender, progress) = watch::channel(progress);
-        (Arc::new(Self { file, progress }), sender)
+        (Arc::new(Self { file, progress, _reading: reading }), sender)
     }
 
-    pub(super) fn verified(file: Arc<File>, size: u64) -> Self {
+    pub(super) fn verified(file: Arc<File>, size: u64, reading: Reading) -> Self {
         let progress = Progress { total: Some(size), written: size, stage: Stage::Verified };
-        Self { file, progress: watch::channel(progress).1 }
+        Self { file, progress: watch::channel(progress).1, _reading: reading }
     }
 
     pub(super) fn file(&self) -> Arc<File> {

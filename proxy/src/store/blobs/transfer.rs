@@ -12,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 use pullgate_policy::oci::{Digest, Hasher};
 use tempfile::TempPath;
 
+use super::kept::Reserved;
 use super::{BlobFault, Flight, FlightKey, Kept, Sender, Shared, Stage, UpstreamError};
 use crate::store::limits::{LINGER, PIECES};
 
@@ -22,6 +23,7 @@ pub(super) struct Transfer<E: UpstreamError> {
     pub(super) pause: Duration,
     pub(super) file: Arc<File>,
     pub(super) temp: TempPath,
+    pub(super) reserved: Reserved,
     pub(super) progress: Sender<E>,
     pub(super) readers: Weak<Shared<E>>,
     pub(super) flight: Flight<FlightKey, E>,
@@ -114,8 +116,8 @@ impl<E: UpstreamError> Transfer<E> {
     async fn keep(self, size: u64) {
         let join = self.readers.upgrade();
         self.progress.send_modify(|progress| progress.stage = Stage::Verified);
-        let Self { kept, digest, file, temp, readers, flight, .. } = self;
-        let _ = tokio::task::spawn_blocking(move || kept.keep(&digest, &file, &temp, size)).await;
+        let Self { kept, digest, file, temp, reserved, readers, flight, .. } = self;
+        let _ = tokio::task::spawn_blocking(move || kept.keep(&digest, &file, &temp, size, reserved)).await;
         if join.is_some() {
             tokio::time::sleep(LINGER).await;
         }

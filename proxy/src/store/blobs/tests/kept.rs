@@ -122,17 +122,69 @@ async fn a508_what_does_not_fit_is_streamed_and_not_kept() {
     let fixture = fixture(250_000).await;
     let first = bytes(200_000);
     fixture.kept(&first).await;
-    let second = bytes(100_000);
     let over = bytes(250_001);
-    for blob in [&second, &over] {
-        let digest = Digest::of(blob);
-        let length = Some(blob.len() as u64);
-        let reader = fixture.blobs.fetch(key(digest), length, whole(blob)).await.unwrap();
-        assert!(read(reader).await.unwrap() == blob.as_slice());
-        eventually(|| fixture.partial_files() == 0).await;
-        assert!(fixture.blobs.open(digest).await.is_none());
+    let digest = Digest::of(&over);
+    let reader = fixture.blobs.fetch(key(digest), Some(250_001), whole(&over)).await.unwrap();
+    assert!(read(reader).await.unwrap() == over);
+    eventually(|| fixture.partial_files() == 0).await;
+    assert!(fixture.blobs.open(digest).await.is_none());
+    assert_eq!((fixture.blobs.used(), fixture.blobs.series().evicted.get()), (200_000, 0));
+}
+
+#[tokio::test]
+async fn a508_what_was_used_longest_ago_makes_room_and_the_cap_holds() {
+    let fixture = fixture(250_000).await;
+    let blobs: Vec<Vec<u8>> = (0..3).map(|n| bytes(100_000 + n)).collect();
+    let (first, second) = (fixture.kept(&blobs[0]).await, fixture.kept(&blobs[1]).await);
+    assert!(read(fixture.blobs.open(first).await.unwrap()).await.unwrap() == blobs[0]);
+    let third = fixture.kept(&blobs[2]).await;
+    assert!(!fixture.path(&second).exists());
+    assert!(fixture.blobs.open(second).await.is_none());
+    for (digest, blob) in [(first, &blobs[0]), (third, &blobs[2])] {
+        assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob.as_slice());
     }
-    assert_eq!(fixture.blobs.used(), 200_000);
+    assert_eq!((fixture.blobs.used(), fixture.blobs.series().evicted.get()), (200_002, 1));
+}
+
+#[tokio::test]
+async fn a508_what_is_being_read_stays_and_what_finds_no_room_passes_through() {
+    let fixture = fixture(250_000).await;
+    let (blob, other) = (bytes(200_000), bytes(100_000));
+    let digest = fixture.kept(&blob).await;
+    let reader = fixture.blobs.open(digest).await.unwrap();
+    let passes = fixture.blobs.fetch(key(Digest::of(&other)), Some(100_000), whole(&other)).await.unwrap();
+    assert!(read(passes).await.unwrap() == other);
+    eventually(|| fixture.partial_files() == 0).await;
+    assert!(fixture.path(&digest).exists() && fixture.blobs.used() == 200_000);
+    assert!(read(reader).await.unwrap() == blob);
+    // Nobody reads it now.
+    fixture.kept(&other).await;
+    assert!(!fixture.path(&digest).exists());
+    assert_eq!(fixture.blobs.used(), 100_000);
+}
+
+#[tokio::test]
+async fn a508_a_new_process_goes_on_with_the_order_of_the_one_before_and_with_a_smaller_cap() {
+    let fixture = fixture(MAX).await;
+    let blobs: Vec<Vec<u8>> = (0..4).map(|n| bytes(100_000 + n)).collect();
+    let mut digests = Vec::new();
+    for blob in &blobs {
+        digests.push(fixture.kept(blob).await);
+    }
+    // Read last: 2, 0, 3, 1.
+    for (at, which) in [2, 0, 3, 1].into_iter().enumerate() {
+        let file = File::options().write(true).open(fixture.path(&digests[which])).unwrap();
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + at as u64);
+        file.set_times(std::fs::FileTimes::new().set_accessed(time).set_modified(time)).unwrap();
+    }
+    let Fixture { root, folder, blobs } = fixture;
+    drop((folder, blobs));
+    let folder = StateFolder::open(root.path()).unwrap();
+    let blobs = Blobs::new(&folder, 250_000).await;
+    let fixture = Fixture { root, folder, blobs };
+    assert_eq!((fixture.blobs.used(), fixture.blobs.series().evicted.get()), (200_004, 2));
+    let there: Vec<bool> = digests.iter().map(|digest| fixture.path(digest).exists()).collect();
+    assert_eq!(there, [false, true, false, true]);
 }
 
 #[tokio::test]
@@ -154,4 +206,20 @@ async fn a507_a_kept_blob_is_ours_alone() {
     let path = fixture.path(&digest);
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[tokio::test]
+async fn a505_rot_below_the_file_system_is_found_by_the_scrub_before_anybody_asks() {
+    let fixture = fixture(MAX).await;
+    let (blob, other) = (bytes(3_000_000), bytes(100_000));
+    let (rotten, good) = (fixture.kept(&blob).await, fixture.kept(&other).await);
+    scrub::pass(&fixture.blobs.0.kept, Duration::ZERO).await;
+    assert!(fixture.path(&rotten).exists() && fixture.path(&good).exists());
+    let mut changed = blob.clone();
+    changed[2_999_999] ^= 1;
+    std::fs::write(fixture.path(&rotten), &changed).unwrap();
+    scrub::pass(&fixture.blobs.0.kept, Duration::ZERO).await;
+    assert!(!fixture.path(&rotten).exists() && fixture.path(&good).exists());
+    let series = fixture.blobs.series();
+    assert_eq!((series.rotten.get(), series.kept.get(), fixture.blobs.used()), (1, 100_000, 100_000));
 }

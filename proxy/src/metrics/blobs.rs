@@ -1,0 +1,28 @@
+//! What the blob cache tells of itself.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The series of the blob cache. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct BlobSeries {
+    /// Bytes that are kept.
+    pub kept: Gauge,
+    /// Blobs that made room for others.
+    pub evicted: Counter,
+    /// Blobs that were found to be other bytes than their name says, and removed.
+    pub rotten: Counter,
+}
+
+impl BlobSeries {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit("blobs_kept", "Blobs that are kept", Unit::Bytes, self.kept.clone());
+        registry.register("blobs_evicted", "Blobs that made room for others", self.evicted.clone());
+        registry.register(
+            "blobs_rotten",
+            "Kept blobs that had changed, and were removed",
+            self.rotten.clone(),
+        );
+    }
+}
