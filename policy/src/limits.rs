@@ -127,6 +127,8 @@ pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
 pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
 /// Repeats of one upstream request (connect errors, 502, 503, 504).
 pub const UPSTREAM_RETRIES: usize = 2;
+/// How often the rest of one blob is asked for when its transfer breaks.
+pub const BLOB_RESUMES: u32 = 3;
 /// Redirects followed for one upstream request. Over it: `redirect-refused`.
 pub const REDIRECTS: usize = 5;
 /// Bytes of an upstream's response head. Over it: `upstream-protocol`.

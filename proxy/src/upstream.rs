@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pullgate_policy::content::{Intact, Untrusted};
 use pullgate_policy::limits;
@@ -27,11 +27,13 @@ mod origin;
 mod realm;
 mod redirect;
 mod rest;
+mod resumed;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod token;
 
+pub use self::resumed::resumed;
 pub use fault::{Fault, SetupFault};
 pub use files::Files;
 pub use lists::{More, ReferrerDescriptor, Referrers, TagPage};
@@ -133,6 +135,37 @@ impl Upstream {
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
         let answer = self.ask_blob(Method::GET, repository, digest).await?.found().await?;
         Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
+    }
+
+    /// The rest of a blob of this length, from a byte on; an upstream that knows no ranges sends the whole of it again.
+    ///
+    /// # Errors
+    /// [`Fault`]; [`Fault::Protocol`] where the answer is about another range or length.
+    async fn blob_from(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        (from, length): (u64, u64),
+    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
+        let path = format!("/v2/{}/blobs/{digest}", repository.path());
+        let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(|_| Fault::Internal)?;
+        let headers = HeaderMap::from_iter([(RANGE, range)]);
+        let answer = self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?;
+        if answer.status() != StatusCode::PARTIAL_CONTENT {
+            let whole = answer.found().await?;
+            let same = whole.length()?.is_none_or(|said| said == length);
+            return if same {
+                Ok(resumed::without_first(whole.stream()?, from))
+            } else {
+                Err(Fault::Protocol)
+            };
+        }
+        let right = format!("bytes {from}-{}/{length}", length.saturating_sub(1));
+        if answer.single(&CONTENT_RANGE)? == Some(right.as_str()) {
+            answer.stream()
+        } else {
+            Err(Fault::Protocol)
+        }
     }
 
     /// Whether the repository has the blob.

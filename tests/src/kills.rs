@@ -122,7 +122,9 @@ fn one_round(world: &mut World, random: &mut Random, seen: &mut Seen) -> io::Res
     killed(world, &moment, random, seen)?;
     let rest = Rest::look(world)?;
     seen.permits = seen.permits.max(rest.permits);
-    let torn = random.below(4) == 0 && world.pull_log.tear(random.next())?;
+    // A kill in the middle of a write tears the log by itself, seldom; else it is torn here at times.
+    let cut = world.pull_log.exists() && !world.pull_log.is_whole()?;
+    let torn = cut || (random.below(4) == 0 && world.pull_log.tear(random.next())?);
     seen.torn += u32::from(torn);
 
     let begun = Instant::now();

@@ -249,7 +249,7 @@ async fn a103_a_blob_that_ends_early_is_never_a_complete_answer() {
     for fault in [
         Fault::Cut(0),
         Fault::Cut(1),
-        Fault::Cut(MIB - 1),
+        Fault::Cut(MIB / 8),
         Fault::Short(0),
         Fault::Short(1),
         Fault::Short(MIB - 1),

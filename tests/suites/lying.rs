@@ -120,7 +120,7 @@ async fn a102_a103_a104_of_a_blob_that_is_not_what_it_should_be_nothing_is_store
         Fault::Flip(0),
         Fault::Flip(-1),
         Fault::Cut(0),
-        Fault::Cut(length - 1),
+        Fault::Cut(length / 8),
         Fault::Short(length - 1),
         Fault::Surplus(1),
         Fault::Header("content-length", "1".to_owned()),

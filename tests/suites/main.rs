@@ -36,6 +36,7 @@ mod process;
 mod pull_manifests;
 mod recorded;
 mod reload;
+mod resumed;
 mod revisions;
 mod shapes;
 mod stage;

@@ -118,6 +118,11 @@ impl Intact<Bytes> {
     }
 }
 
+fn lists_manifests(bytes: &[u8]) -> bool {
+    let key = b"\"manifests\"";
+    bytes.windows(key.len()).any(|window| window == key)
+}
+
 impl Document {
     fn read(bytes: Bytes, content_type: Option<&str>) -> Result<Self, ManifestFault> {
         if bytes.len() as u64 > limits::MANIFEST_BYTES {
@@ -126,6 +131,8 @@ impl Document {
         let value =
             strict_json::parse_up_to(&bytes, limits::MANIFEST_VALUES).map_err(|fault| match fault {
                 JsonFault::Ambiguous => ManifestFault::Ambiguous,
+                // Nobody reads so far as to know; what has so much in it is an index, if it is anything (A128).
+                JsonFault::Values if lists_manifests(&bytes) => ManifestFault::IndexTooLarge,
                 JsonFault::Depth | JsonFault::Values | JsonFault::Number | JsonFault::Syntax => {
                     ManifestFault::Invalid
                 }

@@ -15,7 +15,7 @@ use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{BlobFault, FlightKey, Reader};
-use crate::upstream::{Fault, Presence};
+use crate::upstream::{Fault, Presence, resumed};
 
 /// A blob that may leave.
 #[derive(Debug)]
@@ -190,6 +190,7 @@ async fn open(
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         move || async move {
             let body = counted(&app, &repository, "blob", upstream.blob(&repository, &digest).await)?;
+            let body = resumed(&upstream, &repository, &digest, body);
             Ok((body.length, body.stream))
         }
     };

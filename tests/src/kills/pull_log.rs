@@ -41,6 +41,10 @@ impl PullLog {
         Ok(())
     }
 
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Whether the last line has its end.
     pub(super) fn is_whole(&self) -> io::Result<bool> {
         Ok(fs::metadata(&self.path)?.len() == self.whole)

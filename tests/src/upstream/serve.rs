@@ -42,13 +42,18 @@ async fn answered(state: Shared, request: Request<Incoming>) -> Result<Response<
     let (parts, _) = request.into_parts();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let line = format!("{} {target}", parts.method);
+    let from = parts
+        .headers
+        .get("range")
+        .and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let (mut reply, faults, sent) = {
         let mut state = lock(&state);
         state.seen.push(Seen { method: parts.method.to_string(), target, headers: parts.headers });
         let faults: Vec<_> = state.armed.iter_mut().filter_map(|armed| armed.meets(&line)).collect();
         let query = parts.uri.query().unwrap_or_default();
         (
-            found(&state, parts.uri.path(), query).unwrap_or_else(|| Reply::status(404)),
+            found(&state, parts.uri.path(), query)
+                .map_or_else(|| Reply::status(404), |reply| reply.from(from)),
             faults,
             Arc::clone(&state.sent),
         )
@@ -190,6 +195,20 @@ async fn spoil(reply: &mut Reply, fault: Fault, met: usize, (state, path): (&Sha
 }
 
 impl Reply {
+    /// What is left from this byte on, where there is anything (RFC 9110, section 14).
+    fn from(mut self, byte: Option<usize>) -> Self {
+        let length = self.body.len();
+        match byte {
+            Some(from) if from < length && self.status == StatusCode::OK => {
+                self.body = self.body.slice(from..);
+                self.status = StatusCode::PARTIAL_CONTENT;
+                self.set("content-length", &(length - from).to_string());
+                self.with("content-range", &format!("bytes {from}-{}/{length}", length - 1))
+            }
+            Some(_) | None => self,
+        }
+    }
+
     fn new(content_type: &str, body: Bytes) -> Self {
         let mut reply = Self { status: StatusCode::OK, headers: HeaderMap::new(), body, then: None };
         let length = reply.body.len().to_string();

@@ -1,0 +1,139 @@
+//! A blob across connections that break: what is left is asked for, and the bytes go on where they ended. Nobody's word is
+//! taken for it: the whole blob is hashed all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Repository};
+
+use super::{BlobBody, Fault, Upstream};
+
+/// The wait before the first try; before each further one it is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
+
+struct Resumed {
+    upstream: Arc<Upstream>,
+    repository: Repository,
+    digest: Digest,
+    length: u64,
+    got: u64,
+    tries: u32,
+    pieces: Option<Pieces>,
+}
+
+/// The same blob, which goes on after a break: where its length is known, and at most `blob_resumes` times.
+pub fn resumed(
+    upstream: &Arc<Upstream>,
+    repository: &Repository,
+    digest: &Digest,
+    body: BlobBody,
+) -> BlobBody {
+    let Some(length) = body.length else { return body };
+    let resumed = Resumed {
+        upstream: Arc::clone(upstream),
+        repository: repository.clone(),
+        digest: *digest,
+        length,
+        got: 0,
+        tries: 0,
+        pieces: Some(body.stream),
+    };
+    let stream = stream::unfold(resumed, |mut resumed| async move {
+        let piece = resumed.next().await?;
+        Some((piece, resumed))
+    });
+    BlobBody { length: Some(length), stream: stream.boxed() }
+}
+
+impl Resumed {
+    async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
+        loop {
+            let broke = match self.pieces.as_mut()?.next().await {
+                Some(Ok(piece)) => {
+                    self.got = self.got.saturating_add(piece.len() as u64);
+                    return Some(Ok(piece));
+                }
+                None if self.got >= self.length => return None,
+                None => Fault::Integrity,
+                Some(Err(fault)) => fault,
+            };
+            self.pieces = None;
+            match self.go_on(broke).await {
+                Ok(pieces) => self.pieces = Some(pieces),
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
+    }
+
+    /// Asks for the rest, after a break that says nothing about the content.
+    async fn go_on(&mut self, mut broke: Fault) -> Result<Pieces, Fault> {
+        while is_a_break(&broke) && self.got < self.length && self.tries < limits::BLOB_RESUMES {
+            tokio::time::sleep(PAUSE.saturating_mul(1 << self.tries)).await;
+            self.tries += 1;
+            tracing::debug!(digest = %self.digest, from = self.got, fault = %broke, "a blob's transfer broke and goes on");
+            match self.upstream.blob_from(&self.repository, &self.digest, (self.got, self.length)).await {
+                Ok(pieces) => return Ok(pieces),
+                Err(fault) => broke = fault,
+            }
+        }
+        Err(broke)
+    }
+}
+
+fn is_a_break(fault: &Fault) -> bool {
+    match fault {
+        Fault::Integrity | Fault::Status(_) | Fault::Timeout | Fault::Unreachable => true,
+        Fault::Encoding
+        | Fault::Internal
+        | Fault::NotFound
+        | Fault::Protocol
+        | Fault::RealmRefused
+        | Fault::RedirectRefused
+        | Fault::Tls
+        | Fault::TooLarge
+        | Fault::Unauthorized => false,
+    }
+}
+
+/// The same stream without its first bytes, from an upstream that sent the whole blob again.
+pub(super) fn without_first(pieces: Pieces, first: u64) -> Pieces {
+    let rest = pieces.scan(first, |left, piece| {
+        let piece = piece.map(|mut piece| {
+            let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+            *left = left.saturating_sub(skipped as u64);
+            piece.split_off(skipped)
+        });
+        std::future::ready(Some(piece))
+    });
+    rest.filter(|piece| std::future::ready(!matches!(piece, Ok(piece) if piece.is_empty()))).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_bytes_of_a_blob_that_is_sent_again_are_left_out() {
+        for (first, left) in [(0, "abcdefgh"), (2, "cdefgh"), (3, "defgh"), (7, "h"), (8, ""), (9, "")] {
+            let pieces = ["abc", "def", "gh"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+            let rest = without_first(stream::iter(pieces).boxed(), first);
+            let rest: Vec<Bytes> = rest.map(|piece| piece.unwrap()).collect().await;
+            assert_eq!(rest.concat(), left.as_bytes(), "{first}");
+        }
+    }
+
+    #[test]
+    fn what_says_something_about_the_content_is_no_break() {
+        assert!(
+            [Fault::Integrity, Fault::Timeout, Fault::Unreachable, Fault::Status(503)].iter().all(is_a_break)
+        );
+        assert!(
+            ![Fault::NotFound, Fault::Unauthorized, Fault::Encoding, Fault::Protocol].iter().any(is_a_break)
+        );
+    }
+}
