@@ -2,6 +2,7 @@
 //! and nobody goes around. What is not installed here is skipped by name (`tests/src/clients/skip.rs`).
 
 mod buildah;
+mod conformance;
 mod containerd;
 mod cosign;
 mod crane;

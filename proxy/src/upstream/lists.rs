@@ -31,6 +31,27 @@ pub struct TagPage {
     pub more: More,
 }
 
+impl TagPage {
+    /// A registry that knows no pages sends every tag, whatever was asked for (docker-registry before 3): the page is cut here.
+    /// `last` itself on a page behind `last` gives it away.
+    fn cut(mut self, n: Option<u32>, last: Option<&str>) -> Self {
+        let most = n.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let whole = last.filter(|last| self.tags.iter().any(|tag| tag.as_str() == *last));
+        if whole.is_none() && self.tags.len() <= most {
+            return self;
+        }
+        self.tags.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        if let Some(last) = whole {
+            self.tags.retain(|tag| tag.as_str() > last);
+        }
+        if self.tags.len() > most {
+            self.tags.truncate(most);
+            self.more = More::Yes;
+        }
+        self
+    }
+}
+
 /// What the referrers API says.
 #[derive(Debug, Clone)]
 pub enum Referrers {
@@ -101,9 +122,9 @@ impl Upstream {
         last: Option<&str>,
     ) -> Result<TagPage, Fault> {
         let list = format!("/v2/{}/tags/list", repository.path());
-        let n = n.map(|n| format!("n={n}"));
-        let last = last.map(|last| format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
-        let query: Vec<String> = n.into_iter().chain(last).collect();
+        let count = n.map(|n| format!("n={n}"));
+        let from = last.map(|last| format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
+        let query: Vec<String> = count.into_iter().chain(from).collect();
         let path = if query.is_empty() { list.clone() } else { format!("{list}?{}", query.join("&")) };
         let answer = self.get(repository, &path).await?.found().await?;
         // The link says only that there is more; clients get one that leads through the gate.
@@ -120,7 +141,7 @@ impl Upstream {
             Some(_) | None => return Err(Fault::Protocol),
         };
         let tags = listed.iter().filter_map(|tag| tag.as_str()?.parse().ok()).collect();
-        Ok(TagPage { tags, more })
+        Ok(TagPage { tags, more }.cut(n, last))
     }
 
     /// The referrers of a digest, all pages up to `referrers_pages`.

@@ -3,6 +3,7 @@
 //!
 //! What is not installed is skipped by name: see [`skip`] for the protocol with `tests/run`.
 
+pub mod conformance;
 pub mod containerd;
 pub mod containers;
 pub mod content;

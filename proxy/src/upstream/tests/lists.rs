@@ -150,3 +150,24 @@ async fn tags_are_read_strictly_and_a_link_says_only_that_there_are_more() {
         assert_eq!(server.upstream().tags(&repository(), None, None).await, Err(Fault::Protocol), "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_registry_that_sends_every_tag_whatever_was_asked_for_is_paged_here() {
+    let all = Server::start(|_| whole("200 OK", &[], br#"{"name":"a","tags":["b","c","a","d"]}"#)).await;
+    let upstream = all.upstream();
+    for (n, last, tags, more) in [
+        (None, None, "b c a d", More::No),
+        (Some(3), None, "a b c", More::Yes),
+        (Some(2), Some("b"), "c d", More::No),
+        (Some(1), Some("a"), "b", More::Yes),
+        (None, Some("c"), "d", More::No),
+        (None, Some("d"), "", More::No),
+        (Some(0), None, "", More::Yes),
+        // It knows pages, for all that can be seen: an order of its own stays.
+        (Some(4), Some("gone"), "b c a d", More::No),
+    ] {
+        let page = upstream.tags(&repository(), n, last).await.unwrap();
+        let got = page.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(" ");
+        assert_eq!((got.as_str(), page.more), (tags, more), "n={n:?} last={last:?}");
+    }
+}
