@@ -14,6 +14,7 @@ mod borrowed;
 mod clients;
 mod clock;
 mod conformance;
+mod crowd;
 mod disk;
 mod doors;
 mod evidence;
