@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pullgate_policy::content::{Intact, Untrusted};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
+use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
 
 mod access;
 mod address;
@@ -109,13 +109,9 @@ impl Upstream {
         reference: &Reference,
         accept: &[String],
     ) -> Result<FetchedManifest, Fault> {
-        let mut headers = HeaderMap::new();
-        if let Ok(value) = HeaderValue::try_from(accept.join(", ")) {
-            headers.insert(ACCEPT, value);
-        }
         let path = format!("/v2/{}/manifests/{reference}", repository.path());
-        let answer =
-            self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?.found().await?;
+        let ask = Ask { method: Method::GET, path: &path, headers: accepting(accept) };
+        let answer = self.ask(repository, &ask).await?.found().await?;
         let content_type = answer.content_type()?;
         let claimed = match answer.single(&CONTENT_DIGEST)? {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
@@ -126,6 +122,26 @@ impl Upstream {
             return Err(Fault::Integrity);
         }
         Ok(FetchedManifest { body: Untrusted::new(body), content_type })
+    }
+
+    /// The digest that the upstream says a tag has, by a HEAD, which registries that count pulls do not count. None where it
+    /// says none. It is only good for finding that nothing has changed: it proves nothing of bytes that are not there.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn tag_digest(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        accept: &[String],
+    ) -> Result<Option<Digest>, Fault> {
+        let path = format!("/v2/{}/manifests/{tag}", repository.path());
+        let ask = Ask { method: Method::HEAD, path: &path, headers: accepting(accept) };
+        let answer = self.ask(repository, &ask).await?.found().await?;
+        match answer.place {
+            Place::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
+            Place::Elsewhere => Ok(None),
+        }
     }
 
     /// A blob, always whole: a client's range is never passed on (A027).
@@ -228,6 +244,11 @@ impl Upstream {
         }
         Ok(answer)
     }
+}
+
+fn accepting(types: &[String]) -> HeaderMap {
+    let value = HeaderValue::try_from(types.join(", "));
+    value.map(|value| HeaderMap::from_iter([(ACCEPT, value)])).unwrap_or_default()
 }
 
 impl fmt::Debug for Upstream {

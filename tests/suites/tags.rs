@@ -65,6 +65,58 @@ async fn a_tag_is_believed_for_tag_ttl_and_not_longer() {
 }
 
 #[tokio::test]
+async fn a_tag_that_has_not_changed_costs_one_head_and_what_is_cached_whole_nothing() {
+    let stage = Stage::with(KEYED, |setup| setup.cache("tag_ttl = \"1s\"")).await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    stage.upstream.forget();
+    // Within tag_ttl: nothing at all.
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    assert_eq!(stage.upstream.seen().len(), 0, "{:?}", stage.upstream.seen());
+    // After it: a HEAD, which registries do not count.
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        stage.upstream.forget();
+        for _ in 0..3 {
+            assert_serves(&stage.manifest("org/app", "v1").await, &image);
+        }
+        let seen = stage.upstream.seen();
+        assert_eq!(seen.iter().map(|one| one.method.as_str()).collect::<Vec<_>>(), ["HEAD"], "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_only_ever_says_that_nothing_has_changed() {
+    let stage = Stage::with(KEYED, |setup| setup.cache("tag_ttl = \"0s\"")).await;
+    let (good, bad) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "bad"));
+    assert_serves(&stage.manifest("org/app", "v1").await, &good);
+    stage.upstream.tag("org/app", "v1", &bad.digest());
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    // Without a digest, or with one that is none, it says nothing: the GET has the last word.
+    let head = || When::on("HEAD /v2/org/app/manifests/v1");
+    for fault in [
+        Fault::WithoutHeader("docker-content-digest"),
+        Fault::Header("docker-content-digest", "sha256:beef".to_owned()),
+        Fault::AlsoHeader("docker-content-digest", good.digest()),
+        Fault::Status(404),
+        Fault::Status(405),
+    ] {
+        stage.upstream.heal();
+        stage.upstream.fail(head(), fault);
+        assert_denied(&stage.manifest("org/app", "v1").await);
+    }
+    // A lie about what is there already: the answer is what was judged, as if the tag had never moved.
+    stage.upstream.heal();
+    stage.upstream.fail(head(), Fault::Header("docker-content-digest", good.digest()));
+    stage.upstream.forget();
+    let answer = stage.manifest("org/app", "v1").await;
+    assert!(answer.status == 403 || answer.body == good.bytes, "{}", answer.status);
+}
+
+#[tokio::test]
 async fn a121_a_tag_that_moved_is_told_with_both_digests() {
     let stage = Stage::with(KEYED, |setup| setup.cache("tag_ttl = \"1s\"")).await;
     let (old, new) = (stage.signed("org/app", "v1"), stage.signed("org/app", "other"));

@@ -1,6 +1,8 @@
 //! From a reference to the one document that it means now. The digest is computed from the bytes that came; no header,
 //! tag or name stands in for it (invariant 1).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
@@ -12,7 +14,10 @@ use super::Pull;
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::{Missing, Refusal};
-use crate::upstream::FetchedManifest;
+use crate::upstream::{Fault, FetchedManifest};
+
+/// How long ago a tag was seen, at most, for the question whether it has changed.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A reference, resolved.
 #[derive(Debug, Clone)]
@@ -37,12 +42,43 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
     {
         return Ok(Resolved { document, moved_from: None });
     }
+    if let Reference::Tag(tag) = &pull.reference
+        && let Some(document) = unchanged(app, live, pull, tag).await?
+    {
+        note_tag(app, pull, tag, document.digest()).await;
+        return Ok(Resolved { document, moved_from: None });
+    }
     let document = fetch(app, live, &pull.repository, &pull.reference, &pull.accept).await?;
     let moved_from = match &pull.reference {
         Reference::Digest(_) => None,
         Reference::Tag(tag) => note_tag(app, pull, tag, document.digest()).await,
     };
     Ok(Resolved { document, moved_from })
+}
+
+/// The document that the tag had, where the upstream says by a HEAD that it has it still: what it had before is here, so
+/// that nothing is fetched, and nothing counts as a pull where pulls are counted. The bytes are those that were hashed
+/// here; an upstream that lies about the tag could as well serve the old one.
+async fn unchanged(
+    app: &App,
+    live: &Live,
+    pull: &Pull,
+    tag: &Tag,
+) -> Result<Option<Intact<Document>>, Refusal> {
+    let before = app.store.tag(&pull.repository, tag, &pull.accept, KNOWN_FOR).await;
+    let Some(before) = before else { return Ok(None) };
+    let Some(document) = held(app, &pull.repository, &before).await else { return Ok(None) };
+    let upstream = live.upstream(&pull.repository).ok_or(Refusal::undecided(Code::Internal))?;
+    let now = upstream.tag_digest(&pull.repository, tag, &accepted(&pull.accept)).await;
+    match super::counted(app, &pull.repository, "tag", now) {
+        Ok(now) => Ok(Some(document).filter(|_| now == Some(before))),
+        // To ask again would only double the wait.
+        Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(429))) => {
+            Err(Refusal::upstream(&fault, Missing::Manifest))
+        }
+        // Registries differ in what they make of a HEAD: the GET has the last word.
+        Err(_) => Ok(None),
+    }
 }
 
 /// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
@@ -67,7 +103,7 @@ pub async fn fetch(
     let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
     let fetched = super::counted(app, repository, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
-        crate::upstream::Fault::TooLarge => shape(ManifestFault::TooLarge),
+        Fault::TooLarge => shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest),
     })?;
     let (bytes, document) = read(fetched, reference)?;
