@@ -127,6 +127,10 @@ pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
 pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
 /// Repeats of one upstream request (connect errors, 502, 503, 504).
 pub const UPSTREAM_RETRIES: usize = 2;
+/// How long an endpoint that failed is asked after the others; doubled with each failure.
+pub const ENDPOINT_REST: Duration = Duration::from_secs(10);
+/// The longest that it is.
+pub const ENDPOINT_REST_MAX: Duration = Duration::from_secs(60);
 /// How often the rest of one blob is asked for when its transfer breaks.
 pub const BLOB_RESUMES: u32 = 3;
 /// Redirects followed for one upstream request. Over it: `redirect-refused`.

@@ -16,10 +16,13 @@ use pullgate_policy::code::Code;
 mod blobs;
 mod labels;
 mod trust;
+mod upstreams;
 
 pub use self::blobs::BlobSeries;
 use self::labels::Names;
 use self::trust::TrustSeries;
+use self::upstreams::UpstreamSeries;
+use crate::upstream::Upstream;
 
 /// The counters of a gate. Clones are one.
 #[derive(Clone)]
@@ -42,6 +45,7 @@ struct Families {
     caches: Family<CacheLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     trust: TrustSeries,
+    upstreams: UpstreamSeries,
     audit_lost: Counter,
     audit_rows_lost: Counter,
     enforcing: Gauge,
@@ -128,6 +132,7 @@ impl Families {
             caches: Family::default(),
             reloads: Family::default(),
             trust: TrustSeries::default(),
+            upstreams: UpstreamSeries::default(),
             audit_lost: Counter::default(),
             audit_rows_lost: Counter::default(),
             enforcing: Gauge::default(),
@@ -148,6 +153,7 @@ impl Families {
         registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
         registry.register("reload", "Reloads of the configuration", self.reloads.clone());
         self.trust.register(registry);
+        self.upstreams.register(registry);
         registry.register(
             "audit_lost",
             "Audit records that are not in the pull log",
@@ -199,6 +205,12 @@ impl Metrics {
     pub fn upstream_request(&self, upstream: &str, kind: &'static str, status: &'static str) {
         let upstream = self.0.upstreams.bounded(upstream);
         self.0.families.requests.get_or_create(&RequestLabels { upstream, kind, status }).inc();
+    }
+
+    /// Says how an upstream of the configuration does.
+    pub fn upstream_state(&self, upstream: &Upstream) {
+        let labels = UpstreamLabels { upstream: self.0.upstreams.bounded(upstream.registry().as_str()) };
+        self.0.families.upstreams.set(&labels, upstream.quota(), upstream.endpoints_resting());
     }
 
     /// Counts a look-up.

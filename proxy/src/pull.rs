@@ -270,6 +270,9 @@ fn counted<T>(
 ) -> Result<T, Fault> {
     let status = answer.as_ref().err().map_or("ok", Fault::code);
     app.metrics.upstream_request(repository.registry().as_str(), kind, status);
+    if let Some(upstream) = app.live().upstream(repository) {
+        app.metrics.upstream_state(upstream);
+    }
     answer
 }
 

@@ -19,11 +19,13 @@ mod challenge;
 mod client;
 mod connect;
 mod credentials;
+mod endpoints;
 mod fault;
 mod files;
 mod link;
 mod lists;
 mod origin;
+mod quota;
 mod realm;
 mod redirect;
 mod rest;
@@ -32,11 +34,13 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tunnel;
 
 pub use self::resumed::resumed;
 pub use fault::{Fault, SetupFault};
 pub use files::Files;
 pub use lists::{More, ReferrerDescriptor, Referrers, TagPage};
+pub use quota::Quota;
 pub use settings::Settings;
 
 use access::Access;
@@ -97,6 +101,18 @@ impl Upstream {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// What it said last of what is left of its quota, if it counts.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.client.quota()
+    }
+
+    /// How many of several endpoints do not answer, and are asked last for a while.
+    #[must_use]
+    pub fn endpoints_resting(&self) -> usize {
+        self.client.endpoints_resting()
     }
 
     /// One manifest, by one request. Its digest is not believed: the caller hashes.

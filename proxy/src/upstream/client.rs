@@ -16,7 +16,9 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, Place};
 use super::connect::{Connector, classify};
-use super::origin::{Origin, Scheme};
+use super::endpoints::Endpoints;
+use super::origin::Origin;
+use super::quota::{self, Quota};
 use super::rest::Rest;
 use super::settings::Settings;
 use super::{Fault, redirect};
@@ -31,7 +33,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(150);
 /// The connections to one upstream. Each has its own, so that a dead one takes nothing from the others (A175).
 pub(super) struct Client {
     pool: legacy::Client<Connector, Full<Bytes>>,
-    urls: Vec<Origin>,
+    endpoints: Endpoints,
+    quota: quota::Said,
     rest: Rest,
 }
 
@@ -56,7 +59,8 @@ impl Client {
             .http1_max_buf_size(limits::UPSTREAM_HEADER_BYTES)
             .http1_max_headers(limits::UPSTREAM_HEADERS)
             .build(connector);
-        Ok(Self { pool, urls: settings.urls.clone(), rest: Rest::default() })
+        let endpoints = Endpoints::new(&settings.urls);
+        Ok(Self { pool, endpoints, quota: quota::Said::default(), rest: Rest::default() })
     }
 
     /// Asks one endpoint after the other until one answers, and follows redirects.
@@ -69,19 +73,30 @@ impl Client {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
         self.rest.is_over(Instant::now())?;
-        let (mut last, mut secure) = (Fault::Unreachable, false);
-        for base in &self.urls {
-            // Who can stop TLS is not rewarded with a connection in the clear (A172).
-            if secure && base.scheme == Scheme::Http {
-                continue;
-            }
-            secure |= base.scheme == Scheme::Https;
+        let mut last = Fault::Unreachable;
+        for (n, base) in self.endpoints.in_turn(Instant::now()) {
             match self.follow(base, ask, authorization).await {
-                Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(_))) => last = fault,
-                answer => return answer,
+                Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(_))) => {
+                    self.endpoints.failed(n, Instant::now());
+                    last = fault;
+                }
+                answer => {
+                    self.endpoints.answered(n);
+                    return answer;
+                }
             }
         }
         Err(last)
+    }
+
+    /// What the upstream said last of what is left of its quota.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        self.quota.last()
+    }
+
+    /// How many endpoints do not answer and are asked last.
+    pub(super) fn endpoints_resting(&self) -> usize {
+        self.endpoints.resting(Instant::now())
     }
 
     /// One GET of a whole address: nobody is named, and no redirect is followed.
@@ -106,6 +121,7 @@ impl Client {
             let response = self.retry(ask, &url, authorization).await?;
             if let Place::Home(_) = place {
                 self.rest.note(response.status(), response.headers(), Instant::now());
+                self.quota.note(response.headers());
             }
             if !redirect::is_redirect(response.status()) {
                 return Ok(Answer { response, place });

@@ -10,6 +10,7 @@ use http::Uri;
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use pullgate_policy::limits;
 use rustls::{ClientConfig, RootCertStore};
@@ -23,6 +24,7 @@ use super::Fault;
 use super::address::is_public;
 use super::origin::{Listed, Origin, Scheme};
 use super::settings::Settings;
+use super::tunnel::{Proxies, Via};
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,6 +36,7 @@ pub(super) struct Connector {
     trusted: Arc<[Listed]>,
     anywhere: HttpConnector,
     public: HttpConnector<PublicOnly>,
+    proxies: Proxies,
     tls: Arc<ClientConfig>,
 }
 
@@ -62,18 +65,22 @@ impl Connector {
         prepare(&mut anywhere);
         let mut public = HttpConnector::new_with_resolver(PublicOnly);
         prepare(&mut public);
-        Ok(Self { trusted: trusted.into(), anywhere, public, tls: Arc::new(tls) })
+        let proxies = settings.proxies.clone();
+        Ok(Self { trusted: trusted.into(), anywhere, public, proxies, tls: Arc::new(tls) })
     }
 
     async fn connect(self, url: Uri) -> Result<Connection, Fault> {
         let origin = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
-        let tcp = if self.trusted.iter().any(|listed| listed.names(&origin)) {
-            within(limits::CONNECT, self.anywhere.oneshot(url)).await?
-        } else if origin.host.parse().is_ok_and(|address: IpAddr| !is_public(address)) {
-            // An address that is written out never meets the resolver.
+        let named = self.trusted.iter().any(|listed| listed.names(&origin));
+        // An address that is written out never meets the resolver.
+        if !named && origin.host.parse().is_ok_and(|address: IpAddr| !is_public(address)) {
             return Err(Fault::RedirectRefused);
-        } else {
-            within(limits::CONNECT, self.public.oneshot(url)).await?
+        }
+        let tcp = match self.proxies.to(&origin) {
+            Some(via) if named => self.tunnel(via, &origin).await?,
+            Some(via) => self.tunnel(via, &public(&origin).await?).await?,
+            None if named => within(limits::CONNECT, self.anywhere.clone().oneshot(url)).await?,
+            None => within(limits::CONNECT, self.public.clone().oneshot(url)).await?,
         };
         match origin.scheme {
             Scheme::Http => Ok(MaybeHttpsStream::Http(tcp)),
@@ -84,6 +91,34 @@ impl Connector {
             }
         }
     }
+}
+
+impl Connector {
+    /// Has a proxy connect. The proxy itself is the operator's, wherever it stands.
+    async fn tunnel(&self, via: Via, target: &Origin) -> Result<TokioIo<TcpStream>, Fault> {
+        if via.proxy.scheme_str() != Some("http") {
+            tracing::warn!(
+                "the proxy of the environment is no http:// one: no upstream can be asked through it"
+            );
+            return Err(Fault::Unreachable);
+        }
+        let address: Uri = target.to_string().parse().map_err(|_| Fault::Internal)?;
+        let mut tunnel = Tunnel::new(via.proxy, self.anywhere.clone());
+        if let Some(authorization) = via.authorization {
+            tunnel = tunnel.with_auth(authorization);
+        }
+        within(limits::CONNECT, tunnel.oneshot(address)).await.inspect_err(|_| {
+            tracing::warn!(host = %target.host, "the proxy of the environment opened no tunnel");
+        })
+    }
+}
+
+/// The same, by the first public address of its name.
+async fn public(origin: &Origin) -> Result<Origin, Fault> {
+    let found = tokio::time::timeout(limits::CONNECT, tokio::net::lookup_host((origin.host.as_str(), 0)));
+    let mut found = found.await.map_err(|_| Fault::Timeout)?.map_err(|_| Fault::Unreachable)?;
+    let address = found.find(|address| is_public(address.ip())).ok_or(Fault::RedirectRefused)?;
+    Ok(Origin { host: address.ip().to_string(), ..origin.clone() })
 }
 
 async fn within<T, E: Into<BoxError>>(

@@ -10,6 +10,7 @@ use super::Fault;
 use super::client::Client;
 use super::origin::{Listed, Origin};
 use super::settings::Settings;
+use super::tunnel::Proxies;
 
 /// The files below one URL.
 pub struct Files {
@@ -34,6 +35,7 @@ impl Files {
             ca_pem: None,
             client_cert_pem: None,
             credentials: Credentials::Anonymous,
+            proxies: Proxies::of_the_process(),
             token_hosts: Vec::new(),
         };
         Ok(Self { client: Client::new(&settings)?, base: url.to_owned() })

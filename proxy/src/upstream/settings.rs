@@ -6,6 +6,7 @@ use pullgate_policy::oci::Registry;
 
 use super::SetupFault;
 use super::origin::{Listed, Origin};
+use super::tunnel::Proxies;
 
 /// The settings of one upstream.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub(super) client_cert_pem: Option<Secret>,
     /// The only credentials that may go to it.
     pub(super) credentials: Credentials,
+    /// The proxies that lead out of here.
+    pub(super) proxies: Proxies,
     /// Hosts of its token services, beside its own.
     pub(super) token_hosts: Vec<Listed>,
     /// Hosts that are dialled whatever their address: those that the configuration names.
@@ -49,6 +52,7 @@ impl Settings {
             ca_pem: upstream.ca_pem.clone(),
             client_cert_pem: upstream.client_cert_pem.clone(),
             credentials: upstream.credentials.clone(),
+            proxies: Proxies::of_the_process(),
             token_hosts,
             trusted,
         })

@@ -13,6 +13,7 @@ mod lists;
 mod redirects;
 mod server;
 mod tls;
+mod tunnel;
 
 const BODY: &[u8] = b"{\"schemaVersion\":2}";
 const TYPE: &str = "content-type: application/vnd.oci.image.manifest.v1+json; charset=utf-8";
@@ -30,6 +31,24 @@ async fn manifest(upstream: &Upstream) -> Result<FetchedManifest, Fault> {
 async fn fault(bytes: Vec<u8>) -> Fault {
     let server = Server::start(move |_| bytes.clone()).await;
     manifest(&server.upstream()).await.map(|_| ()).unwrap_err()
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_costs_the_first_request_its_wait_and_the_next_ones_nothing() {
+    let failing = Server::start(|_| whole("503 Service Unavailable", &[], b"")).await;
+    let good = Server::start(|_| {
+        whole("200 OK", &[TYPE, "ratelimit-limit: 100;w=21600", "ratelimit-remaining: 76;w=21600"], BODY)
+    })
+    .await;
+    let upstream = failing.upstream_with(|table| table.urls.push(good.url()));
+    assert!(manifest(&upstream).await.is_ok());
+    let asked = failing.heads().len();
+    assert!(asked > 1 && upstream.endpoints_resting() == 1, "{asked}");
+    for _ in 0..5 {
+        assert!(manifest(&upstream).await.is_ok());
+    }
+    assert_eq!((failing.heads().len(), good.heads().len()), (asked, 6));
+    assert_eq!(upstream.quota().map(|quota| (quota.limit, quota.remaining)), Some((100, 76)));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use pullgate_policy::oci::Digest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use crate::upstream::tunnel::Proxies;
 use crate::upstream::{Settings, Upstream};
 
 /// A listener that answers each request by a function of its head, and closes the connection.
@@ -77,6 +78,14 @@ impl Server {
 }
 
 pub(super) fn upstream(url: &str, change: impl FnOnce(&mut pullgate_config::Upstream)) -> Upstream {
+    upstream_via(url, Proxies::default(), change)
+}
+
+pub(super) fn upstream_via(
+    url: &str,
+    proxies: Proxies,
+    change: impl FnOnce(&mut pullgate_config::Upstream),
+) -> Upstream {
     let mut table = pullgate_config::Upstream {
         urls: vec![url.to_owned()],
         aliases: Vec::new(),
@@ -88,7 +97,8 @@ pub(super) fn upstream(url: &str, change: impl FnOnce(&mut pullgate_config::Upst
         evidence: None,
     };
     change(&mut table);
-    Upstream::new(Settings::of(&"r.example".parse().unwrap(), &table).unwrap()).unwrap()
+    let settings = Settings::of(&"r.example".parse().unwrap(), &table).unwrap();
+    Upstream::new(Settings { proxies, ..settings }).unwrap()
 }
 
 /// An answer with these lines after the status line.

@@ -17,23 +17,23 @@ use super::server::{upstream, whole};
 use super::{BODY, TYPE, manifest};
 use crate::upstream::{Fault, Upstream};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-struct Pair {
+pub(super) struct Pair {
     chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(CertifiedIssuer::self_signed(authority("root"), KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> Vec<u8> {
+    pub(super) fn pem(&self) -> Vec<u8> {
         self.0.pem().into_bytes()
     }
 
-    fn issue(&self, name: &str, until: i32) -> Pair {
+    pub(super) fn issue(&self, name: &str, until: i32) -> Pair {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
@@ -65,7 +65,12 @@ impl Pair {
 }
 
 /// A registry that shows this certificate, asks for one of `clients` if there is such, and answers every request alike.
-async fn registry(pair: Pair, clients: Option<&Authority>) -> String {
+pub(super) async fn registry(pair: Pair, clients: Option<&Authority>) -> String {
+    registry_that(pair, clients, whole("200 OK", &[TYPE], BODY)).await
+}
+
+/// The same, with another answer.
+pub(super) async fn registry_that(pair: Pair, clients: Option<&Authority>, answer: Vec<u8>) -> String {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -85,11 +90,11 @@ async fn registry(pair: Pair, clients: Option<&Authority>) -> String {
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 if matches!(stream.read(&mut [0; 8192]).await, Ok(read) if read > 0) {
-                    let _ = stream.write_all(&whole("200 OK", &[TYPE], BODY)).await;
+                    let _ = stream.write_all(&answer).await;
                     let _ = stream.shutdown().await;
                 }
             });

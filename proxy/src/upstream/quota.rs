@@ -1,0 +1,61 @@
+//! What an upstream lets itself be asked: the headers by which registries that count pulls tell what is left.
+//!
+//! `RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`, as Docker Hub sends them (draft-polli-ratelimit-headers-02).
+//! They are for people: nothing is decided by them, and a 429 is met in `rest`.
+
+use std::sync::{Mutex, PoisonError};
+
+use http::HeaderMap;
+
+/// What is left, as the upstream last said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests in a window.
+    pub limit: u64,
+    /// Those that are left in it.
+    pub remaining: u64,
+}
+
+/// What was last said.
+#[derive(Default)]
+pub(super) struct Said(Mutex<Option<Quota>>);
+
+impl Said {
+    /// Remembers what an answer says, if it says something.
+    pub(super) fn note(&self, headers: &HeaderMap) {
+        let number = |name: &str| {
+            let text = headers.get(name)?.to_str().ok()?;
+            text.split([';', ',']).next()?.trim().parse().ok()
+        };
+        if let (Some(limit), Some(remaining)) = (number("ratelimit-limit"), number("ratelimit-remaining")) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Quota { limit, remaining });
+        }
+    }
+
+    pub(super) fn last(&self) -> Option<Quota> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_read_as_docker_hub_writes_it_and_nothing_else_is_one() {
+        let said = Said::default();
+        let note = |limit: &str, remaining: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("ratelimit-limit", limit.parse().unwrap());
+            headers.insert("ratelimit-remaining", remaining.parse().unwrap());
+            said.note(&headers);
+            said.last().map(|quota| (quota.limit, quota.remaining))
+        };
+        said.note(&HeaderMap::new());
+        assert_eq!(said.last(), None);
+        assert_eq!(note("many", "76"), None);
+        assert_eq!(note("100;w=21600", "76;w=21600"), Some((100, 76)));
+        assert_eq!(note("200", "0"), Some((200, 0)));
+        assert_eq!(note("-1", "18446744073709551616"), Some((200, 0)), "what is no number changes nothing");
+    }
+}
