@@ -1,5 +1,11 @@
 //! What vouches for the time (A301, A305, A306, A310, A325).
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+};
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::Transparency;
@@ -63,6 +69,29 @@ fn every_kind_of_key_may_be_logged() {
             let logged = question.ask(vec![bundle(&spoilt)]).signatures[0].facts().logged;
             assert!(matches!(logged, Logged::No(_)), "{algorithm:?} {change}: {logged:?}");
         }
+    }
+}
+
+#[test]
+fn an_rsa_signature_of_either_padding_may_be_logged() {
+    let pki = Pki::new();
+    let signer = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let spki = signer.public_key().as_der().unwrap().as_ref().to_vec();
+    let public = || PublicKey::from_file(&spki).unwrap().remove(0);
+    let question = Question::new(vec![pki.table(TRUST)], vec![]).with_key(public(), Transparency::Required);
+    let paddings: [&'static dyn RsaEncoding; 4] =
+        [&RSA_PKCS1_SHA256, &RSA_PKCS1_SHA512, &RSA_PSS_SHA256, &RSA_PSS_SHA512];
+    for (n, padding) in paddings.into_iter().enumerate() {
+        let mut signature = vec![0; signer.public_modulus_len()];
+        signer.sign(padding, &SystemRandom::new(), MANIFEST, &mut signature).unwrap();
+        let logged = pki.keyed_bundle_of(&signature, &spki, MANIFEST, Entry::Whole);
+        let evidence = question.ask(vec![bundle(&logged)]);
+        let facts = evidence.signatures.first().unwrap_or_else(|| panic!("{n}: {evidence:?}")).facts();
+        assert_eq!((facts.logged, facts.trusted_time), (Logged::Yes, Some(LOGGED.parse().unwrap())), "{n}");
+        // One bit of it is another: neither it nor its entry is good.
+        *signature.last_mut().unwrap() ^= 1;
+        let spoilt = pki.keyed_bundle_of(&signature, &spki, MANIFEST, Entry::Whole);
+        assert!(question.ask(vec![bundle(&spoilt)]).signatures.is_empty(), "{n}");
     }
 }
 

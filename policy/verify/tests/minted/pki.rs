@@ -129,16 +129,27 @@ impl Pki {
     /// The same by a key that no certificate is for.
     pub(crate) fn keyed_bundle(&self, signer: &KeyPair, manifest: &[u8], entry: Entry) -> Value {
         let signature = signer.sign(manifest).unwrap();
-        let verifier = pem("PUBLIC KEY", &signer.subject_public_key_info());
+        self.keyed_bundle_of(&signature, &signer.subject_public_key_info(), manifest, entry)
+    }
+
+    /// The same of a signature that is there, by the key of a SubjectPublicKeyInfo.
+    pub(crate) fn keyed_bundle_of(
+        &self,
+        signature: &[u8],
+        spki: &[u8],
+        manifest: &[u8],
+        entry: Entry,
+    ) -> Value {
+        let verifier = pem("PUBLIC KEY", spki);
         json!({
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
             "verificationMaterial": {
                 "publicKey": { "hint": "" },
-                "tlogEntries": [self.entry(manifest, &signature, &verifier, entry)],
+                "tlogEntries": [self.entry(manifest, signature, &verifier, entry)],
             },
             "messageSignature": {
                 "messageDigest": { "algorithm": "SHA2_256", "digest": STANDARD.encode(digest(&SHA256, manifest)) },
-                "signature": STANDARD.encode(&signature),
+                "signature": STANDARD.encode(signature),
             },
         })
     }
