@@ -168,6 +168,8 @@ pub const REQUEST_HEADERS: usize = 100;
 pub const TARGET_BYTES: usize = 8 * 1024;
 /// Bytes of one query value. Over it: 400.
 pub const QUERY_VALUE_BYTES: usize = 1024;
+/// Answers on one connection of a client; the last one ends it, so that none lives for ever.
+pub const REQUESTS_PER_CONNECTION: usize = 1_000;
 /// Time for a client's request head, counted from the end of the request before. Over it: the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.

@@ -4,8 +4,10 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -110,10 +112,18 @@ fn connection<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let app = Arc::clone(app);
+    let (app, asked) = (Arc::clone(app), Arc::new(AtomicUsize::new(0)));
     let handler = tower::service_fn(move |request: Request<Incoming>| {
         let (app, peer) = (Arc::clone(&app), peer.clone());
-        async move { Ok::<Response<Body>, Infallible>(gate::traced(app, peer, request).await) }
+        let last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= limits::REQUESTS_PER_CONNECTION;
+        async move {
+            let mut response = gate::traced(app, peer, request).await;
+            if last {
+                // hyper ends the connection after it. The next one is under the certificates that are in force then.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<Response<Body>, Infallible>(response)
+        }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
     // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.

@@ -23,6 +23,10 @@ use crate::state::State;
 use crate::store::{Availability, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
 
+mod sockets;
+
+pub use sockets::Sockets;
+
 /// Why a gate does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -40,6 +44,9 @@ pub enum ServeError {
     /// The configuration has faults.
     #[error("the configuration has faults")]
     Config(Diagnostics),
+    /// A socket that was handed over cannot be used.
+    #[error("cannot use a socket that was handed over (LISTEN_FDS)")]
+    Handed(#[source] std::io::Error),
     /// The seal key cannot be had.
     #[error("cannot use the seal key")]
     Seal(#[source] folder::SealKeyError),
@@ -80,10 +87,17 @@ enum Stage {
 /// # Errors
 /// [`ServeError`].
 pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> {
+    start_on(Sockets::default(), config, clock).await
+}
+
+/// The same on sockets that were handed over, where they were.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn start_on(sockets: Sockets, config: Config, clock: Clock) -> Result<Running, ServeError> {
     // The folder first: a second gate on it is told so, whatever ports it has.
     let store = Store::open(&config.state).await.map_err(ServeError::Store)?;
-    let data = bind(config.listen.address).await?;
-    let admin = bind(config.admin.address).await?;
+    let (data, admin) = sockets.listen(config.listen.address, config.admin.address).await?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let copies = Copies::of(&config.state, Keep::Yes);
     let app = app(config, store, &key_file, clock, copies).await?;
@@ -155,10 +169,6 @@ async fn app(
     // Before the first request: a root that was fetched before this start counts from it on.
     trust::recall(&app).await;
     Ok(app)
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
@@ -271,7 +281,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let running = start(config, Clock::system()).await?;
+    let running = start_on(Sockets::handed_over()?, config, Clock::system()).await?;
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
     let app = Arc::clone(&running.app);

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use pullgate_policy::limits;
 use pullgate_tests::asking::raw;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
@@ -110,6 +113,23 @@ async fn a055_there_is_no_http_2() {
         assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     assert_eq!(stage.gate.get("/v2/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_gives_a_thousand_answers_and_the_last_says_so() {
+    let stage = Stage::new().await;
+    let mut connection = TcpStream::connect(stage.gate.data).await.unwrap();
+    for n in 1..=1_000 {
+        connection.write_all(b"HEAD /v2/ HTTP/1.1\r\nhost: gate\r\n\r\n").await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(connection.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 200"), "{n}: {head}");
+        assert_eq!(head.contains("connection: close"), n == 1_000, "{n}");
+    }
+    assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0, "it is closed");
 }
 
 #[tokio::test]

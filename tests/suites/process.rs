@@ -1,5 +1,6 @@
 //! The gate as a process of its own: signals, descriptors, memory.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pullgate_tests::asking::{End, ask};
@@ -40,6 +41,31 @@ impl Stage {
     pub(crate) fn data(&self) -> std::net::SocketAddr {
         self.gate.address().parse().unwrap()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_a_supervisor_holds_loses_no_connection_over_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let socket = Arc::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let again = |settings: Settings| settings.socket(&socket).state(state.path());
+    let mut stage = Stage::with(again).await;
+    let image = stage.signed("v1", Made::image());
+    assert_eq!(stage.data(), socket.local_addr().unwrap());
+    assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    stage.gate.signal("TERM").unwrap();
+    assert_eq!(stage.gate.wait_end(Duration::from_secs(20)).unwrap(), Some(0));
+    // Nobody serves, and nobody is turned away.
+    let address = stage.data();
+    let waiting: Vec<_> =
+        (0..20).map(|_| tokio::spawn(async move { ask(address, "GET", "/v2/", &[]).await.status })).collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(waiting.iter().all(|one| !one.is_finished()));
+    let next = Stage::with(again).await;
+    for one in waiting {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    let image = next.signed("v2", Made::image());
+    assert_serves(&ask(next.data(), "GET", &manifest("org/app", "v2"), &[]).await, &image);
 }
 
 #[tokio::test(flavor = "multi_thread")]

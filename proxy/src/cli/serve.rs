@@ -30,6 +30,7 @@ pub(super) fn report(error: &ServeError) -> Exit {
             Exit::Usage
         }
         ServeError::Audit(_)
+        | ServeError::Handed(_)
         | ServeError::Bind { .. }
         | ServeError::Seal(_)
         | ServeError::Signals(_)

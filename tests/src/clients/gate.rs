@@ -3,8 +3,11 @@
 use std::{
     fs,
     io::{self, Write},
+    net::TcpListener,
+    os::fd::OwnedFd,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,6 +30,7 @@ pub struct Settings {
     descriptors: Option<u64>,
     state: String,
     audit: String,
+    handed: Option<Arc<TcpListener>>,
 }
 
 impl Settings {
@@ -41,6 +45,7 @@ impl Settings {
             descriptors: None,
             state: "state".to_owned(),
             audit: "log = \"audit.jsonl\"".to_owned(),
+            handed: None,
         }
     }
 
@@ -62,6 +67,12 @@ impl Settings {
     #[must_use]
     pub fn descriptors(self, most: u64) -> Self {
         Self { descriptors: Some(most), ..self }
+    }
+
+    /// The socket of the data port, which the test goes on holding, as a supervisor does (`sd_listen_fds(3)`).
+    #[must_use]
+    pub fn socket(self, socket: &Arc<TcpListener>) -> Self {
+        Self { handed: Some(Arc::clone(socket)), ..self }
     }
 
     /// The state folder, in place of one beside the configuration.
@@ -143,17 +154,30 @@ impl Gate {
         );
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
-        let mut command = match settings.descriptors {
-            None => Command::new(tool::gate()?),
-            Some(most) => {
+        let mut input = Stdio::null();
+        let mut command = match (&settings.handed, settings.descriptors) {
+            (Some(socket), _) => {
+                // As a supervisor does it: the socket is descriptor 3 of the process that LISTEN_PID names.
+                let mut shell = Command::new("sh");
+                let hand = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+                shell.args(["-c", hand]).arg(tool::gate()?);
+                input = Stdio::from(OwnedFd::from(socket.try_clone()?));
+                shell
+            }
+            (None, None) => Command::new(tool::gate()?),
+            (None, Some(most)) => {
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(tool::gate()?);
                 shell
             }
         };
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
-        let mut process = Process::start(&mut command, &folder.path().join("log"))?;
+        let mut process = Process::start_reading(input, &mut command, &folder.path().join("log"))?;
         process.wait_ready(|| http::get(&admin, probe).is_ok_and(|answer| answer.status == 200))?;
+        let address = match &settings.handed {
+            Some(socket) => socket.local_addr()?.to_string(),
+            None => address,
+        };
         Ok(Self { address, admin, process, folder })
     }
 

@@ -74,9 +74,17 @@ impl Process {
     /// # Errors
     /// It could not be started.
     pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
+        Self::start_reading(Stdio::null(), command, log)
+    }
+
+    /// The same with a standard input.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn start_reading(input: Stdio, command: &mut Command, log: &Path) -> io::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let output = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.stdin(input).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|error| io::Error::other(format!("{name}: {error}")))?;
         Ok(Self { child, name, log: log.to_path_buf() })
     }
