@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
 use crate::refusal::Refusal;
-use crate::upstream::Fault;
+use crate::upstream::{Fault, Upstream};
 
 pub mod blob;
 pub mod collect;
@@ -264,15 +264,13 @@ async fn outcome(
 /// Counts a request to an upstream by what came of it.
 fn counted<T>(
     app: &App,
-    repository: &Repository,
+    upstream: &Upstream,
     kind: &'static str,
     answer: Result<T, Fault>,
 ) -> Result<T, Fault> {
     let status = answer.as_ref().err().map_or("ok", Fault::code);
-    app.metrics.upstream_request(repository.registry().as_str(), kind, status);
-    if let Some(upstream) = app.live().upstream(repository) {
-        app.metrics.upstream_state(upstream);
-    }
+    app.metrics.upstream_request(upstream.registry().as_str(), kind, status);
+    app.metrics.upstream_state(upstream);
     answer
 }
 

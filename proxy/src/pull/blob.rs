@@ -94,7 +94,7 @@ async fn known_by_sha256(
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let read = upstream.small_blob(repository, &digest, grant.size()).await;
     let read =
-        counted(app, repository, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
+        counted(app, upstream, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
     scope::not_blocked(live, &read.digest())?;
     if read.parse(None).is_ok() { Err(Refusal::Missing(Missing::Blob)) } else { Ok(()) }
 }
@@ -152,7 +152,7 @@ async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Dig
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
     let Some(upstream) = live.upstream(repository) else { return denied() };
-    match counted(app, repository, "presence", upstream.blob_exists(repository, digest).await) {
+    match counted(app, upstream, "presence", upstream.blob_exists(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
         Ok(Presence::Here(_)) => denied(),
         // Not knowing is not a denial; the answer gives nothing away either.
@@ -177,7 +177,7 @@ async fn open(
     }
     app.metrics.cache("blobs", CacheResult::Miss);
     if let Some(reader) = app.store.blobs().open(digest).await {
-        return match counted(app, repository, "presence", upstream.blob_exists(repository, &digest).await) {
+        return match counted(app, upstream, "presence", upstream.blob_exists(repository, &digest).await) {
             Ok(Presence::Here(_)) => {
                 app.store.keep_present(repository, &digest).await;
                 Ok(Blob::Granted(Box::new(reader)))
@@ -189,7 +189,7 @@ async fn open(
     let source = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         move || async move {
-            let body = counted(&app, &repository, "blob", upstream.blob(&repository, &digest).await)?;
+            let body = counted(&app, &upstream, "blob", upstream.blob(&repository, &digest).await)?;
             let body = resumed(&upstream, &repository, &digest, body);
             Ok((body.length, body.stream))
         }

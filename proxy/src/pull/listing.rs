@@ -37,7 +37,7 @@ pub async fn tags(
     let upstream =
         live.upstream(&target.repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
     let listed = upstream.tags(&target.repository, page.n, page.last.as_deref()).await;
-    let listed = counted(app, &target.repository, "tags", listed);
+    let listed = counted(app, upstream, "tags", listed);
     let listed = listed.map_err(|fault| Refusal::upstream(&fault, Missing::Name))?;
     let tags: Vec<&str> = listed.tags.iter().map(Tag::as_str).collect();
     let body = json!({ "name": target.as_asked, "tags": tags });
@@ -81,7 +81,7 @@ pub async fn referrers(
     let upstream =
         live.upstream(repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
-    match counted(app, repository, "referrers", upstream.referrers(repository, subject).await) {
+    match counted(app, upstream, "referrers", upstream.referrers(repository, subject).await) {
         Ok(Referrers::Api { descriptors, .. }) => {
             for one in descriptors {
                 listed.insert(one.digest, one.to_json());

@@ -70,7 +70,7 @@ async fn unchanged(
     let Some(document) = held(app, &pull.repository, &before).await else { return Ok(None) };
     let upstream = live.upstream(&pull.repository).ok_or(Refusal::undecided(Code::Internal))?;
     let now = upstream.tag_digest(&pull.repository, tag, &accepted(&pull.accept)).await;
-    match super::counted(app, &pull.repository, "tag", now) {
+    match super::counted(app, upstream, "tag", now) {
         Ok(now) => Ok(Some(document).filter(|_| now == Some(before))),
         // To ask again would only double the wait.
         Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(429))) => {
@@ -101,7 +101,7 @@ pub async fn fetch(
 ) -> Result<Intact<Document>, Refusal> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
-    let fetched = super::counted(app, repository, "manifest", fetched);
+    let fetched = super::counted(app, upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
         Fault::TooLarge => shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest),

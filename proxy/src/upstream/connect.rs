@@ -91,9 +91,7 @@ impl Connector {
             }
         }
     }
-}
 
-impl Connector {
     /// Has a proxy connect. The proxy itself is the operator's, wherever it stands.
     async fn tunnel(&self, via: Via, target: &Origin) -> Result<TokioIo<TcpStream>, Fault> {
         if via.proxy.scheme_str() != Some("http") {
@@ -115,9 +113,8 @@ impl Connector {
 
 /// The same, by the first public address of its name.
 async fn public(origin: &Origin) -> Result<Origin, Fault> {
-    let found = tokio::time::timeout(limits::CONNECT, tokio::net::lookup_host((origin.host.as_str(), 0)));
-    let mut found = found.await.map_err(|_| Fault::Timeout)?.map_err(|_| Fault::Unreachable)?;
-    let address = found.find(|address| is_public(address.ip())).ok_or(Fault::RedirectRefused)?;
+    let found = within(limits::CONNECT, public_addresses(&origin.host)).await?;
+    let address = found.first().ok_or(Fault::RedirectRefused)?;
     Ok(Origin { host: address.ip().to_string(), ..origin.clone() })
 }
 
@@ -164,12 +161,15 @@ impl Service<Name> for PublicOnly {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() { Err(Fault::RedirectRefused.into()) } else { Ok(public.into_iter()) }
-        })
+        Box::pin(async move { public_addresses(name.as_str()).await.map(Vec::into_iter) })
     }
+}
+
+/// The public addresses of a name: one at least.
+async fn public_addresses(name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+    let found = tokio::net::lookup_host((name, 0)).await?;
+    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+    if public.is_empty() { Err(Fault::RedirectRefused.into()) } else { Ok(public) }
 }
 
 /// What an error of the libraries means. Its text, which may repeat what the upstream sent, goes no further (A170).

@@ -56,7 +56,7 @@ pub(super) async fn list(
 async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
     let answer = upstream.referrers(&subject.repository, &subject.digest).await;
-    let listed = match counted(app, &subject.repository, "referrers", answer) {
+    let listed = match counted(app, upstream, "referrers", answer) {
         Ok(Referrers::Api { descriptors, .. }) => descriptors,
         Ok(Referrers::NoApi) => return Ok(Vec::new()),
         Err(crate::upstream::Fault::NotFound) => return Ok(Vec::new()),

@@ -85,7 +85,7 @@ pub(super) async fn blob(
     }
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.small_blob(repository, &digest, size).await;
-    let fetched = counted(app, repository, "evidence", fetched);
+    let fetched = counted(app, upstream, "evidence", fetched);
     let bytes = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
     app.store.keep_document(&bytes).await;
     Ok(bytes)
