@@ -108,12 +108,17 @@ async fn a_head_only_ever_says_that_nothing_has_changed() {
         stage.upstream.fail(head(), fault);
         assert_denied(&stage.manifest("org/app", "v1").await);
     }
-    // A lie about what is there already: the answer is what was judged, as if the tag had never moved.
+    // It names what was permitted once: that is not what the tag had last, so the GET has the last word here too.
     stage.upstream.heal();
     stage.upstream.fail(head(), Fault::Header("docker-content-digest", good.digest()));
-    stage.upstream.forget();
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    // Where it names what the tag had last, that is the answer, as if the tag had not moved: its own verdict, never another's.
+    let bad = bad.digest();
+    stage.upstream.fail(head(), Fault::Header("docker-content-digest", bad.clone()));
+    stage.upstream.tag("org/app", "v1", &good.digest());
     let answer = stage.manifest("org/app", "v1").await;
-    assert!(answer.status == 403 || answer.body == good.bytes, "{}", answer.status);
+    assert_denied(&answer);
+    assert_eq!(stage.gate.record().await["digest"], bad);
 }
 
 #[tokio::test]
