@@ -162,8 +162,10 @@ pub struct Upstream {
     pub token_hosts: Vec<String>,
     /// The gate's own certificate, and what it chains through, with its private key: for an upstream that asks for one.
     pub client_cert_pem: Option<Secret>,
-    /// The only credentials that may go to it.
+    /// The only credentials that may go to it, but for the repositories in `logins`.
     pub credentials: Credentials,
+    /// Credentials of repositories whose path is this prefix or begins with it and a slash; the longest counts.
+    pub logins: BTreeMap<String, Credentials>,
     /// The separate evidence repository.
     pub evidence: Option<Repository>,
 }

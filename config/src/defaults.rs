@@ -124,6 +124,7 @@ pub(crate) fn upstream(registry: &Registry) -> Upstream {
         redirect_hosts: Vec::new(),
         token_hosts: Vec::new(),
         credentials: Credentials::Anonymous,
+        logins: BTreeMap::new(),
         evidence: None,
     }
 }

@@ -74,6 +74,7 @@ clients = { zzz = 1, allow = [{ zzz = 1 }] }
 [upstream."ghcr.io"]
 zzz = 1
 credentials = { zzz = 1 }
+logins = [{ zzz = 1 }]
 "#;
 
 const POLICY: &str = r#"
@@ -109,6 +110,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`credentials`", "Credentials"),
         ("`exempt`", "Exempt"),
         ("`listen`", "Listen"),
+        ("`logins`", "Login"),
         ("`on_undecided`", "LastPermit"),
         ("`policy`", "Policy"),
         ("`require`", "Require"),

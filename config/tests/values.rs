@@ -49,6 +49,7 @@ redirect_hosts = ["cdn.corp.example"]
 token_hosts = ["auth.corp.example"]
 evidence = "registry.corp.example/signatures"
 credentials = { username = "me", password_file = "password" }
+logins = [{ prefix = "team-a", username = "a", password_file = "password" }, { prefix = "team-b/app", docker_config = "docker-config.json" }]
 "#;
 
 const POLICY: &str = r#"
@@ -155,6 +156,14 @@ fn what_it_says_of_upstreams_arrives() {
         panic!("{:?}", corp.credentials)
     };
     assert_eq!((username.as_str(), password.reveal()), ("me", "hunter2"));
+    let logins: Vec<_> = corp.logins.iter().map(|(prefix, login)| (prefix.as_str(), login)).collect();
+    assert!(
+        matches!(&*logins, [
+            ("team-a", Credentials::Basic { username, .. }),
+            ("team-b/app", Credentials::DockerConfig { .. })
+        ] if username == "a"),
+        "{logins:?}"
+    );
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 

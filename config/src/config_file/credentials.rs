@@ -1,5 +1,7 @@
 //! `credentials` of an upstream: from files, never inline (A415).
 
+use std::collections::BTreeMap;
+
 use pullgate_policy::limits;
 
 use crate::code::Code;
@@ -10,7 +12,40 @@ use crate::secret::Secret;
 use crate::source::{Readers, Unreadable};
 
 pub(super) fn read(context: &mut Context<'_, '_>, upstream: &mut Table) -> Credentials {
-    let Some(mut table) = upstream.table(context, "credentials") else { return Credentials::Anonymous };
+    match upstream.table(context, "credentials") {
+        Some(table) => one(context, table),
+        None => Credentials::Anonymous,
+    }
+}
+
+/// `logins`: other credentials for some repositories, by the beginning of their path.
+pub(super) fn by_prefix(
+    context: &mut Context<'_, '_>,
+    upstream: &mut Table,
+) -> BTreeMap<String, Credentials> {
+    let mut read = BTreeMap::new();
+    for mut table in upstream.tables(context, "logins").unwrap_or_default() {
+        let prefix = table.required(context, "prefix");
+        let credentials = one(context, table);
+        let Some(prefix) = prefix else { continue };
+        if !is_prefix(&prefix.value) {
+            let message = format!("{} is not how the path of a repository begins", quoted(&prefix.value));
+            let hint = "whole parts of it, without the registry: \"team-a\", \"team-a/app\"";
+            context.advise(&prefix.span, Code::ValueInvalid, message, hint);
+        } else if read.insert(prefix.value.clone(), credentials).is_some() {
+            let message = format!("{} has a login already", quoted(&prefix.value));
+            context.report(&prefix.span, Code::DuplicateName, message);
+        }
+    }
+    read
+}
+
+fn is_prefix(text: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    text.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed))
+}
+
+fn one(context: &mut Context<'_, '_>, mut table: Table) -> Credentials {
     let mut inline = false;
     for key in ["auth", "password", "token"] {
         if let Some(At { span, .. }) = table.seize(key) {
@@ -34,7 +69,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, upstream: &mut Table) -> Crede
         (None, Some(username), Some(file)) => basic(context, username, &file),
         (_, _, _) if inline => Credentials::Anonymous,
         (_, _, _) => {
-            let message = "`credentials` needs `docker_config`, or `username` with `password_file`";
+            let message = "a login needs `docker_config`, or `username` with `password_file`";
             context.report(&head, Code::CredentialsIncomplete, message);
             Credentials::Anonymous
         }

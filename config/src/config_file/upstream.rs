@@ -86,12 +86,13 @@ fn one(
         read.client_cert_pem = tls::identity(context, &file);
     }
     read.credentials = credentials::read(context, &mut table);
+    read.logins = credentials::by_prefix(context, &mut table);
     if let Some(text) = table.string(context, "evidence") {
         read.evidence = repository(context, &text);
         evidence.extend(read.evidence.clone().map(|value| At { value, span: text.span }));
     }
     table.finish(context);
-    plaintext(context, &urls, &read.credentials);
+    plaintext(context, &urls, &read);
     read
 }
 
@@ -186,15 +187,15 @@ fn url(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<String>> {
 }
 
 /// Digests guard content on any wire; tags, evidence that is held back, and credentials they do not guard (A161).
-fn plaintext(context: &mut Context<'_, '_>, urls: &[At<String>], credentials: &Credentials) {
+fn plaintext(context: &mut Context<'_, '_>, urls: &[At<String>], upstream: &Upstream) {
     for url in urls {
         let Some(host) = url.value.strip_prefix("http://") else { continue };
         if is_loopback(host) {
             continue;
         }
-        let more = match credentials {
-            Credentials::Anonymous => "whoever is on the wire chooses what a tag means",
-            Credentials::Basic { .. } | Credentials::DockerConfig { .. } => {
+        let more = match (&upstream.credentials, upstream.logins.is_empty()) {
+            (Credentials::Anonymous, true) => "whoever is on the wire chooses what a tag means",
+            (Credentials::Anonymous | Credentials::Basic { .. } | Credentials::DockerConfig { .. }, _) => {
                 "whoever is on the wire reads the credentials"
             }
         };

@@ -144,10 +144,26 @@ pub(crate) struct Upstream {
     /// Hosts of its token services, beside its own.
     token_hosts: Option<Vec<String>>,
     credentials: Option<Credentials>,
+    /// Other credentials for some repositories; of several prefixes the longest counts.
+    logins: Option<Vec<Login>>,
     /// The gate's own certificate with its private key, for an upstream that asks for one.
     client_cert: Option<String>,
     /// A repository that is asked for signatures beside the image's own.
     evidence: Option<String>,
+}
+
+/// The credentials of the repositories whose path begins like this: `docker_config`, or `username` with `password_file`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Login {
+    /// Whole parts of the path, without the registry: `team-a` is for `team-a/app` and not for `team-abc/app`.
+    prefix: String,
+    /// A docker config file; its credential helpers work.
+    docker_config: Option<String>,
+    username: Option<String>,
+    /// A file of mode 0600 with the password.
+    password_file: Option<String>,
 }
 
 /// The only credentials that go to this upstream: `docker_config`, or `username` with `password_file`.

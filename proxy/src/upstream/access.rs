@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Fault;
 use super::challenge::Challenge;
 use super::client::Client;
-use super::credentials::{Login, Source};
+use super::credentials::{Login, Sources};
 use super::origin::{Listed, Origin};
 use super::realm::Realm;
 use super::settings::Settings;
@@ -26,7 +26,7 @@ pub(super) struct Access {
 
 struct Shared {
     client: Arc<Client>,
-    source: Source,
+    sources: Sources,
     token_hosts: Vec<Listed>,
     tokens: Tokens,
 }
@@ -35,9 +35,9 @@ impl Access {
     /// # Errors
     /// What is wrong with the credentials.
     pub(super) fn new(settings: &Settings, client: Arc<Client>) -> Result<Self, &'static str> {
-        let source = Source::new(&settings.credentials, &settings.registry)?;
+        let sources = Sources::new(settings)?;
         let token_hosts = settings.token_hosts.clone();
-        let shared = Shared { client, source, token_hosts, tokens: Tokens::default() };
+        let shared = Shared { client, sources, token_hosts, tokens: Tokens::default() };
         Ok(Self { shared: Arc::new(shared), flight: Flight::new() })
     }
 
@@ -85,7 +85,7 @@ impl Shared {
         home: &Origin,
     ) -> Result<Token, Fault> {
         match challenge {
-            Challenge::Basic => match self.source.login().await? {
+            Challenge::Basic => match self.sources.login(repository).await? {
                 // Over plain http too, but only to an endpoint that the configuration gives both that URL and these
                 // credentials (A168).
                 Login::Password(header) => Ok(Token { header, life: limits::TOKEN_LIFE_MAX }),
@@ -94,7 +94,7 @@ impl Shared {
             Challenge::Bearer { realm, service } => {
                 // First, so that no helper runs and no socket opens for a realm that is not believed.
                 let realm = Realm::check(realm, service.as_deref(), repository, home, &self.token_hosts)?;
-                self.ask(&realm, self.source.login().await?).await
+                self.ask(&realm, self.sources.login(repository).await?).await
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The credentials of one upstream. They go to its own host and its token services, and nowhere else.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -7,12 +8,13 @@ use base64::Engine as _;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use http::HeaderValue;
 use pullgate_config::{Credentials, Secret};
-use pullgate_policy::oci::Registry;
+use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
 
 use self::helper::{Bounds, Known};
 use super::Fault;
+use super::settings::Settings;
 
 mod helper;
 
@@ -26,11 +28,18 @@ pub(super) enum Login {
     Password(HeaderValue),
 }
 
+/// Where the logins of one upstream come from.
+pub(super) struct Sources {
+    /// By the beginning of a repository's path, the longest first.
+    by_prefix: Vec<(String, Source)>,
+    otherwise: Source,
+}
+
 /// Where a login comes from.
-pub(super) enum Source {
+enum Source {
     Anonymous,
     Basic(HeaderValue),
-    DockerConfig { config: DockerConfig, names: Vec<String> },
+    DockerConfig(DockerConfig),
 }
 
 /// A docker config, its helpers taken out of it: they are asked under our own limits.
@@ -44,39 +53,58 @@ pub(super) struct DockerConfig {
     store: Option<String>,
 }
 
-impl Source {
+impl Sources {
     /// Checks what can be checked before the first pull.
     ///
     /// # Errors
     /// What is wrong with the credentials.
-    pub(super) fn new(credentials: &Credentials, registry: &Registry) -> Result<Self, &'static str> {
+    pub(super) fn new(settings: &Settings) -> Result<Self, &'static str> {
+        let source = |(prefix, credentials): (&String, &Credentials)| {
+            Source::new(credentials).map(|source| (prefix.clone(), source))
+        };
+        let mut by_prefix = settings.logins.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+        by_prefix.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        Ok(Self { by_prefix, otherwise: Source::new(&settings.credentials)? })
+    }
+
+    /// The login for a repository. A credential helper has its time, and no chance to hold up the others.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthorized`] when a login is configured and cannot be had: a pull without it would say "not found" of
+    /// what is merely private.
+    pub(super) async fn login(&self, repository: &Repository) -> Result<Login, Fault> {
+        let theirs = self.by_prefix.iter().find(|(prefix, _)| begins(repository.path(), prefix));
+        theirs.map_or(&self.otherwise, |(_, source)| source).login(repository).await
+    }
+}
+
+/// Whether a path is the prefix, or goes on after it with another part.
+fn begins(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Source {
+    fn new(credentials: &Credentials) -> Result<Self, &'static str> {
         match credentials {
             Credentials::Anonymous => Ok(Self::Anonymous),
             Credentials::Basic { username, password } => {
                 basic(username, password.reveal()).map(Self::Basic).ok_or("the credentials cannot be sent")
             }
-            Credentials::DockerConfig { text } => {
-                Ok(Self::DockerConfig { config: checked(text.reveal())?, names: names(registry) })
-            }
+            Credentials::DockerConfig { text } => Ok(Self::DockerConfig(checked(text.reveal())?)),
         }
     }
 
-    /// The login. A credential helper has its time, and no chance to hold up the others.
-    ///
-    /// # Errors
-    /// [`Fault::Unauthorized`] when a login is configured and cannot be had: a pull without it would say "not found" of
-    /// what is merely private.
-    pub(super) async fn login(&self) -> Result<Login, Fault> {
+    async fn login(&self, repository: &Repository) -> Result<Login, Fault> {
         match self {
             Self::Anonymous => Ok(Login::Anonymous),
             Self::Basic(header) => Ok(Login::Password(header.clone())),
-            Self::DockerConfig { config, names } => {
-                let (config, names) = (config.clone(), names.clone());
+            Self::DockerConfig(config) => {
+                let (config, repository) = (config.clone(), repository.clone());
                 let bounds = Bounds {
                     until: Instant::now() + limits::CREDENTIAL_HELPER,
                     bytes: limits::CREDENTIAL_BYTES,
                 };
-                let work = tokio::task::spawn_blocking(move || look_up(&config, &names, bounds));
+                let work = tokio::task::spawn_blocking(move || look_up(&config, &repository, bounds));
                 work.await.map_err(|_| Fault::Internal)?
             }
         }
@@ -118,6 +146,17 @@ fn checked(text: &str) -> Result<DockerConfig, &'static str> {
     Ok(DockerConfig { logins: Secret::new(Value::Object(config).to_string()), helpers, store })
 }
 
+/// The keys under which a login for a repository may stand: its own and those of its namespaces, the longest first, as
+/// `podman login` writes them (containers-auth.json(5)).
+fn names_of_namespaces(repository: &Repository) -> Vec<String> {
+    let (mut names, mut path) = (Vec::new(), Some(repository.path()));
+    while let Some(part) = path {
+        names.push(format!("{}/{part}", repository.registry()));
+        path = part.rsplit_once('/').map(|(above, _)| above);
+    }
+    names
+}
+
 /// The keys under which `docker login` keeps a registry.
 fn names(registry: &Registry) -> Vec<String> {
     match registry.as_str() {
@@ -129,22 +168,23 @@ fn names(registry: &Registry) -> Vec<String> {
     }
 }
 
-/// As docker does for each key: the registry's own helper, what the file says itself, the store.
-fn look_up(config: &DockerConfig, names: &[String], bounds: Bounds) -> Result<Login, Fault> {
-    for name in names {
+/// What the file says of a namespace; else, for each key of the registry as docker does it: the registry's own helper,
+/// what the file says itself, the store.
+fn look_up(config: &DockerConfig, repository: &Repository, bounds: Bounds) -> Result<Login, Fault> {
+    for name in names_of_namespaces(repository) {
+        if let Some(login) = written(config, &name)? {
+            return Ok(login);
+        }
+    }
+    for name in &names(repository.registry()) {
         if let Some(helper) = config.helpers.get(name) {
             match helped(helper, name, bounds)? {
                 Login::Anonymous => continue,
                 login @ (Login::Identity(_) | Login::Password(_)) => return Ok(login),
             }
         }
-        match docker_credential::get_credential_from_reader(config.logins.reveal().as_bytes(), name) {
-            Ok(DockerCredential::IdentityToken(token)) => return Ok(Login::Identity(Secret::new(token))),
-            Ok(DockerCredential::UsernamePassword(username, password)) => {
-                return basic(&username, &password).map(Login::Password).ok_or(Fault::Unauthorized);
-            }
-            Err(CredentialRetrievalError::NoCredentialConfigured) => {}
-            Err(_) => return Err(Fault::Unauthorized),
+        if let Some(login) = written(config, name)? {
+            return Ok(login);
         }
         if let Some(store) = &config.store {
             match helped(store, name, bounds)? {
@@ -154,6 +194,18 @@ fn look_up(config: &DockerConfig, names: &[String], bounds: Bounds) -> Result<Lo
         }
     }
     Ok(Login::Anonymous)
+}
+
+/// The login that the file itself holds under a key.
+fn written(config: &DockerConfig, name: &str) -> Result<Option<Login>, Fault> {
+    match docker_credential::get_credential_from_reader(config.logins.reveal().as_bytes(), name) {
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Login::Identity(Secret::new(token)))),
+        Ok(DockerCredential::UsernamePassword(username, password)) => {
+            basic(&username, &password).map(|header| Some(Login::Password(header))).ok_or(Fault::Unauthorized)
+        }
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        Err(_) => Err(Fault::Unauthorized),
+    }
 }
 
 /// The login that a helper knows; anonymous where it knows none.
@@ -182,8 +234,12 @@ mod tests {
     }
 
     fn login(config: &str, registry: &str) -> Option<String> {
+        login_for(config, &format!("{registry}/org/app"))
+    }
+
+    fn login_for(config: &str, repository: &str) -> Option<String> {
         let config = checked(config).unwrap();
-        match look_up(&config, &names(&registry.parse().unwrap()), bounds(Duration::from_secs(20))).unwrap() {
+        match look_up(&config, &repository.parse().unwrap(), bounds(Duration::from_secs(20))).unwrap() {
             Login::Anonymous => None,
             Login::Identity(token) => Some(format!("token {}", token.reveal())),
             Login::Password(header) => {
@@ -193,6 +249,36 @@ mod tests {
                         .unwrap(),
                 )
             }
+        }
+    }
+
+    #[test]
+    fn the_login_of_the_nearest_namespace_counts() {
+        let config = r#"{ "auths": {
+            "r.example": { "auth": "cjpwdw==" },
+            "r.example/org": { "auth": "b3JnOnB3" },
+            "r.example/org/app": { "auth": "YXBwOnB3" },
+            "docker.io/org": { "auth": "aHViOnB3" }
+        } }"#;
+        for (repository, expected) in [
+            ("r.example/org/app", Some("app:pw")),
+            ("r.example/org/app/part", Some("app:pw")),
+            ("r.example/org/application", Some("org:pw")),
+            ("r.example/organisation/app", Some("r:pw")),
+            ("docker.io/org/app", Some("hub:pw")),
+            ("docker.io/other/app", None),
+            ("other.example/org/app", None),
+        ] {
+            assert_eq!(login_for(config, repository).as_deref(), expected, "{repository}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_of_whole_parts() {
+        for (path, expected) in
+            [("team-a", true), ("team-a/app", true), ("team-abc/app", false), ("org/team-a", false)]
+        {
+            assert_eq!(begins(path, "team-a"), expected, "{path}");
         }
     }
 
@@ -237,7 +323,7 @@ mod tests {
             r#"{ "credHelpers": { "r.io": "no-such-helper-of-anybody" } }"#,
         ] {
             let known = checked(config).unwrap();
-            let found = look_up(&known, &names(&"r.io".parse().unwrap()), bounds(Duration::from_secs(20)));
+            let found = look_up(&known, &"r.io/app".parse().unwrap(), bounds(Duration::from_secs(20)));
             assert!(matches!(found, Err(Fault::Unauthorized)), "{config}");
         }
     }

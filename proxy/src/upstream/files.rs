@@ -1,6 +1,8 @@
 //! Plain files of one host: what a TUF mirror serves. Nobody is named to it, and no redirect is followed: only the place
 //! that the configuration names is asked (A161).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::Uri;
 use pullgate_config::Credentials;
@@ -35,6 +37,7 @@ impl Files {
             ca_pem: None,
             client_cert_pem: None,
             credentials: Credentials::Anonymous,
+            logins: BTreeMap::new(),
             proxies: Proxies::of_the_process(),
             token_hosts: Vec::new(),
         };

@@ -1,5 +1,7 @@
 //! What the configuration says of one upstream, in the terms of this module.
 
+use std::collections::BTreeMap;
+
 use http::Uri;
 use pullgate_config::{Credentials, Secret};
 use pullgate_policy::oci::Registry;
@@ -20,6 +22,8 @@ pub struct Settings {
     pub(super) client_cert_pem: Option<Secret>,
     /// The only credentials that may go to it.
     pub(super) credentials: Credentials,
+    /// Those of repositories whose path begins so.
+    pub(super) logins: BTreeMap<String, Credentials>,
     /// The proxies that lead out of here.
     pub(super) proxies: Proxies,
     /// Hosts of its token services, beside its own.
@@ -52,6 +56,7 @@ impl Settings {
             ca_pem: upstream.ca_pem.clone(),
             client_cert_pem: upstream.client_cert_pem.clone(),
             credentials: upstream.credentials.clone(),
+            logins: upstream.logins.clone(),
             proxies: Proxies::of_the_process(),
             token_hosts,
             trusted,

@@ -23,8 +23,13 @@ fn repository() -> Repository {
 }
 
 async fn manifest(upstream: &Upstream) -> Result<FetchedManifest, Fault> {
+    manifest_of(upstream, &repository().to_string()).await
+}
+
+async fn manifest_of(upstream: &Upstream, repository: &str) -> Result<FetchedManifest, Fault> {
     let accept = media_type::MANIFESTS.map(str::to_owned);
-    upstream.manifest(&repository(), &Reference::Tag("v1".parse().unwrap()), &accept).await
+    let tag = Reference::Tag("v1".parse().unwrap());
+    upstream.manifest(&repository.parse().unwrap(), &tag, &accept).await
 }
 
 /// The fault of a manifest that is answered by these bytes.

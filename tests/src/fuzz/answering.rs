@@ -79,6 +79,7 @@ impl Answering {
             redirect_hosts: Vec::new(),
             token_hosts: Vec::new(),
             credentials,
+            logins: std::collections::BTreeMap::new(),
             evidence: None,
         };
         Upstream::new(Settings::of(&"r.example".parse().ok()?, &table).ok()?).ok()

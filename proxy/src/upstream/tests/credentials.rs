@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pullgate_config::{Credentials, Secret};
 
 use super::server::{Server, redirect, whole};
-use super::{BODY, TYPE, manifest};
+use super::{BODY, TYPE, manifest, manifest_of};
 use crate::upstream::{Fault, Upstream};
 
 /// `user:canary`, encoded.
@@ -207,6 +207,35 @@ async fn a_basic_challenge_is_met_with_the_login_and_not_without_one() {
     assert_eq!(server.heads().len(), 2);
     assert_eq!(manifest(&server.upstream()).await.unwrap_err(), Fault::Unauthorized);
     assert_eq!(server.heads().len(), 3);
+}
+
+#[tokio::test]
+async fn a_repository_under_a_prefix_has_its_own_login_and_no_other() {
+    let server = Server::start(move |head| match authorization(head) {
+        Some(_) => whole("200 OK", &[TYPE], BODY),
+        None => whole("401 Unauthorized", &["www-authenticate: Basic realm=\"r\""], b""),
+    })
+    .await;
+    let upstream = server.upstream_with(|table| {
+        login(table);
+        for (prefix, username) in [("team", "short"), ("team/app", "long")] {
+            let password = Secret::new("pw".to_owned());
+            let login = Credentials::Basic { username: username.to_owned(), password };
+            table.logins.insert(prefix.to_owned(), login);
+        }
+    });
+    let sent = |header: &str| header.strip_prefix("basic ").unwrap().to_owned();
+    for (repository, expected) in [
+        ("r.example/org/app", "dxnlcjpjyw5hcnk="),
+        ("r.example/team/app", "bg9uzzpwdw=="),
+        ("r.example/team/app/part", "bg9uzzpwdw=="),
+        ("r.example/team/other", "c2hvcnq6chc="),
+        ("r.example/teams/app", "dxnlcjpjyw5hcnk="),
+    ] {
+        assert!(manifest_of(&upstream, repository).await.is_ok(), "{repository}");
+        let last = server.heads().iter().filter_map(|head| authorization(head)).next_back().unwrap();
+        assert_eq!(sent(&last), expected, "{repository}");
+    }
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ pub(super) fn upstream_via(
         redirect_hosts: Vec::new(),
         token_hosts: Vec::new(),
         credentials: Credentials::Anonymous,
+        logins: std::collections::BTreeMap::new(),
         evidence: None,
     };
     change(&mut table);
