@@ -5,6 +5,9 @@ use crate::limits;
 /// Shows `text` with every control and bidirectional character escaped, cut to `log_field_bytes` with a mark.
 #[must_use]
 pub fn escape(text: &str) -> String {
+    if needs_no_escape(text) {
+        return text.to_owned();
+    }
     let mut shown = String::with_capacity(text.len().min(limits::LOG_FIELD_BYTES));
     for c in text.chars() {
         let piece = if is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() };
@@ -18,6 +21,19 @@ pub fn escape(text: &str) -> String {
 }
 
 const MARK: &str = "[cut]";
+
+/// Escapes a text where it is.
+pub fn escape_in_place(text: &mut String) {
+    if !needs_no_escape(text) {
+        *text = escape(text);
+    }
+}
+
+/// Tells at once of most texts that [`escape`] gives them back as they are.
+fn needs_no_escape(text: &str) -> bool {
+    text.len() <= limits::LOG_FIELD_BYTES - MARK.len()
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
 
 /// Tells whether a character can change how the text around it is shown or split.
 #[must_use]

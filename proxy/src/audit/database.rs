@@ -1,6 +1,7 @@
 //! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
 //! and a corrupt file is moved aside and kept.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +19,12 @@ const PRAGMAS: &str = "pragma busy_timeout = 2000; pragma journal_mode = wal; pr
     pragma trusted_schema = off;";
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(3);
-/// Rows of one statement and of one transaction.
-const ROWS: usize = 100;
+/// Rows of one transaction.
+const ROWS: usize = 200;
+/// Rows of one statement: SQLite looks each parameter up by its name among all of them.
+const ROWS_OF_A_STATEMENT: usize = 20;
+/// How long the first of them waits for others.
+const GATHER: Duration = Duration::from_millis(5);
 /// Columns of a row.
 const COLUMNS: usize = 7;
 /// How long nothing is tried after the file could not be opened.
@@ -48,18 +53,20 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(record: &Record, line: String) -> Self {
+    pub(super) fn new(record: Record) -> Self {
+        let (record, line) = record.written();
         Self {
-            id: record.id.clone(),
+            id: record.id,
             time: record.time.as_millisecond(),
             kind: record.kind.as_str(),
             verdict: record.verdict.as_str(),
-            repository: record.repository.clone(),
-            digest: record.digest.clone(),
+            repository: record.repository,
+            digest: record.digest,
             line,
         }
     }
 
+    /// The record as a line, without its end.
     pub(super) fn line(&self) -> &str {
         &self.line
     }
@@ -101,6 +108,15 @@ impl Database {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<RowJob>) {
         let mut jobs = Vec::with_capacity(ROWS);
         while queue.recv_many(&mut jobs, ROWS).await > 0 {
+            if jobs.len() < ROWS {
+                // One transaction for what comes together costs less than one for each.
+                tokio::time::sleep(GATHER).await;
+                while jobs.len() < ROWS
+                    && let Ok(job) = queue.try_recv()
+                {
+                    jobs.push(job);
+                }
+            }
             let mut flushed = Vec::new();
             let mut rows = Vec::with_capacity(jobs.len());
             for job in jobs.drain(..) {
@@ -182,24 +198,28 @@ impl Database {
 }
 
 async fn insert(pool: &AnyPool, rows: &[Row]) -> Result<(), sqlx::Error> {
-    // An id that is there already is the same record: after a failure whose effect is not known.
-    let sql = format!(
-        "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
-        placeholders(rows.len())
-    );
-    // Safe: the text is made of numbers only.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for row in rows {
-        query = query
-            .bind(row.id.clone())
-            .bind(row.time)
-            .bind(row.kind)
-            .bind(row.verdict)
-            .bind(row.repository.clone())
-            .bind(row.digest.clone())
-            .bind(row.line.clone());
+    let mut transaction = pool.begin().await?;
+    for rows in rows.chunks(ROWS_OF_A_STATEMENT) {
+        // An id that is there already is the same record: after a failure whose effect is not known.
+        let sql = format!(
+            "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
+            placeholders(rows.len())
+        );
+        // Safe: the text is made of numbers only.
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for row in rows {
+            query = query
+                .bind(row.id.as_str())
+                .bind(row.time)
+                .bind(row.kind)
+                .bind(row.verdict)
+                .bind(row.repository.as_str())
+                .bind(row.digest.as_deref())
+                .bind(row.line.as_str());
+        }
+        query.execute(&mut *transaction).await?;
     }
-    query.execute(pool).await.map(drop)
+    transaction.commit().await
 }
 
 async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {
@@ -216,9 +236,16 @@ async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {
 
 /// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
 fn placeholders(rows: usize) -> String {
-    let row = |row: usize| {
-        let row: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
-        format!("({})", row.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    let mut text = String::with_capacity(rows * COLUMNS * 6);
+    for n in 0..rows * COLUMNS {
+        text.push_str(match (n, n % COLUMNS) {
+            (0, _) => "(",
+            (_, 0) => "), (",
+            _ => ", ",
+        });
+        // To write into a string never fails.
+        let _ = write!(text, "${}", n + 1);
+    }
+    text.push(')');
+    text
 }

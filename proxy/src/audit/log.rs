@@ -42,25 +42,24 @@ impl Log {
         Self { file_bytes, ..self }
     }
 
-    /// Appends a line. When that fails nothing of it is left, so that the next line is whole.
-    pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
-        let line = format!("{line}\n");
+    /// Appends lines, each with its end. When that fails nothing of them is left, so that the next line is whole.
+    pub(super) fn append(&mut self, lines: &str) -> io::Result<()> {
         match &mut self.output {
             Output::File(file, length) => {
-                if let Err(error) = file.write_all(line.as_bytes()) {
+                if let Err(error) = file.write_all(lines.as_bytes()) {
                     let _ = file.set_len(*length);
                     return Err(error);
                 }
-                *length = length.saturating_add(line.len() as u64);
+                *length = length.saturating_add(lines.len() as u64);
                 if *length >= self.file_bytes {
                     self.rotate();
                 }
                 Ok(())
             }
-            Output::Other(file) => file.write_all(line.as_bytes()),
+            Output::Other(file) => file.write_all(lines.as_bytes()),
             Output::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(line.as_bytes())?;
+                stdout.write_all(lines.as_bytes())?;
                 stdout.flush()
             }
         }

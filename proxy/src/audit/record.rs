@@ -221,16 +221,21 @@ impl Record {
         }
     }
 
-    /// The record as one line, without its end. Every text is escaped and cut, so nothing from outside breaks it (A521).
+    /// The record as one line, without its end.
     #[must_use]
-    pub fn line(&self) -> String {
-        let mut shown = self.clone();
-        shown.shorten();
-        for text in shown.texts() {
-            *text = text::escape(text);
+    pub fn into_line(self) -> String {
+        self.written().1
+    }
+
+    /// The record as it is shown, and its line. Every text is escaped and cut, so nothing from outside breaks it (A521).
+    pub(super) fn written(mut self) -> (Self, String) {
+        self.shorten();
+        for text in self.texts() {
+            text::escape_in_place(text);
         }
         // A record of texts and numbers is always JSON.
-        serde_json::to_string(&shown).unwrap_or_default()
+        let line = serde_json::to_string(&self).unwrap_or_default();
+        (self, line)
     }
 
     fn shorten(&mut self) {

@@ -45,6 +45,11 @@ impl Standing {
         self.lost.fetch_sub(records, Ordering::AcqRel);
     }
 
+    /// The record that told of this many is lost itself.
+    pub(super) fn untold(&self, records: u64) {
+        self.lost.fetch_add(records, Ordering::AcqRel);
+    }
+
     /// Counts records that are not in the database.
     pub(super) fn lose_rows(&self, records: u64) {
         self.metrics.audit_rows_lost(records);

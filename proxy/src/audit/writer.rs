@@ -2,9 +2,11 @@
 //! of the process.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +17,9 @@ use super::{OnFailure, Record, Unwritable};
 
 /// Jobs that are taken together, and brought to the disk by one call.
 const BATCH: usize = 128;
+/// How long the first of them waits for others where no pull waits for it: a thread that is woken for each record costs
+/// the pull more than the record does.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Who is told what became of a record.
 type Answer = oneshot::Sender<Result<(), Unwritable>>;
@@ -42,6 +47,9 @@ impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
             let mut batch = Batch::default();
+            if matches!(first, Job::Write(_, None)) {
+                thread::sleep(GATHER);
+            }
             self.take(first, &mut batch);
             while batch.jobs < BATCH
                 && let Ok(next) = queue.try_recv()
@@ -62,43 +70,57 @@ impl Writer {
     }
 
     fn append(&mut self, mut record: Record, answer: Option<Answer>, batch: &mut Batch) {
-        if self.standing.reopen.swap(false, Ordering::AcqRel) {
-            self.reopen();
-        }
         record.lost = self.standing.lost();
-        let line = record.line();
-        let row = Row::new(&record, line);
-        match self.log.append(row.line()) {
-            Ok(()) => {
-                self.standing.told(record.lost);
-                batch.written.push((row, answer));
-            }
-            Err(error) => self.lose(&error, row, answer),
+        self.standing.told(record.lost);
+        let entry = Entry { lost: record.lost, row: Row::new(record), answer };
+        batch.lines.push_str(entry.row.line());
+        batch.lines.push('\n');
+        batch.entries.push(entry);
+    }
+
+    /// Appends all lines at once; where that fails, one after the other, so that what fits is kept.
+    fn write(&mut self, batch: &mut Batch) -> Vec<Entry> {
+        let entries = mem::take(&mut batch.entries);
+        if self.log.append(&batch.lines).is_ok() {
+            return entries;
         }
+        let mut written = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match self.log.append(&format!("{}\n", entry.row.line())) {
+                Ok(()) => written.push(entry),
+                Err(error) => {
+                    // What it told of is untold again.
+                    self.standing.untold(entry.lost);
+                    self.lose(&error, entry);
+                }
+            }
+        }
+        written
     }
 
     /// Nothing is answered before its line is on the disk, where pulls wait for that.
-    fn end(&mut self, batch: Batch) {
+    fn end(&mut self, mut batch: Batch) {
         if self.standing.reopen.swap(false, Ordering::AcqRel) {
             self.reopen();
         }
+        let written = if batch.entries.is_empty() { Vec::new() } else { self.write(&mut batch) };
         let kept = match self.on_failure {
             OnFailure::Count => Ok(()),
-            OnFailure::Refuse if batch.written.is_empty() => Ok(()),
+            OnFailure::Refuse if written.is_empty() => Ok(()),
             OnFailure::Refuse => self.log.sync(),
         };
         match kept {
-            Ok(()) if batch.written.is_empty() => {}
+            Ok(()) if written.is_empty() => {}
             Ok(()) => self.standing.log_works(),
             Err(_) => {}
         }
-        for (row, answer) in batch.written {
+        for entry in written {
             match &kept {
                 Ok(()) => {
-                    tell(answer, Ok(()));
-                    self.hand_on(row);
+                    tell(entry.answer, Ok(()));
+                    self.hand_on(entry.row);
                 }
-                Err(error) => self.lose(error, row, answer),
+                Err(error) => self.lose(error, entry),
             }
         }
         for done in batch.flushed {
@@ -107,14 +129,14 @@ impl Writer {
     }
 
     /// What the log does not take is still a row, unless its pull is refused for it.
-    fn lose(&self, error: &io::Error, row: Row, answer: Option<Answer>) {
+    fn lose(&self, error: &io::Error, entry: Entry) {
         self.standing.lose(1);
         self.standing.log_fails(&error.to_string());
         match self.on_failure {
-            OnFailure::Count => self.hand_on(row),
+            OnFailure::Count => self.hand_on(entry.row),
             OnFailure::Refuse => self.standing.lose_rows(1),
         }
-        tell(answer, Err(Unwritable));
+        tell(entry.answer, Err(Unwritable));
     }
 
     /// A database that is behind must not hold up the log.
@@ -135,8 +157,18 @@ impl Writer {
 #[derive(Default)]
 struct Batch {
     jobs: usize,
-    written: Vec<(Row, Option<Answer>)>,
+    /// The lines of all entries, each with its end.
+    lines: String,
+    entries: Vec<Entry>,
     flushed: Vec<oneshot::Sender<()>>,
+}
+
+/// A record on its way.
+struct Entry {
+    row: Row,
+    /// Lost records that it tells of.
+    lost: u64,
+    answer: Option<Answer>,
 }
 
 fn tell(answer: Option<Answer>, result: Result<(), Unwritable>) {

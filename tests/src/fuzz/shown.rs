@@ -50,7 +50,7 @@ fn members(text: &str) -> Result<usize, String> {
     record.identities = vec![text.to_owned(); 100];
     record.reasons =
         vec![Reason { code: "x".to_owned(), location: Some(text.to_owned()), text: text.to_owned() }; 100];
-    let line = record.line();
+    let line = record.into_line();
     if line.chars().any(text::is_unsafe) {
         return Err("a record with what changes how it is shown".to_owned());
     }

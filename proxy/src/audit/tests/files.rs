@@ -81,7 +81,7 @@ fn a_full_file_is_moved_aside_and_the_oldest_goes() {
     let (path, target) = log_in(folder.path());
     let mut log = Log::open(target).unwrap().0.with_file_bytes(10);
     for n in 0..15 {
-        log.append(&format!("{n:010}")).unwrap();
+        log.append(&format!("{n:010}\n")).unwrap();
     }
     let numbered = |n: u32| fs::read_to_string(format!("{}.{n}", path.display()));
     assert_eq!(fs::read_to_string(&path).unwrap(), "");
