@@ -110,6 +110,9 @@ pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
 pub const VERDICT_BYTES: u64 = MIB;
 /// Bytes of evidence that passed and is remembered, so that its blobs can be served. Over it: the least used goes.
 pub const PASSING_BYTES: u64 = 128 * MIB;
+/// Bytes of manifests that are remembered as they were read, three times their own size each. Over it: the least used goes,
+/// and is read from the disk again.
+pub const DOCUMENTS_BYTES: u64 = 64 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.
@@ -180,6 +183,8 @@ pub const CONNECTIONS_MAX: usize = 8_192;
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one piece of a blob that is streamed.
 pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
+/// The same of a blob that is cached and verified.
+pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
 /// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
 pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
 /// Entries of the memory of denials and absences. Over it: the oldest goes.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, stream};
 use http_body::{Body, Frame, SizeHint};
-use pullgate_policy::limits::STREAM_CHUNK_BYTES;
+use pullgate_policy::limits::{STREAM_CHUNK_BYTES, STREAM_CHUNK_WARM_BYTES};
 
 use super::fault::agree;
 use super::{BlobFault, Passthrough, Shared, UpstreamError};
@@ -96,7 +96,9 @@ fn frames<E: UpstreamError>(shared: Arc<Shared<E>>, range: Range<u64>) -> Frames
             return Ok(None);
         }
         let released = shared.released(at, held_from, end).await?;
-        let until = released.min(at.saturating_add(STREAM_CHUNK_BYTES as u64));
+        // Beyond what is held back, the whole blob is verified and only read: in larger pieces.
+        let piece = if released == end { STREAM_CHUNK_WARM_BYTES } else { STREAM_CHUNK_BYTES };
+        let until = released.min(at.saturating_add(piece as u64));
         let bytes = shared.read(at..until).await?;
         Ok(Some((bytes, (shared, until))))
     }))

@@ -1,12 +1,13 @@
 //! A file that may still grow, how far it is, and what is known of it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::sync::watch;
 
 use super::kept::Reading;
@@ -106,14 +107,34 @@ impl<E: UpstreamError> Shared<E> {
         }
     }
 
+    /// Reads a part that is there. What the page cache has is read here and now, which costs less than to hand it to
+    /// another thread; only what would wait for the disk goes there.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobFault<E>> {
+        let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        let filled = at_once(&self.file, &mut bytes, range.start);
+        if filled == length {
+            return Ok(Bytes::from(bytes));
+        }
         let file = Arc::clone(&self.file);
         let read = tokio::task::spawn_blocking(move || {
-            let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-            let mut bytes = vec![0; length];
-            file.read_exact_at(&mut bytes, range.start)?;
+            let rest = bytes.get_mut(filled..).unwrap_or_default();
+            file.read_exact_at(rest, range.start + filled as u64)?;
             Ok::<_, io::Error>(Bytes::from(bytes))
         });
         Ok(read.await.map_err(|_| BlobFault::Ended)??)
     }
+}
+
+/// Fills as much as can be had without waiting (`RWF_NOWAIT`, preadv2(2)); nothing on a file system that does not know it.
+fn at_once(file: &File, bytes: &mut [u8], from: u64) -> usize {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let read = preadv2(file, &mut [IoSliceMut::new(rest)], from + filled as u64, ReadWriteFlags::NOWAIT);
+        match read {
+            Ok(0) | Err(_) => break,
+            Ok(read) => filled += read,
+        }
+    }
+    filled
 }
