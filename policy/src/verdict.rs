@@ -316,15 +316,20 @@ impl Permitted<Document> {
         }
     }
 
+    /// Indexes above it through which it is permitted.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match &self.basis {
+            Basis::Grant(grant) => grant.depth(),
+            Basis::Permit(_) => 0,
+        }
+    }
+
     /// The grants that follow from serving this: children of an index, config and layers of an image. An index with an
     /// empty list grants nothing. Content of an unknown digest algorithm gets no grant (A132).
     #[must_use]
     pub fn grants(&self) -> Vec<Grant> {
-        let above = match &self.basis {
-            Basis::Grant(grant) => grant.depth(),
-            Basis::Permit(_) => 0,
-        };
-        Grant::derive(self.permit(), self.value(), above)
+        Grant::derive(self.permit(), self.value(), self.depth())
     }
 }
 

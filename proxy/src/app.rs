@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
 use pullgate_policy::verdict::Subject;
@@ -21,6 +22,7 @@ use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::trust::{News, Roots};
+use crate::upstream::{Fault, Presence};
 use crate::workers::Workers;
 
 /// A running gate.
@@ -47,6 +49,8 @@ pub struct App {
     pub pulls: Flight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
+    /// Questions whether an upstream has a blob, under way.
+    pub presences: Flight<(Repository, Digest), Result<Presence, Fault>>,
     /// Bytes of evidence that verdicts hold.
     pub in_flight: InFlight,
     /// Places for verdicts in work.
@@ -94,6 +98,7 @@ impl App {
             roots,
             pulls: Flight::new(),
             verdicts: Flight::new(),
+            presences: Flight::new(),
             in_flight: InFlight::new(limits::IN_FLIGHT_BYTES),
             places: Places::default(),
             workers: Workers::of_this_machine(),

@@ -40,19 +40,20 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let started = Instant::now();
     let id = DecisionId::random();
     let live = app.live();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let formed = well_formed(&parts, &body);
     let mut asked = Asked {
         client: peer.address,
         names: Vec::new(),
         method: parts.method.clone(),
-        headers: parts.headers.clone(),
+        headers: std::mem::take(&mut parts.headers),
         id: id.clone(),
         started,
     };
-    let answered = match well_formed(&parts, &body) {
+    let answered = match formed {
         Err(refusal) => Err(refusal),
         Ok(()) => {
-            let proven = proven(&live, &peer, &parts.headers).await;
+            let proven = proven(&live, &peer, &asked.headers).await;
             match (route::parse(&parts.method, &parts.uri, live.as_ref()), proven) {
                 (Ok(route), Ok(names)) => {
                     asked.names = names;

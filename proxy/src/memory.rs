@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
+use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Repository, Tag};
+use pullgate_policy::oci::{Digest, Document, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
-use pullgate_policy::verdict::{Denial, Permit, Subject};
+use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
 use crate::audit::DecisionId;
 
@@ -20,10 +21,15 @@ pub struct Memory {
     denials: Cache<(Subject, Revisions), Arc<Denial>>,
     tags: Cache<(Repository, Tag, String), Digest>,
     grants: Cache<(Repository, Digest), Arc<Grants>>,
+    granted: Cache<Granted, u64>,
+    documents: Cache<Digest, Intact<Document>>,
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
 }
+
+/// What a document granted: its digest, by whose permit, through how many indexes, under what.
+type Granted = (Digest, Subject, usize, Revisions);
 
 /// What one digest was granted in one repository, the newest first.
 #[derive(Debug, Default)]
@@ -53,6 +59,8 @@ pub enum GrantMemory {
 const GRANTS_IDLE: Duration = Duration::from_secs(600);
 /// After which time a grant that is still served is written again: the store gives the newest first.
 const GRANTS_WRITTEN_AGAIN: Duration = Duration::from_secs(600);
+/// How long the grants of a document that is served again and again are not looked at: shorter than they stay in memory.
+const GRANTED_LATELY: Duration = Duration::from_secs(60);
 
 impl Memory {
     /// An empty memory.
@@ -71,6 +79,14 @@ impl Memory {
                 .time_to_live(limits::PERMIT_TTL_MAX)
                 .build(),
             grants: bounded().time_to_idle(GRANTS_IDLE).build(),
+            granted: Cache::builder()
+                .max_capacity(limits::VERDICT_ENTRIES)
+                .time_to_live(GRANTED_LATELY)
+                .build(),
+            documents: Cache::builder()
+                .weigher(|_, document: &Intact<Document>| size(document))
+                .max_capacity(limits::DOCUMENTS_BYTES)
+                .build(),
             passing: Cache::builder()
                 .weigher(|_, passing: &Arc<Passing>| weight(passing))
                 .max_capacity(limits::PASSING_BYTES)
@@ -163,6 +179,26 @@ impl Memory {
         memory
     }
 
+    /// Whether the grants of this were kept a moment ago, and the store has lost nothing since.
+    pub async fn granted_lately(&self, permitted: &Permitted<Document>, lost: u64) -> bool {
+        self.granted.get(&granted(permitted)).await == Some(lost)
+    }
+
+    /// Remembers that they were.
+    pub async fn keep_granted(&self, permitted: &Permitted<Document>, lost: u64) {
+        self.granted.insert(granted(permitted), lost).await;
+    }
+
+    /// A document that was hashed and read before; who may have it is another question.
+    pub async fn document(&self, digest: &Digest) -> Option<Intact<Document>> {
+        self.documents.get(digest).await
+    }
+
+    /// Remembers a document.
+    pub async fn keep_document(&self, document: &Intact<Document>) {
+        self.documents.insert(document.digest(), document.clone()).await;
+    }
+
     /// Evidence that passed in this repository a while ago.
     pub async fn passing(&self, repository: &Repository, manifest: Digest) -> Option<Arc<Passing>> {
         self.passing.get(&(repository.clone(), manifest)).await
@@ -201,6 +237,16 @@ impl Grants {
             .unzip();
         Self { sealed: Arc::new(sealed), handed }
     }
+}
+
+fn granted(permitted: &Permitted<Document>) -> Granted {
+    let permit = permitted.permit();
+    (permitted.digest(), permit.subject().clone(), permitted.depth(), permit.revisions())
+}
+
+/// Bytes that a document takes in memory: its own, and about twice as many for what was read of them.
+fn size(document: &Intact<Document>) -> u32 {
+    u32::try_from(document.value().bytes().len().saturating_mul(3)).unwrap_or(u32::MAX)
 }
 
 /// The bytes that a piece of evidence holds, its manifest and blobs.

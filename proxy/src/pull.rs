@@ -31,6 +31,7 @@ pub mod resolve;
 mod scope;
 pub mod serve;
 pub mod verify;
+mod warm;
 
 /// A manifest request, parsed.
 #[derive(Debug, Clone)]
@@ -105,20 +106,9 @@ pub struct Judged {
 pub async fn manifest(app: &Arc<App>, pull: &Pull) -> Result<(Pulled, Arc<Live>), (Refusal, Arc<Live>)> {
     for _ in 0..DECIDED_AGAIN_MAX {
         let live = app.live();
-        let key = JobKey {
-            repository: pull.repository.clone(),
-            reference: pull.reference.clone(),
-            accept: pull.accept.clone(),
-            revisions: live.revisions(),
-        };
-        let job = {
-            let (app, live, pull) = (Arc::clone(app), Arc::clone(&live), pull.clone());
-            || async move { judged(&app, &live, &pull).await }
-        };
-        let answer = match tokio::time::timeout(limits::VERDICT_DEADLINE, app.pulls.join(key, job)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
-            Err(_elapsed) => fallback::without_resolving(app, &live, pull, Code::Deadline).await,
+        let answer = match warm::answer(app, &live, pull).await {
+            Some(pulled) => Ok(pulled),
+            None => Box::pin(shared(app, &live, pull)).await,
         };
         // A verdict begun under one revision does not serve under the next: it is reached again (A412).
         if app.live().revisions() == live.revisions() {
@@ -129,6 +119,31 @@ pub async fn manifest(app: &Arc<App>, pull: &Pull) -> Result<(Pulled, Arc<Live>)
         }
     }
     Err((Refusal::undecided(Code::Overload), app.live()))
+}
+
+/// The answer to all who ask for the same at once.
+async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+    let key = JobKey {
+        repository: pull.repository.clone(),
+        reference: pull.reference.clone(),
+        accept: pull.accept.clone(),
+        revisions: live.revisions(),
+    };
+    let job = {
+        let (app, live, pull) = (Arc::clone(app), Arc::clone(live), pull.clone());
+        || async move {
+            // Another flight may have landed since this one's memory was asked.
+            match warm::answer(&app, &live, &pull).await {
+                Some(pulled) => Ok(pulled),
+                None => judged(&app, &live, &pull).await,
+            }
+        }
+    };
+    match tokio::time::timeout(limits::VERDICT_DEADLINE, app.pulls.join(key, job)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
+        Err(_elapsed) => fallback::without_resolving(app, live, pull, Code::Deadline).await,
+    }
 }
 
 /// How often one request may meet a reload before it gives up.

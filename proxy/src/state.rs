@@ -57,15 +57,20 @@ impl State {
 
     /// Whether this repository's own upstream once gave this content (A026).
     pub async fn present(&self, repository: &Repository, digest: &Digest) -> bool {
-        let key = (repository.clone(), *digest);
-        if self.present.get(&key).await.is_some() {
+        if self.known_present(repository, digest).await {
             return true;
         }
+        let key = (repository.clone(), *digest);
         let known = self.store.database().presence(repository, digest).await.is_some();
         if known {
             self.present.insert(key, ()).await;
         }
         known
+    }
+
+    /// The same as far as memory knows.
+    pub async fn known_present(&self, repository: &Repository, digest: &Digest) -> bool {
+        self.present.get(&(repository.clone(), *digest)).await.is_some()
     }
 
     /// Remembers that this repository's own upstream gave this content.

@@ -82,6 +82,9 @@ pub fn parent_context(headers: &HeaderMap) -> Context {
 
 /// Makes `span` part of the trace that a client's `traceparent` names. To be called before the span is entered.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) {
+    if !headers.contains_key("traceparent") {
+        return;
+    }
     // Without an exporter there is no layer to tell, and nothing is lost.
     let _ = span.set_parent(parent_context(headers));
 }

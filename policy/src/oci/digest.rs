@@ -96,7 +96,14 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm(), self.hex())
+        // In one piece: a digest is written several times for each answer.
+        let (algorithm, bytes) = (self.algorithm(), self.as_bytes());
+        let mut text = String::with_capacity(algorithm.len() + 1 + bytes.len() * 2);
+        text.push_str(algorithm);
+        text.push(':');
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
+        f.write_str(&text)
     }
 }
 

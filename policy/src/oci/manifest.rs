@@ -1,6 +1,7 @@
 //! Manifests and indexes, read strictly: what two readers could take for two things is refused (A105, A123 to A132).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use oci_spec::image as spec;
@@ -15,12 +16,12 @@ use crate::strict_json::{self, JsonFault};
 
 mod check;
 
-/// A manifest or index as it was read, with the very bytes.
+/// A manifest or index as it was read, with the very bytes. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Document {
     bytes: Bytes,
-    media_type: String,
-    manifest: Manifest,
+    media_type: &'static str,
+    manifest: Arc<Manifest>,
 }
 
 /// What a document is.
@@ -143,7 +144,7 @@ impl Document {
             check::Shape::Index => Manifest::Index(Index::read(&value)?),
         };
         check::digests_agree(&manifest)?;
-        Ok(Self { bytes, media_type: kind.media_type.to_owned(), manifest })
+        Ok(Self { bytes, media_type: kind.media_type, manifest: Arc::new(manifest) })
     }
 
     /// The bytes as they were hashed.
@@ -154,8 +155,8 @@ impl Document {
 
     /// The media type, one of [`media_type::MANIFESTS`].
     #[must_use]
-    pub fn media_type(&self) -> &str {
-        &self.media_type
+    pub fn media_type(&self) -> &'static str {
+        self.media_type
     }
 
     /// What it is.

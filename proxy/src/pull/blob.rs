@@ -15,7 +15,7 @@ use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{BlobFault, FlightKey, Reader};
-use crate::upstream::{Fault, Presence, resumed};
+use crate::upstream::{Fault, Presence, Upstream, resumed};
 
 /// A blob that may leave.
 #[derive(Debug)]
@@ -168,28 +168,26 @@ async fn open(
     grant: Grant,
 ) -> Result<Blob, Refusal> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    // A copy counts here only once this repository's own upstream has had the blob (A026).
-    if app.store.present(repository, &digest).await
-        && let Some(reader) = app.store.blobs().open(digest).await
-    {
-        app.metrics.cache("blobs", CacheResult::Hit);
-        return Ok(Blob::Granted(Box::new(reader)));
-    }
-    app.metrics.cache("blobs", CacheResult::Miss);
     if let Some(reader) = app.store.blobs().open(digest).await {
-        return match counted(app, upstream, "presence", upstream.blob_exists(repository, &digest).await) {
-            Ok(Presence::Here(_)) => {
-                app.store.keep_present(repository, &digest).await;
-                Ok(Blob::Granted(Box::new(reader)))
-            }
+        // A copy counts here only once this repository's own upstream has had the blob (A026).
+        if app.store.present(repository, &digest).await {
+            app.metrics.cache("blobs", CacheResult::Hit);
+            return Ok(Blob::Granted(Box::new(reader)));
+        }
+        app.metrics.cache("blobs", CacheResult::Miss);
+        return match presence(app, upstream, repository, digest).await {
+            Ok(Presence::Here(_)) => Ok(Blob::Granted(Box::new(reader))),
             Ok(Presence::Absent) => Err(Refusal::Missing(Missing::Blob)),
             Err(fault) => Err(Refusal::upstream(&fault, Missing::Blob)),
         };
     }
+    app.metrics.cache("blobs", CacheResult::Miss);
     let source = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         move || async move {
             let body = counted(&app, &upstream, "blob", upstream.blob(&repository, &digest).await)?;
+            // Before the blob is kept: who finds it then need not ask.
+            app.store.keep_present(&repository, &digest).await;
             let body = resumed(&upstream, &repository, &digest, body);
             Ok((body.length, body.stream))
         }
@@ -197,8 +195,28 @@ async fn open(
     let key = FlightKey { repository: repository.clone(), digest };
     let fetched = app.store.blobs().fetch(key, Some(grant.size()), source).await;
     let reader = fetched.map_err(|fault| blob_fault(&fault))?;
-    app.store.keep_present(repository, &digest).await;
     Ok(Blob::Granted(Box::new(reader)))
+}
+
+/// Whether this repository's own upstream has the blob, asked once for all who ask.
+async fn presence(
+    app: &Arc<App>,
+    upstream: &Arc<Upstream>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Presence, Fault> {
+    let work = {
+        let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
+        || async move {
+            let found = upstream.blob_exists(&repository, &digest).await;
+            let found = counted(&app, &upstream, "presence", found);
+            if let Ok(Presence::Here(_)) = found {
+                app.store.keep_present(&repository, &digest).await;
+            }
+            found
+        }
+    };
+    app.presences.join((repository.clone(), digest), work).await.unwrap_or(Err(Fault::Internal))
 }
 
 /// What a transfer that failed before its first byte means.

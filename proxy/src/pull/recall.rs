@@ -72,17 +72,42 @@ pub(super) async fn unless_undecided(
     }
 }
 
-/// A stored permit that counts now.
-async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
-    let (revisions, now) = (live.revisions(), app.clock.now());
+/// A permit in memory that counts now.
+pub(super) async fn remembered_permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
+    let permit = app.memory.permit(subject, live.revisions()).await?;
     // The lifetime stands in the configuration, of which no revision knows: a permit of before must not outlive it (A543).
-    let lifetime = live.policy().permit_ttl;
-    if let Some(permit) = app.memory.permit(subject, revisions).await {
-        let permit = permit.as_ref().clone().within(lifetime);
-        if permit.counts(revisions, now) {
-            return Some(permit);
+    let permit = permit.as_ref().clone().within(live.policy().permit_ttl);
+    permit.counts(live.revisions(), app.clock.now()).then_some(permit)
+}
+
+/// A grant in memory whose root has a permit in memory that counts now.
+pub(super) async fn remembered_grant(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+    role: Role,
+) -> Option<Grant> {
+    for claim in claims(app, Place::Memory, repository, &digest).await {
+        let root = claim.root();
+        if claim.role() != role || root.digest == digest || scope::not_blocked(live, &root.digest).is_err() {
+            continue;
+        }
+        if let Some(permit) = remembered_permit(app, live, &root).await
+            && let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now())
+        {
+            return Some(grant);
         }
     }
+    None
+}
+
+/// A stored permit that counts now.
+async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
+    if let Some(permit) = remembered_permit(app, live, subject).await {
+        return Some(permit);
+    }
+    let (revisions, now, lifetime) = (live.revisions(), app.clock.now(), live.policy().permit_ttl);
     let sealed = app.store.permit(subject, revisions).await?;
     let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?.within(lifetime);
     if !permit.counts(revisions, now) {

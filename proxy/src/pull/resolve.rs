@@ -84,11 +84,26 @@ async fn unchanged(
 /// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
 /// from another repository does not count: existence there is not existence here (A026).
 pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
+    if let Some(document) = remembered(app, repository, digest).await {
+        return Some(document);
+    }
     let bytes = app.store.document(digest).await?;
     if !app.store.present(repository, &bytes.digest()).await {
         return None;
     }
-    bytes.parse(None).ok()
+    let document = bytes.parse(None).ok()?;
+    app.memory.keep_document(&document).await;
+    Some(document)
+}
+
+/// The same without a look at the disk.
+pub(super) async fn remembered(
+    app: &App,
+    repository: &Repository,
+    digest: &Digest,
+) -> Option<Intact<Document>> {
+    let document = app.memory.document(digest).await?;
+    app.store.known_present(repository, &document.digest()).await.then_some(document)
 }
 
 /// Asks the upstream, once.
@@ -109,6 +124,7 @@ pub async fn fetch(
     let (bytes, document) = read(fetched, reference)?;
     app.store.keep_document(&bytes).await;
     app.store.keep_present(repository, &document.digest()).await;
+    app.memory.keep_document(&document).await;
     Ok(document)
 }
 

@@ -21,6 +21,9 @@ pub(super) async fn remember(app: &App, content: &Content) {
         Content::Permitted(permitted) => {
             // Asked before anything is handed over: what is lost after that counts as news.
             let lost = app.store.store().database().writes_lost();
+            if app.memory.granted_lately(permitted, lost).await {
+                return;
+            }
             let mut rows = Vec::new();
             for grant in permitted.grants() {
                 let sealed = app.seal.seal(&grant);
@@ -36,6 +39,7 @@ pub(super) async fn remember(app: &App, content: &Content) {
                 }
             }
             app.store.keep_grants(rows);
+            app.memory.keep_granted(permitted, lost).await;
         }
     }
 }
