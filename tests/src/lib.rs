@@ -9,7 +9,7 @@ pub mod gate_in_process;
 pub mod kills;
 pub mod made;
 pub mod mutants;
-mod random;
+pub mod random;
 pub mod signing;
 pub mod tuf;
 pub mod upstream;

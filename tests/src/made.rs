@@ -67,7 +67,7 @@ impl Made {
     pub fn image_of_bytes(length: usize) -> Self {
         let mut bytes = format!("layer {} ", fresh()).into_bytes();
         // No two pieces alike, so that one in another's place is seen.
-        bytes.extend((0..length.saturating_sub(bytes.len()) as u64).flat_map(u64::to_le_bytes));
+        bytes.extend((0..length.div_ceil(8) as u64).flat_map(u64::to_le_bytes));
         bytes.truncate(length);
         Self::image_of(vec![Layer::new(LAYER, bytes)])
     }

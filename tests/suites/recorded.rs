@@ -28,20 +28,6 @@ const GROUPS: [&str; 9] = [
 /// Where a group lies; each case is pulled from a copy of its own, so that no grant of another helps it.
 const RECORDED: &str = "live/recorded";
 
-/// Puts a recorded repository into an upstream.
-fn load(upstream: &Upstream, layout: &str, repository: &str) {
-    let content = Content::from_layout(&recorded(layout)).unwrap();
-    for blob in &content.blobs {
-        upstream.blob(repository, blob);
-    }
-    for manifest in &content.manifests {
-        let digest = upstream.manifest(repository, &manifest.media_type, &manifest.bytes);
-        if let Some(tag) = &manifest.tag {
-            upstream.tag(repository, tag, &digest);
-        }
-    }
-}
-
 fn path(name: &str) -> PathBuf {
     recorded(name)
 }
@@ -111,10 +97,10 @@ const NOW: &str = "2026-11-25T00:00:00Z";
 
 /// Starts a gate before one group; each case then brings its policy.
 async fn gate(group: &str, (now, apart): (&str, Option<&str>), upstream: &Upstream) -> Gate {
-    load(upstream, group, RECORDED);
+    Content::from_layout(&recorded(group)).unwrap().put(upstream, RECORDED);
     let mut setup = Setup::before(&upstream.url()).policy("unmatched = \"deny\"\n");
     if let Some(layout) = apart {
-        load(upstream, layout, "live/evidence");
+        Content::from_layout(&recorded(layout)).unwrap().put(upstream, "live/evidence");
         setup = setup.its("evidence = \"registry.test/live/evidence\"");
     }
     Gate::start_at(&setup, Clock::fixed(now.parse().unwrap())).await
@@ -198,7 +184,7 @@ async fn explained(id: &str) -> (Value, String) {
     let case = cases.iter().find(|case| case["id"] == id).unwrap();
     let upstream = Upstream::start().await.unwrap();
     upstream.set_referrers(ReferrersApi::Whole);
-    load(&upstream, case["group"].as_str().unwrap(), RECORDED);
+    Content::from_layout(&recorded(case["group"].as_str().unwrap())).unwrap().put(&upstream, RECORDED);
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pullgate.toml");
     let upstreams = format!("[upstream.\"registry.test\"]\nurl = \"{}\"\n", upstream.url());

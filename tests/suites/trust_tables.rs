@@ -48,16 +48,7 @@ fn of_others() -> Vec<u8> {
 async fn registry() -> Upstream {
     let upstream = Upstream::start().await.unwrap();
     upstream.set_referrers(ReferrersApi::Whole);
-    let content = Content::from_layout(&recorded("keyless3-bundle")).unwrap();
-    for blob in &content.blobs {
-        upstream.blob("live/shop", blob);
-    }
-    for one in &content.manifests {
-        let digest = upstream.manifest("live/shop", &one.media_type, &one.bytes);
-        if let Some(tag) = &one.tag {
-            upstream.tag("live/shop", tag, &digest);
-        }
-    }
+    Content::from_layout(&recorded("keyless3-bundle")).unwrap().put(&upstream, "live/shop");
     upstream
 }
 

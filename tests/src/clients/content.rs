@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
 use super::http;
+use crate::upstream::Upstream;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
@@ -77,6 +78,19 @@ impl Content {
             }
         }
         Ok(())
+    }
+
+    /// Puts all of it into a repository of an upstream in this process.
+    pub fn put(&self, upstream: &Upstream, repository: &str) {
+        for blob in &self.blobs {
+            upstream.blob(repository, blob);
+        }
+        for manifest in &self.manifests {
+            let digest = upstream.manifest(repository, &manifest.media_type, &manifest.bytes);
+            if let Some(tag) = &manifest.tag {
+                upstream.tag(repository, tag, &digest);
+            }
+        }
     }
 
     /// The digest that a tag of this content stands for.

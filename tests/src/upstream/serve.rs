@@ -21,6 +21,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 pub(super) async fn serve(listener: TcpListener, state: Shared) {
     while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         let answer = service_fn(move |request| answered(Arc::clone(&state), request));
         tokio::spawn(async move {
