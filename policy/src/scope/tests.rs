@@ -40,6 +40,7 @@ fn a405_wildcard_registries_and_half_scopes_are_refused() {
         ("ghcr.io/a**", ScopeInvalid::RestInside),
         ("ghcr.io//x", ScopeInvalid::Grammar),
         ("ghcr.io/X", ScopeInvalid::Grammar),
+        ("ghcr.io/X*", ScopeInvalid::Grammar),
         ("ghcr.io/-x/**", ScopeInvalid::Grammar),
         ("ghcr.io/x..y", ScopeInvalid::Grammar),
         ("ghcr.io/x:tag", ScopeInvalid::Grammar),
@@ -64,6 +65,14 @@ fn the_more_specific_scope_wins_from_the_left() {
 }
 
 #[test]
+fn scopes_of_different_lengths_never_tie() {
+    for (short, long) in [("r.io/a", "r.io/a/b"), ("r.io/a/*", "r.io/a/*/**")] {
+        assert_eq!(scope(short).tie(&scope(long)), None, "{short} {long}");
+        assert_eq!(scope(long).tie(&scope(short)), None, "{long} {short}");
+    }
+}
+
+#[test]
 fn a405_a_tie_names_a_repository_that_both_match() {
     for (a, b, tied) in [
         ("r.io/a*/x", "r.io/*b/x", true),
@@ -78,5 +87,47 @@ fn a405_a_tie_names_a_repository_that_both_match() {
             let repository: Repository = name.parse().unwrap();
             assert!(scope(a).matches(&repository) && scope(b).matches(&repository), "{name}");
         }
+    }
+}
+
+#[test]
+fn a_scope_is_shown_as_it_was_written() {
+    for text in ["**", "ghcr.io/myorg/**", "docker.io/alpine", "index.docker.io/*"] {
+        assert_eq!(scope(text).as_str(), text);
+        assert_eq!(scope(text).to_string(), text);
+    }
+}
+
+#[test]
+fn every_scope_but_the_one_over_everything_has_a_registry() {
+    for (text, registry) in [
+        ("ghcr.io/myorg/**", Some("ghcr.io")),
+        ("localhost:5000/app", Some("localhost:5000")),
+        ("index.docker.io/alpine", Some("docker.io")),
+        ("**", None),
+    ] {
+        assert_eq!(scope(text).registry(), registry, "{text}");
+    }
+}
+
+#[test]
+fn two_stars_alone_are_every_repository_and_two_stars_below_a_registry_are_not() {
+    assert!(scope("**").is_everything());
+    assert!(!scope("ghcr.io/**").is_everything());
+    assert!(!scope("ghcr.io/myorg/app").is_everything());
+}
+
+#[test]
+fn an_owner_is_left_open_where_a_star_ends_it_half_written() {
+    for (text, open) in [
+        ("ghcr.io/myorg*", true),
+        ("ghcr.io/myorg*/app", true),
+        ("ghcr.io/my*rg/app", false),
+        ("ghcr.io/*", false),
+        ("ghcr.io/myorg/app*", false),
+        ("ghcr.io/myorg/**", false),
+        ("**", false),
+    ] {
+        assert_eq!(scope(text).leaves_owner_open(), open, "{text}");
     }
 }
