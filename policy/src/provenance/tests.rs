@@ -237,3 +237,20 @@ fn a_level_above_one_needs_a_platform_and_the_name_of_a_workflow() {
         assert_eq!(read.level, level, "{issuer} {kind:?} {runner}");
     }
 }
+
+#[test]
+fn of_the_resolved_dependencies_the_first_that_is_git_is_the_source() {
+    let predicate = json!({ "buildDefinition": { "resolvedDependencies": [
+        { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
+        { "uri": RESOLVED, "digest": { "gitCommit": "c0ffee" } },
+        { "uri": "git+https://github.com/myorg/library@refs/heads/main", "digest": { "gitCommit": "decaf0" } },
+    ] } });
+    let read = Provenance::read(SLSA_V1, &predicate, &key()).unwrap().unwrap();
+    assert_eq!(read.source.unwrap().as_str(), APP);
+    assert_eq!(read.commit.as_deref(), Some("c0ffee"));
+    let image_alone = json!({ "buildDefinition": { "resolvedDependencies": [
+        { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
+    ] } });
+    let read = Provenance::read(SLSA_V1, &image_alone, &key()).unwrap().unwrap();
+    assert_eq!((read.source, read.commit), (None, None));
+}
