@@ -1,8 +1,8 @@
-//! What a requirement asks of a piece of evidence besides who signed it.
+//! What a requirement asks of a piece of evidence besides who signed it, and what is told of pieces that did not count.
 
 use super::fixture::*;
 use crate::code::Code;
-use crate::evidence::AttestationFacts;
+use crate::evidence::{AttestationFacts, Evidence};
 use crate::expression::Condition;
 use crate::policy::{ClaimedReference, Requirement};
 use crate::provenance::{Slsa, Source};
@@ -96,4 +96,21 @@ fn a_signer_counts_for_every_authority_that_has_its_key_whoever_signed_last() {
         names.sort_unstable();
         assert_eq!(names, ["a", "ab"], "{a} {b}");
     }
+}
+
+#[test]
+fn a_denial_tells_each_code_that_did_not_count_once_and_not_its_own_reason_again() {
+    let set = policy_set(vec![signed_by(&["a"], 1)]);
+    let strangers = evidence(vec![signature(by_key("x"))], vec![attestation(by_key("a"), VULN)]);
+    let broken = ["one", "two"].map(|tag| rejected(tag, Code::SignatureInvalid)).to_vec();
+    let denial = denial(decided(&set, &Evidence { rejected: broken, ..strangers }));
+    assert_eq!(denial.first().code, Code::UnknownAuthority);
+    let skipped: Vec<_> = denial.skipped().iter().map(|one| (one.code, one.text.as_str())).collect();
+    assert_eq!(
+        skipped,
+        [
+            (Code::NotASignature, "1 piece of evidence did not count"),
+            (Code::SignatureInvalid, "2 pieces of evidence did not count"),
+        ]
+    );
 }
