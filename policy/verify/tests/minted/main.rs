@@ -3,6 +3,7 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper of a test may fail as the test itself may"
 )]
 
@@ -11,5 +12,8 @@ mod certificates;
 mod envelopes;
 mod keys;
 mod logs;
+mod older;
 mod pki;
 mod stale;
+mod stamp;
+mod stamps;

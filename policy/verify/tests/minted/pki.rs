@@ -59,6 +59,11 @@ impl Pki {
 
     /// The trust table, without certificate log.
     pub(crate) fn table(&self, name: &str) -> TrustTable {
+        self.table_with(name, &[])
+    }
+
+    /// The same with these timestamp authorities.
+    pub(crate) fn table_with(&self, name: &str, timestamp_authorities: &[Value]) -> TrustTable {
         let window = json!({ "start": "2026-01-01T00:00:00Z" });
         let root = json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -74,7 +79,7 @@ impl Pki {
                 "subject": { "organization": "test", "commonName": "test root" }, "uri": "https://ca.example",
                 "certChain": { "certificates": [{ "rawBytes": STANDARD.encode(&self.root) }] }, "validFor": window,
             }],
-            "ctlogs": [], "timestampAuthorities": [],
+            "ctlogs": [], "timestampAuthorities": timestamp_authorities,
         });
         TrustTable::from_json(Name::new(name), root.to_string().as_bytes(), Sct::None).unwrap()
     }
@@ -164,8 +169,15 @@ impl Pki {
                     "publicKey": { "content": STANDARD.encode(verifier) },
                 },
             },
-        })
-        .to_string();
+        });
+        self.logged(&body, entry)
+    }
+
+    /// The log's entry with this body.
+    pub(crate) fn logged(&self, body: &Value, entry: Entry) -> Value {
+        let (kind, version) = (&body["kind"], &body["apiVersion"]);
+        let kind_version = json!({ "kind": kind, "version": version });
+        let body = body.to_string();
         let time = LOGGED.parse::<Timestamp>().unwrap().as_second();
         let promise = json!({
             "body": STANDARD.encode(&body), "integratedTime": time,
@@ -174,7 +186,7 @@ impl Pki {
         let promise = self.log.sign(promise.to_string().as_bytes()).unwrap();
         let mut whole = json!({
             "logIndex": "0", "logId": { "keyId": STANDARD.encode(self.log_id()) },
-            "kindVersion": { "kind": "hashedrekord", "version": "0.0.1" },
+            "kindVersion": kind_version,
             "integratedTime": time.to_string(), "canonicalizedBody": STANDARD.encode(&body),
         });
         if entry != Entry::WithoutPromise {
@@ -189,10 +201,15 @@ impl Pki {
     /// The proof of the only leaf of a tree (RFC 6962, 2.1) and its checkpoint.
     fn proof(&self, body: &[u8]) -> Value {
         let root = STANDARD.encode(digest(&SHA256, &[&[0], body].concat()));
-        let note = format!("log.example\n1\n{root}\n");
-        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
-        let envelope = format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature));
+        let envelope = self.checkpoint(1, &root);
         json!({ "logIndex": "0", "rootHash": root, "treeSize": "1", "hashes": [], "checkpoint": { "envelope": envelope } })
+    }
+
+    /// What the log signs of a tree of this size with this root, in base64.
+    pub(crate) fn checkpoint(&self, size: u64, root: &str) -> String {
+        let note = format!("log.example\n{size}\n{root}\n");
+        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
+        format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature))
     }
 
     fn log_id(&self) -> Vec<u8> {
