@@ -234,3 +234,29 @@ fn a346_a_target_that_is_listed_under_the_name_of_a_path_is_never_asked_for() {
     let Files { targets, .. } = &forge.files;
     assert!(forge.files.asked().iter().all(|name| !targets.contains_key(name)));
 }
+
+#[test]
+fn a_whole_refresh_may_have_so_many_bytes_and_not_one_more() {
+    let made = |last: u64| {
+        let key = Key::new(30);
+        let by = std::slice::from_ref(&key);
+        let mut forge = Forge::new();
+        let targets = json!({ "trusted_root.json": forge.target(b"by the last") });
+        let names = ["a", "b", "c", "d", "e", "f", "last"];
+        let roles = names.map(|name| delegation(name, &key, &["*"]));
+        let empty = grown(&list(&forge, json!({}), &json!(null), by), 5_000_000);
+        let full = grown(&list(&forge, targets, &json!(null), by), last);
+        let lists = names.map(|name| (name, if name == "last" { full.clone() } else { empty.clone() }));
+        forge.publish_list(json!({}), &delegations(&key, &roles), &lists);
+        // The pinned root is the operator's and not kept.
+        let metadata = forge.files.metadata.iter().filter(|(name, _)| *name != "1.root.json");
+        let bytes: usize = metadata.chain(&forge.files.targets).map(|(_, bytes)| bytes.len()).sum();
+        (u64::try_from(bytes).unwrap(), forge)
+    };
+    let most = 33_554_432;
+    let room = 3_000_000 + most - made(3_000_000).0;
+    for (over, expected) in [(0, None), (1, Some("trust-too-large"))] {
+        let (bytes, forge) = made(room + over);
+        assert_eq!((bytes, outcome(&forge)), (most + over, expected));
+    }
+}
