@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{LogProof, Logged};
-use pullgate_policy::identity::Transparency;
+use pullgate_policy::identity::{Name, Transparency};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::PublicKey;
+use pullgate_verify::{PublicKey, Sct, TrustTable};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
 
@@ -43,6 +43,10 @@ impl Case {
         signed["verificationMaterial"]["tlogEntries"] = json!([self.pki.logged(body, Entry::Whole)]);
         signed
     }
+}
+
+fn table(root: &Value) -> TrustTable {
+    TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None).unwrap()
 }
 
 fn p521() -> KeyPair {
@@ -166,6 +170,55 @@ fn a_checkpoint_of_another_tree_proves_nothing_though_the_log_signed_it() {
             json!(case.pki.checkpoint(size, root));
         assert_eq!(case.logged(&changed), Logged::No(Code::CheckpointMismatch), "{size} {root}");
     }
+}
+
+#[test]
+fn a_checkpoint_counts_by_the_logs_own_signature_under_its_own_hint() {
+    let case = Case::new();
+    let signed = case.pki.keyed_bundle(&case.signer, MANIFEST, Entry::Whole);
+    let path = "/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint/envelope";
+    let envelope = signed.pointer(path).unwrap().as_str().unwrap();
+    let (note, signature) = envelope.trim_end().rsplit_once(' ').unwrap();
+    let whole = STANDARD.decode(signature).unwrap();
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = whole.clone();
+        change(&mut bytes);
+        let mut changed = signed.clone();
+        *changed.pointer_mut(path).unwrap() = json!(format!("{note} {}\n", STANDARD.encode(bytes)));
+        case.logged(&changed)
+    };
+    assert_eq!(with(&|_| {}), Logged::Yes);
+    let invalid = Logged::No(Code::CheckpointInvalid);
+    assert_eq!(with(&|bytes| bytes[0] ^= 1), invalid, "another hint");
+    assert_eq!(with(&|bytes| *bytes.last_mut().unwrap() ^= 1), invalid, "another signature");
+}
+
+#[test]
+fn each_log_speaks_with_its_own_key_in_its_own_window() {
+    let case = Case::new();
+    let public = || PublicKey::from_file(&case.signer.subject_public_key_info()).unwrap().remove(0);
+    let signed = case.pki.keyed_bundle(&case.signer, MANIFEST, Entry::Whole);
+    let under = |root: &Value| {
+        let question = Question::new(vec![table(root)], vec![]).with_key(public(), Transparency::Required);
+        let evidence = question.ask(vec![bundle(&signed)]);
+        let facts = evidence.signatures[0].facts();
+        (facts.logged, facts.vouchers.entries.first().map(|entry| entry.log.clone()))
+    };
+    let ours = Some("https://log.example".to_owned());
+    let mut root = case.pki.root(&[]);
+    let mut other = Pki::new().root(&[])["tlogs"][0].clone();
+    other["baseUrl"] = json!("https://other.example");
+    root["tlogs"].as_array_mut().unwrap().insert(0, other);
+    assert_eq!(under(&root), (Logged::Yes, ours.clone()), "another log before it");
+    let window = |start: &str, end: &str| {
+        let mut root = case.pki.root(&[]);
+        root["tlogs"][0]["publicKey"]["validFor"] = json!({ "start": start, "end": end });
+        under(&root)
+    };
+    assert_eq!(window("2026-11-24T12:00:00Z", "2026-11-24T12:00:00Z"), (Logged::Yes, ours));
+    let unknown = (Logged::No(Code::LogUnknown), None);
+    assert_eq!(window("2026-11-24T12:00:01Z", "2036-01-01T00:00:00Z"), unknown, "not yet");
+    assert_eq!(window("2026-01-01T00:00:00Z", "2026-11-24T11:59:59Z"), unknown, "no more");
 }
 
 #[test]

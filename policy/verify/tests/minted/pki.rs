@@ -64,8 +64,14 @@ impl Pki {
 
     /// The same with these timestamp authorities.
     pub(crate) fn table_with(&self, name: &str, timestamp_authorities: &[Value]) -> TrustTable {
+        let root = self.root(timestamp_authorities).to_string();
+        TrustTable::from_json(Name::new(name), root.as_bytes(), Sct::None).unwrap()
+    }
+
+    /// The trusted root of that table.
+    pub(crate) fn root(&self, timestamp_authorities: &[Value]) -> Value {
         let window = json!({ "start": "2026-01-01T00:00:00Z" });
-        let root = json!({
+        json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [{
                 "baseUrl": "https://log.example", "hashAlgorithm": "SHA2_256",
@@ -80,8 +86,7 @@ impl Pki {
                 "certChain": { "certificates": [{ "rawBytes": STANDARD.encode(&self.root) }] }, "validFor": window,
             }],
             "ctlogs": [], "timestampAuthorities": timestamp_authorities,
-        });
-        TrustTable::from_json(Name::new(name), root.to_string().as_bytes(), Sct::None).unwrap()
+        })
     }
 
     /// A certificate for `names` with these extensions of Fulcio's arc.
