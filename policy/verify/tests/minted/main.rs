@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod attached;
 mod certificates;
 mod envelopes;
 mod keys;

@@ -48,7 +48,7 @@ impl Pki {
     pub(crate) fn new() -> Self {
         let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.distinguished_name.push(rcgen::DnType::CommonName, "test root");
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
@@ -91,25 +91,26 @@ impl Pki {
 
     /// A certificate for `names` with these extensions of Fulcio's arc.
     pub(crate) fn leaf(&self, names: Vec<SanType>, extensions: &[(u64, Vec<u8>)], key: KeyPair) -> Leaf {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.subject_alt_names = names;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-        params.not_before = rcgen::date_time_ymd(2026, 11, 24);
-        params.not_after = rcgen::date_time_ymd(2026, 11, 25);
-        for (number, content) in extensions {
-            let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
-            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
-        }
-        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        Leaf { der, key }
+        leaf_by(&self.issuer, names, extensions, key)
     }
 
     /// The usual certificate: one URI, the issuer in its current form, the repository that the name lies in.
     pub(crate) fn usual_leaf(&self) -> Leaf {
-        let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
-        self.leaf(vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256))
+        usual_leaf_by(&self.issuer)
+    }
+
+    /// An authority between the root and its leaves, which no trust table lists.
+    pub(crate) fn between(&self) -> (Vec<u8>, Issuer<'static, KeyPair>) {
+        let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        params.distinguished_name.push(rcgen::DnType::CommonName, "test between");
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        (der, Issuer::new(params, key))
     }
 
     /// A v0.3 (with proof) or v0.1 (without) bundle of a message signature over `manifest`.
@@ -220,6 +221,32 @@ impl Pki {
     fn log_id(&self) -> Vec<u8> {
         digest(&SHA256, &self.log.subject_public_key_info()).as_ref().to_vec()
     }
+}
+
+pub(crate) fn usual_leaf_by(issuer: &Issuer<'static, KeyPair>) -> Leaf {
+    let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
+    leaf_by(issuer, vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256))
+}
+
+fn leaf_by(
+    issuer: &Issuer<'static, KeyPair>,
+    names: Vec<SanType>,
+    extensions: &[(u64, Vec<u8>)],
+    key: KeyPair,
+) -> Leaf {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.subject_alt_names = names;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    params.not_before = rcgen::date_time_ymd(2026, 11, 24);
+    params.not_after = rcgen::date_time_ymd(2026, 11, 25);
+    for (number, content) in extensions {
+        let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
+        params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
+    }
+    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
+    Leaf { der, key }
 }
 
 pub(crate) fn key(algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {

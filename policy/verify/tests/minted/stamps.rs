@@ -1,20 +1,17 @@
 //! What a timestamp authority says beside a log, or alone (A325, A326, A330).
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Clock, Evidence, Logged};
 use pullgate_policy::identity::{Name, Transparency};
-use pullgate_policy::oci::Digest;
 use pullgate_verify::{Item, PublicKey, TrustTable};
-use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
+use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
-use crate::pki::{Entry, LOGGED, Leaf, Pki, key, pem};
+use crate::attached::Attached;
+use crate::pki::{Entry, LOGGED, Leaf, Pki, key};
 use crate::stamp::Authority;
 
 /// A minute before and after the log's time, and the second of it.
@@ -131,52 +128,13 @@ fn what_is_no_token_at_all_makes_the_bundle_malformed() {
     assert_eq!(keyless.ask(torn, Transparency::Required), Err(Code::BundleInvalid));
 }
 
-/// An `.att` layer with an entry of the oldest kind, which the library does not read, and this token over its signature.
+/// An `.att` layer with an entry of the oldest kind and a token over its signature, or over another.
 fn oldest(keyless: &Keyless, time: &str, over: Option<&[u8]>) -> Item {
-    let kind = "application/vnd.in-toto+json";
-    let payload = json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": "app", "digest": { "sha256": Digest::of(MANIFEST).hex() } }],
-        "predicateType": "https://slsa.dev/provenance/v1",
-        "predicate": {},
-    })
-    .to_string();
-    let pae = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
-    let signature = keyless.leaf.key.sign(pae.as_bytes()).unwrap();
-    let envelope = json!({
-        "payloadType": kind, "payload": STANDARD.encode(&payload),
-        "signatures": [{ "sig": STANDARD.encode(&signature) }],
-    })
-    .to_string();
-    let sha256 = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": Digest::of(bytes).hex() });
-    let certificate = pem("CERTIFICATE", &keyless.leaf.der);
-    let body = json!({
-        "apiVersion": "0.0.1", "kind": "intoto",
-        "spec": {
-            "content": { "hash": sha256(envelope.as_bytes()), "payloadHash": sha256(payload.as_bytes()) },
-            "publicKey": STANDARD.encode(&certificate),
-        },
-    });
-    let entry = keyless.pki.logged(&body, Entry::WithoutProof);
-    let log = STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap();
-    let time_logged: i64 = entry["integratedTime"].as_str().unwrap().parse().unwrap();
-    let kept = json!({
-        "SignedEntryTimestamp": entry["inclusionPromise"]["signedEntryTimestamp"],
-        "Payload": {
-            "body": entry["canonicalizedBody"], "integratedTime": time_logged,
-            "logIndex": 0, "logID": hex::encode(log),
-        },
-    });
+    let Attached { envelope, signature, mut annotations } = Attached::new(&keyless.pki, &keyless.leaf);
     let token = keyless.clock.token(over.unwrap_or(&signature), time);
-    let annotations = BTreeMap::from([
-        ("dev.sigstore.cosign/certificate".to_owned(), certificate),
-        ("dev.sigstore.cosign/bundle".to_owned(), kept.to_string()),
-        (
-            "dev.sigstore.cosign/rfc3161timestamp".to_owned(),
-            json!({ "SignedRFC3161Timestamp": token }).to_string(),
-        ),
-    ]);
-    Item::Dsse { envelope: Bytes::from(envelope), annotations }
+    let token = json!({ "SignedRFC3161Timestamp": token }).to_string();
+    annotations.insert("dev.sigstore.cosign/rfc3161timestamp".to_owned(), token);
+    Item::Dsse { envelope, annotations }
 }
 
 #[test]
