@@ -84,3 +84,31 @@ fn an_authority_that_the_table_does_not_list_leads_to_the_root_where_it_travels_
     assert_eq!(code(&[]), Some(Code::CertificateUntrusted));
     assert_eq!(code(&[&unrelated]), Some(Code::CertificateUntrusted));
 }
+
+#[test]
+fn a_certificate_must_be_good_at_the_time_that_such_an_entry_has() {
+    let pki = Pki::new();
+    let question = Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)]);
+    let outside = Some(Code::TimeOutsideCertificate);
+    for (days, expected) in [([24, 25], None), ([1, 30], None), ([23, 24], outside), ([25, 26], outside)] {
+        let Attached { envelope, annotations, .. } = Attached::new(&pki, &pki.leaf_of(days));
+        assert_eq!(question.code(Item::Dsse { envelope, annotations }), expected, "{days:?}");
+    }
+}
+
+#[test]
+fn such_an_entry_is_about_the_certificate_and_the_signature_must_hold() {
+    let pki = Pki::new();
+    let question = Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)]);
+    let (ours, theirs) = (Attached::new(&pki, &pki.usual_leaf()), Attached::new(&pki, &pki.usual_leaf()));
+    let code = |one: &Attached, annotations: &BTreeMap<String, String>| {
+        question.code(Item::Dsse { envelope: one.envelope.clone(), annotations: annotations.clone() })
+    };
+    assert_eq!(code(&ours, &ours.annotations), None);
+    // Everything is of the other signer, but the envelope with its signature.
+    assert_eq!(code(&ours, &theirs.annotations), Some(Code::LogEntryMismatch));
+    let mut mixed = ours.annotations.clone();
+    let key = "dev.sigstore.cosign/certificate";
+    mixed.insert(key.to_owned(), theirs.annotations[key].clone());
+    assert_eq!(code(&ours, &mixed), Some(Code::LogEntryMismatch));
+}

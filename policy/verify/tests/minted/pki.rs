@@ -18,6 +18,9 @@ pub(crate) const SAN: &str = "https://git.example/org/app/.github/workflows/buil
 /// The log's time: within the leaf's day.
 pub(crate) const LOGGED: &str = "2026-11-24T12:00:00Z";
 
+/// From midnight to midnight around it.
+const DAY: [u8; 2] = [24, 25];
+
 /// Fulcio's arc.
 const FULCIO: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 0];
 
@@ -91,12 +94,23 @@ impl Pki {
 
     /// A certificate for `names` with these extensions of Fulcio's arc.
     pub(crate) fn leaf(&self, names: Vec<SanType>, extensions: &[(u64, Vec<u8>)], key: KeyPair) -> Leaf {
-        leaf_by(&self.issuer, names, extensions, key)
+        leaf_by(&self.issuer, names, extensions, key, DAY)
     }
 
     /// The usual certificate: one URI, the issuer in its current form, the repository that the name lies in.
     pub(crate) fn usual_leaf(&self) -> Leaf {
         usual_leaf_by(&self.issuer)
+    }
+
+    /// The same, good from one day of that month to another.
+    pub(crate) fn leaf_of(&self, days: [u8; 2]) -> Leaf {
+        leaf_by(
+            &self.issuer,
+            vec![uri(SAN)],
+            &[(8, utf8(OIDC_ISSUER))],
+            key(&rcgen::PKCS_ECDSA_P256_SHA256),
+            days,
+        )
     }
 
     /// An authority between the root and its leaves, which no trust table lists.
@@ -225,7 +239,7 @@ impl Pki {
 
 pub(crate) fn usual_leaf_by(issuer: &Issuer<'static, KeyPair>) -> Leaf {
     let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
-    leaf_by(issuer, vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256))
+    leaf_by(issuer, vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256), DAY)
 }
 
 fn leaf_by(
@@ -233,14 +247,15 @@ fn leaf_by(
     names: Vec<SanType>,
     extensions: &[(u64, Vec<u8>)],
     key: KeyPair,
+    [from, until]: [u8; 2],
 ) -> Leaf {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.subject_alt_names = names;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-    params.not_before = rcgen::date_time_ymd(2026, 11, 24);
-    params.not_after = rcgen::date_time_ymd(2026, 11, 25);
+    params.not_before = rcgen::date_time_ymd(2026, 11, from);
+    params.not_after = rcgen::date_time_ymd(2026, 11, until);
     for (number, content) in extensions {
         let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
         params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
