@@ -5,7 +5,7 @@ use pullgate_verify::refresh::RefreshFault;
 use serde_json::{Value, json};
 
 use super::files::{Files, code, refreshed};
-use super::forge::{Forge, Key, after, listed, now, sign};
+use super::forge::{Forge, Key, after, listed, now, sha256, sign};
 
 fn outcome(forge: &Forge) -> Option<&'static str> {
     code(refreshed(&forge.anchor(), None, &forge.files, now()))
@@ -144,6 +144,35 @@ fn a344_a_delegated_list_counts_for_its_paths_its_keys_and_its_snapshot_only() {
     assert_eq!(run(&[], &key, "role"), Some("trust-missing"), "no path at all");
     assert_eq!(run(&["*.json"], &Key::new(31), "role"), Some("trust-threshold"), "not its key");
     assert_eq!(run(&["*.json"], &key, "another"), Some("trust-missing"), "not in the snapshot");
+}
+
+#[test]
+fn a_delegation_by_hashes_of_paths_counts_for_those_and_with_paths_beside_them_for_nothing() {
+    let key = Key::new(30);
+    let run = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut forge = Forge::new();
+        let targets = json!({ "trusted_root.json": forge.target(b"delegated") });
+        let bytes = list(&forge, targets, &json!(null), std::slice::from_ref(&key));
+        let mut role = delegation("role", &key, &["*"]);
+        change(role.as_object_mut().unwrap());
+        forge.publish_list(json!({}), &delegations(&key, &[role]), &[("role", bytes)]);
+        outcome(&forge)
+    };
+    let prefixes = |prefix: &str| json!([prefix]);
+    let mut ours = sha256(b"trusted_root.json");
+    ours.truncate(4);
+    let theirs = if ours.starts_with('0') { "1" } else { "0" };
+    assert_eq!(run(&|_| {}), None);
+    let by_hash = |prefix: &str| {
+        run(&|role| {
+            role.remove("paths");
+            role.insert("path_hash_prefixes".to_owned(), prefixes(prefix));
+        })
+    };
+    assert_eq!(by_hash(&ours), None);
+    assert_eq!(by_hash(theirs), Some("trust-missing"));
+    let both = run(&|role| drop(role.insert("path_hash_prefixes".to_owned(), prefixes(&ours))));
+    assert_eq!(both, Some("trust-malformed"));
 }
 
 #[test]
