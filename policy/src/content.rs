@@ -104,6 +104,7 @@ mod tests {
     fn bytes_asked_for_by_tag_are_named_by_their_own_hash_and_keep_it_when_parsed() {
         let untrusted = Untrusted::new(Bytes::from_static(b"one"));
         assert_eq!((untrusted.len(), untrusted.is_empty()), (3, false));
+        assert!(Untrusted::new(Bytes::new()).is_empty());
         let intact = untrusted.hash();
         assert_eq!((intact.digest(), intact.value().as_ref()), (Digest::of(b"one"), &b"one"[..]));
         let parsed = intact.try_map(|bytes| Ok::<_, ()>(bytes.len())).unwrap();

@@ -266,3 +266,23 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_has_one_name_in_output_and_in_records() {
+        for (layout, name) in Layout::ALL.into_iter().zip([
+            "att-tag",
+            "build-kit",
+            "evidence-repository",
+            "fallback-tag",
+            "referrers",
+            "sig-tag",
+        ]) {
+            assert_eq!(layout.as_str(), name);
+            assert_eq!(serde_json::to_value(layout).unwrap(), name);
+        }
+    }
+}

@@ -183,3 +183,36 @@ impl AsRecord for Grant {
         self.claim.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Intact;
+    use crate::decide::tests::fixture::*;
+
+    /// The only grant of `document`, which lies below `above` indexes.
+    fn only_grant(document: &Intact<Document>, above: usize) -> Grant {
+        let set = policy_set(vec![signed_by(&["a"], 1)]);
+        let permit = permit(decided(&set, &evidence(vec![signature(by_key("a"))], vec![])));
+        let mut grants = Grant::derive(&permit, document.value(), above);
+        assert_eq!(grants.len(), 1);
+        grants.remove(0)
+    }
+
+    #[test]
+    fn a_role_has_one_name_in_the_store_and_in_records() {
+        for (role, name) in [(Role::Blob, "blob"), (Role::Child, "child")] {
+            assert_eq!(role.as_str(), name);
+            assert_eq!(serde_json::to_value(role).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn an_index_below_three_indexes_nests_too_deep_and_an_image_there_does_not() {
+        for media_type in [media_type::OCI_INDEX, media_type::DOCKER_LIST] {
+            assert!(!only_grant(&index_of(media_type), 1).nests_too_deep(), "{media_type}");
+            assert!(only_grant(&index_of(media_type), 2).nests_too_deep(), "{media_type}");
+        }
+        assert!(!only_grant(&index_of(media_type::OCI_MANIFEST), 2).nests_too_deep());
+    }
+}

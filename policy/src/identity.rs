@@ -237,7 +237,7 @@ impl WholeRegex {
     /// Tells whether the whole of `text` matches.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        self.whole.find(text).is_some_and(|found| found.start() == 0 && found.end() == text.len())
+        self.whole.is_match(text)
     }
 }
 

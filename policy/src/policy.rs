@@ -291,7 +291,7 @@ impl Covers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::tests::fixture::{exemption, hours, now, policy, policy_set, signed_by};
+    use crate::decide::tests::fixture::{exemption, hours, location, now, policy, policy_set, signed_by};
 
     fn governing(set: &PolicySet, repository: &str) -> Option<String> {
         match set.governing(&repository.parse().unwrap()) {
@@ -356,6 +356,14 @@ mod tests {
         assert_eq!(set.enforcing_scopes(), 1);
         set.policies[0].mode = Mode::Warn;
         assert_eq!(set.enforcing_scopes(), 0);
+    }
+
+    #[test]
+    fn a_place_and_a_revision_are_shown_so_that_people_can_look_them_up() {
+        assert_eq!(location(7).to_string(), "policy.toml:7");
+        // SHA-256 of nothing: a list without parts.
+        let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Revision::of([]).to_string(), nothing);
     }
 
     #[test]

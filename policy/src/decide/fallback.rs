@@ -50,11 +50,10 @@ pub fn last_permit(
     now: Timestamp,
 ) -> Option<Permit> {
     let OnUndecided::LastPermit(age) = setting(set, &subject.repository) else { return None };
-    // Evidence from the future would be young for ever (A541).
-    let young = evidence.collected <= now && now < after(evidence.collected, age);
-    if outcome != KeptOutcome::Permitted || !young {
+    if outcome != KeptOutcome::Permitted {
         return None;
     }
+    // Evidence that is older than that, or from the future, decides nothing (A541).
     match judge_within(set, subject, document, evidence, (now, age)) {
         Outcome::Decided(Verdict::Permit(permit)) => Some(permit.ending_by(after(now, FOR_THIS_ANSWER))),
         Outcome::Decided(Verdict::Deny(_)) | Outcome::Undecided(_) => None,

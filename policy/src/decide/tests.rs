@@ -2,6 +2,7 @@
 
 pub(crate) mod fixture;
 
+mod asked;
 mod evidence;
 mod properties;
 mod standing;

@@ -34,6 +34,7 @@ fn a236_a_regex_matches_whole_identities_only() {
         ("a|b", "b", "bb"),
         ("a|b", "a", "ax"),
         ("(?x) a # comment", "a", "a # comment"),
+        ("(?x) a # comment", "a", "ba"),
         ("(?m)^a$", "a", "a\nb"),
         ("a", "a", "a\n"),
         ("a\\x23", "a#", "a"),
@@ -49,6 +50,26 @@ fn a236_a_regex_matches_whole_identities_only() {
     for pattern in ["a)|(b", "(", "a){1000}{1000}{1000}", "a{1000}{1000}{1000}"] {
         assert!(WholeRegex::new(pattern).is_err(), "{pattern}");
     }
+}
+
+#[test]
+fn a_regex_is_shown_as_its_author_wrote_it() {
+    for pattern in ["a|b", "(?x) a # comment"] {
+        assert_eq!(WholeRegex::new(pattern).unwrap().as_str(), pattern);
+    }
+}
+
+#[test]
+fn a_signer_is_shown_as_a_key_or_as_a_name_and_who_issued_it() {
+    // SHA-256 of "key".
+    let id = "sha256:2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683";
+    assert_eq!(Principal::Key(KeyId::of_spki(b"key")).to_string(), format!("key {id}"));
+    let mut holder = identity("someone@corp.example", &[]);
+    holder.issuer = "https://issuer.example\n".to_owned();
+    assert_eq!(
+        Principal::Identity(holder).to_string(),
+        "someone@corp.example (issuer https://issuer.example\\u{a})"
+    );
 }
 
 #[test]
@@ -86,6 +107,10 @@ fn a239_a_name_of_one_kind_that_reads_like_another_is_nobody() {
         ("spiffe://corp.example/ci", SanKind::Uri),
         ("someone@corp.example", SanKind::Email),
         ("someone!corp.example", SanKind::OtherName),
+        // What stands before a colon is a scheme only as a whole, and from a letter on.
+        ("7up:someone@corp.example", SanKind::Email),
+        ("some one:someone@corp.example", SanKind::Email),
+        ("7up:someone", SanKind::OtherName),
     ] {
         for claimed in [SanKind::Uri, SanKind::Email, SanKind::OtherName] {
             let mut holder = identity(text, &[]);

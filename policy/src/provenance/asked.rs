@@ -104,3 +104,81 @@ impl Slsa {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::identity::{Identity, KeyId, Name, SanKind};
+
+    const WORKFLOW: &str = "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main";
+    const GENERATED: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_container_slsa3.yml@refs/tags/v2.1.0";
+
+    fn signer(issuer: &str, san: &str) -> Principal {
+        Principal::Identity(Identity {
+            trust: Name::new("sigstore"),
+            issuer: issuer.to_owned(),
+            kind: SanKind::Uri,
+            san: san.to_owned(),
+            claims: BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn a_builder_is_a_known_name_or_an_identity_under_https() {
+        for (text, builder) in [
+            ("github", Some(Builder::GitHub)),
+            ("gitlab", Some(Builder::GitLab)),
+            ("slsa-github-generator", Some(Builder::Generator)),
+            (WORKFLOW, Some(Builder::Identity(WORKFLOW.to_owned()))),
+            ("http://github.com/myorg/app", None),
+            ("jenkins", None),
+            ("GitHub", None),
+            ("", None),
+        ] {
+            assert_eq!(Builder::parse(text), builder, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_builder_is_known_by_who_signed() {
+        let github = signer("https://token.actions.githubusercontent.com", WORKFLOW);
+        let generator = signer("https://token.actions.githubusercontent.com", GENERATED);
+        let gitlab =
+            signer("https://gitlab.com", "https://gitlab.com/myorg/app//.gitlab-ci.yml@refs/heads/main");
+        let pretender = signer("https://issuer.example", GENERATED);
+        let key = Principal::Key(KeyId::of_spki(b"key"));
+        let signers = [&github, &generator, &gitlab, &pretender, &key];
+        for (builder, signed) in [
+            (Builder::GitHub, [true, true, false, false, false]),
+            (Builder::GitLab, [false, false, true, false, false]),
+            (Builder::Generator, [false, true, false, false, false]),
+            (Builder::Identity(WORKFLOW.to_owned()), [true, false, false, false, false]),
+        ] {
+            let asked = Slsa { builder: Some(builder), ..Slsa::default() };
+            for (signer, signed) in signers.iter().zip(signed) {
+                let expected = if signed { Ok(()) } else { Err(Code::ProvenanceBuilder) };
+                assert_eq!(asked.met_by(&Provenance::default(), signer), expected, "{asked} by {signer}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_shown_in_the_words_of_the_policy() {
+        for name in ["github", "gitlab", "slsa-github-generator", WORKFLOW] {
+            assert_eq!(Builder::parse(name).unwrap().to_string(), name);
+        }
+        let all = Slsa {
+            level: Some(Level::Three),
+            source: Source::parse("github.com/myorg/app"),
+            reference: Some("refs/heads/main".to_owned()),
+            builder: Some(Builder::GitHub),
+        };
+        assert_eq!(
+            all.to_string(),
+            "level 3, source https://github.com/myorg/app, ref refs/heads/main, builder github"
+        );
+        assert_eq!(Slsa { level: Some(Level::Two), ..Slsa::default() }.to_string(), "level 2");
+    }
+}

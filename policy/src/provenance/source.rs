@@ -75,7 +75,9 @@ mod tests {
             "git@github.com:Org/repo.git",
             "git+https://github.com/Org/repo/",
         ] {
-            assert_eq!(Source::parse(text).unwrap().as_str(), "https://github.com/Org/repo", "{text}");
+            let source = Source::parse(text).unwrap();
+            assert_eq!(source.as_str(), "https://github.com/Org/repo", "{text}");
+            assert_eq!(source.to_string(), "https://github.com/Org/repo", "{text}");
         }
         let (_, reference) = Source::with_reference("git+https://github.com/o/r@refs/tags/v1").unwrap();
         assert_eq!(reference.as_deref(), Some("refs/tags/v1"));

@@ -20,6 +20,14 @@ fn github(san: &str, claims: &[(&str, &str)]) -> Principal {
     })
 }
 
+/// Somebody whom another issuer may have named.
+fn by_issuer(issuer: &str, kind: SanKind, runner: &str) -> Principal {
+    let Principal::Identity(identity) = github(WORKFLOW, &[("runner_environment", runner)]) else {
+        panic!("not an identity")
+    };
+    Principal::Identity(Identity { issuer: issuer.to_owned(), kind, ..identity })
+}
+
 /// A workflow of `myorg/app` on main, hosted.
 fn ci() -> Principal {
     github(
@@ -180,4 +188,69 @@ fn a217_provenance_about_another_source_or_ref_does_not_match() {
         asked("github.com/myorg/app", "refs/heads/main", 2).met_by(&unknown, &ci()),
         Err(Code::ProvenanceSource)
     );
+}
+
+/// What is read of a predicate that names `builder`, signed by `principal`.
+fn builder_of(builder: &str, principal: &Principal) -> Option<String> {
+    let predicate = json!({ "runDetails": { "builder": { "id": builder } } });
+    Provenance::read(SLSA_V1, &predicate, principal).unwrap().unwrap().builder
+}
+
+#[test]
+fn a_builder_is_believed_of_the_identity_that_signed_or_of_the_workflow_that_its_certificate_names() {
+    let shared = "https://github.com/myorg/shared/.github/workflows/build.yml@refs/heads/main";
+    let (by_name, by_claim) = (github(shared, &[]), github(WORKFLOW, &[("build_signer_uri", shared)]));
+    assert_eq!(builder_of(shared, &by_name).as_deref(), Some(shared));
+    assert_eq!(builder_of(shared, &by_claim).as_deref(), Some(shared));
+    assert_eq!(builder_of(shared, &github(WORKFLOW, &[("build_signer_uri", WORKFLOW)])), None);
+    assert_eq!(builder_of(shared, &github(WORKFLOW, &[])), None);
+}
+
+#[test]
+fn the_runner_of_github_is_believed_of_its_own_hosted_workflows_alone() {
+    let hosted = github(WORKFLOW, &[("runner_environment", "github-hosted")]);
+    let own_runner = github(WORKFLOW, &[("runner_environment", "self-hosted")]);
+    let gitlab = by_issuer("https://gitlab.com", SanKind::Uri, "gitlab-hosted");
+    for runner in [
+        "https://github.com/actions/runner/github-hosted",
+        "https://github.com/Attestations/GitHubHostedActions@v1",
+    ] {
+        assert_eq!(builder_of(runner, &hosted).as_deref(), Some(runner));
+        assert_eq!(builder_of(runner, &own_runner), None, "{runner}");
+        assert_eq!(builder_of(runner, &gitlab), None, "{runner}");
+    }
+    assert_eq!(builder_of("https://example.com/runner", &hosted), None);
+}
+
+#[test]
+fn a_level_above_one_needs_a_platform_and_the_name_of_a_workflow() {
+    for (issuer, kind, runner, level) in [
+        ("https://token.actions.githubusercontent.com", SanKind::Uri, "github-hosted", Level::Two),
+        ("https://gitlab.com", SanKind::Uri, "gitlab-hosted", Level::Two),
+        ("https://gitlab.com", SanKind::Uri, "self-hosted", Level::One),
+        ("https://gitlab.com", SanKind::Email, "gitlab-hosted", Level::One),
+        ("https://issuer.example", SanKind::Uri, "github-hosted", Level::One),
+        ("https://issuer.example", SanKind::Email, "github-hosted", Level::One),
+    ] {
+        let principal = by_issuer(issuer, kind, runner);
+        let read = Provenance::read(SLSA_V1, &json!({}), &principal).unwrap().unwrap();
+        assert_eq!(read.level, level, "{issuer} {kind:?} {runner}");
+    }
+}
+
+#[test]
+fn of_the_resolved_dependencies_the_first_that_is_git_is_the_source() {
+    let predicate = json!({ "buildDefinition": { "resolvedDependencies": [
+        { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
+        { "uri": RESOLVED, "digest": { "gitCommit": "c0ffee" } },
+        { "uri": "git+https://github.com/myorg/library@refs/heads/main", "digest": { "gitCommit": "decaf0" } },
+    ] } });
+    let read = Provenance::read(SLSA_V1, &predicate, &key()).unwrap().unwrap();
+    assert_eq!(read.source.unwrap().as_str(), APP);
+    assert_eq!(read.commit.as_deref(), Some("c0ffee"));
+    let image_alone = json!({ "buildDefinition": { "resolvedDependencies": [
+        { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
+    ] } });
+    let read = Provenance::read(SLSA_V1, &image_alone, &key()).unwrap().unwrap();
+    assert_eq!((read.source, read.commit), (None, None));
 }

@@ -87,3 +87,19 @@ impl Denial {
         std::iter::once(&self.first).chain(&self.rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::decide::tests::fixture::{decided, denial, evidence, image, policy_set, signed_by};
+
+    #[test]
+    fn a_denial_tells_what_was_judged_where_its_bytes_were_seen() {
+        let set = policy_set(vec![signed_by(&["a"], 1)]);
+        let unseen = denial(decided(&set, &evidence(vec![], vec![])));
+        assert_eq!(unseen.judged(), None);
+        let seen = unseen.about(&image());
+        let judged = seen.judged().unwrap();
+        assert_eq!(judged.digest, image().digest());
+        assert_eq!(judged.media_type, "application/vnd.oci.image.manifest.v1+json");
+    }
+}

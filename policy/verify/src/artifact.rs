@@ -53,3 +53,36 @@ impl Kept {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SHA-256 of "abc" (FIPS 180-2, B.1).
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn known() -> [u8; 32] {
+        hex::decode(ABC).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn bytes_and_a_known_hash_are_what_their_own_digest_names_and_nothing_else() {
+        for artifact in [Artifact::Bytes(b"abc"), Artifact::Sha256(known())] {
+            assert!(artifact.is(&Digest::of(b"abc")), "{artifact:?}");
+            assert!(!artifact.is(&Digest::of(b"abd")), "{artifact:?}");
+        }
+        assert!(Artifact::Bytes(b"abc").is(&Digest::sha512_of(b"abc")));
+        assert!(!Artifact::Sha256(known()).is(&Digest::sha512_of(b"abc")), "nobody can say");
+    }
+
+    #[test]
+    fn a_known_hash_stands_for_no_hash_of_another_kind() {
+        let sha256 = Some(hex::decode(ABC).unwrap());
+        assert_eq!(Artifact::Sha256(known()).hash(&hash::SHA256), sha256);
+        assert_eq!(Artifact::Bytes(b"abc").hash(&hash::SHA256), sha256);
+        // SHA-256 and SHA-512/256 are of one length.
+        for other in [&hash::SHA512_256, &hash::SHA384, &hash::SHA512] {
+            assert_eq!(Artifact::Sha256(known()).hash(other), None, "{other:?}");
+        }
+    }
+}

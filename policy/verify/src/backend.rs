@@ -238,3 +238,6 @@ impl fmt::Debug for Backend {
         f.debug_struct("Backend").field("summary", &self.summary()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

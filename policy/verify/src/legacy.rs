@@ -165,3 +165,6 @@ fn timestamp(text: &str) -> Option<Value> {
     let token = value.get("SignedRFC3161Timestamp")?.as_str()?;
     Some(json!({ "signedTimestamp": token }))
 }
+
+#[cfg(test)]
+mod tests;

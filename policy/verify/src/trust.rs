@@ -290,6 +290,50 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_left_out_is_empty() {
+        let mut root: Value = serde_json::from_slice(SIGSTORE).unwrap();
+        for (list, key) in [
+            ("certificateAuthorities", "uri"),
+            ("tlogs", "baseUrl"),
+            ("ctlogs", "baseUrl"),
+            ("timestampAuthorities", "uri"),
+        ] {
+            for one in root[list].as_array_mut().unwrap() {
+                assert!(one.as_object_mut().unwrap().remove(key).is_some(), "{list}");
+            }
+        }
+        let read = TrustTable::from_json(Name::new("corp"), root.to_string().as_bytes(), Sct::Required);
+        let table = read.unwrap();
+        assert!(table.contents().iter().all(|one| one.name.is_empty()));
+        assert_eq!(table.describe(), TrustTable::sigstore().unwrap().describe());
+    }
+
+    #[test]
+    fn a_set_gives_the_table_of_a_name_and_of_two_the_first() {
+        let table =
+            |name: &str, bytes: &[u8]| TrustTable::from_json(Name::new(name), bytes, Sct::None).unwrap();
+        let set = TrustSet::new(vec![table("b", SIGSTORE), table("a", GITHUB), table("b", GITHUB)]);
+        let logs = |set: &TrustSet, name: &str| set.get(&Name::new(name)).map(|table| table.describe().logs);
+        let of_sigstore = TrustTable::sigstore().unwrap().describe().logs;
+        assert_eq!((logs(&set, "a"), logs(&set, "b"), logs(&set, "c")), (Some(0), Some(of_sigstore), None));
+        let replaced = set.with(table("b", GITHUB)).with(table("c", SIGSTORE));
+        assert_eq!(
+            (logs(&replaced, "a"), logs(&replaced, "b"), logs(&replaced, "c")),
+            (Some(0), Some(0), Some(of_sigstore))
+        );
+    }
+
+    #[test]
+    fn a_table_keeps_its_name_its_demand_and_the_digest_of_its_bytes() {
+        let table = TrustTable::from_json(Name::new("corp"), GITHUB, Sct::Required).unwrap();
+        assert_eq!((table.name(), table.sct()), (&Name::new("corp"), Sct::Required));
+        assert_eq!(table.digest(), TrustTable::github().unwrap().digest());
+        assert_ne!(table.digest(), TrustTable::sigstore().unwrap().digest());
+        assert_eq!(TrustTable::sigstore().unwrap().sct(), Sct::Required);
+        assert_eq!(TrustTable::github().unwrap().sct(), Sct::None);
+    }
+
+    #[test]
     fn the_revision_follows_bytes_names_and_sct_but_not_the_order() {
         let table =
             |name: &str, bytes: &[u8], sct| TrustTable::from_json(Name::new(name), bytes, sct).unwrap();
@@ -305,6 +349,7 @@ mod tests {
         let spaced = [SIGSTORE, b"\n"].concat();
         assert_ne!(one, of(vec![table("a", &spaced, Sct::Required), table("b", GITHUB, Sct::None)]));
     }
+
     #[test]
     fn a342_a_table_that_becomes_stale_makes_another_revision() {
         let at = |second| Timestamp::from_second(second).unwrap();

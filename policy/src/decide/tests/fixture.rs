@@ -71,11 +71,15 @@ pub(crate) fn foreign_image() -> Intact<Document> {
 
 /// An index that lists the image.
 pub(crate) fn index() -> Intact<Document> {
+    index_of(media_type::OCI_MANIFEST)
+}
+
+/// An index that lists the image as a child of this type.
+pub(crate) fn index_of(child_type: &str) -> Intact<Document> {
     let child = image();
     let text = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{{"mediaType":"{}","digest":"{}","size":{}}}]}}"#,
+        r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[{{"mediaType":"{child_type}","digest":"{}","size":{}}}]}}"#,
         media_type::OCI_INDEX,
-        media_type::OCI_MANIFEST,
         child.digest(),
         child.value().bytes().len(),
     );

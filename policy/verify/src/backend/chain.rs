@@ -217,3 +217,6 @@ impl<'a> Bytes<'a> {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,6 @@ fn bundle(error: &BundleError) -> Code {
         _ => Code::BundleInvalid,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,3 +40,109 @@ fn a253_a_certificate_over_its_limit_is_refused() {
     let over = certificate_der(&of_length(limits::CERTIFICATE_BYTES + 1));
     assert_eq!(over.unwrap_err().code, Code::CertificateInvalid);
 }
+
+/// A bundle by a key with this content.
+fn by_key(name: &str, content: &Value) -> Value {
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": { "publicKey": { "hint": "" } },
+        name: content,
+    })
+}
+
+fn message() -> Value {
+    by_key("messageSignature", &json!({ "signature": "AAAA" }))
+}
+
+fn envelope() -> Value {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "digest": { "sha256": "00" } }],
+        "predicateType": "https://slsa.dev/provenance/v1",
+    });
+    let envelope = json!({
+        "payloadType": "application/vnd.in-toto+json",
+        "payload": encoding::encode(statement.to_string().as_bytes()),
+        "signatures": [{ "sig": "AAAA" }],
+    });
+    by_key("dsseEnvelope", &envelope)
+}
+
+fn code(bytes: &[u8]) -> Option<Code> {
+    read(bytes, &Artifact::Bytes(b"manifest")).err().map(|fault| fault.code)
+}
+
+#[test]
+fn so_many_bytes_of_a_bundle_are_read_and_not_one_more() {
+    for (bundle, most) in [(message(), 1024 * 1024), (envelope(), 16 * 1024 * 1024)] {
+        let mut bytes = bundle.to_string().into_bytes();
+        bytes.resize(most, b' ');
+        assert_eq!(code(&bytes), None, "{most}");
+        bytes.push(b' ');
+        assert_eq!(code(&bytes), Some(Code::EvidenceTooLarge), "{most}");
+    }
+}
+
+#[test]
+fn a_path_of_so_many_hashes_is_read_and_not_of_one_more() {
+    let path = |length: usize| json!({ "inclusionProof": { "hashes": vec![""; length], "checkpoint": { "envelope": "note\n" } } });
+    assert!(entry_of(path(64), Version::V03).is_ok());
+    for length in [65, 66] {
+        assert_eq!(entry_of(path(length), Version::V03).unwrap_err().code, Code::InclusionProofInvalid);
+    }
+}
+
+#[test]
+fn what_is_null_is_absent() {
+    let mut bundle = message();
+    bundle["verificationMaterial"]["certificate"] = json!(null);
+    bundle["verificationMaterial"]["x509CertificateChain"] = json!(null);
+    bundle["verificationMaterial"]["tlogEntries"] = json!(null);
+    bundle["verificationMaterial"]["timestampVerificationData"] = json!(null);
+    bundle["messageSignature"]["messageDigest"] = json!(null);
+    assert_eq!(code(bundle.to_string().as_bytes()), None);
+    let mut entry = entry(false, Some("note\n"));
+    entry["inclusionPromise"] = json!(null);
+    assert_eq!(entry_of(entry.clone(), Version::V01).unwrap_err().code, Code::SetInvalid);
+    entry["inclusionProof"] = json!(null);
+    assert_eq!(entry_of(entry, Version::V03).unwrap_err().code, Code::InclusionProofMissing);
+}
+
+#[test]
+fn an_oldest_bundle_has_one_of_the_two_faults_of_its_writers_at_most() {
+    let root = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let run = |version: &str, others: &[&[u8]], checkpoint: Option<&str>| {
+        let chain: Vec<_> = std::iter::once(b"leaf".as_slice())
+            .chain(others.iter().copied())
+            .map(|der| json!({ "rawBytes": encoding::encode(der) }))
+            .collect();
+        let mut bundle = message();
+        bundle["mediaType"] = json!(format!("application/vnd.dev.sigstore.bundle+json;version={version}"));
+        bundle["verificationMaterial"] = json!({
+            "x509CertificateChain": { "certificates": chain },
+            "tlogEntries": [entry(true, checkpoint), entry(true, Some("note\n"))],
+        });
+        code(bundle.to_string().as_bytes())
+    };
+    let invalid = Some(Code::CertificateInvalid);
+    assert_eq!(run("0.1", &[], Some("note\n")), None);
+    assert_eq!(run("0.1", &[b"other"], None), None);
+    assert_eq!(run("0.1", &[&root], Some("note\n")), None);
+    assert_eq!(run("0.1", &[&root], None), invalid);
+    assert_eq!(run("0.1", &[b"other", &root], Some("")), invalid);
+    assert_eq!(run("0.2", &[&root], Some("note\n")), invalid);
+    assert_eq!(run("0.2", &[b"other"], Some("note\n")), None);
+}
+
+#[test]
+fn a_root_that_travels_with_a_signature_is_left_out_of_its_chain() {
+    let root = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let root = root.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+    let listed =
+        [b"leaf".as_slice(), &root, b"other"].map(|der| json!({ "rawBytes": encoding::encode(der) }));
+    let chain = json!({ "x509CertificateChain": { "certificates": listed } });
+    let (_, (name, value), found) = signer(&chain, Version::V01).unwrap();
+    assert_eq!((name, found), ("x509CertificateChain", Chain::WithRoot));
+    assert_eq!(value, json!({ "certificates": [{ "rawBytes": "bGVhZg==" }, { "rawBytes": "b3RoZXI=" }] }));
+}

@@ -147,3 +147,52 @@ fn a252_ed25519_counts_plain_and_prehashed_and_in_one_form_only() {
     let small = [&hex::decode("302a300506032b6570032100").unwrap()[..], &identity].concat();
     assert_eq!(fault(&small), KeyFault::Unsupported("an Ed25519 key of small order".to_owned()));
 }
+
+#[test]
+fn a_key_file_in_der_that_happens_to_be_text_is_read() {
+    let spki = [hex::decode("302a300506032b6570032100").unwrap(), vec![b'b'; 32]].concat();
+    assert!(std::str::from_utf8(&spki).is_ok());
+    assert_eq!(PublicKey::from_file(&spki).unwrap()[0].spki(), spki);
+}
+
+#[test]
+fn an_exponent_of_five_bytes_is_the_largest_and_an_even_modulus_is_none() {
+    let read =
+        |der: &[u8]| PublicKey::from_file(pem("RSA PUBLIC KEY", der).as_bytes()).map(|keys| keys.len());
+    assert_eq!(read(&pkcs1(2048, &[1, 0, 0, 0, 1])), Ok(1));
+    let unsafe_key = Err(KeyFault::Unsupported("RSA with an unsafe modulus or exponent".to_owned()));
+    for exponent in [&[1][..], &[2], &[3], &[1, 0, 0], &[1, 0, 0, 0, 0, 1]] {
+        assert_eq!(read(&pkcs1(2048, exponent)), unsafe_key, "{exponent:?}");
+    }
+    let mut even = pkcs1(2048, &[1, 0, 1]);
+    // The last byte of the modulus, before the exponent's five.
+    let last = even.len() - 6;
+    even[last] = 0xfe;
+    assert_eq!(read(&even), unsafe_key);
+}
+
+#[test]
+fn a_compressed_point_is_refused_by_name() {
+    let der = pair().subject_public_key_info();
+    let mut spki = SubjectPublicKeyInfoOwned::from_der(&der).unwrap();
+    let raw = spki.subject_public_key.raw_bytes().to_vec();
+    let sign = if raw[64] % 2 == 0 { 2 } else { 3 };
+    let compressed = [&[sign], &raw[1..33]].concat();
+    spki.subject_public_key = x509_cert::der::asn1::BitString::from_bytes(&compressed).unwrap();
+    let expected = KeyFault::Unsupported("a compressed curve point".to_owned());
+    assert_eq!(fault(&spki.to_der().unwrap()), expected);
+}
+
+#[test]
+fn der_that_begins_with_no_version_is_no_private_key() {
+    // Octets, an empty sequence, and sequences that begin with a text, a long number and a short one.
+    for (text, expected) in [
+        ("0400", KeyFault::Garbage),
+        ("3000", KeyFault::Garbage),
+        ("30030c0161", KeyFault::Garbage),
+        ("300402020100", KeyFault::Garbage),
+        ("3003020101", KeyFault::PrivateKey),
+    ] {
+        assert_eq!(fault(&hex::decode(text).unwrap()), expected, "{text}");
+    }
+}

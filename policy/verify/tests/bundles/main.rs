@@ -7,13 +7,14 @@
 )]
 
 mod attacks;
+mod logs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::{Layout, Logged, Source};
+use pullgate_policy::evidence::{Evidence, Layout, Logged, Source};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
 use pullgate_verify::{
@@ -113,9 +114,25 @@ fn judge_under(
     kind: &str,
     (table, transparency): (TrustTable, Transparency),
 ) -> (Worth, String) {
+    let keyed = folder.join("key.pub").exists();
+    let evidence = evidence(folder, item, (table, transparency));
+    let signatures = evidence.signatures.iter().map(|signature| signature.facts().logged);
+    let attestations = evidence.attestations.iter().map(|attestation| attestation.facts().logged);
+    let logged: Vec<Logged> = signatures.chain(attestations).collect();
+    match (logged.as_slice(), evidence.rejected.as_slice()) {
+        ([Logged::Yes], []) => (Worth::Counts, String::new()),
+        // A keyed signature may lack an entry; what the log says then is not asked for in these cases.
+        ([Logged::No(Code::LogEntryMissing)], []) if keyed && kind == "sig" => (Worth::Counts, String::new()),
+        ([Logged::No(_)], []) if transparency == Transparency::None => (Worth::Counts, String::new()),
+        ([Logged::No(code)], []) => (Worth::Rejected(*code), "of the log".to_owned()),
+        ([], [rejected]) => (Worth::Rejected(rejected.code), rejected.detail.clone()),
+        (logged, rejected) => panic!("one piece is worth one thing: {logged:?} {rejected:?}"),
+    }
+}
+
+fn evidence(folder: &Path, item: Item, (table, transparency): (TrustTable, Transparency)) -> Evidence {
     let artifact = std::fs::read(folder.join("artifact")).unwrap_or_default();
     let mut keys = KeyRing::default();
-    let keyed = folder.join("key.pub").exists();
     let by = match std::fs::read(folder.join("key.pub")) {
         Ok(key) => {
             By::Keys(PublicKey::from_file(&key).unwrap().into_iter().map(|key| keys.insert(key)).collect())
@@ -131,7 +148,7 @@ fn judge_under(
     let subject = Digest::of(&artifact);
     let source = Source { layout: Layout::Referrers, manifest: subject, blob: subject };
     let now = "2026-11-25T00:00:00Z".parse().unwrap();
-    let evidence = verify_all(&Request {
+    verify_all(&Request {
         subject,
         artifact: Artifact::Bytes(&artifact),
         found: &[Found { source, item }],
@@ -140,19 +157,7 @@ fn judge_under(
         trust: &TrustSet::new(vec![table]),
         now,
         collected: now,
-    });
-    let signatures = evidence.signatures.iter().map(|signature| signature.facts().logged);
-    let attestations = evidence.attestations.iter().map(|attestation| attestation.facts().logged);
-    let logged: Vec<Logged> = signatures.chain(attestations).collect();
-    match (logged.as_slice(), evidence.rejected.as_slice()) {
-        ([Logged::Yes], []) => (Worth::Counts, String::new()),
-        // A keyed signature may lack an entry; what the log says then is not asked for in these cases.
-        ([Logged::No(Code::LogEntryMissing)], []) if keyed && kind == "sig" => (Worth::Counts, String::new()),
-        ([Logged::No(_)], []) if transparency == Transparency::None => (Worth::Counts, String::new()),
-        ([Logged::No(code)], []) => (Worth::Rejected(*code), "of the log".to_owned()),
-        ([], [rejected]) => (Worth::Rejected(rejected.code), rejected.detail.clone()),
-        (logged, rejected) => panic!("one piece is worth one thing: {logged:?} {rejected:?}"),
-    }
+    })
 }
 
 fn item(folder: &Path, kind: &str) -> Item {

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use pullgate_policy::identity::Name;
-use pullgate_verify::{Sct, TrustTable};
+use pullgate_verify::{Sct, TrustSummary, TrustTable, Trusted, TrustedKind};
 use serde_json::{Value, json};
 use sigstore_merkle::verify_inclusion_proof;
 use sigstore_types::{Checkpoint, Sha256Hash};
@@ -55,6 +55,42 @@ fn a347_an_authority_is_a_whole_chain_of_certificates() {
         let loaded = loads(&root);
         assert_eq!(loaded.is_ok(), right, "{name}: {loaded:?}");
     }
+}
+
+#[test]
+fn what_a_trusted_root_holds_is_told_one_by_one_with_its_window_and_counted() {
+    let table = loads(&document("roots/trustroot-trusted_root.json")).unwrap();
+    let held = |kind, name: &str, from: &str, until: Option<&str>| Trusted {
+        kind,
+        name: name.to_owned(),
+        from: Some(from.parse().unwrap()),
+        until: until.map(|until| until.parse().unwrap()),
+    };
+    let (authority, listing) = (TrustedKind::CertificateAuthority, TrustedKind::CertificateLog);
+    let fulcio = "https://fulcio.sigstore.dev";
+    assert_eq!(
+        table.contents(),
+        [
+            held(authority, fulcio, "2021-03-07T03:20:29Z", Some("2022-12-31T23:59:59.999Z")),
+            held(authority, fulcio, "2022-04-13T20:06:15Z", None),
+            held(
+                listing,
+                "https://ctfe.sigstore.dev/test",
+                "2021-03-14T00:00:00Z",
+                Some("2022-10-31T23:59:59.999Z")
+            ),
+            held(listing, "https://ctfe.sigstore.dev/2022", "2022-10-20T00:00:00Z", None),
+            held(TrustedKind::Log, "https://rekor.sigstore.dev", "2021-01-12T11:53:27Z", None),
+            held(
+                TrustedKind::TimestampAuthority,
+                "https://timestamp.sigstore.dev",
+                "2025-04-08T06:59:43Z",
+                Some("2035-04-08T06:59:43Z")
+            ),
+        ]
+    );
+    let counted = TrustSummary { authorities: 2, certificate_logs: 2, logs: 1, timestamp_authorities: 1 };
+    assert_eq!(table.describe(), counted);
 }
 
 #[test]

@@ -117,6 +117,27 @@ fn a208_each_signature_of_an_att_layer_stands_alone_and_there_are_few() {
 }
 
 #[test]
+fn a_signature_that_stands_twice_in_an_envelope_is_one_fact_and_two_signers_are_two() {
+    let (signer, other) = (Signer::new(), Signer::new());
+    let payload = statement("https://slsa.dev/provenance/v1").to_string();
+    let mut envelope = signer.envelope(TYPE, payload.as_bytes());
+    let own = envelope["signatures"][0].clone();
+    let others = other.envelope(TYPE, payload.as_bytes())["signatures"][0].clone();
+    let public = PublicKey::from_file(&other.key.subject_public_key_info()).unwrap().remove(0);
+    let question = signer.question.with_key(public, Transparency::Optional);
+    let mut facts = |signatures: Value| {
+        envelope["signatures"] = signatures;
+        let evidence = question.ask(vec![layer(&envelope)]);
+        let signers: std::collections::BTreeSet<String> =
+            evidence.attestations.iter().map(|one| format!("{:?}", one.facts().principal)).collect();
+        (evidence.attestations.len(), signers.len(), evidence.rejected.len())
+    };
+    assert_eq!(facts(json!([own])), (1, 1, 0));
+    assert_eq!(facts(json!([own, own])), (1, 1, 0));
+    assert_eq!(facts(json!([own, others, own])), (2, 2, 0));
+}
+
+#[test]
 fn a209_the_payload_is_decoded_once_and_strictly() {
     let signer = Signer::new();
     let payload = statement("https://slsa.dev/provenance/v1?>>>").to_string();

@@ -7,9 +7,9 @@ use aws_lc_rs::signature::{
     KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::Logged;
-use pullgate_policy::identity::Transparency;
-use pullgate_verify::PublicKey;
+use pullgate_policy::evidence::{LogProof, Logged};
+use pullgate_policy::identity::{Name, Transparency};
+use pullgate_verify::{PublicKey, Sct, TrustTable};
 use rcgen::PublicKeyData as _;
 use serde_json::{Value, json};
 
@@ -229,4 +229,44 @@ fn a312_an_entry_twice_is_one_signature_and_one_log() {
     let principals: Vec<_> = evidence.signatures.iter().map(|one| one.facts().principal.clone()).collect();
     assert_eq!(principals.len(), 2);
     assert_eq!(principals[0], principals[1]);
+}
+
+/// Whether a key's signature is logged, and what vouches for that.
+fn vouched(root: &Value, signer: &rcgen::KeyPair, signed: &Value) -> (Logged, Vec<(Option<u64>, LogProof)>) {
+    let table = TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None).unwrap();
+    let public = PublicKey::from_file(&signer.subject_public_key_info()).unwrap().remove(0);
+    let question = Question::new(vec![table], vec![]).with_key(public, Transparency::Required);
+    let evidence = question.ask(vec![bundle(signed)]);
+    let facts = evidence.signatures[0].facts();
+    (facts.logged, facts.vouchers.entries.iter().map(|entry| (entry.index, entry.by)).collect())
+}
+
+#[test]
+fn what_the_log_vouches_with_is_told_and_the_index_only_where_it_is_signed() {
+    let pki = Pki::new();
+    let signer = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    for (entry, expected) in [
+        (Entry::Whole, (Some(0), LogProof::InclusionAndSignedTimestamp)),
+        (Entry::WithoutPromise, (None, LogProof::Inclusion)),
+        (Entry::WithoutProof, (Some(0), LogProof::SignedTimestamp)),
+    ] {
+        let mut signed = pki.keyed_bundle(&signer, MANIFEST, entry);
+        if entry == Entry::WithoutProof {
+            signed["mediaType"] = json!("application/vnd.dev.sigstore.bundle+json;version=0.1");
+        }
+        assert_eq!(vouched(&pki.root(&[]), &signer, &signed), (Logged::Yes, vec![expected]), "{entry:?}");
+    }
+}
+
+#[test]
+fn a_log_without_a_proven_time_speaks_only_while_its_window_has_no_end() {
+    let pki = Pki::new();
+    let signer = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut root = pki.root(&[]);
+    root["tlogs"][0]["publicKey"]["validFor"]["end"] = json!("2036-01-01T00:00:00Z");
+    let untimed = pki.keyed_bundle(&signer, MANIFEST, Entry::WithoutPromise);
+    assert_eq!(vouched(&pki.root(&[]), &signer, &untimed).0, Logged::Yes);
+    assert_eq!(vouched(&root, &signer, &untimed).0, Logged::No(Code::LogUnknown));
+    let timed = pki.keyed_bundle(&signer, MANIFEST, Entry::Whole);
+    assert_eq!(vouched(&root, &signer, &timed).0, Logged::Yes);
 }

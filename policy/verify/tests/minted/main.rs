@@ -3,13 +3,18 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a helper of a test may fail as the test itself may"
 )]
 
 mod ask;
+mod attached;
 mod certificates;
 mod envelopes;
 mod keys;
 mod logs;
+mod older;
 mod pki;
 mod stale;
+mod stamp;
+mod stamps;

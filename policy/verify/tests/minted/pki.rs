@@ -18,6 +18,9 @@ pub(crate) const SAN: &str = "https://git.example/org/app/.github/workflows/buil
 /// The log's time: within the leaf's day.
 pub(crate) const LOGGED: &str = "2026-11-24T12:00:00Z";
 
+/// From midnight to midnight around it.
+const DAY: [u8; 2] = [24, 25];
+
 /// Fulcio's arc.
 const FULCIO: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 0];
 
@@ -48,7 +51,7 @@ impl Pki {
     pub(crate) fn new() -> Self {
         let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         params.distinguished_name.push(rcgen::DnType::CommonName, "test root");
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
@@ -59,8 +62,19 @@ impl Pki {
 
     /// The trust table, without certificate log.
     pub(crate) fn table(&self, name: &str) -> TrustTable {
+        self.table_with(name, &[])
+    }
+
+    /// The same with these timestamp authorities.
+    pub(crate) fn table_with(&self, name: &str, timestamp_authorities: &[Value]) -> TrustTable {
+        let root = self.root(timestamp_authorities).to_string();
+        TrustTable::from_json(Name::new(name), root.as_bytes(), Sct::None).unwrap()
+    }
+
+    /// The trusted root of that table.
+    pub(crate) fn root(&self, timestamp_authorities: &[Value]) -> Value {
         let window = json!({ "start": "2026-01-01T00:00:00Z" });
-        let root = json!({
+        json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [{
                 "baseUrl": "https://log.example", "hashAlgorithm": "SHA2_256",
@@ -74,32 +88,43 @@ impl Pki {
                 "subject": { "organization": "test", "commonName": "test root" }, "uri": "https://ca.example",
                 "certChain": { "certificates": [{ "rawBytes": STANDARD.encode(&self.root) }] }, "validFor": window,
             }],
-            "ctlogs": [], "timestampAuthorities": [],
-        });
-        TrustTable::from_json(Name::new(name), root.to_string().as_bytes(), Sct::None).unwrap()
+            "ctlogs": [], "timestampAuthorities": timestamp_authorities,
+        })
     }
 
     /// A certificate for `names` with these extensions of Fulcio's arc.
     pub(crate) fn leaf(&self, names: Vec<SanType>, extensions: &[(u64, Vec<u8>)], key: KeyPair) -> Leaf {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.subject_alt_names = names;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-        params.not_before = rcgen::date_time_ymd(2026, 11, 24);
-        params.not_after = rcgen::date_time_ymd(2026, 11, 25);
-        for (number, content) in extensions {
-            let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
-            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
-        }
-        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        Leaf { der, key }
+        leaf_by(&self.issuer, names, extensions, key, DAY)
     }
 
     /// The usual certificate: one URI, the issuer in its current form, the repository that the name lies in.
     pub(crate) fn usual_leaf(&self) -> Leaf {
-        let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
-        self.leaf(vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256))
+        usual_leaf_by(&self.issuer)
+    }
+
+    /// The same, good from one day of that month to another.
+    pub(crate) fn leaf_of(&self, days: [u8; 2]) -> Leaf {
+        leaf_by(
+            &self.issuer,
+            vec![uri(SAN)],
+            &[(8, utf8(OIDC_ISSUER))],
+            key(&rcgen::PKCS_ECDSA_P256_SHA256),
+            days,
+        )
+    }
+
+    /// An authority between the root and its leaves, which no trust table lists.
+    pub(crate) fn between(&self) -> (Vec<u8>, Issuer<'static, KeyPair>) {
+        let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        params.distinguished_name.push(rcgen::DnType::CommonName, "test between");
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        (der, Issuer::new(params, key))
     }
 
     /// A v0.3 (with proof) or v0.1 (without) bundle of a message signature over `manifest`.
@@ -164,8 +189,15 @@ impl Pki {
                     "publicKey": { "content": STANDARD.encode(verifier) },
                 },
             },
-        })
-        .to_string();
+        });
+        self.logged(&body, entry)
+    }
+
+    /// The log's entry with this body.
+    pub(crate) fn logged(&self, body: &Value, entry: Entry) -> Value {
+        let (kind, version) = (&body["kind"], &body["apiVersion"]);
+        let kind_version = json!({ "kind": kind, "version": version });
+        let body = body.to_string();
         let time = LOGGED.parse::<Timestamp>().unwrap().as_second();
         let promise = json!({
             "body": STANDARD.encode(&body), "integratedTime": time,
@@ -174,7 +206,7 @@ impl Pki {
         let promise = self.log.sign(promise.to_string().as_bytes()).unwrap();
         let mut whole = json!({
             "logIndex": "0", "logId": { "keyId": STANDARD.encode(self.log_id()) },
-            "kindVersion": { "kind": "hashedrekord", "version": "0.0.1" },
+            "kindVersion": kind_version,
             "integratedTime": time.to_string(), "canonicalizedBody": STANDARD.encode(&body),
         });
         if entry != Entry::WithoutPromise {
@@ -189,15 +221,47 @@ impl Pki {
     /// The proof of the only leaf of a tree (RFC 6962, 2.1) and its checkpoint.
     fn proof(&self, body: &[u8]) -> Value {
         let root = STANDARD.encode(digest(&SHA256, &[&[0], body].concat()));
-        let note = format!("log.example\n1\n{root}\n");
-        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
-        let envelope = format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature));
+        let envelope = self.checkpoint(1, &root);
         json!({ "logIndex": "0", "rootHash": root, "treeSize": "1", "hashes": [], "checkpoint": { "envelope": envelope } })
+    }
+
+    /// What the log signs of a tree of this size with this root, in base64.
+    pub(crate) fn checkpoint(&self, size: u64, root: &str) -> String {
+        let note = format!("log.example\n{size}\n{root}\n");
+        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
+        format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature))
     }
 
     fn log_id(&self) -> Vec<u8> {
         digest(&SHA256, &self.log.subject_public_key_info()).as_ref().to_vec()
     }
+}
+
+pub(crate) fn usual_leaf_by(issuer: &Issuer<'static, KeyPair>) -> Leaf {
+    let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
+    leaf_by(issuer, vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256), DAY)
+}
+
+fn leaf_by(
+    issuer: &Issuer<'static, KeyPair>,
+    names: Vec<SanType>,
+    extensions: &[(u64, Vec<u8>)],
+    key: KeyPair,
+    [from, until]: [u8; 2],
+) -> Leaf {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.subject_alt_names = names;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    params.not_before = rcgen::date_time_ymd(2026, 11, from);
+    params.not_after = rcgen::date_time_ymd(2026, 11, until);
+    for (number, content) in extensions {
+        let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
+        params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
+    }
+    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
+    Leaf { der, key }
 }
 
 pub(crate) fn key(algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {

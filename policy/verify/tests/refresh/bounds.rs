@@ -5,7 +5,7 @@ use pullgate_verify::refresh::RefreshFault;
 use serde_json::{Value, json};
 
 use super::files::{Files, code, refreshed};
-use super::forge::{Forge, Key, after, listed, now, sign};
+use super::forge::{Forge, Key, after, listed, now, sha256, sign};
 
 fn outcome(forge: &Forge) -> Option<&'static str> {
     code(refreshed(&forge.anchor(), None, &forge.files, now()))
@@ -147,6 +147,35 @@ fn a344_a_delegated_list_counts_for_its_paths_its_keys_and_its_snapshot_only() {
 }
 
 #[test]
+fn a_delegation_by_hashes_of_paths_counts_for_those_and_with_paths_beside_them_for_nothing() {
+    let key = Key::new(30);
+    let run = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        let mut forge = Forge::new();
+        let targets = json!({ "trusted_root.json": forge.target(b"delegated") });
+        let bytes = list(&forge, targets, &json!(null), std::slice::from_ref(&key));
+        let mut role = delegation("role", &key, &["*"]);
+        change(role.as_object_mut().unwrap());
+        forge.publish_list(json!({}), &delegations(&key, &[role]), &[("role", bytes)]);
+        outcome(&forge)
+    };
+    let prefixes = |prefix: &str| json!([prefix]);
+    let mut ours = sha256(b"trusted_root.json");
+    ours.truncate(4);
+    let theirs = if ours.starts_with('0') { "1" } else { "0" };
+    assert_eq!(run(&|_| {}), None);
+    let by_hash = |prefix: &str| {
+        run(&|role| {
+            role.remove("paths");
+            role.insert("path_hash_prefixes".to_owned(), prefixes(prefix));
+        })
+    };
+    assert_eq!(by_hash(&ours), None);
+    assert_eq!(by_hash(theirs), Some("trust-missing"));
+    let both = run(&|role| drop(role.insert("path_hash_prefixes".to_owned(), prefixes(&ours))));
+    assert_eq!(both, Some("trust-malformed"));
+}
+
+#[test]
 fn a344_the_first_list_that_answers_counts_and_one_that_ends_the_search_ends_it() {
     for (terminating, found) in [(false, true), (true, false)] {
         let key = Key::new(30);
@@ -233,4 +262,30 @@ fn a346_a_target_that_is_listed_under_the_name_of_a_path_is_never_asked_for() {
     assert_eq!(result, Err(RefreshFault::Unlisted { file: "trusted_root.json".to_owned() }));
     let Files { targets, .. } = &forge.files;
     assert!(forge.files.asked().iter().all(|name| !targets.contains_key(name)));
+}
+
+#[test]
+fn a_whole_refresh_may_have_so_many_bytes_and_not_one_more() {
+    let made = |last: u64| {
+        let key = Key::new(30);
+        let by = std::slice::from_ref(&key);
+        let mut forge = Forge::new();
+        let targets = json!({ "trusted_root.json": forge.target(b"by the last") });
+        let names = ["a", "b", "c", "d", "e", "f", "last"];
+        let roles = names.map(|name| delegation(name, &key, &["*"]));
+        let empty = grown(&list(&forge, json!({}), &json!(null), by), 5_000_000);
+        let full = grown(&list(&forge, targets, &json!(null), by), last);
+        let lists = names.map(|name| (name, if name == "last" { full.clone() } else { empty.clone() }));
+        forge.publish_list(json!({}), &delegations(&key, &roles), &lists);
+        // The pinned root is the operator's and not kept.
+        let metadata = forge.files.metadata.iter().filter(|(name, _)| *name != "1.root.json");
+        let bytes: usize = metadata.chain(&forge.files.targets).map(|(_, bytes)| bytes.len()).sum();
+        (u64::try_from(bytes).unwrap(), forge)
+    };
+    let most = 33_554_432;
+    let room = 3_000_000 + most - made(3_000_000).0;
+    for (over, expected) in [(0, None), (1, Some("trust-too-large"))] {
+        let (bytes, forge) = made(room + over);
+        assert_eq!((bytes, outcome(&forge)), (most + over, expected));
+    }
 }

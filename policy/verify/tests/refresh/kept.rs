@@ -115,3 +115,32 @@ fn a_newer_pinned_root_takes_the_place_of_the_roots_before_it() {
     let from_first = refreshed(&forge.anchor(), Some(&kept), &forge.files, now()).unwrap();
     assert_eq!(from_first.versions().root, 3);
 }
+
+#[test]
+fn a_copy_may_have_so_many_bytes_and_not_one_more() {
+    let (forge, kept) = forge();
+    let text = kept.to_json(now());
+    for (size, expected) in [(67_108_864, None), (67_108_865, Some("trust-too-large"))] {
+        let grown = format!("{text}{}", " ".repeat(size - text.len()));
+        assert_eq!(read(&forge, &grown).err().map(|fault| fault.code()), expected, "{size}");
+    }
+}
+
+#[test]
+fn a_mirror_that_hides_roots_hides_none_that_was_kept() {
+    let (mut forge, _) = forge();
+    let keys = forge.root_keys.clone();
+    forge.rotate(&keys, |_| {});
+    let kept = refreshed(&forge.anchor(), None, &forge.files, now()).unwrap();
+    let second = pullgate_verify::refresh::Anchor::new(&forge.files.metadata["2.root.json"]).unwrap();
+    assert_eq!((kept.versions().root, second.version()), (3, 2));
+    forge.files.metadata.remove("3.root.json");
+    // Whether all of what was kept is after the pinned root, or only a part of it.
+    for anchor in [forge.anchor(), second] {
+        let still = refreshed(&anchor, Some(&kept), &forge.files, now()).unwrap();
+        assert_eq!(still.versions().root, 3);
+    }
+    forge.files.metadata.remove("2.root.json");
+    let still = refreshed(&forge.anchor(), Some(&kept), &forge.files, now()).unwrap();
+    assert_eq!(still.versions().root, 3);
+}

@@ -178,3 +178,13 @@ fn a343_half_a_root_is_no_anchor() {
     assert_eq!(listed(&forge.root_keys).0.len(), 3);
     assert_eq!(Anchor::new(&sign(&text, &forge.root_keys[..2])).unwrap().version(), 1);
 }
+
+#[test]
+fn an_anchor_is_the_very_bytes_that_were_pinned() {
+    let mut forge = Forge::new();
+    let keys = forge.root_keys.clone();
+    forge.rotate(&keys, |_| {});
+    let bytes = &forge.files.metadata["2.root.json"];
+    let anchor = Anchor::new(bytes).unwrap();
+    assert_eq!((anchor.bytes(), anchor.version()), (bytes.as_slice(), 2));
+}

@@ -4,7 +4,7 @@ use pullgate_verify::refresh::{FetchFault, RefreshFault, Repository};
 use serde_json::json;
 
 use super::files::{code, refreshed};
-use super::forge::{Forge, Key, after, now, sign};
+use super::forge::{Forge, Key, after, now, sha256, sign};
 
 #[test]
 fn a341_a_newer_version_of_everything_is_taken_and_the_one_that_is_known_stays_good() {
@@ -160,6 +160,48 @@ fn a344_a_target_is_what_is_listed_or_nothing() {
         assert_eq!(code(refreshed(&forge.anchor(), None, &forge.files, now())), Some("trust-mismatch"));
         assert!(!forge.files.asked().iter().any(|name| name.contains("..")), "a346: no path is made of it");
     }
+}
+
+#[test]
+fn each_hash_that_is_listed_must_be_the_targets() {
+    let bytes = b"the target";
+    let sha512 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, bytes));
+    let sha256 = sha256(bytes);
+    let run = |hashes: serde_json::Value, name: &str| {
+        let mut forge = Forge::new();
+        forge.files.targets.insert(format!("{name}.trusted_root.json"), bytes.to_vec());
+        forge.publish_list(
+            json!({ "trusted_root.json": { "length": 10, "hashes": hashes } }),
+            &json!(null),
+            &[],
+        );
+        code(refreshed(&forge.anchor(), None, &forge.files, now()))
+    };
+    let mismatch = Some("trust-mismatch");
+    assert_eq!(run(json!({ "sha256": sha256 }), &sha256), None);
+    assert_eq!(run(json!({ "sha512": sha512 }), &sha512), None);
+    assert_eq!(run(json!({ "sha256": sha256, "sha512": sha512 }), &sha256), None);
+    let other = "0".repeat(128);
+    assert_eq!(run(json!({ "sha512": other }), &other), mismatch);
+    assert_eq!(run(json!({ "sha256": sha256, "sha512": other }), &sha256), mismatch, "one of two");
+}
+
+#[test]
+fn a_repository_that_keeps_one_version_names_its_files_without_it() {
+    let mut forge = Forge::new();
+    let mut root = forge.root_text();
+    root["consistent_snapshot"] = json!(false);
+    forge.files.metadata.insert("1.root.json".to_owned(), sign(&root, &forge.root_keys));
+    forge.publish(b"the only");
+    assert_eq!(code(refreshed(&forge.anchor(), None, &forge.files, now())), Some("trust-missing"));
+    for role in ["snapshot.json", "targets.json"] {
+        let bytes = forge.files.metadata.remove(&format!("1.{role}")).unwrap();
+        forge.files.metadata.insert(role.to_owned(), bytes);
+    }
+    let (_, target) = forge.files.targets.pop_first().unwrap();
+    forge.files.targets.insert("trusted_root.json".to_owned(), target);
+    let kept = refreshed(&forge.anchor(), None, &forge.files, now()).unwrap();
+    assert_eq!(kept.target(), b"the only");
 }
 
 #[test]
