@@ -67,7 +67,12 @@ impl Made {
     pub fn image_of_bytes(length: usize) -> Self {
         let mut bytes = format!("layer {} ", fresh()).into_bytes();
         // No two pieces alike, so that one in another's place is seen.
-        bytes.extend((0..length.saturating_sub(bytes.len()) as u64).flat_map(u64::to_le_bytes));
+        for piece in 0_u64.. {
+            if bytes.len() >= length {
+                break;
+            }
+            bytes.extend_from_slice(&piece.to_le_bytes());
+        }
         bytes.truncate(length);
         Self::image_of(vec![Layer::new(LAYER, bytes)])
     }
