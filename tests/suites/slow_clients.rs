@@ -172,3 +172,18 @@ async fn answered(stream: &mut TcpStream) -> [u8; 12] {
     stream.read_exact(&mut begins).await.unwrap();
     begins
 }
+
+/// The gate is in this thread: it accepts nothing until all of them have connected.
+#[tokio::test]
+async fn a_crowd_that_connects_while_the_gate_is_busy_waits_in_the_kernel_and_tries_once() {
+    if !may_open_many_files() {
+        return;
+    }
+    let stage = crate::stage::Stage::new().await;
+    let mut crowd = Vec::new();
+    for n in 0..1_000 {
+        let connected = std::net::TcpStream::connect_timeout(&stage.gate.data, Duration::from_millis(900));
+        crowd.push(connected.unwrap_or_else(|error| panic!("after {n}: {error}")));
+    }
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+}
