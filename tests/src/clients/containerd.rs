@@ -42,6 +42,16 @@ impl Containerd {
         Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), "")
     }
 
+    /// Starts one that pulls through the gate at `gate` and fetches so many layers of each image at once.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_parallel(gate: &str, downloads: usize) -> io::Result<Self> {
+        let more =
+            format!("[plugins.\"io.containerd.grpc.v1.cri\"]\nmax_concurrent_downloads = {downloads}\n");
+        Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), &more)
+    }
+
     /// Starts one that pulls through the gate at `gate` by TLS, whose certificate chains to `ca`, as this user.
     ///
     /// # Errors
