@@ -70,11 +70,34 @@ fn containerd_goes_on_with_a_layer_of_300_mb_where_its_transfer_broke() -> io::R
     let containerd = Containerd::start(stage.front.address())?;
     stage.front.cut_next_after(100 << 20);
     assert_pulled(&containerd.cri_pull(&stage.image(&name))?);
-    let ranges = stage.front.take_ranges();
-    let begins = |range: &String| range.strip_prefix("bytes=")?.split('-').next()?.parse::<u64>().ok();
-    assert!(ranges.iter().filter_map(begins).any(|from| from > 1 << 20), "{ranges:?}");
+    assert_goes_on(&stage.front.take_ranges());
     stage.assert_nobody_went_around();
     Ok(())
+}
+
+#[test]
+fn containerd_goes_on_with_a_pull_that_was_broken_off_by_asking_for_the_rest() -> io::Result<()> {
+    if !have_signing("containerd-resumed", containerd::available()) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let name = stage.image(&signed(&stage, &image::large("large", "resumed", LARGE / 4), "large")?);
+    let containerd = Containerd::start(stage.front.address())?;
+    stage.front.stall_next_after(40 << 20);
+    let begun = containerd.begin_cri_pull(&name)?;
+    stage.front.wait_stalled()?;
+    begun.kill()?;
+    assert_eq!(stage.front.take_ranges(), Vec::<String>::new(), "the first time all of it is asked for");
+    assert_pulled(&containerd.cri_pull(&name)?);
+    assert_goes_on(&stage.front.take_ranges());
+    stage.assert_nobody_went_around();
+    Ok(())
+}
+
+/// Some range begins where a good part had come.
+fn assert_goes_on(ranges: &[String]) {
+    let begins = |range: &String| range.strip_prefix("bytes=")?.split('-').next()?.parse::<u64>().ok();
+    assert!(ranges.iter().filter_map(begins).any(|from| from > 1 << 20), "{ranges:?}");
 }
 
 #[test]

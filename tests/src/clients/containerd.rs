@@ -104,6 +104,17 @@ impl Containerd {
         cri(&self.socket(), &["pull", image])
     }
 
+    /// The same, begun and not waited for: it is broken off when the value is dropped.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn begin_cri_pull(&self, image: &str) -> io::Result<Process> {
+        let program = tool::built("cri-pull").map_err(io::Error::other)?;
+        let mut command = Command::new(program);
+        command.arg(self.socket()).args(["pull", image]);
+        Process::start(&mut command, &self.folder.path().join("pull.log"))
+    }
+
     /// `ctr images pull`, with the same `hosts.toml`; `arguments` such as `--all-platforms`.
     ///
     /// # Errors

@@ -12,7 +12,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
+
+use super::process::wait_until;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -20,6 +23,7 @@ struct Seen {
     requests: Mutex<Vec<String>>,
     ranges: Mutex<Vec<String>>,
     cut: AtomicU64,
+    stall: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -75,6 +79,19 @@ impl Forwarder {
         std::mem::take(&mut *self.seen.ranges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Over the next connection on which more than so many bytes go to the client nothing more comes, until this value is dropped.
+    pub fn stall_next_after(&self, bytes: u64) {
+        self.seen.stall.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until that has come.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn wait_stalled(&self) -> io::Result<()> {
+        wait_until("a connection stalls", || self.seen.stall.load(Ordering::Relaxed) == 0)
+    }
+
     /// The next connection over which more than so many bytes go to the client ends there; the others go on.
     pub fn cut_next_after(&self, bytes: u64) {
         self.seen.cut.store(bytes, Ordering::Relaxed);
@@ -114,13 +131,24 @@ fn copy_answers(mut server: &TcpStream, mut client: &TcpStream, seen: &Seen) -> 
             return Ok(());
         }
         passed += count as u64;
-        let cut = seen.cut.load(Ordering::Relaxed);
-        let here = cut != 0 && passed > cut;
-        if here && seen.cut.compare_exchange(cut, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if is_due(&seen.cut, passed) {
+            return Ok(());
+        }
+        if is_due(&seen.stall, passed) {
+            while !seen.stopped.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(20));
+            }
             return Ok(());
         }
         client.write_all(buffer.get(..count).unwrap_or_default())?;
     }
+}
+
+/// Once, on the first connection that has come so far; 0 is never.
+fn is_due(after: &AtomicU64, passed: u64) -> bool {
+    let most = after.load(Ordering::Relaxed);
+    let there = most != 0 && passed > most;
+    there && after.compare_exchange(most, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 /// Readers of images send no bodies: what comes from the client is request heads only, so every line can be looked at.
