@@ -1,7 +1,6 @@
 //! Clients that are slow, silent or many: each is closed in its time, and the others are served meanwhile.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use pullgate_policy::limits;
@@ -19,7 +18,7 @@ use crate::stage::{assert_serves, manifest};
 /// What both ends of the largest crowd here need, in one process.
 const OPEN_FILES: u64 = 20_000;
 /// What a busy machine may add to a time limit.
-const LATE: Duration = Duration::from_secs(5);
+const LATE: Duration = Duration::from_secs(8);
 
 /// Whether this process, and the gates that it starts, may open many files; if not, the test is skipped by name.
 pub(crate) fn may_open_many_files() -> bool {
@@ -32,7 +31,7 @@ pub(crate) fn may_open_many_files() -> bool {
     have("suites/open-files", &[reason])
 }
 
-/// How long a connection stayed open, and what came over it.
+/// How long a connection stayed open since its client began, and what came over it.
 #[derive(Debug)]
 pub(crate) struct Closed {
     after: Duration,
@@ -43,16 +42,16 @@ impl Closed {
     /// Closed without a word, and not before its time.
     #[track_caller]
     pub(crate) fn assert_in_time(&self, limit: Duration) {
-        let Range { start, end } = limit.saturating_sub(Duration::from_millis(200))..limit + LATE;
-        assert!((start..end).contains(&self.after), "{self:?}");
+        assert!((limit..limit + LATE).contains(&self.after), "{self:?}");
         assert!(self.answer.is_empty(), "{:?}", String::from_utf8_lossy(&self.answer));
     }
 }
 
 /// Sends this, then a byte each so often, until the other side closes.
 pub(crate) async fn dribble(address: SocketAddr, begin: &[u8], pause: Duration) -> Closed {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Before: the gate's own time begins a little later.
     let (begun, mut answer) = (Instant::now(), Vec::new());
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(begin).await.unwrap();
     loop {
         match timeout(pause, stream.read_buf(&mut answer)).await {
@@ -129,13 +128,14 @@ async fn a051_who_connects_and_asks_nothing_or_nothing_more_is_closed_in_the_tim
 /// Has one answer, then waits for the end of the connection.
 async fn ask_once(address: SocketAddr) -> Closed {
     let mut stream = TcpStream::connect(address).await.unwrap();
+    let begun = Instant::now();
     stream.write_all(b"HEAD /v2/ HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
     }
     assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
-    let (begun, mut answer) = (Instant::now(), Vec::new());
+    let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     Closed { after: begun.elapsed(), answer }
 }
