@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use pullgate::memory::Memory;
 use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Tag};
+use pullgate_policy::verdict::Subject;
 use pullgate_tests::asking::raw;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
 use pullgate_tests::upstream::{Fault, When};
@@ -273,4 +276,51 @@ fn a_configuration_file_has_at_most_4_mib() {
     assert_eq!(faults(&format!("#{}", " ".repeat(most - 1))), "");
     let over = faults(&format!("#{}", " ".repeat(most)));
     assert!(over.contains("file-unreadable"), "{over}");
+}
+
+/// How many of so many are still there, once the memory has tidied up behind the reads of a first look.
+async fn kept<F: Future<Output = bool>>(count: u64, is_kept: impl Fn(u64) -> F) -> u64 {
+    let mut kept = 0;
+    for _look in 0..2 {
+        kept = 0;
+        for n in 0..count {
+            kept += u64::from(is_kept(n).await);
+        }
+    }
+    kept
+}
+
+#[tokio::test]
+async fn so_many_denials_are_remembered_and_not_one_more() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
+    let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
+    let denial = app.memory.denial(&subject(Digest::of(&image.bytes)), revisions).await.unwrap();
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let numbered = |n: u64| subject(Digest::of(&n.to_le_bytes()));
+    for n in 0..=limits::NEGATIVE_ENTRIES {
+        memory.keep_denial(&numbered(n), revisions, &denial).await;
+    }
+    let known = |n| {
+        let (memory, subject) = (&memory, numbered(n));
+        async move { memory.denial(&subject, revisions).await.is_some() }
+    };
+    assert_eq!(kept(limits::NEGATIVE_ENTRIES + 1, known).await, limits::NEGATIVE_ENTRIES);
+}
+
+#[tokio::test]
+async fn so_many_tags_are_remembered_and_not_one_more() {
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let (repository, digest) = ("registry.test/org/app".parse().unwrap(), Digest::of(b"one"));
+    let tag = |n: u64| format!("v{n}").parse::<Tag>().unwrap();
+    for n in 0..=limits::VERDICT_ENTRIES {
+        memory.keep_tag(&repository, &tag(n), "", digest).await;
+    }
+    let known = |n| {
+        let (memory, repository, tag) = (&memory, &repository, tag(n));
+        async move { memory.tag(repository, &tag, "").await.is_some() }
+    };
+    assert_eq!(kept(limits::VERDICT_ENTRIES + 1, known).await, limits::VERDICT_ENTRIES);
 }
