@@ -179,6 +179,9 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
 /// Connections of the data port. Over it: accepting pauses.
 pub const CONNECTIONS_MAX: usize = 8_192;
+/// Connections that wait in the kernel to be accepted, if it lets so many (`net.core.somaxconn`). Over it: clients try again,
+/// a second later and later still.
+pub const ACCEPT_QUEUE: u32 = 4_096;
 /// Time for pulls under way after SIGTERM.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one piece of a blob that is streamed.

@@ -143,4 +143,19 @@ mod tests {
         assert_eq!(flight.join("key", || async { panic!("injected") }).await, Err(Lost));
         assert_eq!(flight.join("key", || async { 7 }).await, Ok(7));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_not_done_within_background_deadline_is_lost_and_the_next_one_starts_anew() {
+        let flight: Flight<&str, u8> = Flight::new();
+        let lasting = |time: Duration| {
+            move || async move {
+                tokio::time::sleep(time).await;
+                7
+            }
+        };
+        let (limit, bit) = (limits::BACKGROUND_DEADLINE, Duration::from_millis(1));
+        assert_eq!(flight.join("key", lasting(limit - bit)).await, Ok(7));
+        assert_eq!(flight.join("key", lasting(limit + bit)).await, Err(Lost));
+        assert_eq!(flight.join("key", lasting(bit)).await, Ok(7));
+    }
 }

@@ -11,7 +11,7 @@ use pullgate_tests::clients::{
 use crate::stage::{NOT_SIGNED, Stage, Upstream, assert_pulled, assert_refused, have};
 
 /// Makes an image that has never been, pushes it, and lets `key` sign it; answers `shop/NAME@DIGEST`.
-fn sign(stage: &Stage, key: &str, content: &Content, tag: &str) -> io::Result<String> {
+pub(crate) fn sign(stage: &Stage, key: &str, content: &Content, tag: &str) -> io::Result<String> {
     let repository = format!("shop/{tag}");
     content.push(stage.upstream.address(), &repository)?;
     let name = format!("{repository}@{}", content.digest(tag)?);
@@ -19,7 +19,7 @@ fn sign(stage: &Stage, key: &str, content: &Content, tag: &str) -> io::Result<St
     Ok(name)
 }
 
-fn needs() -> Result<(), String> {
+pub(crate) fn needs() -> Result<(), String> {
     built("cosign").and(built("crane")).map(|_| ())
 }
 

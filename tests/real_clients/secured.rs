@@ -14,21 +14,21 @@ use tempfile::TempDir;
 
 use crate::stage::{ALIAS, NOT_SIGNED, SIGNED, assert_pulled, assert_refused, have, policy};
 
-const LOGIN: (&str, &str) = ("node-1", "correct horse");
+pub(crate) const LOGIN: (&str, &str) = ("node-1", "correct horse");
 /// The discard port: nobody listens there.
-const NOWHERE: &str = "127.0.0.1:9";
+pub(crate) const NOWHERE: &str = "127.0.0.1:9";
 
 /// Fields are dropped in this order.
-struct Stage {
-    gate: Gate,
-    around: Forwarder,
+pub(crate) struct Stage {
+    pub(crate) gate: Gate,
+    pub(crate) around: Forwarder,
     _upstream: Registry,
     /// `ca.crt` stands here.
-    home: TempDir,
+    pub(crate) home: TempDir,
 }
 
 impl Stage {
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let upstream = Registry::start()?;
         Content::from_layout(&tool::recorded("cosign2-keyed"))?.push(upstream.address(), "shop/keyed")?;
         image::multi("unsigned", "nobody signed this").push(upstream.address(), "shop/fresh")?;
@@ -51,7 +51,7 @@ impl Stage {
         Ok(Self { gate, around, _upstream: upstream, home })
     }
 
-    fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.home.path().join("ca.crt")
     }
 
@@ -61,12 +61,12 @@ impl Stage {
     }
 
     /// By the gate's name.
-    fn prefixed(&self, name: &str) -> String {
+    pub(crate) fn prefixed(&self, name: &str) -> String {
         format!("{}/{ALIAS}/{name}", self.gate.address())
     }
 
     /// The pull log names who pulled, and nobody went around.
-    fn assert_names_the_client(&self) -> io::Result<()> {
+    pub(crate) fn assert_names_the_client(&self) -> io::Result<()> {
         let records = self.gate.audit()?;
         let permits = records.iter().filter(|record| record["verdict"] == "permit").collect::<Vec<_>>();
         assert!(!permits.is_empty());
@@ -90,9 +90,16 @@ fn certificates() -> Result<(String, String, String), rcgen::Error> {
 }
 
 /// Not for want of a signature: nobody asked for a manifest under a name.
-fn assert_not_let_in(outcome: &Outcome) {
+pub(crate) fn assert_not_let_in(outcome: &Outcome) {
     assert!(!outcome.succeeded(), "it was pulled: {}", outcome.text);
-    let said = ["unauthorized", "Unauthorized", "UNAUTHORIZED", "401", "no basic auth credentials"];
+    let said = [
+        "unauthorized",
+        "Unauthorized",
+        "UNAUTHORIZED",
+        "401",
+        "no basic auth credentials",
+        "basic credential not found",
+    ];
     assert!(said.iter().any(|word| outcome.says(word)), "{}", outcome.text);
 }
 
@@ -123,9 +130,9 @@ fn podman_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
     let without = containers.podman_pull(&[], &stage.prefixed(SIGNED))?;
     assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
     assert_not_let_in(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
-    let wrong = containers.podman_login(stage.gate.address(), stage.home.path(), (LOGIN.0, "wrong"))?;
+    let wrong = containers.login("podman", stage.gate.address(), stage.home.path(), (LOGIN.0, "wrong"))?;
     assert!(!wrong.succeeded(), "{}", wrong.text);
-    assert_pulled(&containers.podman_login(stage.gate.address(), stage.home.path(), LOGIN)?);
+    assert_pulled(&containers.login("podman", stage.gate.address(), stage.home.path(), LOGIN)?);
     assert_pulled(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
     assert_refused(&containers.podman_pull(&with_ca, &stage.prefixed(NOT_SIGNED))?);
     stage.assert_names_the_client()

@@ -38,7 +38,7 @@ async fn assert_nothing_kept(stage: &Stage, digest: &str) {
 }
 
 /// The files of a digest, and those that are being written.
-fn kept(state: &Path, hex: &str) -> Vec<PathBuf> {
+pub(crate) fn kept(state: &Path, hex: &str) -> Vec<PathBuf> {
     let (mut folders, mut found) = (vec![state.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

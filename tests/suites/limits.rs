@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use pullgate::memory::Memory;
 use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Tag};
+use pullgate_policy::verdict::Subject;
 use pullgate_tests::asking::raw;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
 use pullgate_tests::upstream::{Fault, When};
@@ -194,4 +197,130 @@ async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still
         waiter.await.unwrap();
     }
     assert_serves(&stage.manifest("org/app", "v1").await, &known);
+}
+
+#[tokio::test]
+async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
+    let stage = Stage::new().await;
+    let (image, late) = (stage.signed("org/app", "v1"), Duration::from_secs(1));
+    stage.signed("org/app", "late");
+    stage.upstream.fail(When::on("manifests/late"), Fault::Delay(limits::FIRST_BYTE + late));
+    stage.upstream.fail(When::on("manifests/v1"), Fault::Delay(limits::FIRST_BYTE - late));
+    let begun = Instant::now();
+    let (within, over) = tokio::join!(stage.manifest("org/app", "v1"), stage.manifest("org/app", "late"));
+    assert!((limits::FIRST_BYTE..limits::FIRST_BYTE + 4 * late).contains(&begun.elapsed()));
+    assert_serves(&within, &image);
+    crate::stage::assert_undecided(&over);
+    assert_eq!(codes(&stage.gate.record().await), ["upstream-timeout"]);
+}
+
+#[tokio::test]
+async fn of_an_error_body_so_many_bytes_are_read_and_one_more_is_none() {
+    let stage = Stage::new().await;
+    let most = usize::try_from(limits::ERROR_BODY_BYTES).unwrap();
+    for (length, status, code) in [(most, 404, "MANIFEST_UNKNOWN"), (most + 1, 503, "UNAVAILABLE")] {
+        let mut body = b"{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}".to_vec();
+        body.resize(length, b' ');
+        stage.upstream.fail(When::on("manifests/"), Fault::Answer(403, "application/json", body));
+        let answer = stage.manifest("org/app", &fresh()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{length}");
+        stage.upstream.heal();
+    }
+    assert_eq!(codes(&stage.gate.record().await), ["upstream-unauthorized"]);
+}
+
+#[tokio::test]
+async fn before_a_blob_is_refused_32_children_are_read_and_not_one_more() {
+    for count in [limits::CHILDREN_READ_FOR_BLOB, limits::CHILDREN_READ_FOR_BLOB + 1] {
+        let stage = Stage::new().await;
+        let index = Made::index((0..count).map(|_| Made::image()).collect());
+        index.tag(&stage.upstream, "org/app", "v1");
+        stage.sign("org/app", &index);
+        assert_serves(&stage.manifest("org/app", "v1").await, &index);
+        let stray = stage.upstream.blob("org/app", b"stray");
+        stage.upstream.forget();
+        assert_denied(&stage.blob("org/app", &stray).await);
+        let read = stage.upstream.count("GET /v2/org/app/manifests/sha256:");
+        assert_eq!(read, limits::CHILDREN_READ_FOR_BLOB, "of {count}");
+    }
+}
+
+const CONFIGURED: &str = "policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"registry.test\"]\n";
+
+/// The diagnostics of a configuration with this at its end, none if it is taken.
+fn faults(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.toml"), "unmatched = \"deny\"\n").unwrap();
+    let file = folder.path().join("pullgate.toml");
+    std::fs::write(&file, format!("{CONFIGURED}{text}")).unwrap();
+    let loaded = pullgate_config::load(&file, pullgate::clock::Clock::system().now());
+    loaded.err().map(|faults| faults.render(pullgate_config::Style::Plain)).unwrap_or_default()
+}
+
+#[test]
+fn no_time_to_live_is_longer_than_its_maximum_by_a_second() {
+    for (key, most) in [
+        ("tag_ttl", limits::TAG_TTL_MAX),
+        ("permit_ttl", limits::PERMIT_TTL_MAX),
+        ("deny_ttl", limits::DENY_TTL_MAX),
+    ] {
+        let set = |seconds: u64| faults(&format!("[cache]\n{key} = \"{seconds}s\"\n"));
+        assert_eq!(set(most.as_secs()), "", "{key}");
+        assert!(set(most.as_secs() + 1).contains("limit-exceeded"), "{key}");
+    }
+}
+
+#[test]
+fn a_configuration_file_has_at_most_4_mib() {
+    let most = usize::try_from(limits::CONFIG_FILE_BYTES).unwrap() - CONFIGURED.len();
+    assert_eq!(faults(&format!("#{}", " ".repeat(most - 1))), "");
+    let over = faults(&format!("#{}", " ".repeat(most)));
+    assert!(over.contains("file-unreadable"), "{over}");
+}
+
+/// How many of so many are still there, once the memory has tidied up behind the reads of a first look.
+async fn kept<F: Future<Output = bool>>(count: u64, is_kept: impl Fn(u64) -> F) -> u64 {
+    let mut kept = 0;
+    for _look in 0..2 {
+        kept = 0;
+        for n in 0..count {
+            kept += u64::from(is_kept(n).await);
+        }
+    }
+    kept
+}
+
+#[tokio::test]
+async fn so_many_denials_are_remembered_and_not_one_more() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
+    let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
+    let denial = app.memory.denial(&subject(Digest::of(&image.bytes)), revisions).await.unwrap();
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let numbered = |n: u64| subject(Digest::of(&n.to_le_bytes()));
+    for n in 0..=limits::NEGATIVE_ENTRIES {
+        memory.keep_denial(&numbered(n), revisions, &denial).await;
+    }
+    let known = |n| {
+        let (memory, subject) = (&memory, numbered(n));
+        async move { memory.denial(&subject, revisions).await.is_some() }
+    };
+    assert_eq!(kept(limits::NEGATIVE_ENTRIES + 1, known).await, limits::NEGATIVE_ENTRIES);
+}
+
+#[tokio::test]
+async fn so_many_tags_are_remembered_and_not_one_more() {
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let (repository, digest) = ("registry.test/org/app".parse().unwrap(), Digest::of(b"one"));
+    let tag = |n: u64| format!("v{n}").parse::<Tag>().unwrap();
+    for n in 0..=limits::VERDICT_ENTRIES {
+        memory.keep_tag(&repository, &tag(n), "", digest).await;
+    }
+    let known = |n| {
+        let (memory, repository, tag) = (&memory, &repository, tag(n));
+        async move { memory.tag(repository, &tag, "").await.is_some() }
+    };
+    assert_eq!(kept(limits::VERDICT_ENTRIES + 1, known).await, limits::VERDICT_ENTRIES);
 }

@@ -40,6 +40,7 @@ mod reload;
 mod resumed;
 mod revisions;
 mod shapes;
+mod slow_clients;
 mod stage;
 mod state;
 mod tags;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pullgate_policy::limits;
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::clients::process::wait_until;
 use pullgate_tests::clients::{Gate, Settings};
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::stage::{KEYED, RELEASE, assert_serves, manifest};
@@ -91,6 +93,41 @@ async fn a546_a_shutdown_ends_pulls_under_way_takes_no_new_ones_and_exits_with_0
     assert_eq!((answer.status, answer.end, answer.body.len()), (200, End::Whole, image.blobs[1].len()));
     let status = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(10))).unwrap();
     assert_eq!(status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a546_a_pull_that_does_not_end_is_cut_at_the_end_of_the_drain_and_the_gate_exits_with_0() {
+    const LENGTH: usize = 64 << 20;
+    let mut stage = Stage::with(|settings| settings).await;
+    let image = stage.signed("v1", Made::image_of_bytes(LENGTH));
+    assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    let mut pull = TcpStream::connect(stage.data()).await.unwrap();
+    let request = format!("GET /v2/org/app/blobs/{} HTTP/1.1\r\nhost: a\r\n\r\n", image.layer());
+    pull.write_all(request.as_bytes()).await.unwrap();
+    let mut piece = vec![0; 64 * 1024];
+    pull.read_exact(&mut piece).await.unwrap();
+    assert!(piece.starts_with(b"HTTP/1.1 200"));
+    let asked = Instant::now();
+    stage.gate.signal("TERM").unwrap();
+    // It goes on, a little each second, for as long as it is let.
+    let reading = tokio::spawn(async move {
+        let mut read = 0;
+        while asked.elapsed() < limits::DRAIN_TIMEOUT + Duration::from_secs(1) {
+            read += pull.read(&mut piece).await.unwrap_or_default();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let mut rest = Vec::new();
+        let _ = pull.read_to_end(&mut rest).await;
+        read + rest.len()
+    });
+    let most = limits::DRAIN_TIMEOUT + Duration::from_secs(10);
+    let status = tokio::task::block_in_place(|| stage.gate.wait_end(most)).unwrap();
+    let took = asked.elapsed();
+    assert_eq!(status, Some(0), "{}", stage.gate.output());
+    assert!((limits::DRAIN_TIMEOUT..most).contains(&took), "{took:?}");
+    let read = reading.await.unwrap();
+    assert!(read < LENGTH, "{read} bytes: all of it");
+    assert!(stage.gate.output().contains("pulls under way were cut"), "{}", stage.gate.output());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use pullgate_policy::limits;
 use pullgate_tests::asking::{Answer, ask, ask_over, raw};
 use pullgate_tests::gate_in_process::Setup;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -14,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::slow_clients::{dribble, may_open_many_files};
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, manifest};
 
 /// A certificate authority of the test's own.
@@ -159,6 +162,27 @@ async fn a056_broken_handshakes_are_closed_and_harm_nobody_else() {
         let _ = half.read_to_end(&mut rest).await;
     }
     assert_eq!(stage.gate.records().await.len(), 1, "only the whole handshake led to a request");
+}
+
+#[tokio::test]
+async fn a056_hundreds_who_connect_and_say_nothing_are_closed_in_time_and_hold_up_nobody() {
+    if !may_open_many_files() {
+        return;
+    }
+    let authority = Authority::new();
+    let stage = stage(&authority).await;
+    let (address, image) = (stage.gate.data, stage.signed("org/app", "v1"));
+    // Longer than the time for a handshake: they never say a byte.
+    let silent: Vec<_> =
+        (0..500).map(|_| tokio::spawn(dribble(address, b"", limits::TLS_HANDSHAKE * 4))).collect();
+    let (config, asked) = (client(&authority, None), Instant::now());
+    for _ in 0..10 {
+        assert_serves(&get(&stage, &config, &manifest("org/app", "v1")).await, &image);
+    }
+    assert!(asked.elapsed() < limits::TLS_HANDSHAKE, "{:?} for ten pulls", asked.elapsed());
+    for one in silent {
+        one.await.unwrap().assert_in_time(limits::TLS_HANDSHAKE);
+    }
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use pullgate_policy::limits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, Upstream, When};
 
-use crate::stage::{KEYED, Stage, assert_serves, blob, manifest};
+use crate::slow_clients::may_open_many_files;
+use crate::stage::{KEYED, Stage, assert_serves, blob, codes, manifest};
 
 #[tokio::test]
 async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
@@ -62,7 +64,7 @@ async fn a175_a_dead_upstream_slows_nobody_elses() {
             tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
         })
         .collect();
-    while dead.count(".sig") < pullgate_policy::limits::VERDICTS_MAX {
+    while dead.count(".sig") < limits::VERDICTS_MAX {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let beside = Instant::now();
@@ -105,4 +107,39 @@ async fn a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expens
     assert!(!asked.is_finished(), "it was verified on a thread that serves");
     drop(busy);
     assert_serves(&asked.await.unwrap(), &cold);
+}
+
+#[tokio::test]
+async fn a058_of_a_crowd_that_asks_for_as_many_images_one_more_than_places_and_queue_hold_is_undecided() {
+    if !may_open_many_files() {
+        return;
+    }
+    let (stage, most) = (Stage::new().await, limits::VERDICTS_MAX + limits::QUEUE_MAX);
+    let known = stage.signed("org/app", "known");
+    assert_serves(&stage.manifest("org/app", "known").await, &known);
+    let hold = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig"), Fault::Hold(std::sync::Arc::clone(&hold)));
+    let (address, registry) = (stage.gate.data, "registry.test".parse().unwrap());
+    let ask_for = |n: usize| {
+        stage.unsigned("org/app", &format!("v{n}"));
+        let target = manifest("org/app", &format!("v{n}"));
+        tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
+    };
+    let crowd: Vec<_> = (0..most).map(ask_for).collect();
+    while stage.gate.app().places.taken(&registry) < most {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = Instant::now();
+    let over = ask_for(most).await.unwrap();
+    assert_eq!((over.status, over.code().as_str()), (503, "UNAVAILABLE"));
+    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
+    assert_serves(&stage.manifest("org/app", "known").await, &known);
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    hold.add_permits(1);
+    for one in crowd {
+        let answer = one.await.unwrap();
+        // Those that a busy machine did not come to within their time are undecided.
+        assert!([403, 503].contains(&answer.status), "{answer:?}");
+    }
 }

@@ -76,8 +76,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteIdle<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test(start_paused = true)]
     async fn a052_a_reader_that_stops_is_cut() {
@@ -87,5 +90,47 @@ mod tests {
         let error = stream.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(started.elapsed() >= limits::CLIENT_WRITE_IDLE);
+    }
+
+    /// More than the kernel keeps for both ends of a connection.
+    const BODY_BYTES: usize = 96 << 20;
+
+    /// The timers' clock goes on by so much, the sockets' not at all.
+    async fn pass(time: Duration) {
+        // What is on its way has come, and the writer waits.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    #[tokio::test]
+    async fn a052_on_a_real_connection_a_reader_that_stops_is_cut_and_one_that_takes_a_little_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut begun = Vec::new();
+        for _ in 0..2 {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            let body = vec![7; BODY_BYTES];
+            let sent = tokio::spawn(async move { WriteIdle::new(server).write_all(&body).await });
+            begun.push((client, sent));
+        }
+        let [(mut stopped, cut), (mut slow, whole)] = <[_; 2]>::try_from(begun).unwrap();
+        let nearly = limits::CLIENT_WRITE_IDLE - Duration::from_secs(2);
+        pass(nearly).await;
+        assert!(!cut.is_finished() && !whole.is_finished());
+        let mut piece = vec![0; BODY_BYTES / 4];
+        slow.read_exact(&mut piece).await.unwrap();
+        pass(nearly).await;
+        assert!(cut.is_finished() && !whole.is_finished());
+        assert_eq!(cut.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let mut rest = Vec::new();
+        let _ = stopped.read_to_end(&mut rest).await;
+        assert!(rest.len() < BODY_BYTES);
+        rest.clear();
+        slow.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(piece.len() + rest.len(), BODY_BYTES);
+        whole.await.unwrap().unwrap();
     }
 }

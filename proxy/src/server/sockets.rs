@@ -6,8 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use listenfd::ListenFd;
+use pullgate_policy::limits;
 use rustix::io::{FdFlags, fcntl_setfd};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::ServeError;
 
@@ -56,10 +57,18 @@ async fn listener(
     address: SocketAddr,
 ) -> Result<TcpListener, ServeError> {
     match handed {
-        None => TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source }),
+        None => bound(address).map_err(|source| ServeError::Bind { address, source }),
         Some(socket) => {
             socket.set_nonblocking(true).map_err(ServeError::Handed)?;
             TcpListener::from_std(socket).map_err(ServeError::Handed)
         }
     }
+}
+
+/// As [`TcpListener::bind`] does it, but for a queue that holds more than 128: all nodes of a cluster may come at once.
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(limits::ACCEPT_QUEUE)
 }

@@ -42,6 +42,16 @@ impl Containerd {
         Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), "")
     }
 
+    /// Starts one that pulls through the gate at `gate` and fetches so many layers of each image at once.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_parallel(gate: &str, downloads: usize) -> io::Result<Self> {
+        let more =
+            format!("[plugins.\"io.containerd.grpc.v1.cri\"]\nmax_concurrent_downloads = {downloads}\n");
+        Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), &more)
+    }
+
     /// Starts one that pulls through the gate at `gate` by TLS, whose certificate chains to `ca`, as this user.
     ///
     /// # Errors
@@ -92,6 +102,17 @@ impl Containerd {
     /// The call could not be made.
     pub fn cri_pull(&self, image: &str) -> io::Result<Outcome> {
         cri(&self.socket(), &["pull", image])
+    }
+
+    /// The same, begun and not waited for: it is broken off when the value is dropped.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub fn begin_cri_pull(&self, image: &str) -> io::Result<Process> {
+        let program = tool::built("cri-pull").map_err(io::Error::other)?;
+        let mut command = Command::new(program);
+        command.arg(self.socket()).args(["pull", image]);
+        Process::start(&mut command, &self.folder.path().join("pull.log"))
     }
 
     /// `ctr images pull`, with the same `hosts.toml`; `arguments` such as `--all-platforms`.

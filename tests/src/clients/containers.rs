@@ -85,17 +85,18 @@ impl Containers {
         run(command.arg(format!("oci:{}:copied", self.folder.path().join("layout").display())))
     }
 
-    /// `podman login` to the gate at `gate`, whose certificate chains to the one in the folder `certificates`.
+    /// `PROGRAM login`, by one of the three, to the gate at `gate`, whose certificate chains to the one in the folder `certificates`.
     ///
     /// # Errors
     /// The program could not be started.
-    pub fn podman_login(
+    pub fn login(
         &self,
+        program: &str,
         gate: &str,
         certificates: &Path,
         (user, password): (&str, &str),
     ) -> io::Result<Outcome> {
-        let mut command = self.command("podman");
+        let mut command = self.command(program);
         command.arg("login").arg("--cert-dir").arg(certificates);
         run(command.args(["--username", user, "--password", password, gate]))
     }

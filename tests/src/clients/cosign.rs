@@ -33,10 +33,28 @@ pub fn verify(key: &str, image: &str, home: &Path) -> io::Result<Outcome> {
     run(command.arg(image))
 }
 
+/// Verifies `image` with a recorded public key in a registry that is asked by TLS, trusting nothing but the certificates in `ca`;
+/// the login is the one that `home` holds.
+///
+/// # Errors
+/// The program is not there.
+pub fn verify_secured(key: &str, image: &str, ca: &Path, home: &Path) -> io::Result<Outcome> {
+    let key = recorded("keys").join(key).with_extension("pub");
+    let mut command = alone("verify", home)?;
+    command.env("SSL_CERT_FILE", ca).env("SSL_CERT_DIR", home.join("none"));
+    command.arg("--key").arg(key).args(["--offline=true", "--insecure-ignore-tlog=true"]);
+    run(command.arg(image))
+}
+
 fn cosign(command: &str, home: &Path) -> io::Result<Command> {
+    let mut cosign = alone(command, home)?;
+    cosign.args(["--allow-insecure-registry", "--allow-http-registry"]);
+    Ok(cosign)
+}
+
+fn alone(command: &str, home: &Path) -> io::Result<Command> {
     let mut cosign = Command::new(built("cosign").map_err(io::Error::other)?);
     cosign.arg(command).arg("--trusted-root").arg(recorded("roots/empty-trusted_root.json"));
-    cosign.args(["--allow-insecure-registry", "--allow-http-registry"]);
     cosign.env("HOME", home).env("DOCKER_CONFIG", home).env("COSIGN_PASSWORD", "").env("COSIGN_YES", "true");
     cosign.env("HTTPS_PROXY", DEAD_PROXY).env("HTTP_PROXY", DEAD_PROXY).env("NO_PROXY", "127.0.0.1");
     Ok(cosign)

@@ -9,15 +9,21 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
+
+use super::process::wait_until;
 
 #[derive(Debug, Default)]
 struct Seen {
     connections: AtomicUsize,
     requests: Mutex<Vec<String>>,
+    ranges: Mutex<Vec<String>>,
+    cut: AtomicU64,
+    stall: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -67,6 +73,29 @@ impl Forwarder {
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The `Range` headers since the last call: `bytes=100-`.
+    pub fn take_ranges(&self) -> Vec<String> {
+        std::mem::take(&mut *self.seen.ranges.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Over the next connection on which more than so many bytes go to the client nothing more comes, until this value is dropped.
+    pub fn stall_next_after(&self, bytes: u64) {
+        self.seen.stall.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until that has come.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn wait_stalled(&self) -> io::Result<()> {
+        wait_until("a connection stalls", || self.seen.stall.load(Ordering::Relaxed) == 0)
+    }
+
+    /// The next connection over which more than so many bytes go to the client ends there; the others go on.
+    pub fn cut_next_after(&self, bytes: u64) {
+        self.seen.cut.store(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Forwarder {
@@ -80,14 +109,46 @@ impl Drop for Forwarder {
 /// Copies both ways until one side ends. An error is the end of that connection, as it is for a network.
 fn forward(client: &TcpStream, target: &str, seen: &Seen) {
     let Ok(server) = TcpStream::connect(target) else { return };
+    // What is small goes at once, as it would without this one between.
+    drop(client.set_nodelay(true));
+    drop(server.set_nodelay(true));
     thread::scope(|scope| {
         scope.spawn(|| {
-            drop(io::copy(&mut &server, &mut &*client));
+            drop(copy_answers(&server, client, seen));
             drop(client.shutdown(Shutdown::Both));
+            drop(server.shutdown(Shutdown::Both));
         });
         drop(copy_requests(client, &server, seen));
         drop(server.shutdown(Shutdown::Write));
     });
+}
+
+fn copy_answers(mut server: &TcpStream, mut client: &TcpStream, seen: &Seen) -> io::Result<()> {
+    let (mut buffer, mut passed) = (vec![0; 64 * 1024], 0);
+    loop {
+        let count = server.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        passed += count as u64;
+        if is_due(&seen.cut, passed) {
+            return Ok(());
+        }
+        if is_due(&seen.stall, passed) {
+            while !seen.stopped.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            return Ok(());
+        }
+        client.write_all(buffer.get(..count).unwrap_or_default())?;
+    }
+}
+
+/// Once, on the first connection that has come so far; 0 is never.
+fn is_due(after: &AtomicU64, passed: u64) -> bool {
+    let most = after.load(Ordering::Relaxed);
+    let there = most != 0 && passed > most;
+    there && after.compare_exchange(most, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 /// Readers of images send no bodies: what comes from the client is request heads only, so every line can be looked at.
@@ -116,6 +177,10 @@ fn note_request(line: &[u8], seen: &Seen) {
     let text = String::from_utf8_lossy(line);
     if let Some(request) = text.trim_end().strip_suffix(" HTTP/1.1") {
         seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_owned());
+    } else if let Some((name, range)) = text.trim_end().split_once(": ")
+        && name.eq_ignore_ascii_case("range")
+    {
+        seen.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(range.to_owned());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Small images, the same bytes for the same seed: busybox where a static one is installed, a file that holds the seed, and for an index
+//! Images, the same bytes for the same seed. Small ones: busybox where a static one is installed, a file that holds the seed, and for an index
 //! two platforms with an attestation manifest each, as BuildKit lays them out.
 
 use std::{fs, path::Path};
@@ -54,21 +54,66 @@ pub fn multi(tag: &str, seed: &str) -> Content {
     content
 }
 
+/// An image of one layer, which is a file of so many bytes in which no two blocks are alike.
+#[must_use]
+pub fn large(tag: &str, seed: &str, length: usize) -> Content {
+    let mut file = Vec::with_capacity(length);
+    for number in 0_u64..length.div_ceil(4096) as u64 {
+        file.extend_from_slice(&number.to_le_bytes());
+        file.resize(file.len() + 4096 - 8, b'.');
+    }
+    file.truncate(length);
+    layered(tag, vec![layer_of(&[("large", 0o644, &file), ("seed", 0o644, seed.as_bytes())])])
+}
+
+/// An image of so many small layers, each another one.
+#[must_use]
+pub fn many_layers(tag: &str, seed: &str, count: usize) -> Content {
+    let layers = (0..count).map(|number| {
+        let (name, text) = (format!("file-{number}"), format!("{seed} {number}"));
+        layer_of(&[(&name, 0o644, text.as_bytes())])
+    });
+    layered(tag, layers.collect())
+}
+
+fn layered(tag: &str, layers: Vec<Vec<u8>>) -> Content {
+    let mut content = Content::default();
+    image_of(&mut content, "amd64", layers);
+    if let Some(manifest) = content.manifests.last_mut() {
+        manifest.tag = Some(tag.to_owned());
+    }
+    content
+}
+
 /// Adds an image and answers its descriptor.
 fn platform(content: &mut Content, architecture: &str, seed: &str) -> Value {
-    let mut layer = Vec::new();
-    if let Some(busybox) = busybox() {
-        add_file(&mut layer, "bin/busybox", 0o755, &busybox);
+    let (busybox, text) = (busybox(), format!("{seed} {architecture}"));
+    let mut files = vec![("seed", 0o644, text.as_bytes())];
+    if let Some(busybox) = &busybox {
+        files.insert(0, ("bin/busybox", 0o755, busybox));
     }
-    add_file(&mut layer, "seed", 0o644, format!("{seed} {architecture}").as_bytes());
-    layer.resize(layer.len() + 2 * TAR_BLOCK, 0);
+    image_of(content, architecture, vec![layer_of(&files)])
+}
+
+/// Adds an image of these layers and answers its descriptor.
+fn image_of(content: &mut Content, architecture: &str, layers: Vec<Vec<u8>>) -> Value {
     let config = json!({
         "architecture": architecture,
         "os": "linux",
         "config": { "Cmd": [BUSYBOX, "sh"] },
-        "rootfs": { "type": "layers", "diff_ids": [sha256(&layer)] },
+        "rootfs": { "type": "layers", "diff_ids": layers.iter().map(|layer| sha256(layer)).collect::<Vec<_>>() },
     });
-    manifest(content, &config, LAYER, layer)
+    manifest(content, &config, LAYER, layers)
+}
+
+/// A tar archive of these files: name, mode and content.
+fn layer_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let mut layer = Vec::new();
+    for (name, mode, bytes) in files {
+        add_file(&mut layer, name, *mode, bytes);
+    }
+    layer.resize(layer.len() + 2 * TAR_BLOCK, 0);
+    layer
 }
 
 fn attestation_manifest(content: &mut Content, subject: &str) -> Value {
@@ -85,20 +130,21 @@ fn attestation_manifest(content: &mut Content, subject: &str) -> Value {
         "config": {},
         "rootfs": { "type": "layers", "diff_ids": [sha256(&statement)] },
     });
-    manifest(content, &config, "application/vnd.in-toto+json", statement)
+    manifest(content, &config, "application/vnd.in-toto+json", vec![statement])
 }
 
-fn manifest(content: &mut Content, config: &Value, layer_type: &str, layer: Vec<u8>) -> Value {
+fn manifest(content: &mut Content, config: &Value, layer_type: &str, layers: Vec<Vec<u8>>) -> Value {
     let config = config.to_string().into_bytes();
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": descriptor(CONFIG, &config),
-        "layers": [descriptor(layer_type, &layer)],
+        "layers": layers.iter().map(|layer| descriptor(layer_type, layer)).collect::<Vec<_>>(),
     });
     let bytes = manifest.to_string().into_bytes();
     let described = descriptor(MANIFEST, &bytes);
-    content.blobs.extend([config, layer]);
+    content.blobs.push(config);
+    content.blobs.extend(layers);
     content.manifests.push(Manifest { media_type: MANIFEST.to_owned(), bytes, tag: None });
     described
 }
@@ -186,9 +232,7 @@ mod tests {
 
     #[test]
     fn tar_reads_the_layer() {
-        let mut layer = Vec::new();
-        add_file(&mut layer, "seed", 0o644, b"hello");
-        layer.resize(layer.len() + 2 * TAR_BLOCK, 0);
+        let layer = layer_of(&[("seed", 0o644, b"hello")]);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), layer).unwrap();
         let read = Command::new("tar").arg("-xOf").arg(file.path()).arg("seed").output().unwrap();

@@ -28,8 +28,7 @@ pub fn crane_login(gate: &str, (user, password): (&str, &str), folder: &Path) ->
 /// # Errors
 /// The program is not there.
 pub fn crane_pull_secured(image: &str, ca: &Path, folder: &Path) -> io::Result<Outcome> {
-    let mut command = built("crane", folder)?;
-    command.env("SSL_CERT_FILE", ca).env("SSL_CERT_DIR", folder.join("none"));
+    let mut command = secured("crane", ca, folder)?;
     run(command.args(["pull", "--format=oci", image]).arg(folder.join("crane")))
 }
 
@@ -48,6 +47,35 @@ pub fn crane_digest(image: &str, folder: &Path) -> io::Result<Outcome> {
 pub fn oras_copy(image: &str, folder: &Path) -> io::Result<Outcome> {
     let layout = format!("{}:copied", folder.join("oras").display());
     run(built("oras", folder)?.args(["copy", "--from-plain-http", "--to-oci-layout", image, &layout]))
+}
+
+/// `oras login`: asks the gate by TLS, trusting nothing but the certificates in `ca`.
+///
+/// # Errors
+/// The program is not there.
+pub fn oras_login(
+    gate: &str,
+    (user, password): (&str, &str),
+    ca: &Path,
+    folder: &Path,
+) -> io::Result<Outcome> {
+    run(secured("oras", ca, folder)?.args(["login", gate, "--username", user, "--password", password]))
+}
+
+/// `oras copy` by TLS, trusting nothing but the certificates in `ca`.
+///
+/// # Errors
+/// The program is not there.
+pub fn oras_copy_secured(image: &str, ca: &Path, folder: &Path) -> io::Result<Outcome> {
+    let layout = format!("{}:copied", folder.join("oras").display());
+    run(secured("oras", ca, folder)?.args(["copy", "--to-oci-layout", image, &layout]))
+}
+
+/// Every program of Go reads these two variables.
+fn secured(name: &str, ca: &Path, folder: &Path) -> io::Result<Command> {
+    let mut command = built(name, folder)?;
+    command.env("SSL_CERT_FILE", ca).env("SSL_CERT_DIR", folder.join("none"));
+    Ok(command)
 }
 
 /// With a home of its own: no credentials or settings of the user's.

@@ -166,9 +166,11 @@ async fn spoil(reply: &mut Reply, fault: Fault, met: usize, (state, path): (&Sha
         Fault::Flip(place) => {
             let place =
                 if place < 0 { length.saturating_sub(place.unsigned_abs()) } else { place.unsigned_abs() };
-            let flipped =
-                reply.body.iter().enumerate().map(|(at, byte)| if at == place { byte ^ 1 } else { *byte });
-            reply.body = flipped.collect();
+            let mut bytes = reply.body.to_vec();
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1;
+            }
+            reply.body = Bytes::from(bytes);
         }
         Fault::Hold(semaphore) => drop(semaphore.acquire().await),
         Fault::Header(name, value) => reply.set(name, &value),

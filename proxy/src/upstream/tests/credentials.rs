@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pullgate_config::{Credentials, Secret};
+use pullgate_policy::limits;
 
 use super::server::{Server, redirect, whole};
 use super::{BODY, TYPE, manifest, manifest_of};
@@ -64,6 +65,23 @@ async fn a166_a_token_is_asked_for_one_repository_and_to_pull() {
         heads.iter().filter(|head| head.contains("/v2/")).map(|head| authorization(head)).collect();
     let token = Some("bearer t0ken".to_owned());
     assert_eq!(sent, [None, token.clone(), token.clone(), token]);
+}
+
+#[tokio::test]
+async fn a167_of_a_token_services_answer_one_mib_is_read_and_a_byte_more_is_no_token() {
+    let most = usize::try_from(limits::TOKEN_BODY_BYTES).unwrap();
+    for (length, read) in [(most, true), (most + 1, false)] {
+        let mut body = br#"{"token":"t0ken"}"#.to_vec();
+        body.resize(length, b' ');
+        let server = Server::start(move |head| match authorization(head) {
+            _ if head.contains(" /token") => whole("200 OK", &[], &body),
+            Some(sent) if sent == "bearer t0ken" => whole("200 OK", &[TYPE], BODY),
+            _ => bearer(&host(head)),
+        })
+        .await;
+        let answer = manifest(&server.upstream()).await;
+        assert_eq!(answer.map(|_| ()), if read { Ok(()) } else { Err(Fault::Unauthorized) }, "{length}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,189 @@
+//! Clients that are slow, silent or many: each is closed in its time, and the others are served meanwhile.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use pullgate_policy::limits;
+use pullgate_tests::asking::ask;
+use pullgate_tests::clients::have;
+use pullgate_tests::made::Made;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::process::Stage;
+use crate::stage::{assert_serves, manifest};
+
+/// What both ends of the largest crowd here need, in one process.
+const OPEN_FILES: u64 = 20_000;
+/// What a busy machine may add to a time limit.
+const LATE: Duration = Duration::from_secs(8);
+
+/// Whether this process, and the gates that it starts, may open many files; if not, the test is skipped by name.
+pub(crate) fn may_open_many_files() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let missing = limit.maximum.filter(|most| *most < OPEN_FILES);
+    if missing.is_none() && limit.current.is_some_and(|now| now < OPEN_FILES) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), ..limit }).unwrap();
+    }
+    let reason = missing.map_or(Ok(()), |most| Err(format!("{most} open files are permitted")));
+    have("suites/open-files", &[reason])
+}
+
+/// How long a connection stayed open since its client began, and what came over it.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    after: Duration,
+    answer: Vec<u8>,
+}
+
+impl Closed {
+    /// Closed without a word, and not before its time.
+    #[track_caller]
+    pub(crate) fn assert_in_time(&self, limit: Duration) {
+        assert!((limit..limit + LATE).contains(&self.after), "{self:?}");
+        assert!(self.answer.is_empty(), "{:?}", String::from_utf8_lossy(&self.answer));
+    }
+}
+
+/// Sends this, then a byte each so often, until the other side closes.
+pub(crate) async fn dribble(address: SocketAddr, begin: &[u8], pause: Duration) -> Closed {
+    // Before: the gate's own time begins a little later.
+    let (begun, mut answer) = (Instant::now(), Vec::new());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(begin).await.unwrap();
+    loop {
+        match timeout(pause, stream.read_buf(&mut answer)).await {
+            Ok(Ok(0) | Err(_)) => return Closed { after: begun.elapsed(), answer },
+            Ok(Ok(_)) => {}
+            // It may be closed just now: the next read tells.
+            Err(_) => drop(stream.write_all(b"a").await),
+        }
+    }
+}
+
+/// How many sockets the process has.
+fn sockets(pid: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+async fn until_sockets(stage: &Stage, most: usize) {
+    while sockets(stage.gate.pid()) < most {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The quickest of some pulls of images that were not asked for before: a busy machine slows one, not all.
+async fn quickest_pull(stage: &Stage) -> Duration {
+    let mut quickest = Duration::MAX;
+    for n in 0..5 {
+        let tag = format!("meanwhile-{n}");
+        let image = stage.signed(&tag, Made::image());
+        let asked = Instant::now();
+        assert_serves(&ask(stage.data(), "GET", &manifest("org/app", &tag), &[]).await, &image);
+        quickest = quickest.min(asked.elapsed());
+    }
+    quickest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a051_two_thousand_heads_that_come_byte_by_byte_are_closed_and_slow_no_pull() {
+    const CROWD: usize = 2_000;
+    if !may_open_many_files() {
+        return;
+    }
+    let stage = Stage::with(|settings| settings).await;
+    let (address, begun) = (stage.data(), Instant::now());
+    let head = b"GET /v2/ HTTP/1.1\r\nhost: a\r\nx: ";
+    let slow: Vec<_> =
+        (0..CROWD).map(|_| tokio::spawn(dribble(address, head, Duration::from_secs(4)))).collect();
+    until_sockets(&stage, CROWD).await;
+    let quickest = quickest_pull(&stage).await;
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+    assert!(begun.elapsed() < limits::HEADER_TIMEOUT && slow.iter().all(|one| !one.is_finished()));
+    for one in slow {
+        one.await.unwrap().assert_in_time(limits::HEADER_TIMEOUT);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a051_who_connects_and_asks_nothing_or_nothing_more_is_closed_in_the_time_for_a_head() {
+    const CROWD: usize = 300;
+    if !may_open_many_files() {
+        return;
+    }
+    let stage = Stage::with(|settings| settings).await;
+    let address = stage.data();
+    let silent: Vec<_> =
+        (0..CROWD).map(|_| tokio::spawn(dribble(address, b"", limits::HEADER_TIMEOUT * 2))).collect();
+    let idle: Vec<_> = (0..CROWD).map(|_| tokio::spawn(ask_once(address))).collect();
+    for one in silent.into_iter().chain(idle) {
+        one.await.unwrap().assert_in_time(limits::HEADER_TIMEOUT);
+    }
+}
+
+/// Has one answer, then waits for the end of the connection.
+async fn ask_once(address: SocketAddr) -> Closed {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let begun = Instant::now();
+    stream.write_all(b"HEAD /v2/ HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    Closed { after: begun.elapsed(), answer }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_the_most_connections_the_next_one_waits_and_is_served_when_one_ends() {
+    if !may_open_many_files() {
+        return;
+    }
+    let stage = Stage::with(|settings| settings).await;
+    let begun = Instant::now();
+    let mut crowd = Vec::with_capacity(limits::CONNECTIONS_MAX);
+    for _ in 1..limits::CONNECTIONS_MAX {
+        crowd.push(TcpStream::connect(stage.data()).await.unwrap());
+    }
+    // They are accepted in their order: an answer to the last that has a place says that each before it has one.
+    let (mut last, mut over) = (asking(stage.data()).await, asking(stage.data()).await);
+    assert_eq!(answered(&mut last).await, *b"HTTP/1.1 200");
+    assert!(timeout(Duration::from_secs(1), answered(&mut over)).await.is_err(), "it has to wait");
+    assert!(begun.elapsed() < limits::HEADER_TIMEOUT, "none of the crowd has been closed yet");
+    drop(crowd.pop());
+    assert_eq!(answered(&mut over).await, *b"HTTP/1.1 200");
+    assert!(begun.elapsed() < limits::HEADER_TIMEOUT, "it waited for one end, not for the crowd's");
+}
+
+async fn asking(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream
+}
+
+async fn answered(stream: &mut TcpStream) -> [u8; 12] {
+    let mut begins = [0; 12];
+    stream.read_exact(&mut begins).await.unwrap();
+    begins
+}
+
+/// The gate is in this thread: it accepts nothing until all of them have connected.
+#[tokio::test]
+async fn a_crowd_that_connects_while_the_gate_is_busy_waits_in_the_kernel_and_tries_once() {
+    if !may_open_many_files() {
+        return;
+    }
+    let stage = crate::stage::Stage::new().await;
+    let mut crowd = Vec::new();
+    for n in 0..1_000 {
+        let connected = std::net::TcpStream::connect_timeout(&stage.gate.data, Duration::from_millis(900));
+        crowd.push(connected.unwrap_or_else(|error| panic!("after {n}: {error}")));
+    }
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+}
