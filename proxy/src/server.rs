@@ -285,7 +285,9 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
     let app = Arc::clone(&running.app);
-    let scrubbing = tokio::spawn(async move { app.store.blobs().scrub().await });
+    let scrubbing = tokio::spawn(async move {
+        tokio::join!(app.store.blobs().scrub(), app.store.store().prune());
+    });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

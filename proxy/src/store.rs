@@ -18,6 +18,8 @@ pub use db::{Availability, Database, DatabaseError, GrantRow, RecordKey, RecordK
 pub use documents::Documents;
 pub use folder::{FolderError, StateFolder};
 
+use self::limits::{DOCUMENT_FILES_BYTES, PRUNE_EVERY, ROWS_KEPT};
+
 /// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`]): they know the upstream's errors.
 #[derive(Debug)]
 pub struct Store {
@@ -65,6 +67,15 @@ impl Store {
     #[must_use]
     pub fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// Keeps documents and rows within their limits, for ever.
+    pub async fn prune(&self) {
+        loop {
+            self.documents.prune(DOCUMENT_FILES_BYTES).await;
+            self.database.prune(ROWS_KEPT);
+            tokio::time::sleep(PRUNE_EVERY).await;
+        }
     }
 
     /// Writes what is queued and closes the database.

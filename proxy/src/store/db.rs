@@ -210,6 +210,11 @@ impl Database {
         self.write(Write::Presence { repository, digest, seen: seen.as_millisecond() });
     }
 
+    /// Drops the oldest rows of each table, so that at most `most` stay.
+    pub fn prune(&self, most: i64) {
+        self.write(Write::Prune(most));
+    }
+
     /// Waits until what was queued before is written or lost.
     pub async fn flush(&self) {
         if let State::Ready { writer, .. } = &self.state {

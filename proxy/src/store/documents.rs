@@ -52,6 +52,15 @@ impl Documents {
         }
     }
 
+    /// Removes what was used longest ago until at most `most` bytes are left.
+    pub async fn prune(&self, most: u64) {
+        let inner = Arc::clone(&self.0);
+        let removed = tokio::task::spawn_blocking(move || inner.prune(most)).await.unwrap_or_default();
+        if removed > 0 {
+            tracing::info!(removed, "documents made room for others");
+        }
+    }
+
     /// How many documents could not be kept.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -74,6 +83,19 @@ impl Inner {
                 None
             }
         }
+    }
+
+    /// A file that is read meanwhile is read to its end: only its name goes.
+    fn prune(&self, most: u64) -> usize {
+        let mut found = self.shelf.scan();
+        let mut left: u64 = found.iter().map(|one| one.size).sum();
+        found.sort_by_key(|one| one.used);
+        let over = found.into_iter().take_while(|one| {
+            let goes = left > most;
+            left = left.saturating_sub(one.size);
+            goes
+        });
+        over.filter(|one| self.shelf.remove(&one.digest).is_ok()).count()
     }
 
     fn keep(&self, digest: &Digest, bytes: &Bytes) -> io::Result<()> {
@@ -105,6 +127,30 @@ mod tests {
 
     fn document(bytes: &'static [u8]) -> Intact<Bytes> {
         Untrusted::new(Bytes::from_static(bytes)).hash()
+    }
+
+    #[tokio::test]
+    async fn of_too_many_bytes_those_used_longest_ago_go() {
+        let root = tempfile::tempdir().unwrap();
+        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
+        let kept: Vec<_> = [&b"first"[..], b"other", b"third"].map(document).into();
+        for (age, one) in [30, 10, 20].into_iter().zip(&kept) {
+            documents.keep(one).await;
+            let file = std::fs::File::open(path(root.path(), &one.digest())).unwrap();
+            let used = std::time::SystemTime::now() - std::time::Duration::from_secs(age * 86_400);
+            file.set_times(std::fs::FileTimes::new().set_accessed(used).set_modified(used)).unwrap();
+        }
+        let mut left = Vec::new();
+        for most in [15, 14, 5, 4] {
+            documents.prune(most).await;
+            let there = kept.iter().filter(|one| path(root.path(), &one.digest()).exists());
+            left.push(there.map(|one| one.value().to_vec()).collect::<Vec<_>>());
+        }
+        let (first, other, third) = (b"first".to_vec(), b"other".to_vec(), b"third".to_vec());
+        assert_eq!(
+            left,
+            [vec![first, other.clone(), third.clone()], vec![other.clone(), third], vec![other], vec![]]
+        );
     }
 
     #[tokio::test]

@@ -18,6 +18,12 @@ pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 pub const READERS: u32 = 4;
 /// Grants read for one child, newest first: a base layer has many roots.
 pub const GRANTS_READ: i64 = 64;
+/// Rows of one table. Over it: the oldest go, and are decided or asked again.
+pub const ROWS_KEPT: i64 = 500_000;
+/// Bytes of manifests and evidence on the disk. Over it: what was used longest ago goes, and is fetched again.
+pub const DOCUMENT_FILES_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// How often it is looked whether that is so.
+pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Largest database whose pages are all checked when it is opened, bytes: a start takes seconds, not minutes.
 pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
 /// Blobs whose hash is remembered. Over it: all are hashed anew when next served.

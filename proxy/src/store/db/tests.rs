@@ -98,6 +98,25 @@ async fn grants_for_a_child_are_bounded_and_the_newest() {
 }
 
 #[tokio::test]
+async fn of_too_many_rows_the_oldest_go() {
+    let root = tempfile::tempdir().unwrap();
+    let database = Database::open(root.path()).await.unwrap();
+    let blob = |n: i64| Digest::of(&n.to_be_bytes());
+    // The newest were written first: age is what counts.
+    for n in (0..10).rev() {
+        database.keep_presence(repository("app"), blob(n), at(n));
+    }
+    for (most, oldest) in [(10, 0), (4, 6), (4, 6)] {
+        database.prune(most);
+        database.flush().await;
+        for n in 0..10 {
+            let known = database.presence(&repository("app"), &blob(n)).await.is_some();
+            assert_eq!(known, n >= oldest, "{n} of {most}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_tag_tells_what_it_was_before() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path()).await.unwrap();

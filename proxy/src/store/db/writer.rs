@@ -15,10 +15,29 @@ use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_Q
 pub(super) enum Write {
     Flush(oneshot::Sender<()>),
     Forget(RecordKey),
-    Grants { rows: Vec<GrantRow>, stored: i64 },
-    Presence { repository: Repository, digest: Digest, seen: i64 },
-    Record { key: RecordKey, sealed: Sealed, collected: i64, stored: i64 },
-    Tag { key: TagKey, digest: Digest, seen: i64, reply: oneshot::Sender<Option<Digest>> },
+    Grants {
+        rows: Vec<GrantRow>,
+        stored: i64,
+    },
+    Presence {
+        repository: Repository,
+        digest: Digest,
+        seen: i64,
+    },
+    /// Leaves at most so many rows in each table.
+    Prune(i64),
+    Record {
+        key: RecordKey,
+        sealed: Sealed,
+        collected: i64,
+        stored: i64,
+    },
+    Tag {
+        key: TagKey,
+        digest: Digest,
+        seen: i64,
+        reply: oneshot::Sender<Option<Digest>>,
+    },
 }
 
 #[derive(Debug)]
@@ -187,6 +206,7 @@ async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<
             Write::Presence { repository, digest, seen } => {
                 presence(transaction, &repository, &digest, seen).await?;
             }
+            Write::Prune(most) => prune(transaction, most).await?,
             Write::Record { key, sealed, collected, stored } => {
                 record(transaction, &key, sealed, collected, stored).await?;
             }
@@ -304,6 +324,24 @@ async fn presence(
     .execute(&mut **transaction)
     .await
     .map(drop)
+}
+
+/// By count and not by age: a clock that jumps must not cost what is remembered.
+async fn prune(transaction: &mut Transaction<'_>, most: i64) -> Result<(), sqlx::Error> {
+    for (table, written) in
+        [("grants", "stored"), ("presence", "seen"), ("records", "stored"), ("tags", "seen")]
+    {
+        // Safe: the text is made of what stands here.
+        let count = sqlx::query(AssertSqlSafe(format!("select count(*) from {table}")));
+        let over = count.fetch_one(&mut **transaction).await?.try_get::<i64, _>(0)?.saturating_sub(most);
+        if over > 0 {
+            let oldest = format!("select rowid from {table} order by {written} limit $1");
+            let delete = AssertSqlSafe(format!("delete from {table} where rowid in ({oldest})"));
+            sqlx::query(delete).bind(over).execute(&mut **transaction).await?;
+            tracing::info!(table, rows = over, "the oldest of what is remembered was dropped");
+        }
+    }
+    Ok(())
 }
 
 /// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
