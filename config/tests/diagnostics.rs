@@ -51,6 +51,9 @@ fn files(part: &Part) -> Memory {
         .with("third.pub", fixture("keys/p384.pub"))
         .with("empty.pub", "")
         .with("users", "ci:$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n")
+        .with("users-oidc", "oidc:ci:x:$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n")
+        .with("keys.json", KEYS)
+        .with("shared-keys.json", "{ \"keys\": [{ \"kty\": \"oct\", \"k\": \"AAAA\" }] }")
         .with("users-sha1", "# everybody\nci:{SHA}c2VjcmV0\nci\n")
         .with("garbage.pub", "not a key\n")
         .with("private.pub", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
@@ -65,6 +68,10 @@ fn files(part: &Part) -> Memory {
         .with("helper.json", "{ \"credHelpers\": { \"ghcr.io\": \"../bin/evil\" } }")
         .with_open("open-password", "hunter2\n")
 }
+
+/// RFC 8037, appendix A.2.
+const KEYS: &str =
+    r#"{ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] }"#;
 
 fn run(part: &Part) -> Result<Loaded, Diagnostics> {
     load_with(&files(part), Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap())

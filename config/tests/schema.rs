@@ -70,7 +70,7 @@ listen = { zzz = 1, tls = { zzz = 1 } }
 admin = { zzz = 1 }
 cache = { zzz = 1 }
 audit = { zzz = 1 }
-clients = { zzz = 1, allow = [{ zzz = 1 }] }
+clients = { zzz = 1, allow = [{ zzz = 1 }], oidc = [{ zzz = 1 }] }
 [upstream."ghcr.io"]
 zzz = 1
 credentials = { zzz = 1 }
@@ -94,7 +94,7 @@ slsa = { zzz = 1 }
 "#;
 
 /// Keys of later releases, which the reader knows in order to refuse them, by table.
-const LATER: [(&str, &[&str]); 2] = [("Admin", &["htpasswd"]), ("Clients", &["oidc"])];
+const LATER: [(&str, &[&str]); 1] = [("Admin", &["htpasswd"])];
 
 /// The keys that the reader knows, by the name of a struct.
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
@@ -109,6 +109,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`credentials`", "Credentials"),
         ("`exempt`", "Exempt"),
         ("`listen`", "Listen"),
+        ("`oidc`", "Issuer"),
         ("`on_undecided`", "LastPermit"),
         ("`policy`", "Policy"),
         ("`require`", "Require"),
