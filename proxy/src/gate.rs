@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
-use crate::clients::Peer;
+use crate::clients::{self, Peer};
 use crate::live::Live;
 use crate::pull::blob::Blob;
 use crate::pull::serve::{self, set};
@@ -40,7 +40,8 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let started = Instant::now();
     let id = DecisionId::random();
     let live = app.live();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    clients::hide(&mut parts.headers);
     let mut asked = Asked {
         client: peer.address,
         names: Vec::new(),
@@ -52,7 +53,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let answered = match well_formed(&parts, &body) {
         Err(refusal) => Err(refusal),
         Ok(()) => {
-            let proven = proven(&live, &peer, &parts.headers).await;
+            let proven = proven(&app, &live, &peer, &parts.headers).await;
             match (route::parse(&parts.method, &parts.uri, live.as_ref()), proven) {
                 (Ok(route), Ok(names)) => {
                     asked.names = names;
@@ -82,9 +83,9 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
 }
 
 /// The names that the client proves; where `[clients]` asks for none, those of its certificate, if it showed one.
-async fn proven(live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
+async fn proven(app: &App, live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
     match live.clients() {
-        Some(clients) => clients.prove(peer, headers).await,
+        Some(clients) => clients.prove(&app.clock, peer, headers).await,
         None => Ok(peer.names.to_vec()),
     }
 }
