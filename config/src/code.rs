@@ -48,6 +48,7 @@ codes! {
     Error AuthorityUnknown = "authority-unknown", "A requirement names an authority that is not defined.";
     Error AuthorityUnusable = "authority-unusable", "A requirement names an authority whose `use` excludes it.";
     Error ClaimUnknown = "claim-unknown", "A claim that certificates do not have.";
+    Warning ClientsAnybody = "clients-anybody", "Anybody in the world could get a token that opens repositories.";
     Warning ClientsPlaintext = "clients-plaintext", "Passwords or tokens of clients would cross the network in clear.";
     Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";

@@ -191,3 +191,23 @@ fn a_missing_configuration_is_said_with_its_name() {
         "etc/none.toml:1:1: file-unreadable: the configuration cannot be read: there is no such file"
     );
 }
+
+#[test]
+fn rules_that_tell_the_clients_of_a_public_issuer_apart_are_no_reason_for_a_warning() {
+    let clients = |who: &str| {
+        let issuer = "https://token.actions.githubusercontent.com";
+        let allow = format!("allow = [{{ who = [\"{who}\"], read = [\"**\"] }}]");
+        let text = format!(
+            "policy = \"policy.toml\"\nstate = \"state\"\n[clients]\noidc = [{{ issuer = \"{issuer}\", audience = \"a\", name = \"gh\" }}]\n{allow}\n[upstream.\"ghcr.io\"]\n"
+        );
+        let files = files(&Part::After("")).with("pullgate.toml", text);
+        let now = "2026-11-25T00:00:00Z".parse().unwrap();
+        load_with(&files, Path::new("pullgate.toml"), now).unwrap().warnings
+    };
+    for who in ["oidc:gh:repo:myorg/*", "oidc:gh:repo:myorg/app:ref:refs/heads/main", "oidc:other:*", "ci"] {
+        assert!(clients(who).is_empty(), "{who}: {}", clients(who));
+    }
+    for who in ["oidc:gh:*", "oidc:*", "*", "oidc:gh:repo:*", "oidc:gh:*:ref:refs/heads/*"] {
+        assert_eq!(clients(who).iter().next().unwrap().code, Code::ClientsAnybody, "{who}");
+    }
+}

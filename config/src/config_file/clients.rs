@@ -29,7 +29,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, file: &mut Table, listen: &Lis
     let issuers = issuers::read(context, providers);
     let rules =
         table.tables(context, "allow").map(|rules| rules.into_iter().map(|rule| allowance(context, rule)));
-    let rules = rules.map(Iterator::collect).unwrap_or_default();
+    let rules: Vec<_> = rules.map(Iterator::collect).unwrap_or_default();
     table.finish(context);
     let certificates = listen.tls.as_ref().is_some_and(|tls| tls.client_ca_pem.is_some());
     if written.is_none() && tokens.is_none() && !certificates {
@@ -44,7 +44,10 @@ pub(super) fn read(context: &mut Context<'_, '_>, file: &mut Table, listen: &Lis
             context.advise(&span, Code::ClientsPlaintext, message, hint);
         }
     }
-    Some(Clients { passwords, issuers, readers: Readers::new(rules) })
+    let readers = Readers::new(rules);
+    issuers::strangers(context, &issuers, &readers);
+    let issuers = issuers.into_iter().map(|issuer| issuer.value).collect();
+    Some(Clients { passwords, issuers, readers })
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
+use pullgate_policy::readers::Readers;
 use pullgate_verify::JwkSet;
 
 use super::tls;
@@ -17,7 +18,15 @@ use crate::reader::{At, Table};
 /// The claim that names a client unless another is named.
 const SUBJECT: &str = "sub";
 
-pub(super) fn read(context: &mut Context<'_, '_>, providers: Vec<Table>) -> Vec<Issuer> {
+/// Issuers that give tokens to everybody, and the claims of strangers there. Whoever asks chooses the audience.
+const PUBLIC: [(&str, &[&str]); 4] = [
+    ("https://accounts.google.com", &["104729331", "zq7x@kd83m.example"]),
+    ("https://gitlab.com", &["project_path:zq7x/kd83m:ref_type:branch:ref:jy2", "zq7x/kd83m"]),
+    ("https://oauth2.sigstore.dev/auth", &["CgQ3MjkxEgY3Zg", "zq7x@kd83m.example"]),
+    ("https://token.actions.githubusercontent.com", &["repo:zq7x/kd83m:ref:refs/heads/jy2", "zq7x/kd83m"]),
+];
+
+pub(super) fn read(context: &mut Context<'_, '_>, providers: Vec<Table>) -> Vec<At<Issuer>> {
     let mut names = BTreeSet::new();
     let mut read = Vec::new();
     for provider in providers {
@@ -27,9 +36,24 @@ pub(super) fn read(context: &mut Context<'_, '_>, providers: Vec<Table>) -> Vec<
             let hint = "give one of them another `name`: it stands in the names of its clients";
             context.advise(&issuer.span, Code::DuplicateName, message, hint);
         }
-        read.push(issuer.value);
+        read.push(issuer);
     }
     read
+}
+
+/// Says where strangers read something, or everything.
+pub(super) fn strangers(context: &mut Context<'_, '_>, issuers: &[At<Issuer>], readers: &Readers) {
+    for At { value: issuer, span } in issuers {
+        let public = PUBLIC.iter().find(|(address, _)| issuer.issuer.trim_end_matches('/') == *address);
+        let claims = public.map(|(_, claims)| *claims).unwrap_or_default();
+        let named = |claim: &str| readers.know(&[format!("oidc:{}:{claim}", issuer.name)]);
+        if claims.iter().any(|claim| named(claim)) {
+            let message =
+                format!("anybody can get a token of {}, and may read with it", quoted(&issuer.issuer));
+            let hint = "allow = [{ who = [\"oidc:NAME:…\"], read = […] }], with whose tokens are meant";
+            context.advise(span, Code::ClientsAnybody, message, hint);
+        }
+    }
 }
 
 fn one(context: &mut Context<'_, '_>, mut table: Table) -> Option<At<Issuer>> {

@@ -164,6 +164,14 @@ pub(crate) const CASES: &[Case] = &[
             "[listen]\naddress = \"0.0.0.0:5000\"\n[clients]\noidc = [{ issuer = \"https://i.example\", audience = \"a\" }]\n",
         ),
     ),
+    case(Code::ClientsAnybody, oidc!("issuer = \"https://token.actions.githubusercontent.com\"")),
+    case(
+        Code::ClientsAnybody,
+        Part::Config(
+            "",
+            "[clients]\noidc = [{ issuer = \"https://gitlab.com\", audience = \"a\" }]\nallow = [{ who = [\"oidc:*\"], read = [\"ghcr.io/**\"] }]\n",
+        ),
+    ),
     case(
         Code::DuplicateName,
         oidc!(
