@@ -129,6 +129,24 @@ async fn a063_what_one_token_has_brought_into_the_cache_is_nobody_elses() {
     assert_eq!(scene.stage.upstream.count("/"), 0, "nobody was asked");
 }
 
+#[tokio::test]
+async fn a061_a_token_goes_to_no_upstream() {
+    let scene = Scene::new().await;
+    let (image, token) = (scene.stage.signed("org/app", "v1"), scene.token());
+    for answer in [
+        scene.bearer(&token, &manifest("org/app", "v1")).await,
+        scene.password("token", &token, &manifest("org/app", &image.digest())).await,
+    ] {
+        assert_serves(&answer, &image);
+    }
+    assert_eq!(scene.bearer(&token, &blob("org/app", &image.layer())).await.status, 200);
+    let seen = scene.stage.upstream.seen();
+    assert!(
+        !seen.is_empty() && seen.iter().all(|one| !one.headers.contains_key("authorization")),
+        "{seen:?}"
+    );
+}
+
 /// Tokens that prove nothing, each with its reason.
 fn worthless(scene: &Scene) -> Vec<(&'static str, String)> {
     let key = &scene.key;

@@ -83,7 +83,7 @@ impl Jwk {
         // Half of it is no secret any more, or it is for something else.
         let signs = !members.contains_key("d")
             && members.get("use").is_none_or(|purpose| purpose == "sig")
-            && members.get("key_ops").is_none_or(|allowed| verifies(allowed));
+            && members.get("key_ops").is_none_or(verifies);
         let id = match members.get("kid") {
             None => None,
             Some(id) => Some(id.as_str()?.to_owned()),
