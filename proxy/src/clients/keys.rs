@@ -163,7 +163,7 @@ impl Keys {
             }
             Err(why) => {
                 if state.failed != Some(why) {
-                    tracing::warn!(issuer = %self.name, %why, "the keys of an issuer were not fetched; the last good ones count on");
+                    tracing::warn!(issuer = %self.name, %why, "the keys of an issuer were not fetched; what was fetched before counts on");
                 }
                 state.failed = Some(why);
             }
