@@ -48,7 +48,8 @@ codes! {
     Error AuthorityUnknown = "authority-unknown", "A requirement names an authority that is not defined.";
     Error AuthorityUnusable = "authority-unusable", "A requirement names an authority whose `use` excludes it.";
     Error ClaimUnknown = "claim-unknown", "A claim that certificates do not have.";
-    Warning ClientsPlaintext = "clients-plaintext", "Passwords of clients would cross the network in clear.";
+    Warning ClientsAnybody = "clients-anybody", "Anybody in the world could get a token that opens repositories.";
+    Warning ClientsPlaintext = "clients-plaintext", "Passwords or tokens of clients would cross the network in clear.";
     Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";
     Error DateInvalid = "date-invalid", "Not a date, and not a date-time with an offset.";

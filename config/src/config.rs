@@ -9,7 +9,7 @@ use std::time::Duration;
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revision};
 use pullgate_policy::readers::Readers;
-use pullgate_verify::{KeyRing, TrustSet};
+use pullgate_verify::{JwkSet, KeyRing, TrustSet};
 
 use crate::secret::Secret;
 use crate::trust::TrustSource;
@@ -94,8 +94,37 @@ pub enum DeniedHeadStatus {
 pub struct Clients {
     /// bcrypt hashes of passwords, by user name.
     pub passwords: BTreeMap<String, Secret>,
+    /// Whose tokens prove a name.
+    pub issuers: Vec<Issuer>,
     /// Who may read what.
     pub readers: Readers,
+}
+
+/// An entry of `clients.oidc`.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// What stands before the names of its clients: `oidc:NAME:…`.
+    pub name: String,
+    /// `iss` of its tokens, byte for byte, and where its keys are found.
+    pub issuer: String,
+    /// What must stand in `aud`.
+    pub audience: String,
+    /// The claim that names the client.
+    pub claim: String,
+    /// Its keys.
+    pub keys: IssuerKeys,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerKeys {
+    /// From the issuer itself.
+    Discovered {
+        /// The certificates that its own may chain to; the system's where none.
+        ca_pem: Option<Vec<u8>>,
+    },
+    /// From a file: nobody is asked.
+    Pinned(Arc<JwkSet>),
 }
 
 /// `[admin]`.

@@ -19,6 +19,7 @@ use crate::{defaults, policy_file};
 
 mod clients;
 mod credentials;
+mod issuers;
 mod later;
 mod tls;
 mod upstream;

@@ -26,8 +26,8 @@ use jiff::Timestamp;
 pub use against::{Against, against};
 pub use code::{Code, Severity};
 pub use config::{
-    Admin, Audit, AuditLog, Cache, Clients, Config, Credentials, DeniedHeadStatus, Listen, OnFailure,
-    Policies, Tls, Upstream,
+    Admin, Audit, AuditLog, Cache, Clients, Config, Credentials, DeniedHeadStatus, Issuer, IssuerKeys,
+    Listen, OnFailure, Policies, Tls, Upstream,
 };
 pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};

@@ -51,6 +51,9 @@ fn files(part: &Part) -> Memory {
         .with("third.pub", fixture("keys/p384.pub"))
         .with("empty.pub", "")
         .with("users", "ci:$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n")
+        .with("users-oidc", "oidc:ci:x:$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n")
+        .with("keys.json", KEYS)
+        .with("shared-keys.json", "{ \"keys\": [{ \"kty\": \"oct\", \"k\": \"AAAA\" }] }")
         .with("users-sha1", "# everybody\nci:{SHA}c2VjcmV0\nci\n")
         .with("garbage.pub", "not a key\n")
         .with("private.pub", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
@@ -65,6 +68,10 @@ fn files(part: &Part) -> Memory {
         .with("helper.json", "{ \"credHelpers\": { \"ghcr.io\": \"../bin/evil\" } }")
         .with_open("open-password", "hunter2\n")
 }
+
+/// RFC 8037, appendix A.2.
+const KEYS: &str =
+    r#"{ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] }"#;
 
 fn run(part: &Part) -> Result<Loaded, Diagnostics> {
     load_with(&files(part), Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap())
@@ -183,4 +190,24 @@ fn a_missing_configuration_is_said_with_its_name() {
         faults.summary(),
         "etc/none.toml:1:1: file-unreadable: the configuration cannot be read: there is no such file"
     );
+}
+
+#[test]
+fn rules_that_tell_the_clients_of_a_public_issuer_apart_are_no_reason_for_a_warning() {
+    let clients = |who: &str| {
+        let issuer = "https://token.actions.githubusercontent.com";
+        let allow = format!("allow = [{{ who = [\"{who}\"], read = [\"**\"] }}]");
+        let text = format!(
+            "policy = \"policy.toml\"\nstate = \"state\"\n[clients]\noidc = [{{ issuer = \"{issuer}\", audience = \"a\", name = \"gh\" }}]\n{allow}\n[upstream.\"ghcr.io\"]\n"
+        );
+        let files = files(&Part::After("")).with("pullgate.toml", text);
+        let now = "2026-11-25T00:00:00Z".parse().unwrap();
+        load_with(&files, Path::new("pullgate.toml"), now).unwrap().warnings
+    };
+    for who in ["oidc:gh:repo:myorg/*", "oidc:gh:repo:myorg/app:ref:refs/heads/main", "oidc:other:*", "ci"] {
+        assert!(clients(who).is_empty(), "{who}: {}", clients(who));
+    }
+    for who in ["oidc:gh:*", "oidc:*", "*", "oidc:gh:repo:*", "oidc:gh:*:ref:refs/heads/*"] {
+        assert_eq!(clients(who).iter().next().unwrap().code, Code::ClientsAnybody, "{who}");
+    }
 }

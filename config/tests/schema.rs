@@ -70,7 +70,7 @@ listen = { zzz = 1, tls = { zzz = 1 } }
 admin = { zzz = 1 }
 cache = { zzz = 1 }
 audit = { zzz = 1 }
-clients = { zzz = 1, allow = [{ zzz = 1 }] }
+clients = { zzz = 1, allow = [{ zzz = 1 }], oidc = [{ zzz = 1 }] }
 [upstream."ghcr.io"]
 zzz = 1
 credentials = { zzz = 1 }
@@ -95,7 +95,7 @@ slsa = { zzz = 1 }
 "#;
 
 /// Keys of later releases, which the reader knows in order to refuse them, by table.
-const LATER: [(&str, &[&str]); 2] = [("Admin", &["htpasswd"]), ("Clients", &["oidc"])];
+const LATER: [(&str, &[&str]); 1] = [("Admin", &["htpasswd"])];
 
 /// The keys that the reader knows, by the name of a struct.
 fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
@@ -111,6 +111,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`exempt`", "Exempt"),
         ("`listen`", "Listen"),
         ("`logins`", "Login"),
+        ("`oidc`", "Issuer"),
         ("`on_undecided`", "LastPermit"),
         ("`policy`", "Policy"),
         ("`require`", "Require"),

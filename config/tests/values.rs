@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pullgate_config::{
-    AuditLog, Config, Content, Credentials, DeniedHeadStatus, Memory, OnFailure, Source, Style, TrustOrigin,
-    Unreadable, against, load_with,
+    AuditLog, Config, Content, Credentials, DeniedHeadStatus, IssuerKeys, Memory, OnFailure, Source, Style,
+    TrustOrigin, Unreadable, against, load_with,
 };
 use pullgate_policy::identity::{By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::{Digest, Registry};
@@ -165,6 +165,38 @@ fn what_it_says_of_upstreams_arrives() {
         "{logins:?}"
     );
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_it_says_of_issuers_arrives() {
+    let clients = r#"[clients]
+oidc = [
+    { issuer = "https://Token.example:8443/a/", audience = "gate" },
+    { issuer = "http://127.0.0.1:9000", audience = "gate", name = "local", claim = "email", ca = "ca.pem" },
+    { issuer = "http://cluster.local", audience = "gate", jwks = "keys.json" },
+]
+"#;
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let files = files()
+        .with("/etc/pullgate/pullgate.toml", format!("{CONFIG}{clients}"))
+        .with("/etc/pullgate/keys.json", key);
+    let issuers = loaded(&files).clients.unwrap().issuers;
+    let said: Vec<_> = issuers
+        .iter()
+        .map(|one| (one.name.as_str(), one.issuer.as_str(), one.audience.as_str(), one.claim.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("token.example", "https://Token.example:8443/a/", "gate", "sub"),
+            ("local", "http://127.0.0.1:9000", "gate", "email"),
+            ("cluster.local", "http://cluster.local", "gate", "sub"),
+        ]
+    );
+    assert_eq!(issuers[0].keys, IssuerKeys::Discovered { ca_pem: None });
+    let ca_pem = Some(fixture("keys/notation-corp-ca.crt"));
+    assert_eq!(issuers[1].keys, IssuerKeys::Discovered { ca_pem });
+    assert!(matches!(&issuers[2].keys, IssuerKeys::Pinned(keys) if !keys.is_empty()));
 }
 
 #[test]

@@ -156,6 +156,26 @@ pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(10);
 pub const ERROR_BODY_BYTES: u64 = 64 * 1024;
 /// Bytes of name and password in a client's request, encoded. Over it: 401.
 pub const CREDENTIAL_TEXT_BYTES: usize = 4 * 1024;
+/// Bytes of a client's bearer token. Over it: 401.
+pub const CLIENT_TOKEN_BYTES: usize = 16 * 1024;
+/// How far the clock of a token's issuer may be off. Over it: 401.
+pub const CLIENT_TOKEN_SKEW: Duration = Duration::from_secs(60);
+/// Bytes of the claim that names the client. Over it: 401.
+pub const CLIENT_CLAIM_BYTES: usize = 512;
+/// Bytes of an issuer's discovery document, and of its keys. Over it: the keys are not taken.
+pub const ISSUER_BYTES: u64 = 128 * 1024;
+/// Keys of one issuer. Over it: the keys are not taken.
+pub const ISSUER_KEYS: usize = 64;
+/// Keys of the fitting kind that are tried on a token that names none. Over it: 401.
+pub const ISSUER_KEYS_TRIED: usize = 8;
+/// Time for one fetch of an issuer's keys, both documents together.
+pub const ISSUER_FETCH: Duration = Duration::from_secs(10);
+/// How long an issuer's keys are taken for the newest.
+pub const ISSUER_REFRESH: Duration = Duration::from_secs(3600);
+/// The shortest time between two fetches from one issuer, whatever tokens arrive.
+pub const ISSUER_PAUSE: Duration = Duration::from_secs(60);
+/// How long the last good keys count while the issuer does not answer. Over it: undecided, `issuer-unreachable`.
+pub const ISSUER_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The cost of a bcrypt hash in `htpasswd`, at most: each step doubles the time. Over it: a load error.
 pub const BCRYPT_COST_MAX: u32 = 14;
 /// Time for a credential helper.

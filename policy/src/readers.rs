@@ -27,10 +27,20 @@ impl Readers {
     /// the answer is no, whatever the rules say.
     #[must_use]
     pub fn allow(&self, names: &[String], repository: &Repository) -> bool {
-        let named =
-            |rule: &Allowance| names.iter().any(|name| rule.who.iter().any(|glob| glob_matches(glob, name)));
         let reads = |rule: &Allowance| rule.read.iter().any(|scope| scope.matches(repository));
-        !names.is_empty() && (self.0.is_empty() || self.0.iter().any(|rule| named(rule) && reads(rule)))
+        !names.is_empty() && (self.0.is_empty() || self.0.iter().any(|rule| rule.names(names) && reads(rule)))
+    }
+
+    /// Tells whether a client that proved to be each of `names` may read anything at all.
+    #[must_use]
+    pub fn know(&self, names: &[String]) -> bool {
+        !names.is_empty() && (self.0.is_empty() || self.0.iter().any(|rule| rule.names(names)))
+    }
+}
+
+impl Allowance {
+    fn names(&self, names: &[String]) -> bool {
+        names.iter().any(|name| self.who.iter().any(|glob| glob_matches(glob, name)))
     }
 }
 

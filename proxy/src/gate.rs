@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
-use crate::clients::Peer;
+use crate::clients::{self, Peer};
 use crate::live::Live;
 use crate::pull::blob::Blob;
 use crate::pull::serve::{self, set};
@@ -42,6 +42,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let live = app.live();
     let (mut parts, body) = request.into_parts();
     let formed = well_formed(&parts, &body);
+    clients::hide(&mut parts.headers);
     let mut asked = Asked {
         client: peer.address,
         names: Vec::new(),
@@ -53,7 +54,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let answered = match formed {
         Err(refusal) => Err(refusal),
         Ok(()) => {
-            let proven = proven(&live, &peer, &asked.headers).await;
+            let proven = proven(&app, &live, &peer, &asked.headers).await;
             match (route::parse(&parts.method, &parts.uri, live.as_ref()), proven) {
                 (Ok(route), Ok(names)) => {
                     asked.names = names;
@@ -83,9 +84,9 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
 }
 
 /// The names that the client proves; where `[clients]` asks for none, those of its certificate, if it showed one.
-async fn proven(live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
+async fn proven(app: &App, live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
     match live.clients() {
-        Some(clients) => clients.prove(peer, headers).await,
+        Some(clients) => clients.prove(&app.clock, peer, headers).await,
         None => Ok(peer.names.to_vec()),
     }
 }

@@ -10,7 +10,7 @@ use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_verify::TrustSet;
 
-use crate::clients::Clients;
+use crate::clients::{self, Clients};
 use crate::data_port::tls::{self, Handshakes};
 use crate::respond::DeniedHead;
 use crate::route::Registries;
@@ -30,6 +30,9 @@ pub struct Live {
 /// Why a checked configuration cannot be put in force.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupFault {
+    /// An issuer of `clients.oidc` cannot be used.
+    #[error(transparent)]
+    Clients(#[from] clients::SetupFault),
     /// `listen.tls` cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::SetupFault),
@@ -44,6 +47,14 @@ impl Live {
     /// # Errors
     /// [`SetupFault`] names the setting that cannot be used.
     pub fn new(config: Config) -> Result<Self, SetupFault> {
+        Self::after(None, config)
+    }
+
+    /// The same in place of another load: what was learned of the issuers of tokens stays.
+    ///
+    /// # Errors
+    /// [`SetupFault`] names the setting that cannot be used.
+    pub fn after(before: Option<&Self>, config: Config) -> Result<Self, SetupFault> {
         let handshakes = config.listen.tls.as_ref().map(Handshakes::new).transpose()?.map(Arc::new);
         let mut upstreams = BTreeMap::new();
         let mut aliases = BTreeMap::new();
@@ -59,7 +70,9 @@ impl Live {
                 aliases.insert(alias.to_owned(), Registry::docker_hub());
             }
         }
-        let clients = config.clients.clone().map(|clients| Arc::new(Clients::new(clients)));
+        let before = before.and_then(Self::clients);
+        let clients = config.clients.clone().map(|clients| Clients::new(clients, before)).transpose()?;
+        let clients = clients.map(Arc::new);
         let loaded_trust = Arc::clone(&config.policy.trust);
         Ok(Self { config, loaded_trust, handshakes, clients, upstreams, aliases })
     }

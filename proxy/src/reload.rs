@@ -93,7 +93,7 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
     {
         tracing::warn!("a changed `listen`, `admin` or `state` needs a restart; the rest is in force");
     }
-    match Live::new(loaded.config) {
+    match Live::after(Some(before.as_ref()), loaded.config) {
         Ok(live) => {
             let policy = live.revisions().policy;
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());

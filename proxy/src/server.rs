@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Admin, Condition, Health};
 use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
+use crate::clients;
 use crate::clock::{Clock, Plausible};
 use crate::data_port;
 use crate::live::{self, Live};
@@ -191,6 +192,7 @@ fn watch_health(app: &Arc<App>) {
     };
     app.health.watch("audit", ask(app, |app| app.audit.health()));
     app.health.watch("trust", ask(app, trust::condition));
+    app.health.watch("clients", ask(app, clients::condition));
     let told = Arc::downgrade(app);
     app.health.tell("trust", move || told.upgrade().map(|app| trust::facts(&app)).unwrap_or_default());
     app.health.watch(
@@ -284,6 +286,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let running = start_on(Sockets::handed_over()?, config, Clock::system()).await?;
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
+    let fetching = tokio::spawn(clients::watch(Arc::clone(&running.app)));
     let app = Arc::clone(&running.app);
     let scrubbing = tokio::spawn(async move {
         tokio::join!(app.store.blobs().scrub(), app.store.store().prune());
@@ -294,6 +297,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     }
     tracing::info!("draining");
     refreshing.abort();
+    fetching.abort();
     scrubbing.abort();
     if let Some(watching) = watching {
         watching.abort();

@@ -5,7 +5,7 @@ use std::io;
 
 use pullgate_tests::clients::{Containers, Outcome, Trust, containers, cosign, oci_tools, tool};
 
-use crate::secured::{LOGIN, NOWHERE, Stage, assert_not_let_in};
+use crate::secured::{LOGIN, NOWHERE, Proof, Stage, assert_not_let_in};
 use crate::stage::{ALIAS, NOT_SIGNED, SIGNED, assert_pulled, assert_refused, have};
 
 /// Not without the authority, not without a login, and then as the policy says.
@@ -17,7 +17,7 @@ fn assert_secured(
     if !have(&format!("{program}-secured"), containers::available(program)) {
         return Ok(());
     }
-    let stage = Stage::new()?;
+    let stage = Stage::new(Proof::Password)?;
     let containers = Containers::new(stage.around.address(), ALIAS, NOWHERE, Trust::Anything)?;
     let folder = stage.home.path().display().to_string();
     let with_ca = [trusting, folder.as_str()];
@@ -48,7 +48,7 @@ fn oras_copies_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("oras-secured", tool::built("oras").map(|_| ())) {
         return Ok(());
     }
-    let stage = Stage::new()?;
+    let stage = Stage::new(Proof::Password)?;
     let (home, ca) = (stage.home.path(), stage.ca());
     let stranger = oci_tools::oras_copy_secured(&stage.prefixed(SIGNED), &home.join("none"), home)?;
     assert!(!stranger.succeeded() && stranger.says("certificate"), "{}", stranger.text);
@@ -67,7 +67,7 @@ fn cosign_verifies_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("cosign-secured", tool::built("cosign").and(tool::built("crane")).map(|_| ())) {
         return Ok(());
     }
-    let stage = Stage::new()?;
+    let stage = Stage::new(Proof::Password)?;
     let (home, ca) = (stage.home.path(), stage.ca());
     let stranger = cosign::verify_secured("release", &stage.prefixed(SIGNED), &home.join("none"), home)?;
     assert!(!stranger.succeeded() && stranger.says("certificate"), "{}", stranger.text);

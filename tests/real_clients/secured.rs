@@ -8,6 +8,7 @@ use pullgate_tests::clients::{
     Containerd, Containers, Content, Dockerd, Forwarder, Gate, Outcome, Registry, Settings, Trust,
     containerd, containers, dockerd, image, oci_tools, tool,
 };
+use pullgate_tests::issuer::TokenKey;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,8 +16,20 @@ use tempfile::TempDir;
 use crate::stage::{ALIAS, NOT_SIGNED, SIGNED, assert_pulled, assert_refused, have, policy};
 
 pub(crate) const LOGIN: (&str, &str) = ("node-1", "correct horse");
+const ISSUER: &str = "https://issuer.example";
 /// The discard port: nobody listens there.
 pub(crate) const NOWHERE: &str = "127.0.0.1:9";
+
+/// How a client proves its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Proof {
+    /// By `htpasswd`.
+    Password,
+    /// By a token where a password stands.
+    Token,
+}
+
+const PROOFS: [Proof; 2] = [Proof::Password, Proof::Token];
 
 /// Fields are dropped in this order.
 pub(crate) struct Stage {
@@ -25,22 +38,36 @@ pub(crate) struct Stage {
     _upstream: Registry,
     /// `ca.crt` stands here.
     pub(crate) home: TempDir,
+    /// User and password.
+    login: (String, String),
+    /// What they prove.
+    name: &'static str,
 }
 
 impl Stage {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(proof: Proof) -> io::Result<Self> {
         let upstream = Registry::start()?;
         Content::from_layout(&tool::recorded("cosign2-keyed"))?.push(upstream.address(), "shop/keyed")?;
         image::multi("unsigned", "nobody signed this").push(upstream.address(), "shop/fresh")?;
         let around = Forwarder::start(upstream.address())?;
         let (ca, cert, key) = certificates().map_err(io::Error::other)?;
         let hash = bcrypt::hash(LOGIN.1, 4).map_err(io::Error::other)?;
+        let issuer = TokenKey::new("a");
+        let now = jiff::Timestamp::now().as_second();
+        let claims = json!({ "iss": ISSUER, "aud": "gate", "sub": "node-1", "iat": now, "exp": now + 3_600 });
+        let (login, name) = match proof {
+            Proof::Password => ((LOGIN.0.to_owned(), LOGIN.1.to_owned()), LOGIN.0),
+            Proof::Token => (("token".to_owned(), issuer.token(&claims)), "oidc:ci:node-1"),
+        };
         let settings = Settings::new(&policy(&around, "release"))
             .listen("tls = { cert = \"cert.pem\", key = \"key.pem\" }")
             .upstream(around.address(), ALIAS, upstream.address())
-            .configuration(
-                "[clients]\nhtpasswd = \"users\"\nallow = [{ who = [\"node-*\"], read = [\"**\"] }]\n",
-            )
+            .configuration(&format!(
+                "[clients]\nhtpasswd = \"users\"\n\
+                 oidc = [{{ issuer = \"{ISSUER}\", audience = \"gate\", name = \"ci\", jwks = \"keys.json\" }}]\n\
+                 allow = [{{ who = [\"node-*\", \"oidc:ci:node-*\"], read = [\"**\"] }}]\n"
+            ))
+            .text("keys.json", &json!({ "keys": [issuer.jwk()] }).to_string())
             .file("keys/release.pub", &tool::recorded("keys/release.pub"))?
             .text("cert.pem", &cert)
             .text("key.pem", &key)
@@ -48,7 +75,16 @@ impl Stage {
         let gate = Gate::start(&settings)?;
         let home = TempDir::with_prefix("pullgate-home-")?;
         fs::write(home.path().join("ca.crt"), ca)?;
-        Ok(Self { gate, around, _upstream: upstream, home })
+        Ok(Self { gate, around, _upstream: upstream, home, login, name })
+    }
+
+    fn login(&self) -> (&str, &str) {
+        (&self.login.0, &self.login.1)
+    }
+
+    /// The same user, with what proves nothing.
+    fn wrong(&self) -> (&str, &str) {
+        (&self.login.0, "wrong")
     }
 
     pub(crate) fn ca(&self) -> PathBuf {
@@ -71,7 +107,7 @@ impl Stage {
         let permits = records.iter().filter(|record| record["verdict"] == "permit").collect::<Vec<_>>();
         assert!(!permits.is_empty());
         for record in permits {
-            assert_eq!(record.pointer("/client/names"), Some(&json!([LOGIN.0])), "{record}");
+            assert_eq!(record.pointer("/client/names"), Some(&json!([self.name])), "{record}");
         }
         assert_eq!(self.around.connections(), 0, "{:?}", self.around.take_requests());
         Ok(())
@@ -108,14 +144,17 @@ fn containerd_pulls_by_tls_as_the_user_of_its_configuration_and_as_nobody_else()
     if !have("containerd-secured", containerd::available()) {
         return Ok(());
     }
-    let stage = Stage::new()?;
-    let wrong = Containerd::start_secured(stage.gate.address(), &stage.ca(), (LOGIN.0, "wrong"))?;
-    assert_not_let_in(&wrong.cri_pull(&stage.image(SIGNED))?);
-    drop(wrong);
-    let containerd = Containerd::start_secured(stage.gate.address(), &stage.ca(), LOGIN)?;
-    assert_pulled(&containerd.cri_pull(&stage.image(SIGNED))?);
-    assert_refused(&containerd.cri_pull(&stage.image(NOT_SIGNED))?);
-    stage.assert_names_the_client()
+    for proof in PROOFS {
+        let stage = Stage::new(proof)?;
+        let wrong = Containerd::start_secured(stage.gate.address(), &stage.ca(), stage.wrong())?;
+        assert_not_let_in(&wrong.cri_pull(&stage.image(SIGNED))?);
+        drop(wrong);
+        let containerd = Containerd::start_secured(stage.gate.address(), &stage.ca(), stage.login())?;
+        assert_pulled(&containerd.cri_pull(&stage.image(SIGNED))?);
+        assert_refused(&containerd.cri_pull(&stage.image(NOT_SIGNED))?);
+        stage.assert_names_the_client()?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -123,19 +162,22 @@ fn podman_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("podman-secured", containers::available("podman")) {
         return Ok(());
     }
-    let stage = Stage::new()?;
-    let containers = Containers::new(stage.around.address(), ALIAS, NOWHERE, Trust::Anything)?;
-    let folder = stage.home.path().display().to_string();
-    let with_ca = ["--cert-dir", folder.as_str()];
-    let without = containers.podman_pull(&[], &stage.prefixed(SIGNED))?;
-    assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
-    assert_not_let_in(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
-    let wrong = containers.login("podman", stage.gate.address(), stage.home.path(), (LOGIN.0, "wrong"))?;
-    assert!(!wrong.succeeded(), "{}", wrong.text);
-    assert_pulled(&containers.login("podman", stage.gate.address(), stage.home.path(), LOGIN)?);
-    assert_pulled(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
-    assert_refused(&containers.podman_pull(&with_ca, &stage.prefixed(NOT_SIGNED))?);
-    stage.assert_names_the_client()
+    for proof in PROOFS {
+        let stage = Stage::new(proof)?;
+        let containers = Containers::new(stage.around.address(), ALIAS, NOWHERE, Trust::Anything)?;
+        let folder = stage.home.path().display().to_string();
+        let with_ca = ["--cert-dir", folder.as_str()];
+        let without = containers.podman_pull(&[], &stage.prefixed(SIGNED))?;
+        assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
+        assert_not_let_in(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
+        let wrong = containers.login("podman", stage.gate.address(), stage.home.path(), stage.wrong())?;
+        assert!(!wrong.succeeded(), "{}", wrong.text);
+        assert_pulled(&containers.login("podman", stage.gate.address(), stage.home.path(), stage.login())?);
+        assert_pulled(&containers.podman_pull(&with_ca, &stage.prefixed(SIGNED))?);
+        assert_refused(&containers.podman_pull(&with_ca, &stage.prefixed(NOT_SIGNED))?);
+        stage.assert_names_the_client()?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -143,19 +185,22 @@ fn docker_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("docker-secured", dockerd::available()) {
         return Ok(());
     }
-    let stage = Stage::new()?;
-    let outside = Forwarder::start(NOWHERE)?;
-    let docker = Dockerd::start(stage.gate.address(), outside.address())?;
-    // The engine tries plain HTTP after its 401, as it does for every address of the loopback, and shows that error.
-    let without = docker.pull(&stage.prefixed(SIGNED))?;
-    assert!(!without.succeeded(), "{}", without.text);
-    let wrong = docker.login(stage.gate.address(), (LOGIN.0, "wrong"))?;
-    assert!(!wrong.succeeded(), "{}", wrong.text);
-    assert_pulled(&docker.login(stage.gate.address(), LOGIN)?);
-    assert_pulled(&docker.pull(&stage.prefixed(SIGNED))?);
-    assert_refused(&docker.pull(&stage.prefixed(NOT_SIGNED))?);
-    assert_eq!(outside.connections(), 0, "{:?}", outside.take_requests());
-    stage.assert_names_the_client()
+    for proof in PROOFS {
+        let stage = Stage::new(proof)?;
+        let outside = Forwarder::start(NOWHERE)?;
+        let docker = Dockerd::start(stage.gate.address(), outside.address())?;
+        // The engine tries plain HTTP after its 401, as it does for every address of the loopback, and shows that error.
+        let without = docker.pull(&stage.prefixed(SIGNED))?;
+        assert!(!without.succeeded(), "{}", without.text);
+        let wrong = docker.login(stage.gate.address(), stage.wrong())?;
+        assert!(!wrong.succeeded(), "{}", wrong.text);
+        assert_pulled(&docker.login(stage.gate.address(), stage.login())?);
+        assert_pulled(&docker.pull(&stage.prefixed(SIGNED))?);
+        assert_refused(&docker.pull(&stage.prefixed(NOT_SIGNED))?);
+        assert_eq!(outside.connections(), 0, "{:?}", outside.take_requests());
+        stage.assert_names_the_client()?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -163,12 +208,15 @@ fn crane_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("crane-secured", tool::built("crane").map(|_| ())) {
         return Ok(());
     }
-    let stage = Stage::new()?;
-    let home = stage.home.path();
-    let pull = |name: &str| oci_tools::crane_pull_secured(&stage.prefixed(name), &stage.ca(), home);
-    assert_not_let_in(&pull(SIGNED)?);
-    assert_pulled(&oci_tools::crane_login(stage.gate.address(), LOGIN, home)?);
-    assert_pulled(&pull(SIGNED)?);
-    assert_refused(&pull(NOT_SIGNED)?);
-    stage.assert_names_the_client()
+    for proof in PROOFS {
+        let stage = Stage::new(proof)?;
+        let home = stage.home.path();
+        let pull = |name: &str| oci_tools::crane_pull_secured(&stage.prefixed(name), &stage.ca(), home);
+        assert_not_let_in(&pull(SIGNED)?);
+        assert_pulled(&oci_tools::crane_login(stage.gate.address(), stage.login(), home)?);
+        assert_pulled(&pull(SIGNED)?);
+        assert_refused(&pull(NOT_SIGNED)?);
+        stage.assert_names_the_client()?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod mutate;
 mod naming;
 mod shown;
 mod targets;
+mod tokens;
 mod unique;
 mod words;
 

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod conformance;
 pub mod fuzz;
 pub mod gate_in_process;
+pub mod issuer;
 pub mod kills;
 pub mod made;
 pub mod mutants;

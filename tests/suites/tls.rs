@@ -7,7 +7,9 @@ use std::time::Instant;
 use pullgate_policy::limits;
 use pullgate_tests::asking::{Answer, ask, ask_over, raw};
 use pullgate_tests::gate_in_process::Setup;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -41,7 +43,17 @@ impl Authority {
     }
 
     fn issue(&self, usage: ExtendedKeyUsagePurpose, until: i32) -> Pair {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        self.certify(CertificateParams::new(vec!["localhost".to_owned()]).unwrap(), usage, until)
+    }
+
+    /// A client's certificate with no name but this URI.
+    fn called(&self, uri: &str) -> Pair {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+        self.certify(params, ExtendedKeyUsagePurpose::ClientAuth, 2099)
+    }
+
+    fn certify(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose, until: i32) -> Pair {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.extended_key_usages = vec![usage];
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
@@ -269,4 +281,22 @@ async fn a063_a_certificate_proves_its_names_to_the_rules_of_clients() {
     assert_serves(&get(&stage, &config, &manifest("org/app", "v1")).await, &image);
     assert_eq!(stage.gate.record().await["client"]["names"], serde_json::json!(["localhost"]));
     assert_denied(&get(&stage, &config, &manifest("private/app", "v1")).await);
+}
+
+#[tokio::test]
+async fn a_certificate_proves_no_name_that_only_a_token_could() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let pair = authority.server();
+    let rules = "[clients]\noidc = [{ issuer = \"http://127.0.0.1:9\", audience = \"gate\", name = \"ci\" }]\nallow = [{ who = [\"oidc:ci:ci\", \"spiffe:ci\"], read = [\"**\"] }]\n";
+    let stage = Stage::with(KEYED, |setup| {
+        with_pair(setup, &pair).file("clients.pem", clients.pem()).listen_also(MUTUAL).table(rules)
+    })
+    .await;
+    let image = stage.signed("org/app", "v1");
+    let target = manifest("org/app", "v1");
+    let other = client(&authority, Some(&clients.called("spiffe:ci")));
+    assert_serves(&get(&stage, &other, &target).await, &image);
+    let pretender = client(&authority, Some(&clients.called("oidc:ci:ci")));
+    assert_eq!(get(&stage, &pretender, &target).await.status, 401);
+    assert!(stage.gate.record().await["client"]["names"].is_null());
 }

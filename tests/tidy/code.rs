@@ -1,6 +1,6 @@
 //! What code may look like.
 
-use crate::tree::{assert_none, files};
+use crate::tree::{assert_none, files, read};
 
 /// Lines of a file: about 150 is usual.
 const LINES_MAX: usize = 400;
@@ -63,4 +63,25 @@ fn a549_secrets_are_compared_by_the_cryptography_library_alone() {
         .map(|file| file.path)
         .collect();
     assert_none("compares a seal byte by byte", &findings);
+    // Passwords go to bcrypt, signatures to the library; what is remembered is found by a keyed hash.
+    let compared = ["password", "token", "signature", "secret", "hash"]
+        .map(|word| [format!("{word} =="), format!("== {word}"), format!("{word} !="), format!("!= {word}")])
+        .concat();
+    let at_the_door = |path: &str| {
+        path.starts_with("proxy/src/clients")
+            || path.starts_with("policy/verify/src/token")
+            || path.ends_with("/jwk.rs")
+    };
+    let findings: Vec<_> = files(&[".rs"])
+        .into_iter()
+        .filter(|file| at_the_door(&file.path) && !file.path.contains("tests"))
+        .filter(|file| compared.iter().any(|text| file.text.contains(text.as_str())))
+        .map(|file| file.path)
+        .collect();
+    assert_none("compares what a client shows byte by byte", &findings);
+}
+
+#[test]
+fn a548_the_shipped_unit_leaves_no_core() {
+    assert!(read("deploy/systemd/pullgate.service").lines().any(|line| line == "LimitCORE=0"));
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use pullgate_policy::limits;
 use pullgate_policy::readers::{Allowance, Readers};
 
-use super::credentials;
+use super::{credentials, issuers};
 use crate::code::Code;
 use crate::config::{Clients, Listen};
 use crate::context::{Context, quoted};
@@ -19,37 +19,35 @@ pub(super) fn read(context: &mut Context<'_, '_>, file: &mut Table, listen: &Lis
     let head = table.head.clone();
     let written = table.string(context, "htpasswd");
     let passwords = written.as_ref().map(|file| htpasswd(context, file)).unwrap_or_default();
-    if let Some(providers) = table.tables(context, "oidc") {
-        for mut provider in providers {
-            provider.required(context, "issuer");
-            provider.required(context, "audience");
-            let at = provider.head.clone();
-            provider.finish(context);
-            context.not_in_force(&at, "clients.oidc");
-        }
+    let tokens = table.place_of("oidc");
+    let providers = table.tables(context, "oidc");
+    if let (Some(span), Some([])) = (&tokens, providers.as_deref()) {
+        context.report(span, Code::EmptyValue, "`oidc` is empty");
     }
+    let providers = providers.unwrap_or_default();
+    let tokens = tokens.filter(|_| !providers.is_empty());
+    let issuers = issuers::read(context, providers);
     let rules =
         table.tables(context, "allow").map(|rules| rules.into_iter().map(|rule| allowance(context, rule)));
-    let rules = rules.map(Iterator::collect).unwrap_or_default();
+    let rules: Vec<_> = rules.map(Iterator::collect).unwrap_or_default();
     table.finish(context);
     let certificates = listen.tls.as_ref().is_some_and(|tls| tls.client_ca_pem.is_some());
-    if written.is_none() && !certificates {
-        let hint = "htpasswd = \"…\" here, or client_ca in listen.tls";
+    if written.is_none() && tokens.is_none() && !certificates {
+        let hint = "htpasswd = \"…\" or oidc = [{ … }] here, or client_ca in listen.tls";
         context.advise(&head, Code::ClientsUnprovable, "no client could prove who it is", hint);
     }
-    if let Some(file) = &written
-        && listen.tls.is_none()
-        && !is_loopback(listen.address)
-    {
-        let message = "passwords cross the network in clear: the data port speaks plain HTTP";
-        context.advise(
-            &file.span,
-            Code::ClientsPlaintext,
-            message,
-            "listen.tls, or an address of the loopback",
-        );
+    if listen.tls.is_none() && !is_loopback(listen.address) {
+        let passwords = written.map(|file| ("passwords", file.span));
+        for (what, span) in passwords.into_iter().chain(tokens.map(|span| ("tokens", span))) {
+            let message = format!("{what} cross the network in clear: the data port speaks plain HTTP");
+            let hint = "listen.tls, or an address of the loopback";
+            context.advise(&span, Code::ClientsPlaintext, message, hint);
+        }
     }
-    Some(Clients { passwords, readers: Readers::new(rules) })
+    let readers = Readers::new(rules);
+    issuers::strangers(context, &issuers, &readers);
+    let issuers = issuers.into_iter().map(|issuer| issuer.value).collect();
+    Some(Clients { passwords, issuers, readers })
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

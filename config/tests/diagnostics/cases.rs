@@ -39,6 +39,13 @@ macro_rules! keyless {
     };
 }
 
+/// A list of one issuer.
+macro_rules! oidc {
+    ($rest:literal) => {
+        Part::Config("", concat!("[clients]\noidc = [{ audience = \"a\", ", $rest, " }]\n"))
+    };
+}
+
 macro_rules! exempt {
     ($rest:literal) => {
         Part::After(concat!("[[exempt]]\nreason = \"INC-1\"\n", $rest))
@@ -151,12 +158,41 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::FileUnreadable, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
     case(
-        Code::NotInForce,
+        Code::ClientsPlaintext,
         Part::Config(
             "",
-            "[clients]\nhtpasswd = \"users\"\noidc = [{ issuer = \"https://i\", audience = \"a\" }]\n",
+            "[listen]\naddress = \"0.0.0.0:5000\"\n[clients]\noidc = [{ issuer = \"https://i.example\", audience = \"a\" }]\n",
         ),
     ),
+    case(Code::ClientsAnybody, oidc!("issuer = \"https://token.actions.githubusercontent.com\"")),
+    case(
+        Code::ClientsAnybody,
+        Part::Config(
+            "",
+            "[clients]\noidc = [{ issuer = \"https://gitlab.com\", audience = \"a\" }]\nallow = [{ who = [\"oidc:*\"], read = [\"ghcr.io/**\"] }]\n",
+        ),
+    ),
+    case(
+        Code::DuplicateName,
+        oidc!(
+            "issuer = \"https://i.example/a\" }, { audience = \"a\", issuer = \"https://i.example:8443/b\""
+        ),
+    ),
+    case(Code::EmptyValue, Part::Config("", "[clients]\noidc = []\nhtpasswd = \"users\"\n")),
+    case(Code::EmptyValue, oidc!("issuer = \"https://i.example\", claim = \"\"")),
+    case(Code::FileUnreadable, oidc!("issuer = \"https://i.example\", jwks = \"garbage.json\"")),
+    case(Code::FileUnreadable, oidc!("issuer = \"https://i.example\", jwks = \"shared-keys.json\"")),
+    case(Code::FileUnreadable, oidc!("issuer = \"https://i.example\", ca = \"garbage.json\"")),
+    case(Code::MissingKey, oidc!("name = \"ci\"")),
+    case(Code::MissingKey, oidc!("issuer = \"https://[::1]:8443\"")),
+    case(Code::UrlInvalid, oidc!("issuer = \"i.example\"")),
+    case(Code::UrlInvalid, oidc!("issuer = \"https://i.example/?a=b\"")),
+    case(Code::UrlInvalid, oidc!("issuer = \"http://i.example\"")),
+    case(Code::UnknownKey, oidc!("issuer = \"https://i.example\", jwks_uri = \"https://i.example/keys\"")),
+    case(Code::ValueInvalid, oidc!("issuer = \"https://i.example\", name = \"a:b\"")),
+    case(Code::ValueInvalid, oidc!("issuer = \"https://i.example\", name = \"a\\u0007b\"")),
+    case(Code::ValueInvalid, oidc!("issuer = \"https://i.example\", ca = \"c.pem\", jwks = \"keys.json\"")),
+    case(Code::HtpasswdInvalid, Part::Config("", "[clients]\nhtpasswd = \"users-oidc\"\n")),
     case(
         Code::ClientsPlaintext,
         Part::Config("", "[listen]\naddress = \"0.0.0.0:5000\"\n[clients]\nhtpasswd = \"users\"\n"),

@@ -60,8 +60,30 @@ pub(crate) struct Tls {
 pub(crate) struct Clients {
     /// A file of names with bcrypt hashes.
     htpasswd: Option<String>,
+    /// Issuers whose tokens prove a name.
+    oidc: Option<Vec<Issuer>>,
     /// Rules, each of which is enough. Default: who proved a name reads everything.
     allow: Option<Vec<Allow>>,
+}
+
+/// An issuer of tokens (OpenID Connect).
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Issuer {
+    /// `iss` of its tokens, byte for byte; its keys are found below this address.
+    #[schemars(extend("pattern" = "^https?://"))]
+    issuer: String,
+    /// What must stand in `aud`.
+    audience: String,
+    /// Stands in the names of its clients: `oidc:NAME:…`. Default: the host of `issuer`.
+    name: Option<String>,
+    /// The claim that names the client. Default: "sub".
+    claim: Option<String>,
+    /// Certificates that those of the issuer must chain to. Default: the system's.
+    ca: Option<String>,
+    /// A file with its keys, a JSON Web Key Set: then nobody is asked for them.
+    jwks: Option<String>,
 }
 
 /// Clients and what they may read.

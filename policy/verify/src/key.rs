@@ -16,8 +16,11 @@ use crate::artifact::Artifact;
 use crate::encoding;
 
 mod algorithm;
+mod jwk;
 
 use algorithm::Algorithm;
+pub(crate) use jwk::{Form, Jwk};
+pub use jwk::{JwkFault, JwkSet};
 
 /// A public key that may sign: ECDSA P-256, P-384, P-521, Ed25519, or RSA of 2048 to 4096 bits.
 #[derive(Clone)]

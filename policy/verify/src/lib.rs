@@ -22,12 +22,13 @@ mod keyless;
 mod legacy;
 mod material;
 pub mod refresh;
+pub mod token;
 mod trust;
 
 pub use artifact::Artifact;
 pub use engine::verify_all;
 pub use found::{Found, Item, Request};
-pub use key::{KeyFault, KeyRing, PublicKey};
+pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use trust::{
     SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind,
     VERIFIER_VERSION,

@@ -7,6 +7,9 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+/// What the names begin with that tokens prove. Nothing else proves such a name.
+pub(super) const OF_TOKENS: &str = "oidc:";
+
 /// The common name, and each DNS, e-mail and URI alternative name. A name with a character that is not printable is none.
 #[must_use]
 pub fn of_certificate(der: &[u8]) -> Vec<String> {
@@ -38,7 +41,12 @@ pub fn of_certificate(der: &[u8]) -> Vec<String> {
     names
 }
 
+/// Whether a name that no token proved may count.
 fn is_fit(name: &str) -> bool {
+    if name.starts_with(OF_TOKENS) {
+        tracing::debug!("a certificate's name that only a token could prove does not count");
+        return false;
+    }
     !name.is_empty() && !name.chars().any(pullgate_policy::text::is_unsafe)
 }
 
@@ -54,6 +62,7 @@ mod tests {
         params.distinguished_name.push(DnType::CommonName, "system:node:node-1");
         params.subject_alt_names.push(SanType::URI("spiffe://example/node/1".try_into().unwrap()));
         params.subject_alt_names.push(SanType::URI("spiffe://example/\u{7}".try_into().unwrap()));
+        params.subject_alt_names.push(SanType::URI("oidc:github:repo:myorg/app".try_into().unwrap()));
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         assert_eq!(

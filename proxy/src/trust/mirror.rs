@@ -22,7 +22,7 @@ impl Mirror {
     pub(super) fn at(location: &TrustLocation) -> Result<Self, &'static str> {
         match location {
             TrustLocation::Folder(path) => Ok(Self::Folder(path.clone())),
-            TrustLocation::Url(url) => Files::below(url).map(|files| Self::Web(Box::new(files))),
+            TrustLocation::Url(url) => Files::below(url, None).map(|files| Self::Web(Box::new(files))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Plain files of one host: what a TUF mirror serves. Nobody is named to it, and no redirect is followed: only the place
+//! Plain files of one host: what a TUF mirror or an issuer of tokens serves. Nobody is named to it, and no redirect is followed: only the place
 //! that the configuration names is asked (A161).
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use pullgate_policy::oci::Registry;
 
 use super::Fault;
 use super::client::Client;
-use super::origin::{Listed, Origin};
+use super::origin::{Listed, Origin, Scheme};
 use super::settings::Settings;
 use super::tunnel::Proxies;
 
@@ -18,14 +18,16 @@ use super::tunnel::Proxies;
 pub struct Files {
     client: Client,
     base: String,
+    home: Origin,
 }
 
 impl Files {
-    /// Files below `url`, which has no trailing slash. Nothing is asked yet.
+    /// Files below `url`, which has no trailing slash, of a host whose certificate chains to `ca_pem`, or to the system's.
+    /// Nothing is asked yet.
     ///
     /// # Errors
-    /// What is wrong with the URL.
-    pub fn below(url: &str) -> Result<Self, &'static str> {
+    /// What is wrong with the URL or the certificates.
+    pub fn below(url: &str, ca_pem: Option<Vec<u8>>) -> Result<Self, &'static str> {
         let malformed = "the URL is malformed";
         let origin = url.parse::<Uri>().ok().and_then(|url| Origin::of(&url)).ok_or(malformed)?;
         let host = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).ok_or(malformed)?;
@@ -33,15 +35,15 @@ impl Files {
         let settings = Settings {
             registry,
             trusted: vec![Listed::host_of(&origin)],
-            urls: vec![origin],
-            ca_pem: None,
+            urls: vec![origin.clone()],
+            ca_pem,
             client_cert_pem: None,
             credentials: Credentials::Anonymous,
             logins: BTreeMap::new(),
             proxies: Proxies::of_the_process(),
             token_hosts: Vec::new(),
         };
-        Ok(Self { client: Client::new(&settings)?, base: url.to_owned() })
+        Ok(Self { client: Client::new(&settings)?, base: url.to_owned(), home: origin })
     }
 
     /// One file of at most `most` bytes; none where there is none. Hosts that list nothing answer 403 for what is not there.
@@ -50,7 +52,24 @@ impl Files {
     /// [`Fault`].
     pub async fn read(&self, name: &str, most: u64) -> Result<Option<Bytes>, Fault> {
         let url: Uri = format!("{}/{name}", self.base).parse().map_err(|_| Fault::Internal)?;
-        let answer = self.client.plain(&url).await?;
+        self.read_at(&url, most).await
+    }
+
+    /// The same of a file that stands elsewhere: of another host, at a public address only; in clear, at this host only.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn read_elsewhere(&self, url: &str, most: u64) -> Result<Option<Bytes>, Fault> {
+        let url: Uri = url.parse().map_err(|_| Fault::RedirectRefused)?;
+        let origin = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
+        if origin.scheme != Scheme::Https && origin != self.home {
+            return Err(Fault::RedirectRefused);
+        }
+        self.read_at(&url, most).await
+    }
+
+    async fn read_at(&self, url: &Uri, most: u64) -> Result<Option<Bytes>, Fault> {
+        let answer = self.client.plain(url).await?;
         match answer.status().as_u16() {
             200 => answer.read(most).await.map(Some),
             403 | 404 | 410 => Ok(None),

@@ -31,6 +31,7 @@ pub struct Settings {
     state: String,
     audit: String,
     handed: Option<Arc<TcpListener>>,
+    environment: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -46,6 +47,7 @@ impl Settings {
             state: "state".to_owned(),
             audit: "log = \"audit.jsonl\"".to_owned(),
             handed: None,
+            environment: Vec::new(),
         }
     }
 
@@ -60,6 +62,13 @@ impl Settings {
     #[must_use]
     pub fn configuration(mut self, tables: &str) -> Self {
         self.configuration.push_str(tables);
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -172,6 +181,7 @@ impl Gate {
             }
         };
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
+        command.envs(settings.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start_reading(input, &mut command, &folder.path().join("log"))?;
         process.wait_ready(|| http::get(&admin, probe).is_ok_and(|answer| answer.status == 200))?;
         let address = match &settings.handed {

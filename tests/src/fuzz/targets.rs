@@ -1,7 +1,7 @@
 //! The targets.
 
 use super::words::{EVIDENCE, EXPRESSION, HEADER, KEYS, MANIFEST, PEM, ROUTE};
-use super::{Target, asked, conditions, documents, files, keyed, keyless, naming, shown};
+use super::{Target, asked, conditions, documents, files, keyed, keyless, naming, shown, tokens};
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
@@ -10,9 +10,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "certificate", seeds: keyless::certificates, words: &[], check: keyless::certificate },
     Target { name: "challenge", seeds: asked::challenges, words: HEADER, check: asked::challenge },
     Target { name: "checkpoint", seeds: keyless::checkpoints, words: CHECKPOINT, check: keyless::checkpoint },
+    Target { name: "client-token", seeds: tokens::tokens, words: JOSE, check: tokens::token },
     Target { name: "configuration", seeds: files::configurations, words: KEYS, check: files::configuration },
     Target { name: "docker-config", seeds: files::docker_configs, words: KEYS, check: files::docker_config },
     Target { name: "dsse", seeds: keyed::envelopes, words: EVIDENCE, check: keyed::dsse },
+    Target { name: "issuer-keys", seeds: tokens::key_sets, words: JOSE, check: tokens::key_set },
     Target { name: "json", seeds: documents::manifests, words: MANIFEST, check: documents::json },
     Target { name: "key", seeds: files::keys, words: PEM, check: files::key },
     Target { name: "keyless", seeds: keyless::bundles, words: EVIDENCE, check: keyless::bundle },
@@ -54,4 +56,14 @@ pub const TARGETS: &[Target] = &[
 ];
 
 const CHECKPOINT: &[&str] = &["\n\n", "\u{2014} ", "rekor.sigstore.dev - ", "18446744073709551615", "AAAA"];
+/// Headers and members of tokens and keys; the first three in base64url: `{"alg":"none"}`, `{"alg":"HS256","kid":"a"}`, `{}`.
+const JOSE: &[&str] = &[
+    "eyJhbGciOiJub25lIn0",
+    "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ",
+    "e30",
+    ".",
+    "\"kid\":\"a\"",
+    "\"oct\"",
+    "\"d\":",
+];
 const CONTROLS: &[&str] = &["\u{1b}[31m", "\u{2028}", "\u{e9}", "\r\n", "\",\"verdict\":\"permit\",\"x\":\""];

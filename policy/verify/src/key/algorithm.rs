@@ -20,7 +20,7 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 /// The largest public exponent that is accepted, in bytes: a larger one makes each check slow (A251).
 const RSA_EXPONENT_BYTES: usize = 5;
 /// The first byte of a curve point that is not compressed (SEC 1, 2.3.3).
-const UNCOMPRESSED: u8 = 4;
+pub(super) const UNCOMPRESSED: u8 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
@@ -140,10 +140,15 @@ fn rsa_parts(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     reader.finish(parts.ok()?).ok()
 }
 
-fn canonical_pkcs1(pkcs1: &[u8]) -> Option<Vec<u8>> {
-    let (modulus, exponent) = rsa_parts(pkcs1)?;
-    let mut body = UintRef::new(&modulus).and_then(|modulus| modulus.to_der()).ok()?;
-    body.extend(UintRef::new(&exponent).and_then(|exponent| exponent.to_der()).ok()?);
+fn canonical_pkcs1(encoded: &[u8]) -> Option<Vec<u8>> {
+    let (modulus, exponent) = rsa_parts(encoded)?;
+    pkcs1(&modulus, &exponent)
+}
+
+/// An RSA key in PKCS#1 of its two numbers, big-endian.
+pub(super) fn pkcs1(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
+    let mut body = UintRef::new(modulus).and_then(|modulus| modulus.to_der()).ok()?;
+    body.extend(UintRef::new(exponent).and_then(|exponent| exponent.to_der()).ok()?);
     Any::new(x509_cert::der::Tag::Sequence, body).and_then(|sequence| sequence.to_der()).ok()
 }
 

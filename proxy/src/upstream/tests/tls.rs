@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::server::{upstream, whole};
 use super::{BODY, TYPE, manifest};
-use crate::upstream::{Fault, Upstream};
+use crate::upstream::{Fault, Files, Upstream};
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -173,4 +173,27 @@ async fn an_upstream_that_asks_for_a_certificate_gets_the_gates_own() {
         manifest(&with(&Authority::new().issue("gate.example", 2099))).await.is_err(),
         "another authority's"
     );
+}
+
+#[tokio::test]
+async fn files_are_had_from_a_host_whose_certificate_is_believed_and_from_no_other() {
+    let (ours, others) = (Authority::new(), Authority::new());
+    let url = registry(ours.server(), None).await;
+    let read = async |ca: Option<Vec<u8>>| {
+        let files = Files::below(&url, ca).unwrap();
+        (files.read("a", 1 << 20).await, files.read_elsewhere(&format!("{url}/b"), 1 << 20).await)
+    };
+    let (below, elsewhere) = read(Some(ours.pem())).await;
+    assert_eq!((below.unwrap().unwrap(), elsewhere.unwrap().unwrap()), (BODY.into(), BODY.into()));
+    for ca in [None, Some(others.pem())] {
+        assert_eq!(read(ca).await, (Err(Fault::Tls), Err(Fault::Tls)));
+    }
+    let files = Files::below(&url, Some(ours.pem())).unwrap();
+    // In clear only where the files themselves are; to another host only by a public address.
+    for address in
+        [url.replace("https:", "http:"), url.replace("127.0.0.1", "127.0.0.2"), "https://10.0.0.1".to_owned()]
+    {
+        assert_eq!(files.read_elsewhere(&address, 1 << 20).await, Err(Fault::RedirectRefused), "{address}");
+    }
+    assert!(Files::below(&url, Some(b"no certificate".to_vec())).is_err());
 }
