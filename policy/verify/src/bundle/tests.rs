@@ -146,3 +146,30 @@ fn a_root_that_travels_with_a_signature_is_left_out_of_its_chain() {
     assert_eq!((name, found), ("x509CertificateChain", Chain::WithRoot));
     assert_eq!(value, json!({ "certificates": [{ "rawBytes": "bGVhZg==" }, { "rawBytes": "b3RoZXI=" }] }));
 }
+
+#[test]
+fn a_signer_is_known_in_exactly_one_of_three_ways() {
+    let (certificate, key) = (json!({ "rawBytes": "bGVhZg==" }), json!({ "hint": "" }));
+    let chain = json!({ "certificates": [certificate] });
+    let run = |parts: &[(&str, &Value)]| {
+        let verification: Value = parts.iter().map(|(name, value)| (*name, (*value).clone())).collect();
+        signer(&verification, Version::V03).map(|(signer, (name, value), _)| match signer {
+            Signer::Certificate(leaf) => (Some(leaf), name, value),
+            Signer::Key => (None, name, value),
+        })
+    };
+    let (one, many, none) = ("certificate", "x509CertificateChain", "publicKey");
+    let leaf = Some(b"leaf".to_vec());
+    assert_eq!(run(&[(one, &certificate)]), Ok((leaf.clone(), one, certificate.clone())));
+    assert_eq!(run(&[(many, &chain)]), Ok((leaf, many, chain.clone())));
+    assert_eq!(run(&[(none, &key)]), Ok((None, none, json!({ "hint": "" }))));
+    for parts in [
+        &[][..],
+        &[(one, &certificate), (none, &key)],
+        &[(many, &chain), (none, &key)],
+        &[(one, &certificate), (many, &chain)],
+        &[(one, &certificate), (many, &chain), (none, &key)],
+    ] {
+        assert_eq!(run(parts).unwrap_err().code, Code::BundleInvalid, "{parts:?}");
+    }
+}
