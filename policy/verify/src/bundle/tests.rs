@@ -146,3 +146,81 @@ fn a_root_that_travels_with_a_signature_is_left_out_of_its_chain() {
     assert_eq!((name, found), ("x509CertificateChain", Chain::WithRoot));
     assert_eq!(value, json!({ "certificates": [{ "rawBytes": "bGVhZg==" }, { "rawBytes": "b3RoZXI=" }] }));
 }
+
+#[test]
+fn a_signer_is_known_in_exactly_one_of_three_ways() {
+    let (certificate, key) = (json!({ "rawBytes": "bGVhZg==" }), json!({ "hint": "" }));
+    let chain = json!({ "certificates": [certificate] });
+    let run = |parts: &[(&str, &Value)]| {
+        let verification: Value = parts.iter().map(|(name, value)| (*name, (*value).clone())).collect();
+        signer(&verification, Version::V03).map(|(signer, (name, value), _)| match signer {
+            Signer::Certificate(leaf) => (Some(leaf), name, value),
+            Signer::Key => (None, name, value),
+        })
+    };
+    let (one, many, none) = ("certificate", "x509CertificateChain", "publicKey");
+    let leaf = Some(b"leaf".to_vec());
+    assert_eq!(run(&[(one, &certificate)]), Ok((leaf.clone(), one, certificate.clone())));
+    assert_eq!(run(&[(many, &chain)]), Ok((leaf, many, chain.clone())));
+    assert_eq!(run(&[(none, &key)]), Ok((None, none, json!({ "hint": "" }))));
+    for parts in [
+        &[][..],
+        &[(one, &certificate), (none, &key)],
+        &[(many, &chain), (none, &key)],
+        &[(one, &certificate), (many, &chain)],
+        &[(one, &certificate), (many, &chain), (none, &key)],
+    ] {
+        assert_eq!(run(parts).unwrap_err().code, Code::BundleInvalid, "{parts:?}");
+    }
+}
+
+#[test]
+fn a_message_digest_is_the_manifests_by_the_hash_that_it_names() {
+    // Of "abc" (FIPS 180-2, appendices B to D).
+    let of_abc = [
+        ("SHA2_256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "SHA2_384",
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+        ),
+        (
+            "SHA2_512",
+            concat!(
+                "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a",
+                "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+            ),
+        ),
+    ];
+    let check = |algorithm: &str, digits: &str, manifest: &Artifact<'_>| {
+        let digest = encoding::encode(&hex::decode(digits).unwrap());
+        let value = json!({ "algorithm": algorithm, "digest": digest });
+        check_digest(Some(&value), manifest).err().map(|fault| fault.code)
+    };
+    for (algorithm, digits) in of_abc {
+        assert_eq!(check(algorithm, digits, &Artifact::Bytes(b"abc")), None, "{algorithm}");
+        let other = check(algorithm, digits, &Artifact::Bytes(b"abd"));
+        assert_eq!(other, Some(Code::DigestMismatch), "{algorithm}");
+    }
+    let sha256: [u8; 32] = hex::decode(of_abc[0].1).unwrap().try_into().unwrap();
+    let known = Artifact::Sha256(sha256);
+    let codes = of_abc.map(|(algorithm, digits)| check(algorithm, digits, &known));
+    assert_eq!(codes, [None, Some(Code::Unsupported), Some(Code::Unsupported)]);
+    assert_eq!(check("SHA3_256", of_abc[0].1, &known), Some(Code::Unsupported));
+}
+
+#[test]
+fn timestamps_are_read_once_each_and_so_many() {
+    let run = |data: &Value| {
+        let read = timestamps(&json!({ "timestampVerificationData": data }));
+        read.map(|tokens| tokens.len()).map_err(|fault| fault.code)
+    };
+    let tokens = |count: usize| {
+        let tokens: Vec<_> = (0..count).map(|n| json!({ "signedTimestamp": n.to_string() })).collect();
+        json!({ "rfc3161Timestamps": tokens })
+    };
+    assert_eq!((run(&json!(null)), run(&json!({})), run(&tokens(0))), (Ok(0), Ok(0), Ok(0)));
+    assert_eq!((run(&tokens(1)), run(&tokens(32))), (Ok(1), Ok(32)));
+    assert_eq!(run(&tokens(33)), Err(Code::BundleInvalid));
+    let twice = json!({ "rfc3161Timestamps": [{ "signedTimestamp": "a" }, { "signedTimestamp": "a" }] });
+    assert_eq!(run(&twice), Err(Code::BundleInvalid));
+}

@@ -188,3 +188,16 @@ fn an_anchor_is_the_very_bytes_that_were_pinned() {
     let anchor = Anchor::new(bytes).unwrap();
     assert_eq!((anchor.bytes(), anchor.version()), (bytes.as_slice(), 2));
 }
+
+#[test]
+fn keys_of_other_roles_do_not_sign_a_root() {
+    let by = |forge: &Forge, of_root: usize| {
+        [&forge.root_keys[..of_root], std::slice::from_ref(&forge.online), &forge.target_keys].concat()
+    };
+    for (of_root, expected) in [(0, Some("trust-threshold")), (1, Some("trust-threshold")), (2, None)] {
+        let mut forge = Forge::published();
+        let signers = by(&forge, of_root);
+        forge.rotate(&signers, |_| {});
+        assert_eq!(outcome(&forge), expected, "{of_root} of its own");
+    }
+}
