@@ -156,14 +156,9 @@ fn what_it_says_of_upstreams_arrives() {
         panic!("{:?}", corp.credentials)
     };
     assert_eq!((username.as_str(), password.reveal()), ("me", "hunter2"));
-    let logins: Vec<_> = corp.logins.iter().map(|(prefix, login)| (prefix.as_str(), login)).collect();
-    assert!(
-        matches!(&*logins, [
-            ("team-a", Credentials::Basic { username, .. }),
-            ("team-b/app", Credentials::DockerConfig { .. })
-        ] if username == "a"),
-        "{logins:?}"
-    );
+    let prefixes: Vec<_> = corp.logins.keys().map(String::as_str).collect();
+    assert_eq!(prefixes, ["team-a", "team-b/app"]);
+    assert!(matches!(&corp.logins["team-a"], Credentials::Basic { username, .. } if username == "a"));
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 

@@ -109,6 +109,8 @@ async fn a546_a_pull_that_does_not_end_is_cut_at_the_end_of_the_drain_and_the_ga
     assert!(piece.starts_with(b"HTTP/1.1 200"));
     let asked = Instant::now();
     stage.gate.signal("TERM").unwrap();
+    // A reload while it drains ends nothing and prolongs nothing.
+    stage.gate.signal("HUP").unwrap();
     // It goes on, a little each second, for as long as it is let.
     let reading = tokio::spawn(async move {
         let mut read = 0;

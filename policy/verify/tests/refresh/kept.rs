@@ -1,6 +1,7 @@
 //! What is kept on disk is verified again from the pinned root, or it is nothing.
 
 use pullgate_policy::identity::Name;
+use pullgate_policy::limits;
 use pullgate_verify::Sct;
 use pullgate_verify::refresh::{Kept, RefreshFault, TargetName};
 use serde_json::{Value, json};
@@ -31,6 +32,18 @@ fn what_was_kept_is_read_again_whole_even_when_it_has_expired() {
     assert_eq!(read(&forge, &text), Ok(kept.clone()));
     // Expiry is told, not judged: how long it counts is the table's `max_age`.
     assert_eq!(kept.versions().expires, after(7));
+}
+
+#[test]
+fn a345_a_kept_copy_may_have_so_many_bytes_and_not_one_more() {
+    let (forge, kept) = forge();
+    // Twice, for the base64 that files are kept in.
+    let most = usize::try_from(limits::TUF_KEPT_BYTES * 2).unwrap();
+    let mut text = kept.to_json(now());
+    text.push_str(&" ".repeat(most - text.len()));
+    assert_eq!(read(&forge, &text), Ok(kept));
+    text.push(' ');
+    assert_eq!(read(&forge, &text).unwrap_err().code(), "trust-too-large");
 }
 
 #[test]
