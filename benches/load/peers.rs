@@ -23,6 +23,7 @@ pub(crate) const REPOSITORY: &str = "org/app";
 pub(crate) const LASTS: &str = "tag_ttl = \"1h\"\npermit_ttl = \"24h\"";
 const LISTEN: &str = "default_registry = \"registry.test\"";
 const NGINX: &str = include_str!("../peers/nginx.conf");
+const NGINX_PROXY: &str = include_str!("../peers/nginx-proxy.conf");
 const MIRROR: &str = include_str!("../peers/registry.yml");
 
 /// A server under measurement.
@@ -151,6 +152,24 @@ pub(crate) fn nginx(images: &[(&str, &Made)], tls: &Tls) -> Result<Peer, Failed>
     command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg(folder.path().join("error.log"));
     let peer = started("nginx 1.22, sendfile", &plain, command, folder)?;
     Ok(Peer { tls: Some(under_tls.parse()?), ..peer })
+}
+
+/// nginx as a caching proxy.
+pub(crate) fn nginx_proxy(upstream: &Upstream) -> Result<Peer, Failed> {
+    let program = tool::installed("nginx").ok_or("nginx is not installed")?;
+    let folder = TempDir::with_prefix("pullgate-bench-")?;
+    // Its workers are of another user.
+    Command::new("chmod").arg("a+rwx").arg(folder.path()).status()?;
+    let plain = free_address()?;
+    let config = NGINX_PROXY
+        .replace("ROOT", &folder.path().display().to_string())
+        .replace("PLAIN", &plain)
+        .replace("UPSTREAM", &upstream.address().to_string());
+    let file = folder.path().join("nginx.conf");
+    fs::write(&file, config)?;
+    let mut command = Command::new(program);
+    command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg(folder.path().join("error.log"));
+    started("nginx 1.22, caching proxy", &plain, command, folder)
 }
 
 /// docker-registry as a pull-through mirror.

@@ -15,12 +15,15 @@ const BYTES: usize = 256 << 20;
 pub(super) async fn measure(bench: &Bench) -> Result<(), Failed> {
     let image = bench.signed("large", Made::image_of_bytes(BYTES));
     for (under, tls) in [("in the clear", None), ("under TLS 1.3", Some(&bench.tls))] {
-        let peers = block_in_place(|| {
+        let mut peers = block_in_place(|| {
             Ok::<_, Failed>(vec![
                 peers::gate(&bench.upstream, &bench.signer, tls)?,
                 peers::nginx(&[("large", &image)], &bench.tls)?,
             ])
         })?;
+        if tls.is_none() {
+            peers.push(block_in_place(|| peers::nginx_proxy(&bench.upstream))?);
+        }
         for connections in [1, 8] {
             let mut all = figures(&peers, &["GiB/s", "CPU s/GiB"]);
             // The first round fills the cache.

@@ -41,7 +41,11 @@ pub(super) async fn measure(bench: &Bench) -> Result<(), Failed> {
             let mut all = Vec::new();
             for _ in 0..bench.rounds.count.max(5) {
                 let peers = block_in_place(|| {
-                    Ok::<_, Failed>([peers::gate_with(settings.clone(), None)?, peers::mirror(&upstream)?])
+                    Ok::<_, Failed>([
+                        peers::gate_with(settings.clone(), None)?,
+                        peers::mirror(&upstream)?,
+                        peers::nginx_proxy(&upstream)?,
+                    ])
                 })?;
                 if all.is_empty() {
                     all = figures(&peers, &["ms to the manifest", "ms for all", "upstream requests"]);

@@ -44,6 +44,7 @@ fn peers(bench: &Bench, image: &Made) -> Result<Vec<Peer>, Failed> {
             peers::gate(&bench.upstream, &bench.signer, None)?,
             peers::nginx(&[("v1", image)], &bench.tls)?,
             peers::bare(image)?,
+            peers::nginx_proxy(&bench.upstream)?,
             peers::mirror(&bench.upstream)?,
         ])
     })
