@@ -20,11 +20,11 @@ const PRAGMAS: &str = "pragma busy_timeout = 2000; pragma journal_mode = wal; pr
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(3);
 /// Rows of one transaction.
-const ROWS: usize = 200;
+const ROWS: usize = 1_000;
 /// Rows of one statement: SQLite looks each parameter up by its name among all of them.
 const ROWS_OF_A_STATEMENT: usize = 20;
 /// How long the first of them waits for others.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 /// Columns of a row.
 const COLUMNS: usize = 7;
 /// How long nothing is tried after the file could not be opened.

@@ -17,6 +17,7 @@ use pullgate_policy::limits::BETWEEN_BYTES_BLOB;
 use pullgate_policy::oci::{Digest, Repository};
 use tokio::sync::watch;
 
+mod buffers;
 mod fault;
 mod index;
 mod kept;

@@ -36,6 +36,8 @@ pub const DISK_REST: Duration = Duration::from_secs(30);
 pub const LINGER: Duration = Duration::from_millis(250);
 /// Pieces of an upstream's body that are written at once.
 pub const PIECES: usize = 4;
+/// Buffers for pieces of blobs that nobody uses and that are not given back to the system.
+pub const BUFFERS_IDLE: usize = 64;
 /// How often, at most, everything that is kept is hashed anew.
 pub const SCRUB_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause after each [`SCRUB_BYTES`]: about 16 MiB a second.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::sync::watch;
 
+use super::buffers::Lent;
 use super::kept::Reading;
 use super::{BlobFault, Sender, UpstreamError};
 
@@ -111,16 +112,16 @@ impl<E: UpstreamError> Shared<E> {
     /// another thread; only what would wait for the disk goes there.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobFault<E>> {
         let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        let filled = at_once(&self.file, &mut bytes, range.start);
+        let mut lent = Lent::of(length);
+        let filled = at_once(&self.file, lent.bytes_mut(), range.start);
         if filled == length {
-            return Ok(Bytes::from(bytes));
+            return Ok(Bytes::from_owner(lent));
         }
         let file = Arc::clone(&self.file);
         let read = tokio::task::spawn_blocking(move || {
-            let rest = bytes.get_mut(filled..).unwrap_or_default();
+            let rest = lent.bytes_mut().get_mut(filled..).unwrap_or_default();
             file.read_exact_at(rest, range.start + filled as u64)?;
-            Ok::<_, io::Error>(Bytes::from(bytes))
+            Ok::<_, io::Error>(Bytes::from_owner(lent))
         });
         Ok(read.await.map_err(|_| BlobFault::Ended)??)
     }
