@@ -201,3 +201,15 @@ fn keys_of_other_roles_do_not_sign_a_root() {
         assert_eq!(outcome(&forge), expected, "{of_root} of its own");
     }
 }
+
+#[test]
+fn whoever_has_the_keys_of_all_other_roles_gets_no_root_of_his_own_in_between() {
+    let mut forge = Forge::published();
+    let others = [std::slice::from_ref(&forge.online), &forge.target_keys].concat();
+    let thieves = [Key::new(4), Key::new(5), Key::new(6)];
+    forge.root_keys = thieves.to_vec();
+    forge.rotate(&[others.as_slice(), &thieves].concat(), |_| {});
+    // The newest root is signed well enough by its own keys and by those before it.
+    forge.rotate(&thieves, |_| {});
+    assert_eq!(outcome(&forge), Some("trust-threshold"));
+}
