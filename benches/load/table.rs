@@ -9,7 +9,7 @@ pub(crate) struct Figures {
     pub(crate) columns: Vec<(&'static str, Vec<f64>)>,
 }
 
-/// Prints a row: each server, each figure with its spread and its ratio to the one that is called `yardstick`.
+/// Prints a row: each server, each figure with its spread and its ratio to the first one that is called `yardstick`.
 pub(crate) fn print(title: &str, all: &[Figures], yardstick: &str) {
     println!("\n{title}");
     for one in all {
@@ -17,7 +17,8 @@ pub(crate) fn print(title: &str, all: &[Figures], yardstick: &str) {
         for (n, (name, values)) in one.columns.iter().enumerate() {
             let (median, least, most) = spread(values);
             line.push_str(&format!("  {name} {} ({}, {})", short(median), short(least), short(most)));
-            let by = all.iter().find(|other| other.name.starts_with(yardstick) && other.name != one.name);
+            let by = all.iter().find(|other| other.name.starts_with(yardstick));
+            let by = by.filter(|other| other.name != one.name);
             if let Some((_, others)) = by.and_then(|other| other.columns.get(n)) {
                 let ratios: Vec<f64> = values.iter().zip(others).map(|(one, other)| one / other).collect();
                 line.push_str(&format!(" = {:.2} of {yardstick}", spread(&ratios).0));
