@@ -3,7 +3,7 @@
 use pullgate_tests::made::Made;
 use tokio::task::block_in_place;
 
-use super::{Bench, manifest_of};
+use super::Bench;
 use crate::client::ask_all;
 use crate::peers;
 use crate::table::{Figures, print};
@@ -19,8 +19,13 @@ pub(super) async fn measure(bench: &Bench) -> Result<(), Failed> {
     let mut all = Vec::new();
     for count in counts {
         let lines: Vec<String> = (0..count)
-            .map(|n| bench.signed(&format!("n{n}"), Made::image()))
-            .map(|image| format!("GET {}", manifest_of(&image.digest())))
+            .map(|n| {
+                // The upstream in this process looks through all of a repository for what refers to an image.
+                let (image, repository) = (Made::image(), format!("org/app{}", n / 50));
+                image.tag(&bench.upstream, &repository, &format!("n{n}"));
+                bench.signer.sign_at(&bench.upstream, &repository, &image.digest());
+                format!("GET /v2/{repository}/manifests/{}", image.digest())
+            })
             .collect();
         let peer = block_in_place(|| peers::gate(&bench.upstream, &bench.signer, None))?;
         let empty = process::memory(peer.pid);
