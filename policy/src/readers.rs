@@ -86,6 +86,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_known_that_a_rule_names_or_any_at_all_where_there_are_no_rules() {
+        let known = |readers: &Readers, names: &[&str]| {
+            readers.know(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        let readers = Readers::new(vec![rule(&["node-*"], &["**"]), rule(&["ci"], &["ghcr.io/**"])]);
+        for (names, is) in [
+            (&["node-1"][..], true),
+            (&["ci"], true),
+            (&["stranger", "ci"], true),
+            (&["stranger"], false),
+            (&[], false),
+        ] {
+            assert_eq!(known(&readers, names), is, "{names:?}");
+        }
+        assert!(known(&Readers::default(), &["anybody"]));
+        assert!(!known(&Readers::default(), &[]));
+    }
+
+    #[test]
     fn a063_without_rules_whoever_proved_a_name_reads_everything_and_nobody_else_does() {
         assert!(allow(&Readers::default(), &["anybody"], "ghcr.io/myorg/app"));
         assert!(!allow(&Readers::default(), &[], "ghcr.io/myorg/app"));

@@ -130,10 +130,6 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(value.into())
     }
 
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
         if self.depth >= limits::JSON_DEPTH {
             return Err(self.fail(JsonFault::Depth));
@@ -190,12 +186,23 @@ mod tests {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"layers":[],"Layers":[]}"#,
+            r#"{"Layers":[],"layers":[]}"#,
+            r#"{"LAYERS":[],"Layers":[]}"#,
             r#"{"x":[{"digest":"","DIGEST":""}]}"#,
             "{\"keys\":1,\"\u{212a}ey\u{17f}\":2}",
             r#"{"a":1,"\u0061":2}"#,
         ] {
             assert_eq!(parse(text.as_bytes()), Err(JsonFault::Ambiguous), "{text}");
         }
+    }
+
+    #[test]
+    fn each_kind_of_value_is_read_as_it_is() {
+        let text = r#"{"a":[null,true,false,-1,1,0.5,-2.5,1.0,1e3,"x","\n",[],{}]}"#;
+        let expected = serde_json::json!({
+            "a": [null, true, false, -1, 1, 0.5, -2.5, 1.0, 1000.0, "x", "\n", [], {}]
+        });
+        assert_eq!(parse(text.as_bytes()), Ok(expected));
     }
 
     #[test]

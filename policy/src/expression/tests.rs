@@ -158,3 +158,52 @@ fn a258_whole_numbers_are_exact() {
     assert_eq!(asked("predicate.n == 18446744073709551615u", json!({ "n": u64::MAX })), Ok(()));
     assert_eq!(asked("predicate.n == 0.5", json!({ "n": 0.5 })), Ok(()));
 }
+
+#[test]
+fn a255_predicate_and_statement_have_their_limit_each() {
+    let (small, large) = (json!({ "a": 1 }), json!({ "a": vec![1; limits::WHERE_ITEMS + 1] }));
+    let (principal, image) = (principal(), image());
+    let about = |statement, predicate| About {
+        statement,
+        predicate,
+        provenance: None,
+        principal: &principal,
+        image: &image,
+    };
+    let condition = Condition::compile("true").unwrap();
+    assert_eq!(condition.holds(&about(&small, &small)), Ok(()));
+    assert_eq!(condition.holds(&about(&large, &small)), Err(Code::WhereTooLarge));
+    assert_eq!(condition.holds(&about(&small, &large)), Err(Code::WhereTooLarge));
+}
+
+#[test]
+fn a_condition_is_its_text() {
+    let condition = Condition::compile("predicate.a == 1").unwrap();
+    assert_eq!(condition.as_str(), "predicate.a == 1");
+    assert_eq!(condition, Condition::compile("predicate.a == 1").unwrap());
+    assert_ne!(condition, Condition::compile("predicate.a == 2").unwrap());
+}
+
+#[test]
+fn a204_a_reference_names_a_repository_whatever_tag_or_digest_stands_behind_it() {
+    let named = |registry: &str, repository: &str, reference: &str| {
+        let (registry, repository) = (registry.to_owned(), repository.to_owned());
+        Image { registry, repository, ..image() }.is_named_by(reference)
+    };
+    for (reference, is) in [
+        ("ghcr.io/myorg/app", true),
+        ("ghcr.io/myorg/app:v1", true),
+        ("ghcr.io/myorg/app@sha256:00", true),
+        ("ghcr.io/myorg/app:v1@sha256:00", true),
+        ("ghcr.io/myorg/other", false),
+        ("quay.io/myorg/app", false),
+        ("", false),
+    ] {
+        assert_eq!(named("ghcr.io", "myorg/app", reference), is, "{reference}");
+    }
+    // The colon of a port is no tag's.
+    assert!(named("localhost:5000", "app", "localhost:5000/app"));
+    assert!(named("localhost:5000", "app", "localhost:5000/app:v1"));
+    assert!(!named("localhost", "app", "localhost:5000/app"));
+    assert!(named("docker.io", "library/alpine", "alpine:3"));
+}
