@@ -88,6 +88,35 @@ mod tests {
     }
 
     #[test]
+    fn a521_a_text_is_whole_up_to_its_limit_and_cut_one_byte_after() {
+        let shown = |text: &str| {
+            let mut in_place = text.to_owned();
+            escape_in_place(&mut in_place);
+            assert_eq!(in_place, escape(text));
+            in_place
+        };
+        // 1,024 bytes with the mark of 5; the second begins with a letter of two bytes, which takes the long way.
+        for start in ["a", "é"] {
+            let text = |bytes: usize| format!("{start}{}", "x".repeat(bytes - start.len()));
+            assert_eq!(shown(&text(1_019)), text(1_019));
+            assert_eq!(shown(&text(1_020)), format!("{}[cut]", text(1_019)));
+            assert_eq!(shown(&text(3_000)), format!("{}[cut]", text(1_019)));
+        }
+        assert_eq!(shown(""), "");
+        assert_eq!(shown("a\nb"), "a\\u{a}b");
+    }
+
+    #[test]
+    fn a522_what_is_longer_than_its_limit_ends_at_a_word() {
+        for cut in [header, line] {
+            assert_eq!(cut("aaaa bbbb", 9), "aaaa bbbb");
+            assert_eq!(cut("aaaa bbbb", 8), "aaaa...");
+            assert_eq!(cut("aaaabbbb", 7), "aaaa...");
+        }
+        assert_eq!(line("a \"b\" \\ c\r\né", 100), "a \"b\" \\ c???");
+    }
+
+    #[test]
     fn a522_a_header_holds_visible_ascii_only() {
         assert_eq!(header("pol\"icy é\r\n x\\", 100), "pol'icy ??? x?");
         assert!(header(&"word ".repeat(100), limits::WARNING_BYTES).len() <= limits::WARNING_BYTES);
