@@ -363,3 +363,21 @@ impl AsRecord for Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_ground_has_its_name_in_records() {
+        let location = Location { file: "policy.toml".into(), line: 1 };
+        for (ground, name) in [
+            (Ground::Exempt { owner: "team".to_owned(), location }, "exempt"),
+            (Ground::Satisfied, "satisfied"),
+            (Ground::Unchecked, "unchecked"),
+            (Ground::WarnOnly(crate::decide::unmatched()), "warn-only"),
+        ] {
+            assert_eq!(ground.as_str(), name);
+        }
+    }
+}
