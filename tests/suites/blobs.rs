@@ -322,14 +322,22 @@ async fn a_blob_is_fetched_once_and_kept_over_a_restart() {
 #[tokio::test]
 async fn a505_a_blob_that_rotted_on_disk_is_never_a_complete_answer_and_is_fetched_again() {
     let mut stage = Stage::new().await;
-    let image = permitted(&stage, 300_000).await;
-    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    // What is small is hashed before its first byte leaves: nobody sees that it had rotted.
+    let (small, image) = (permitted(&stage, 300_000).await, permitted(&stage, 32 * MIB).await);
+    for image in [&small, &image] {
+        assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    }
     stage.gate.stop().await;
-    let file = kept(&stage.gate.path("state"), image.layer().trim_start_matches("sha256:")).remove(0);
-    let mut bytes = std::fs::read(&file).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    for image in [&small, &image] {
+        let file = kept(&stage.gate.path("state"), image.layer().trim_start_matches("sha256:")).remove(0);
+        let mut bytes = std::fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+    }
     stage.gate.start_again().await;
+    let mended = stage.blob("org/app", &small.layer()).await;
+    assert_eq!((mended.status, mended.end), (200, End::Whole));
+    assert!(mended.body == small.blobs[1]);
     let rotten = stage.blob("org/app", &image.layer()).await;
     assert!(rotten.end == End::Cut || rotten.body == image.blobs[1], "never whole and wrong");
     let again = stage.blob("org/app", &image.layer()).await;

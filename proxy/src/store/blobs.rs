@@ -36,7 +36,7 @@ pub use self::reader::{BlobBody, RangeOutside, Reader};
 use self::shared::{Progress, Shared, Stage};
 use self::transfer::Transfer;
 use super::folder::StateFolder;
-use super::limits::{SCRUB_EVERY, SCRUB_PAUSE};
+use super::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE};
 use crate::metrics::BlobSeries;
 
 /// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
@@ -83,7 +83,7 @@ impl<E: UpstreamError> Blobs<E> {
     }
 
     /// A blob that is kept. The caller knows that the repository's own upstream has it (A026). One that changed, or was
-    /// not hashed since the start, is hashed while it is served, and removed when wrong (A505).
+    /// not hashed since the start, is hashed while it is served, or before where it is small, and removed when wrong (A505).
     pub async fn open(&self, digest: Digest) -> Option<Reader<E>> {
         let kept = Arc::clone(&self.0.kept);
         let opened = tokio::task::spawn_blocking(move || kept.open(&digest)).await.ok()??;
@@ -97,6 +97,9 @@ impl<E: UpstreamError> Blobs<E> {
                 shared
             }),
         };
+        if size <= HASHED_FIRST_BYTES {
+            shared.checked().await.ok()?;
+        }
         Reader::follow(shared, Some(size)).await.ok()
     }
 

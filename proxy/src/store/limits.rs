@@ -36,6 +36,9 @@ pub const DISK_REST: Duration = Duration::from_secs(30);
 pub const LINGER: Duration = Duration::from_millis(250);
 /// Pieces of an upstream's body that are written at once.
 pub const PIECES: usize = 4;
+/// Bytes up to which a kept blob that must be hashed is so before its first byte leaves: what rotted is fetched again then,
+/// and not cut off.
+pub const HASHED_FIRST_BYTES: u64 = 1024 * 1024;
 /// Buffers for pieces of blobs that nobody uses and that are not given back to the system.
 pub const BUFFERS_IDLE: usize = 64;
 /// How often, at most, everything that is kept is hashed anew.

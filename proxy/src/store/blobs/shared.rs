@@ -87,6 +87,11 @@ impl<E: UpstreamError> Shared<E> {
         Ok(progress.total.unwrap_or(progress.written))
     }
 
+    /// Waits until it is known whether the bytes are the right ones.
+    pub(super) async fn checked(&self) -> Result<(), BlobFault<E>> {
+        self.wait(|progress| matches!(progress.stage, Stage::Failed(_) | Stage::Verified)).await.map(drop)
+    }
+
     /// Up to where bytes may be let go to a reader at `at` whose range ends at `end`: beyond `held_from` only when the
     /// whole blob is verified.
     pub(super) async fn released(&self, at: u64, held_from: u64, end: u64) -> Result<u64, BlobFault<E>> {
