@@ -80,9 +80,17 @@ impl Target {
     /// # Errors
     /// The finding.
     pub fn one(&self, input: &[u8]) -> Result<(), Finding> {
-        let begun = Instant::now();
-        let ended = catch_unwind(AssertUnwindSafe(|| (self.check)(input)));
-        let took = begun.elapsed();
+        let asked = || {
+            let begun = Instant::now();
+            let ended = catch_unwind(AssertUnwindSafe(|| (self.check)(input)));
+            (ended, begun.elapsed())
+        };
+        let (mut ended, mut took) = asked();
+        if took > CASE_MAX {
+            // On a busy machine anything takes long once.
+            let again = asked();
+            (ended, took) = (again.0, took.min(again.1));
+        }
         let what = match ended {
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
