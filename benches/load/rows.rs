@@ -90,7 +90,7 @@ fn push<const N: usize>(figures: &mut Figures, values: [f64; N]) {
     }
 }
 
-fn manifest_of(reference: &str) -> String {
+pub(crate) fn manifest_of(reference: &str) -> String {
     format!("/v2/{REPOSITORY}/manifests/{reference}")
 }
 

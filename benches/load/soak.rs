@@ -15,8 +15,9 @@ use pullgate_tests::upstream::{Fault, Upstream, When};
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::client::Connection;
+use crate::client::{Connection, ask_all};
 use crate::peers::{self, REPOSITORY};
+use crate::rows::manifest_of;
 use crate::{Failed, process};
 
 /// How long, and how hard.
@@ -64,6 +65,10 @@ pub(crate) async fn run(soak: Soak) -> Result<(), Failed> {
     );
     let gate = block_in_place(|| peers::gate_with(settings.state(state.path()), None))?;
     let world = Arc::new(world(&upstream, &signer, gate.plain));
+    // Blobs are asked for without their manifest later on: a grant follows from having pulled that once.
+    let first: Vec<_> =
+        world.signed.iter().map(|image| format!("GET {}", manifest_of(&image.digest()))).collect();
+    ask_all(gate.plain, &first).await?;
     let until = Instant::now() + Duration::from_secs(soak.minutes * 60);
     let pause = Duration::from_micros(1_000_000 * CLIENTS / soak.rate.max(1));
     let clients: Vec<_> = (0..CLIENTS)
@@ -201,7 +206,7 @@ impl Expected {
 }
 
 fn question(world: &World, random: &mut Random) -> (String, Expected) {
-    let manifest = |reference: &str| format!("GET /v2/{REPOSITORY}/manifests/{reference}");
+    let manifest = |reference: &str| format!("GET {}", manifest_of(reference));
     let (signed, unsigned) = (random.one(&world.signed), random.one(&world.unsigned));
     match (random.below(10), signed, unsigned) {
         (0..=2, Some(image), _) => (manifest(&image.digest()), Expected::Content(image.digest())),
