@@ -1,7 +1,6 @@
 //! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
 //! and a corrupt file is moved aside and kept.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -203,7 +202,7 @@ async fn insert(pool: &AnyPool, rows: &[Row]) -> Result<(), sqlx::Error> {
         // An id that is there already is the same record: after a failure whose effect is not known.
         let sql = format!(
             "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
-            placeholders(rows.len())
+            sqlite::placeholders(rows.len(), COLUMNS)
         );
         // Safe: the text is made of numbers only.
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -232,20 +231,4 @@ async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {
         tracing::info!(deleted, before, "audit records past their time were deleted");
     }
     Ok(deleted)
-}
-
-/// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
-fn placeholders(rows: usize) -> String {
-    let mut text = String::with_capacity(rows * COLUMNS * 6);
-    for n in 0..rows * COLUMNS {
-        text.push_str(match (n, n % COLUMNS) {
-            (0, _) => "(",
-            (_, 0) => "), (",
-            _ => ", ",
-        });
-        // To write into a string never fails.
-        let _ = write!(text, "${}", n + 1);
-    }
-    text.push(')');
-    text
 }

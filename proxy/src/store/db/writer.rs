@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
 use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
+use crate::store::sqlite;
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -264,7 +265,7 @@ async fn grants(
         "insert into grants (repository, child, root, role, body, mac, stored) values {} \
          on conflict (repository, child, root) do update set \
          role = excluded.role, body = excluded.body, mac = excluded.mac, stored = excluded.stored",
-        placeholders(rows.len(), 7)
+        sqlite::placeholders(rows.len(), 7)
     );
     // Safe: the text is made of numbers only.
     let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -342,23 +343,4 @@ async fn prune(transaction: &mut Transaction<'_>, most: i64) -> Result<(), sqlx:
         }
     }
     Ok(())
-}
-
-/// `($1, $2), ($3, $4)`: both engines take numbered ones, only SQLite takes `?`.
-fn placeholders(rows: usize, columns: usize) -> String {
-    let row = |row: usize| {
-        let row: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", row.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::placeholders;
-
-    #[test]
-    fn placeholders_are_numbered_through() {
-        assert_eq!(placeholders(2, 3), "($1, $2, $3), ($4, $5, $6)");
-    }
 }
