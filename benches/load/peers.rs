@@ -126,7 +126,6 @@ pub(crate) fn before(settings: Settings, upstream: &Upstream, cache: &str) -> Se
 
 /// nginx with the same bytes as files.
 pub(crate) fn nginx(images: &[(&str, &Made)], tls: &Tls) -> Result<Peer, Failed> {
-    let program = tool::installed("nginx").ok_or("nginx is not installed")?;
     let folder = TempDir::with_prefix("pullgate-bench-")?;
     let www = folder.path().join("www/v2").join(REPOSITORY);
     fs::create_dir_all(www.join("manifests"))?;
@@ -146,30 +145,34 @@ pub(crate) fn nginx(images: &[(&str, &Made)], tls: &Tls) -> Result<Peer, Failed>
     let root = folder.path().display().to_string();
     let config =
         NGINX.replace("ROOT", &root).replace("PLAIN", &plain).replace("TLS ssl", &format!("{under_tls} ssl"));
-    let file = folder.path().join("nginx.conf");
-    fs::write(&file, config)?;
-    let mut command = Command::new(program);
-    command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg(folder.path().join("error.log"));
-    let peer = started("nginx 1.22, sendfile", &plain, command, folder)?;
+    let peer = nginx_by("nginx 1.22, sendfile", &config, &plain, folder)?;
     Ok(Peer { tls: Some(under_tls.parse()?), ..peer })
 }
 
 /// nginx as a caching proxy.
 pub(crate) fn nginx_proxy(upstream: &Upstream) -> Result<Peer, Failed> {
-    let program = tool::installed("nginx").ok_or("nginx is not installed")?;
     let folder = TempDir::with_prefix("pullgate-bench-")?;
     // Its workers are of another user.
     Command::new("chmod").arg("a+rwx").arg(folder.path()).status()?;
     let plain = free_address()?;
-    let config = NGINX_PROXY
-        .replace("ROOT", &folder.path().display().to_string())
-        .replace("PLAIN", &plain)
-        .replace("UPSTREAM", &upstream.address().to_string());
+    let config = before_upstream(NGINX_PROXY, &folder, &plain, upstream);
+    nginx_by("nginx 1.22, caching proxy", &config, &plain, folder)
+}
+
+fn nginx_by(name: &str, config: &str, plain: &str, folder: TempDir) -> Result<Peer, Failed> {
+    let program = tool::installed("nginx").ok_or("nginx is not installed")?;
     let file = folder.path().join("nginx.conf");
     fs::write(&file, config)?;
     let mut command = Command::new(program);
     command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg(folder.path().join("error.log"));
-    started("nginx 1.22, caching proxy", &plain, command, folder)
+    started(name, plain, command, folder)
+}
+
+fn before_upstream(template: &str, folder: &TempDir, plain: &str, upstream: &Upstream) -> String {
+    template
+        .replace("ROOT", &folder.path().display().to_string())
+        .replace("PLAIN", plain)
+        .replace("UPSTREAM", &upstream.address().to_string())
 }
 
 /// docker-registry as a pull-through mirror.
@@ -177,10 +180,7 @@ pub(crate) fn mirror(upstream: &Upstream) -> Result<Peer, Failed> {
     let program = tool::installed("docker-registry").ok_or("docker-registry is not installed")?;
     let folder = TempDir::with_prefix("pullgate-bench-")?;
     let plain = free_address()?;
-    let config = MIRROR
-        .replace("ROOT", &folder.path().display().to_string())
-        .replace("PLAIN", &plain)
-        .replace("UPSTREAM", &upstream.address().to_string());
+    let config = before_upstream(MIRROR, &folder, &plain, upstream);
     let file = folder.path().join("config.yml");
     fs::write(&file, config)?;
     let mut command = Command::new(program);
