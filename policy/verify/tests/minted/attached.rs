@@ -13,7 +13,8 @@ use pullgate_verify::Item;
 use rcgen::SigningKey as _;
 use serde_json::json;
 
-use crate::ask::{MANIFEST, Question, TRUST, identity};
+use crate::ask::{Question, TRUST, identity};
+use crate::envelopes::{TYPE, pae, provenance};
 use crate::pki::{Entry, Leaf, Pki, pem, usual_leaf_by};
 
 pub(crate) struct Attached {
@@ -24,18 +25,10 @@ pub(crate) struct Attached {
 
 impl Attached {
     pub(crate) fn new(pki: &Pki, leaf: &Leaf) -> Self {
-        let kind = "application/vnd.in-toto+json";
-        let payload = json!({
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "name": "app", "digest": { "sha256": Digest::of(MANIFEST).hex() } }],
-            "predicateType": "https://slsa.dev/provenance/v1",
-            "predicate": {},
-        })
-        .to_string();
-        let pae = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
-        let signature = leaf.key.sign(pae.as_bytes()).unwrap();
+        let payload = provenance();
+        let signature = leaf.key.sign(&pae(TYPE, payload.as_bytes())).unwrap();
         let envelope = json!({
-            "payloadType": kind, "payload": STANDARD.encode(&payload),
+            "payloadType": TYPE, "payload": STANDARD.encode(&payload),
             "signatures": [{ "sig": STANDARD.encode(&signature) }],
         })
         .to_string();

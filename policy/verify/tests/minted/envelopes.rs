@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::ask::{MANIFEST, Question};
 use crate::pki::key;
 
-const TYPE: &str = "application/vnd.in-toto+json";
+pub(crate) const TYPE: &str = "application/vnd.in-toto+json";
 
 struct Signer {
     key: KeyPair,
@@ -29,7 +29,7 @@ impl Signer {
     }
 
     fn envelope(&self, kind: &str, payload: &[u8]) -> Value {
-        let pae = [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), payload].concat();
+        let pae = pae(kind, payload);
         json!({
             "payloadType": kind,
             "payload": STANDARD.encode(payload),
@@ -44,6 +44,22 @@ impl Signer {
     fn code_of(&self, statement: &Value) -> Option<Code> {
         self.code(&self.envelope(TYPE, statement.to_string().as_bytes()))
     }
+}
+
+/// What the signatures of an envelope are over (DSSE, "PAE").
+pub(crate) fn pae(kind: &str, payload: &[u8]) -> Vec<u8> {
+    [format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).as_bytes(), payload].concat()
+}
+
+/// A provenance of the manifest that says nothing.
+pub(crate) fn provenance() -> String {
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{ "name": "app", "digest": { "sha256": Digest::of(MANIFEST).hex() } }],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {},
+    });
+    statement.to_string()
 }
 
 fn layer(envelope: &Value) -> Item {

@@ -7,12 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{LogProof, Logged};
 use pullgate_policy::identity::{Name, Transparency};
-use pullgate_policy::oci::Digest;
 use pullgate_verify::{PublicKey, Sct, TrustTable};
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle};
+use crate::envelopes::{TYPE, pae, provenance};
 use crate::pki::{Entry, Pki, key, pem};
 
 struct Case {
@@ -108,17 +108,9 @@ fn an_entry_may_be_over_each_hash_of_the_family_and_over_no_other() {
 #[test]
 fn a_dsse_entry_is_about_the_payload_and_one_signature_with_its_signer() {
     let case = Case::new();
-    let kind = "application/vnd.in-toto+json";
-    let payload = json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": "app", "digest": { "sha256": Digest::of(MANIFEST).hex() } }],
-        "predicateType": "https://slsa.dev/provenance/v1",
-        "predicate": {},
-    })
-    .to_string();
-    let pae = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
-    let (signature, again) =
-        (case.signer.sign(pae.as_bytes()).unwrap(), case.signer.sign(pae.as_bytes()).unwrap());
+    let payload = provenance();
+    let pae = pae(TYPE, payload.as_bytes());
+    let (signature, again) = (case.signer.sign(&pae).unwrap(), case.signer.sign(&pae).unwrap());
     let (ours, theirs) = (verifier(&case.signer), verifier(&p521()));
     let run = |hash: &[u8], signatures: &[(&[u8], &str)]| {
         let signatures: Vec<_> = signatures
@@ -138,7 +130,7 @@ fn a_dsse_entry_is_about_the_payload_and_one_signature_with_its_signer() {
                 "tlogEntries": [case.pki.logged(&body, Entry::Whole)],
             },
             "dsseEnvelope": {
-                "payloadType": kind, "payload": STANDARD.encode(&payload),
+                "payloadType": TYPE, "payload": STANDARD.encode(&payload),
                 "signatures": [{ "sig": STANDARD.encode(&signature) }],
             },
         });
