@@ -43,6 +43,14 @@ impl Places {
         Ok(Place { _queue: queue, _work: work })
     }
 
+    /// A place among the verdicts about `registry`, if one is free now.
+    pub fn free(&self, registry: &Registry) -> Option<Place> {
+        let of_one = self.of(registry);
+        let queue = Arc::clone(&of_one.queue).try_acquire_owned().ok()?;
+        let work = Arc::clone(&of_one.work).try_acquire_owned().ok()?;
+        Some(Place { _queue: queue, _work: work })
+    }
+
     /// How many verdicts about `registry` are in work or wait.
     #[must_use]
     pub fn taken(&self, registry: &Registry) -> usize {

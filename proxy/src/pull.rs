@@ -16,12 +16,14 @@ use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 use tracing::Instrument as _;
 
+use self::collect::Asked;
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
 use crate::refusal::Refusal;
 use crate::upstream::{Fault, Upstream};
 
+mod beside;
 pub mod blob;
 pub mod collect;
 mod fallback;
@@ -162,7 +164,7 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
         }
         Err(refusal) => return Err(refusal),
     };
-    let found = decided(app, live, pull, &resolved.document).await;
+    let found = decided(app, live, pull, &resolved.document, resolved.asked).await;
     let found = found.map_err(|refusal| refusal.about(&resolved.document))?;
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
 }
@@ -173,6 +175,7 @@ async fn decided(
     live: &Arc<Live>,
     pull: &Pull,
     document: &Intact<Document>,
+    asked: Option<Asked>,
 ) -> Result<Pulled, Refusal> {
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
     if let Some(denial) = decide::blocked(live.policy(), &subject, document.value()) {
@@ -180,7 +183,7 @@ async fn decided(
     }
     let found = match recall::content(app, live, &subject, document).await? {
         Some(found) => found,
-        None => match verdict(app, live, &subject, document).await {
+        None => match verdict(app, live, &subject, document, asked).await {
             Ok(found) => found,
             Err(Refusal::Denied(denial)) => {
                 return Err(recall::unless_undecided(app, live, &subject, denial).await);
@@ -198,11 +201,12 @@ async fn verdict(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
+    asked: Option<Asked>,
 ) -> Result<Pulled, Refusal> {
     if let Some(passing) = collect::passing::look(app, live, subject, document).await? {
         return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
     }
-    match shared_verdict(app, live, subject, document).await {
+    match shared_verdict(app, live, subject, document, asked).await {
         Ok(judged) => Pulled::under(judged, document),
         Err(Refusal::Undecided(undecided)) => {
             fallback::resolved(app, live, subject, document, undecided).await
@@ -211,21 +215,29 @@ async fn verdict(
     }
 }
 
-/// One verdict per subject at a time, however many ask (A057); bounded in number (A058).
+/// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked before, if
+/// anything was.
 pub(crate) async fn shared_verdict(
     app: &Arc<App>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
+    asked: Option<Asked>,
 ) -> Result<Judged, Refusal> {
     let key = (subject.clone(), live.revisions());
     let (handle, live) = (Arc::clone(app), Arc::clone(live));
     let (subject, document) = (subject.clone(), document.clone());
     let job = || async move {
         let app = handle;
-        let place = app.places.take(subject.repository.registry()).await;
-        let _place = place.map_err(|_full| Refusal::undecided(Code::Overload))?;
-        reach(&app, &live, &subject, &document).await
+        let mut asked = asked.filter(|asked| asked.subject == subject);
+        let _place = match asked.as_mut().and_then(|asked| asked.place.take()) {
+            Some(place) => place,
+            None => {
+                let place = app.places.take(subject.repository.registry()).await;
+                place.map_err(|_full| Refusal::undecided(Code::Overload))?
+            }
+        };
+        reach(&app, &live, &subject, &document, asked).await
     };
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
@@ -236,6 +248,7 @@ async fn reach(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
+    asked: Option<Asked>,
 ) -> Result<Judged, Refusal> {
     let now = app.clock.now();
     if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
@@ -246,7 +259,7 @@ async fn reach(
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
-    let collected = stage(app, "collect", collect::evidence(app, live, subject, document)).await?;
+    let collected = stage(app, "collect", collect::evidence(app, live, subject, document, asked)).await?;
     let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
     let (outcome, evidence) = stage(app, "decide", outcome(app, live, subject, document, evidence)).await?;
     match outcome {

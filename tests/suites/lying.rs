@@ -95,6 +95,8 @@ async fn a101_a103_a108_a109_of_a_manifest_that_is_not_what_it_should_be_nothing
         let before = settled(&stage).await;
         stage.upstream.fail(When::on(format!("GET /v2/org/app/manifests/{tag}$")), fault.clone());
         stage.upstream.fail(When::on(format!("{}$", image.digest())), fault.clone());
+        // Its evidence, which is asked for beside it by digest, would be stored rightly.
+        stage.upstream.fail(When::on(".sig$"), Fault::Status(404));
         for (reference, code) in [(tag.as_str(), by_tag), (image.digest().as_str(), by_digest)] {
             let answer = stage.manifest("org/app", reference).await;
             if code == "manifest-invalid" {

@@ -9,6 +9,7 @@
 
 mod admin;
 mod audit;
+mod beside;
 mod blobs;
 mod borrowed;
 mod clients;

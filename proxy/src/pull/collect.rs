@@ -22,6 +22,7 @@ use super::resolve;
 use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
+use crate::places::Place;
 use crate::refusal::Refusal;
 
 pub mod kept;
@@ -45,6 +46,19 @@ pub struct Collected {
     /// Room for all of it.
     pub held: Arc<Held>,
 }
+
+/// What the layouts said of one subject, before its document was looked at.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(super) subject: Subject,
+    /// The place of the verdict to come, where one was taken to ask.
+    pub(super) place: Option<Place>,
+    at: Timestamp,
+    listed: Vec<(Layout, Listed)>,
+}
+
+/// Candidates of one layout, or why it could not be asked.
+type Listed = Result<Vec<Candidate>, Code>;
 
 /// How many pieces of evidence are fetched at once for one subject.
 const FETCHED_AT_ONCE: usize = 8;
@@ -73,25 +87,36 @@ struct Findings {
     unread: Vec<Unread>,
 }
 
-/// Collects the evidence about `subject`.
+/// Asks every layout for what lies about `subject`.
+pub(super) async fn ask(app: &App, live: &Live, subject: Subject, place: Option<Place>) -> Asked {
+    let at = app.clock.now();
+    let listed = layouts::ask(app, live, &subject).await;
+    Asked { subject, place, at, listed }
+}
+
+/// Collects the evidence about `subject`; `asked` is what was asked before, if anything was.
 ///
 /// # Errors
 /// Undecided, when there is no room for so much evidence. A layout that fails is no error: it is named in
 /// [`Collected::unread`], and `decide` says what that means.
-pub async fn evidence(
+pub(crate) async fn evidence(
     app: &App,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
+    asked: Option<Asked>,
 ) -> Result<Collected, Refusal> {
-    let at = app.clock.now();
     let mut held = app.in_flight.begin().await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     if Passing::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
     }
-    let listed = layouts::list(app, live, subject, document.value(), &mut findings).await;
-    let candidates = within_limit(interleave(listed), &mut findings);
+    let Asked { at, listed, .. } = match asked {
+        Some(asked) => asked,
+        None => ask(app, live, subject.clone(), None).await,
+    };
+    let lists = layouts::lists(subject, document.value(), listed, &mut findings);
+    let candidates = within_limit(interleave(lists), &mut findings);
     let carriers = read(app, live, subject, candidates, &mut findings).await;
     let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
     let found = pieces::fetch(app, live, &carriers, (&mut findings, &mut held)).await?;

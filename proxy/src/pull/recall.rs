@@ -188,7 +188,7 @@ async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result
     if let Some(denial) = app.memory.denial(root, live.revisions()).await {
         return Err(Refusal::Denied(Box::new(denial.as_ref().clone())));
     }
-    match super::shared_verdict(app, live, root, &document).await {
+    match super::shared_verdict(app, live, root, &document, None).await {
         Ok(judged) => Ok(judged.permit),
         Err(Refusal::Undecided(undecided)) => {
             let found = super::fallback::resolved(app, live, root, &document, undecided).await?;

@@ -10,7 +10,8 @@ use pullgate_policy::decide;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
 
-use super::Pull;
+use super::collect::Asked;
+use super::{Pull, beside};
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::{Missing, Refusal};
@@ -20,12 +21,14 @@ use crate::upstream::{Fault, FetchedManifest};
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A reference, resolved.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Resolved {
     /// What it means.
     pub document: Intact<Document>,
     /// The digest that the tag had before, if it moved.
     pub moved_from: Option<Digest>,
+    /// What was asked about its evidence meanwhile.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// Finds the document: in memory and store where the repository's upstream once gave it, else from the upstream.
@@ -40,20 +43,20 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
     if let Some(digest) = known
         && let Some(document) = held(app, &pull.repository, &digest).await
     {
-        return Ok(Resolved { document, moved_from: None });
+        return Ok(Resolved { document, moved_from: None, asked: None });
     }
     if let Reference::Tag(tag) = &pull.reference
         && let Some(document) = unchanged(app, live, pull, tag).await?
     {
         note_tag(app, pull, tag, document.digest()).await;
-        return Ok(Resolved { document, moved_from: None });
+        return Ok(Resolved { document, moved_from: None, asked: None });
     }
-    let document = fetch(app, live, &pull.repository, &pull.reference, &pull.accept).await?;
+    let (document, asked) = beside::fetch(app, live, pull).await?;
     let moved_from = match &pull.reference {
         Reference::Digest(_) => None,
         Reference::Tag(tag) => note_tag(app, pull, tag, document.digest()).await,
     };
-    Ok(Resolved { document, moved_from })
+    Ok(Resolved { document, moved_from, asked })
 }
 
 /// The document that the tag had, where the upstream says by a HEAD that it has it still: what it had before is here, so

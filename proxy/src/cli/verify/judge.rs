@@ -56,7 +56,7 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
         report.ground = Some("evidence");
         return Ok(());
     }
-    let collected = collect::evidence(app, live, &subject, &document).await?;
+    let collected = collect::evidence(app, live, &subject, &document, None).await?;
     let verified = verify::evidence(app, live, &subject, &document, &collected).await?;
     evidence::describe(report, live, &subject, (&collected, &verified));
     report.requirements = requirement::each(policy, &subject, document.value(), &verified, app.clock.now());

@@ -7,7 +7,7 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Document, Manifest, Reference, Repository, Tag, media_type};
 use pullgate_policy::verdict::Subject;
 
-use super::{Candidate, Findings};
+use super::{Candidate, Findings, Listed};
 use crate::app::App;
 use crate::live::Live;
 use crate::pull::{counted, resolve};
@@ -18,16 +18,8 @@ use crate::upstream::Referrers;
 const BUILDKIT_TYPE: &str = "vnd.docker.reference.type";
 const BUILDKIT_ATTESTATION: &str = "attestation-manifest";
 
-type Listed = Result<Vec<Candidate>, Code>;
-
-/// Asks every layout at once; one list of candidates for each.
-pub(super) async fn list(
-    app: &App,
-    live: &Live,
-    subject: &Subject,
-    document: &Document,
-    findings: &mut Findings,
-) -> Vec<Vec<Candidate>> {
+/// Asks every layout at once.
+pub(super) async fn ask(app: &App, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
     let repository = &subject.repository;
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
     let (referrers, fallback, sig, att, apart) = tokio::join!(
@@ -37,14 +29,24 @@ pub(super) async fn list(
         tagged(app, live, repository, tag(DigestTagSuffix::Att), Layout::AttTag),
         evidence_repository(app, live, subject),
     );
-    let mut lists = vec![buildkit(repository, document)];
-    for (layout, listed) in [
+    vec![
         (Layout::Referrers, referrers),
         (Layout::FallbackTag, fallback),
         (Layout::SigTag, sig),
         (Layout::AttTag, att),
         (Layout::EvidenceRepository, apart),
-    ] {
+    ]
+}
+
+/// One list of candidates for each layout, with what the judged document itself names.
+pub(super) fn lists(
+    subject: &Subject,
+    document: &Document,
+    listed: Vec<(Layout, Listed)>,
+    findings: &mut Findings,
+) -> Vec<Vec<Candidate>> {
+    let mut lists = vec![buildkit(&subject.repository, document)];
+    for (layout, listed) in listed {
         match listed {
             Ok(candidates) => lists.push(candidates),
             Err(code) => findings.unread.push(Unread { layout, code }),

@@ -1,0 +1,53 @@
+//! By digest, what is to be judged is known before its manifest is here: where its evidence lies is asked beside it, which
+//! is one round trip to the upstream less.
+
+use std::pin::pin;
+
+use pullgate_policy::content::Intact;
+use pullgate_policy::oci::{Digest, Document, Reference};
+use pullgate_policy::verdict::Subject;
+
+use super::collect::{self, Asked};
+use super::{Pull, resolve};
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::Refusal;
+
+/// Fetches the document of `pull`, and asks for what lies beside it where a verdict will need that.
+///
+/// # Errors
+/// [`Refusal`]: of the document. A layout that cannot be asked is no error here.
+pub(super) async fn fetch(
+    app: &App,
+    live: &Live,
+    pull: &Pull,
+) -> Result<(Intact<Document>, Option<Asked>), Refusal> {
+    let mut document = pin!(resolve::fetch(app, live, &pull.repository, &pull.reference, &pull.accept));
+    let Some(subject) = new_subject(app, live, pull).await else { return Ok((document.await?, None)) };
+    // A verdict that had to wait for its place would not be reached sooner.
+    let Some(place) = app.places.free(subject.repository.registry()) else {
+        return Ok((document.await?, None));
+    };
+    let mut asked = pin!(collect::ask(app, live, subject, Some(place)));
+    tokio::select! {
+        // Of what is not there or has no shape, nothing more is asked.
+        document = &mut document => Ok((document?, Some(asked.await))),
+        asked = &mut asked => Ok((document.await?, Some(asked))),
+    }
+}
+
+/// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no denial and
+/// no kept evidence speaks of it.
+async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
+    let Reference::Digest(digest @ Digest::Sha256(_)) = pull.reference else { return None };
+    let subject = Subject { repository: pull.repository.clone(), digest };
+    let exempt = live.policy().exemption(&subject.repository, &digest, app.clock.now());
+    if exempt.is_some() || live.policy().authorities_for(&subject.repository).is_empty() {
+        return None;
+    }
+    let known = app.memory.denial(&subject, live.revisions()).await.is_some()
+        || app.memory.grants(&subject.repository, digest).await.is_some()
+        || !app.store.grants(&subject.repository, &digest).await.is_empty()
+        || app.store.evidence(&subject).await.is_some();
+    (!known).then_some(subject)
+}
