@@ -97,6 +97,8 @@ pub(crate) fn gate(upstream: &Upstream, signer: &Signer, tls: Option<&Tls>) -> R
 
 /// The same with settings of its own.
 pub(crate) fn gate_with(settings: Settings, tls: Option<&Tls>) -> Result<Peer, Failed> {
+    // As the units of deploy/ start it.
+    let settings = settings.environment("MALLOC_ARENA_MAX", "2");
     let plain = Gate::start(&settings.clone().listen(LISTEN))?;
     let mut peer = Peer {
         name: "pullgate".to_owned(),
