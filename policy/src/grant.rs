@@ -189,6 +189,7 @@ mod tests {
     use super::*;
     use crate::content::Intact;
     use crate::decide::tests::fixture::*;
+    use crate::verdict::Permitted;
 
     /// The only grant of `document`, which lies below `above` indexes.
     fn only_grant(document: &Intact<Document>, above: usize) -> Grant {
@@ -214,5 +215,27 @@ mod tests {
             assert!(only_grant(&index_of(media_type), 2).nests_too_deep(), "{media_type}");
         }
         assert!(!only_grant(&index_of(media_type::OCI_MANIFEST), 2).nests_too_deep());
+    }
+
+    #[test]
+    fn a128_a_grant_holds_for_the_digest_size_and_type_that_its_parent_lists_and_for_nothing_else() {
+        let document = index_of(media_type::OCI_MANIFEST);
+        let mut grant = only_grant(&document, 0);
+        grant.claim.digest = document.digest();
+        grant.claim.size = document.value().bytes().len() as u64;
+        grant.claim.media_type = document.value().media_type().to_owned();
+        let holds = |grant: &Grant| Permitted::under_grant(grant.clone(), document.clone()).is_ok();
+        assert!(holds(&grant));
+        let lies: [fn(&mut GrantRecord); 4] = [
+            |claim| claim.digest = Digest::of(b"another"),
+            |claim| claim.size += 1,
+            |claim| claim.media_type = media_type::DOCKER_MANIFEST.to_owned(),
+            |claim| claim.depth = limits::INDEX_DEPTH,
+        ];
+        for (n, lie) in lies.into_iter().enumerate() {
+            let mut other = grant.clone();
+            lie(&mut other.claim);
+            assert!(!holds(&other), "{n}");
+        }
     }
 }
