@@ -80,6 +80,7 @@ impl Containerd {
         let config = format!(
             "{shipped}\n{more}\
              [grpc]\naddress = {:?}\n\
+             [plugins.\"io.containerd.gc.v1.scheduler\"]\nschedule_delay = \"1h\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {:?}\nconf_dir = {:?}\n\
              [plugins.\"io.containerd.internal.v1.opt\"]\npath = {:?}\n",
             at.join("containerd.sock"),
