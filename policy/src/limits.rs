@@ -193,8 +193,11 @@ pub const TARGET_BYTES: usize = 8 * 1024;
 pub const QUERY_VALUE_BYTES: usize = 1024;
 /// Answers on one connection of a client; the last one ends it, so that none lives for ever.
 pub const REQUESTS_PER_CONNECTION: usize = 1_000;
-/// Time for a client's request head, counted from the end of the request before. Over it: the connection is closed.
+/// Time for a client's request head from its first byte on; for the first of a connection, from its beginning. Over it: the
+/// connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence of a client on the data port between an answer and its next request. Over it: the connection is closed.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
 /// Connections of the data port. Over it: accepting pauses.

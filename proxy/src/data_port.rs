@@ -11,7 +11,7 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use pullgate_policy::code::Code;
@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::heads::Heads;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
@@ -30,6 +31,7 @@ use crate::gate;
 use crate::refusal::Refusal;
 use crate::respond;
 
+mod heads;
 mod idle;
 pub mod tls;
 
@@ -126,14 +128,22 @@ where
         }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
-    // HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.
-    http1::Builder::new()
-        .timer(TokioTimer::new())
+    let heads = Heads::new();
+    let stream = TokioIo::new(heads.watch(stream));
+    protocol(heads).serve_connection(stream, TowerToHyperService::new(service))
+}
+
+/// HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.
+fn protocol(heads: Heads) -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(heads)
+        // Without a time it asks no timer; the timer says how long it is.
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS)
-        .half_close(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .half_close(false);
+    protocol
 }
 
 /// A panic is no verdict (A545).

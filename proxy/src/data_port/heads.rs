@@ -1,0 +1,160 @@
+//! The time that a client has for a request's head, and the silence that it may keep before one (A051).
+//!
+//! hyper has one time for both, counted from the end of the request before: too short for a node between two pulls, or too
+//! long for a head that comes byte by byte. But it asks a timer for it, anew for each head. The timer here is told by the
+//! stream whether a head has begun; how a connection ends stays hyper's own affair.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::{Sleep, Timer};
+use pullgate_policy::limits;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// The next head of one connection. Clones are of the same connection.
+#[derive(Clone)]
+pub(super) struct Heads(Arc<Mutex<Next>>);
+
+struct Next {
+    stage: Stage,
+    due: Instant,
+    /// The last bytes that came.
+    last: [u8; 3],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Head,
+    Silence,
+}
+
+/// A stream that tells when a head begins. It belongs above TLS, where a head can be seen.
+pub(super) struct Watched<S> {
+    stream: S,
+    heads: Heads,
+}
+
+/// hyper waits for a head.
+struct Wait {
+    heads: Heads,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Heads {
+    pub(super) fn new() -> Self {
+        let next = Next { stage: Stage::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
+        Self(Arc::new(Mutex::new(next)))
+    }
+
+    pub(super) fn watch<S>(&self, stream: S) -> Watched<S> {
+        Watched { stream, heads: self.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Next> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Next {
+    fn awaited(&mut self) -> Instant {
+        // A connection that has sent nothing yet gets no longer than one whose head has begun; nor does what came together
+        // with the request before.
+        let (stage, time) = match self.last {
+            [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => (Stage::Silence, limits::IDLE_TIMEOUT),
+            _ => (Stage::Head, limits::HEADER_TIMEOUT),
+        };
+        self.stage = stage;
+        self.due = Instant::now() + time;
+        self.due
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.stage == Stage::Silence {
+            self.stage = Stage::Head;
+            self.due = Instant::now() + limits::HEADER_TIMEOUT;
+        }
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(self.last.len())) {
+            let [_, second, third] = self.last;
+            self.last = [second, third, *byte];
+        }
+    }
+}
+
+/// hyper's server asks it for one thing only: how long to wait for the next head. What it says itself is not heard.
+impl Timer for Heads {
+    fn sleep(&self, _duration: Duration) -> Pin<Box<dyn Sleep>> {
+        let due = self.lock().awaited();
+        Box::pin(Wait { heads: self.clone(), sleep: Box::pin(tokio::time::sleep_until(due)) })
+    }
+
+    fn sleep_until(&self, _deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(limits::HEADER_TIMEOUT)
+    }
+}
+
+impl Sleep for Wait {}
+
+impl Future for Wait {
+    type Output = ();
+
+    /// hyper asks after each read that did not complete a head.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let due = this.heads.lock().due;
+        if this.sleep.deadline() != due {
+            this.sleep.as_mut().reset(due);
+        }
+        this.sleep.as_mut().poll(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut this.stream).poll_read(context, buffer);
+        this.heads.lock().came(buffer.filled().get(before..).unwrap_or_default());
+        poll
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
