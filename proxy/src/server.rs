@@ -25,6 +25,7 @@ use crate::store::{Availability, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
 
 mod sockets;
+mod supervisor;
 
 pub use sockets::Sockets;
 
@@ -284,6 +285,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let running = start_on(Sockets::handed_over()?, config, Clock::system()).await?;
+    supervisor::tell(supervisor::News::Ready);
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
     let fetching = tokio::spawn(clients::watch(Arc::clone(&running.app)));
@@ -296,6 +298,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
+    supervisor::tell(supervisor::News::Stopping);
     refreshing.abort();
     fetching.abort();
     scrubbing.abort();

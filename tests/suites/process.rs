@@ -1,13 +1,15 @@
 //! The gate as a process of its own: signals, descriptors, memory.
 
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::clients::process::wait_until;
-use pullgate_tests::clients::{Gate, Settings};
-use pullgate_tests::made::Made;
+use pullgate_tests::clients::{Gate, Port, Settings};
+use pullgate_tests::made::{Made, fresh};
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -68,6 +70,51 @@ async fn a_socket_that_a_supervisor_holds_loses_no_connection_over_a_restart() {
     }
     let image = next.signed("v2", Made::image());
     assert_serves(&ask(next.data(), "GET", &manifest("org/app", "v2"), &[]).await, &image);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_a_supervisor_names_is_that_port_and_no_other() {
+    for port in [Port::Data, Port::Admin] {
+        let socket = Arc::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let stage = Stage::with(|settings| settings.named_socket(port, &socket)).await;
+        let (data, admin) = (stage.data(), stage.gate.admin().parse().unwrap());
+        assert_eq!(ask(data, "GET", "/v2/", &[]).await.status, 200);
+        assert_eq!(ask(admin, "GET", "/livez", &[]).await.status, 200);
+        assert_eq!(ask(data, "GET", "/livez", &[]).await.status, 404);
+        let handed = socket.local_addr().unwrap();
+        assert_eq!([data, admin].map(|address| address == handed), [port == Port::Data, port == Port::Admin]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_is_told_when_the_gate_serves_and_when_it_drains() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let name = format!("pullgate-{}", fresh());
+    let sockets = [
+        (path.display().to_string(), SocketAddr::from_pathname(&path).unwrap()),
+        (format!("@{name}"), SocketAddr::from_abstract_name(&name).unwrap()),
+    ];
+    for (variable, address) in sockets {
+        let supervisor = UnixDatagram::bind_addr(&address).unwrap();
+        supervisor.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let told = || {
+            let mut state = [0; 64];
+            let length = tokio::task::block_in_place(|| supervisor.recv(&mut state)).unwrap();
+            String::from_utf8(state[..length].to_vec()).unwrap()
+        };
+        let mut stage = Stage::with(|settings| settings.environment("NOTIFY_SOCKET", &variable)).await;
+        assert_eq!(told(), "READY=1");
+        assert_eq!(ask(stage.data(), "GET", "/v2/", &[]).await.status, 200);
+        stage.gate.signal("TERM").unwrap();
+        assert_eq!(told(), "STOPPING=1");
+        let end = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(20)));
+        assert_eq!(end.unwrap(), Some(0));
+    }
+    // Nobody hears: it serves all the same.
+    let gone = folder.path().join("gone").display().to_string();
+    let stage = Stage::with(|settings| settings.environment("NOTIFY_SOCKET", &gone)).await;
+    assert_eq!(ask(stage.data(), "GET", "/v2/", &[]).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //!
 //! A supervisor that holds them loses no connection when the gate is started again: they wait in the kernel for the next one.
 
+use std::env;
 use std::io;
 use std::net::SocketAddr;
 
@@ -20,22 +21,24 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// What `LISTEN_FDS` and `LISTEN_PID` say: the first socket is the data port, the second the admin port.
+    /// What `LISTEN_FDS` and `LISTEN_PID` say. `LISTEN_FDNAMES` tells the ports apart, by `data` and `admin`; without these
+    /// names the first socket is the data port, the second the admin port.
     ///
     /// # Errors
-    /// One of them is no TCP socket that listens.
+    /// One of them is no TCP socket that listens; some are named and others are not, or two alike.
     pub fn handed_over() -> Result<Self, ServeError> {
         let mut handed = ListenFd::from_env();
-        let mut take = |n| {
-            if n >= handed.len() {
-                return Ok(None);
-            }
-            let taken = handed.take_tcp_listener(n)?;
+        let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let (data, admin) = places(&names, handed.len()).map_err(ServeError::Handed)?;
+        let mut take = |place: Option<usize>| {
+            let Some(place) = place else { return Ok(None) };
+            let taken = handed.take_tcp_listener(place)?;
             // Not for programs that the gate starts, such as credential helpers.
             taken.iter().try_for_each(|socket| fcntl_setfd(socket, FdFlags::CLOEXEC))?;
             Ok::<_, io::Error>(taken)
         };
-        let (data, admin) = (take(0).map_err(ServeError::Handed)?, take(1).map_err(ServeError::Handed)?);
+        let (data, admin) =
+            (take(data).map_err(ServeError::Handed)?, take(admin).map_err(ServeError::Handed)?);
         Ok(Self { data, admin })
     }
 
@@ -49,6 +52,26 @@ impl Sockets {
         admin: SocketAddr,
     ) -> Result<(TcpListener, TcpListener), ServeError> {
         Ok((listener(self.data, data).await?, listener(self.admin, admin).await?))
+    }
+}
+
+/// At which places of so many the data port and the admin port are. A socket that nobody would accept from is refused: what
+/// connects to it would hang.
+fn places(names: &str, sockets: usize) -> io::Result<(Option<usize>, Option<usize>)> {
+    let names: Vec<&str> = names.split(':').take(sockets).collect();
+    let all = |wanted: &str| {
+        let places = names.iter().enumerate().filter(|(_, name)| **name == wanted);
+        places.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    match (all("data").as_slice(), all("admin").as_slice()) {
+        ([], []) => Ok(((sockets > 0).then_some(0), (sockets > 1).then_some(1))),
+        ([data], []) if sockets == 1 => Ok((Some(*data), None)),
+        ([], [admin]) if sockets == 1 => Ok((None, Some(*admin))),
+        ([data], [admin]) if sockets == 2 => Ok((Some(*data), Some(*admin))),
+        _ => {
+            let why = "LISTEN_FDNAMES: one socket may be named data, one admin, and then there is no other";
+            Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+        }
     }
 }
 
@@ -71,4 +94,37 @@ fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(limits::ACCEPT_QUEUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_told_apart_by_name_and_without_the_names_by_order() {
+        for (names, sockets, expected) in [
+            ("", 0, (None, None)),
+            ("data:admin", 0, (None, None)),
+            ("", 1, (Some(0), None)),
+            ("", 2, (Some(0), Some(1))),
+            ("pullgate.socket:pullgate.socket", 2, (Some(0), Some(1))),
+            ("unknown:unknown", 2, (Some(0), Some(1))),
+            ("data", 1, (Some(0), None)),
+            ("admin", 1, (None, Some(0))),
+            ("data:admin", 2, (Some(0), Some(1))),
+            ("admin:data", 2, (Some(1), Some(0))),
+        ] {
+            assert_eq!(places(names, sockets).unwrap(), expected, "{names} of {sockets}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_nobody_would_accept_from_is_refused() {
+        for (names, sockets) in
+            [("data:data", 2), ("admin:admin", 2), ("data:other", 2), ("data", 2), ("data:admin:other", 3)]
+        {
+            let error = places(names, sockets).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{names} of {sockets}");
+        }
+    }
 }

@@ -20,6 +20,15 @@ use super::{
     tool,
 };
 
+/// A port of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// Where clients pull.
+    Data,
+    /// Where health and metrics are.
+    Admin,
+}
+
 /// What a gate is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -30,7 +39,7 @@ pub struct Settings {
     descriptors: Option<u64>,
     state: String,
     audit: String,
-    handed: Option<Arc<TcpListener>>,
+    handed: Option<(Port, Arc<TcpListener>)>,
     environment: Vec<(String, String)>,
 }
 
@@ -81,7 +90,18 @@ impl Settings {
     /// The socket of the data port, which the test goes on holding, as a supervisor does (`sd_listen_fds(3)`).
     #[must_use]
     pub fn socket(self, socket: &Arc<TcpListener>) -> Self {
-        Self { handed: Some(Arc::clone(socket)), ..self }
+        Self { handed: Some((Port::Data, Arc::clone(socket))), ..self }
+    }
+
+    /// The same of one port, by its name (`FileDescriptorName=`).
+    #[must_use]
+    pub fn named_socket(self, port: Port, socket: &Arc<TcpListener>) -> Self {
+        let name = match port {
+            Port::Data => "data",
+            Port::Admin => "admin",
+        };
+        let named = self.environment("LISTEN_FDNAMES", name);
+        Self { handed: Some((port, Arc::clone(socket))), ..named }
     }
 
     /// The state folder, in place of one beside the configuration.
@@ -165,7 +185,7 @@ impl Gate {
         fs::write(&file, configuration)?;
         let mut input = Stdio::null();
         let mut command = match (&settings.handed, settings.descriptors) {
-            (Some(socket), _) => {
+            (Some((_, socket)), _) => {
                 // As a supervisor does it: the socket is descriptor 3 of the process that LISTEN_PID names.
                 let mut shell = Command::new("sh");
                 let hand = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
@@ -183,11 +203,12 @@ impl Gate {
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
         command.envs(settings.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start_reading(input, &mut command, &folder.path().join("log"))?;
-        process.wait_ready(|| http::get(&admin, probe).is_ok_and(|answer| answer.status == 200))?;
-        let address = match &settings.handed {
-            Some(socket) => socket.local_addr()?.to_string(),
-            None => address,
+        let (address, admin) = match &settings.handed {
+            Some((Port::Data, socket)) => (socket.local_addr()?.to_string(), admin),
+            Some((Port::Admin, socket)) => (address, socket.local_addr()?.to_string()),
+            None => (address, admin),
         };
+        process.wait_ready(|| http::get(&admin, probe).is_ok_and(|answer| answer.status == 200))?;
         Ok(Self { address, admin, process, folder })
     }
 

@@ -24,7 +24,7 @@ pub use containers::{Containers, Trust};
 pub use content::Content;
 pub use dockerd::Dockerd;
 pub use forwarder::Forwarder;
-pub use gate::{Gate, Settings};
+pub use gate::{Gate, Port, Settings};
 pub use process::Outcome;
 pub use registry::{ReferrersRegistry, Registry};
 pub use skip::have;
