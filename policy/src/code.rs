@@ -123,7 +123,7 @@ codes! {
     EvidenceUnavailable = "evidence-unavailable", "The registry could not be asked for evidence.", "Look at the upstream; try again.";
     Internal = "internal", "A fault in the gate.", "Report it with the decision id.";
     IssuerUnreachable = "issuer-unreachable", "The client's token cannot be checked: its issuer does not give its keys.", "Look at the network between the gate and the issuer, or name a file with its keys: `jwks`.";
-    Overload = "overload", "More verdicts are in work than the gate allows.", "Try again.";
+    Overload = "overload", "More verdicts, or questions to one upstream, are in work than the gate allows.", "Try again.";
     RealmRefused = "realm-refused", "The upstream sends to a token service that the configuration does not list.", "Add its host to token_hosts if it is right.";
     RedirectRefused = "redirect-refused", "The upstream redirects to where the gate does not go.", "Add the host to redirect_hosts if it is right.";
     Storage = "storage", "The gate's own store failed.", "Look at the disk.";

@@ -117,6 +117,9 @@ pub const DOCUMENTS_BYTES: u64 = 64 * MIB;
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.
 pub const QUEUE_MAX: usize = 1_024;
+/// Questions of clients to one upstream at once: manifests, lists, whether a blob exists. Verdicts in work and blobs under way
+/// are counted apart. Over it: undecided, `overload`.
+pub const QUESTIONS_MAX: usize = 2_048;
 
 /// Time to connect to an upstream.
 pub const CONNECT: Duration = Duration::from_secs(5);

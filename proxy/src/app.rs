@@ -22,7 +22,7 @@ use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::trust::{News, Roots};
-use crate::upstream::{Fault, Presence};
+use crate::upstream::Presence;
 use crate::workers::Workers;
 
 /// A running gate.
@@ -50,10 +50,10 @@ pub struct App {
     /// Verdicts under way.
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
-    pub presences: Flight<(Repository, Digest), Result<Presence, Fault>>,
+    pub presences: Flight<(Repository, Digest), Result<Presence, Refusal>>,
     /// Bytes of evidence that verdicts hold.
     pub in_flight: InFlight,
-    /// Places for verdicts in work.
+    /// Places for verdicts in work, and for questions to upstreams.
     pub places: Places,
     /// Threads that verify and decide.
     pub workers: Workers,

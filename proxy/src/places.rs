@@ -1,5 +1,5 @@
-//! Places for verdicts in work: so many for each upstream, so that one whose evidence does not come takes none from the
-//! others (A058, A175).
+//! Places for verdicts in work, and for what is asked before one: so many for each upstream, so that one that does not answer
+//! takes none from the others (A058, A059, A175).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +16,7 @@ pub struct Places(Mutex<BTreeMap<Registry, Arc<OfOne>>>);
 struct OfOne {
     queue: Arc<Semaphore>,
     work: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 /// A place, until it is dropped.
@@ -26,9 +27,16 @@ pub struct Place {
     _work: OwnedSemaphorePermit,
 }
 
+/// The place of a question to an upstream, until it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Question {
+    _place: OwnedSemaphorePermit,
+}
+
 /// Too many wait already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many verdicts wait for a place")]
+#[error("too many wait for this upstream already")]
 pub struct Full;
 
 impl Places {
@@ -51,6 +59,22 @@ impl Places {
         Some(Place { _queue: queue, _work: work })
     }
 
+    /// A place among the questions to `registry`. Nobody waits for one: a client that leaves does not end what it asked, and
+    /// an upstream that is slow would pile up what is asked in vain.
+    ///
+    /// # Errors
+    /// [`Full`] at once, when `questions_max` of them are under way.
+    pub fn question(&self, registry: &Registry) -> Result<Question, Full> {
+        let place = Arc::clone(&self.of(registry).questions).try_acquire_owned().map_err(|_| Full)?;
+        Ok(Question { _place: place })
+    }
+
+    /// How many questions to `registry` are under way.
+    #[must_use]
+    pub fn asked(&self, registry: &Registry) -> usize {
+        limits::QUESTIONS_MAX.saturating_sub(self.of(registry).questions.available_permits())
+    }
+
     /// How many verdicts about `registry` are in work or wait.
     #[must_use]
     pub fn taken(&self, registry: &Registry) -> usize {
@@ -63,6 +87,7 @@ impl Places {
             Arc::new(OfOne {
                 queue: Arc::new(Semaphore::new(IN_ALL)),
                 work: Arc::new(Semaphore::new(limits::VERDICTS_MAX)),
+                questions: Arc::new(Semaphore::new(limits::QUESTIONS_MAX)),
             })
         });
         Arc::clone(of_one)
@@ -71,6 +96,9 @@ impl Places {
 
 /// In work, and waiting.
 const IN_ALL: usize = limits::QUEUE_MAX + limits::VERDICTS_MAX;
+
+const _: () =
+    assert!(IN_ALL <= limits::QUESTIONS_MAX, "who is given a place for a verdict may ask for its manifest");
 
 impl fmt::Debug for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,6 +109,18 @@ impl fmt::Debug for Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a059_over_the_limit_a_question_is_refused_at_once_and_another_upstream_is_asked() {
+        let (places, registry) = (Places::default(), "one.example".parse::<Registry>().unwrap());
+        let held: Vec<_> = (0..limits::QUESTIONS_MAX).map(|_| places.question(&registry).unwrap()).collect();
+        assert_eq!(places.asked(&registry), limits::QUESTIONS_MAX);
+        assert_eq!(places.question(&registry).unwrap_err(), Full);
+        assert!(places.question(&"other.example".parse().unwrap()).is_ok());
+        drop(held);
+        assert!(places.question(&registry).is_ok());
+        assert_eq!(places.asked(&registry), 0);
+    }
 
     #[tokio::test]
     async fn a058_over_the_limits_a_verdict_waits_and_then_is_refused_at_once() {

@@ -20,6 +20,7 @@ use self::collect::Asked;
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
+use crate::places::Question;
 use crate::refusal::Refusal;
 use crate::upstream::{Fault, Upstream};
 
@@ -287,6 +288,11 @@ async fn outcome(
         decide::judge(policy, &subject, document, evidence, now)
     };
     verify::decided(app, live, document, evidence, judge).await
+}
+
+/// A place among the questions to the repository's upstream (A059).
+fn question(app: &App, repository: &Repository) -> Result<Question, Refusal> {
+    app.places.question(repository.registry()).map_err(|_full| Refusal::undecided(Code::Overload))
 }
 
 /// Counts a request to an upstream by what came of it.

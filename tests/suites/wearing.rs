@@ -8,7 +8,7 @@ use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, Upstream, When};
 
 use crate::slow_clients::may_open_many_files;
-use crate::stage::{KEYED, Stage, assert_serves, blob, codes, manifest};
+use crate::stage::{KEYED, Stage, assert_serves, assert_undecided, blob, codes, manifest};
 
 #[tokio::test]
 async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
@@ -36,6 +36,68 @@ async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     assert_eq!(stage.upstream.count(&evidence_tag(&image.digest(), ".sig")), 1);
     assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
+}
+
+#[tokio::test]
+async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_more_is_undecided() {
+    const CLIENTS: usize = 20;
+    let other = Upstream::start().await.unwrap();
+    Made::image().tag(&other, "org/app", "v1");
+    let url = other.url();
+    let stage = Stage::with(&KEYED.replace("registry.test/**", "**"), |setup| {
+        setup.upstream("other.test", &format!("url = \"{url}\""))
+    })
+    .await;
+    let known = stage.signed("org/app", "known");
+    assert_serves(&stage.manifest("org/app", "known").await, &known);
+    assert_eq!(stage.blob("org/app", &known.layer()).await.status, 200);
+    while stage.gate.app().store.blobs().open(known.layer().parse().unwrap()).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Its layer is in the cache, and whether this repository has it was not asked yet.
+    known.tag(&stage.upstream, "org/copy", "v1");
+    stage.sign("org/copy", &known);
+    assert_serves(&stage.manifest("org/copy", "v1").await, &known);
+    let hold = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    stage.upstream.fail(When::on("/slow/"), Fault::Hold(std::sync::Arc::clone(&hold)));
+    let (app, address, registry) = (stage.gate.app(), stage.gate.data, "registry.test".parse().unwrap());
+    let held: Vec<_> =
+        (CLIENTS..limits::QUESTIONS_MAX).map(|_| app.places.question(&registry).unwrap()).collect();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| {
+            let target = manifest("org/slow", &format!("v{n}"));
+            tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
+        })
+        .collect();
+    while app.places.asked(&registry) < limits::QUESTIONS_MAX {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // They leave, and what they asked goes on.
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
+    let asked = Instant::now();
+    for target in [
+        manifest("org/slow", "over"),
+        manifest("org/slow", &known.digest()),
+        "/v2/org/slow/tags/list".to_owned(),
+        format!("/v2/org/slow/referrers/{}", known.digest()),
+        blob("org/slow", &known.layer()),
+        blob("org/copy", &known.layer()),
+    ] {
+        assert_undecided(&stage.gate.get(&target).await);
+    }
+    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
+    assert_serves(&stage.manifest("org/app", "known").await, &known);
+    assert_eq!(stage.gate.get("/v2/").await.status, 200);
+    assert_eq!(stage.gate.get("/v2/other.test/org/app/tags/list").await.status, 200);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(stage.upstream.count("/slow/"), CLIENTS);
+    hold.add_permits(1);
+    drop(held);
+    while app.places.asked(&registry) > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(stage.manifest("org/slow", "over").await.status, 404);
+    assert_eq!(stage.blob("org/copy", &known.layer()).await.status, 200);
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
 use pullgate_policy::decide::shape_denial;
 use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Reference, Repository};
+use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 
-use super::{counted, recall, resolve, scope};
+use super::{counted, question, recall, resolve, scope};
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -92,6 +93,7 @@ async fn known_by_sha256(
         return Ok(());
     }
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
+    let _place = question(app, repository)?;
     let read = upstream.small_blob(repository, &digest, grant.size()).await;
     let read =
         counted(app, upstream, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
@@ -123,7 +125,7 @@ async fn read_children(
         };
         let document = match resolve::held(app, repository, &child).await {
             Some(document) => document,
-            None => match resolve::fetch(app, live, repository, &Reference::Digest(child), "").await {
+            None => match child_from_upstream(app, live, repository, child).await {
                 Ok(document) => document,
                 Err(refusal @ Refusal::Undecided(_)) => {
                     undecided = Some(refusal);
@@ -147,11 +149,25 @@ async fn read_children(
     undecided.map_or(Ok(None), Err)
 }
 
+async fn child_from_upstream(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    child: Digest,
+) -> Result<Intact<Document>, Refusal> {
+    let _place = question(app, repository)?;
+    resolve::fetch(app, live, repository, &Reference::Digest(child), "").await
+}
+
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
 async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
     let Some(upstream) = live.upstream(repository) else { return denied() };
+    let _place = match question(app, repository) {
+        Ok(place) => place,
+        Err(refusal) => return refusal,
+    };
     match counted(app, upstream, "presence", upstream.blob_exists(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
         Ok(Presence::Here(_)) => denied(),
@@ -175,10 +191,9 @@ async fn open(
             return Ok(Blob::Granted(Box::new(reader)));
         }
         app.metrics.cache("blobs", CacheResult::Miss);
-        return match presence(app, upstream, repository, digest).await {
-            Ok(Presence::Here(_)) => Ok(Blob::Granted(Box::new(reader))),
-            Ok(Presence::Absent) => Err(Refusal::Missing(Missing::Blob)),
-            Err(fault) => Err(Refusal::upstream(&fault, Missing::Blob)),
+        return match presence(app, upstream, repository, digest).await? {
+            Presence::Here(_) => Ok(Blob::Granted(Box::new(reader))),
+            Presence::Absent => Err(Refusal::Missing(Missing::Blob)),
         };
     }
     app.metrics.cache("blobs", CacheResult::Miss);
@@ -204,19 +219,21 @@ async fn presence(
     upstream: &Arc<Upstream>,
     repository: &Repository,
     digest: Digest,
-) -> Result<Presence, Fault> {
+) -> Result<Presence, Refusal> {
     let work = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         || async move {
+            let _place = question(&app, &repository)?;
             let found = upstream.blob_exists(&repository, &digest).await;
             let found = counted(&app, &upstream, "presence", found);
             if let Ok(Presence::Here(_)) = found {
                 app.store.keep_present(&repository, &digest).await;
             }
-            found
+            found.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))
         }
     };
-    app.presences.join((repository.clone(), digest), work).await.unwrap_or(Err(Fault::Internal))
+    let lost = |_lost| Err(Refusal::undecided(Code::Internal));
+    app.presences.join((repository.clone(), digest), work).await.unwrap_or_else(lost)
 }
 
 /// What a transfer that failed before its first byte means.

@@ -11,7 +11,7 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Digest, Manifest, Reference, Tag, media_type};
 use serde_json::{Value, json};
 
-use super::{counted, resolve, scope, serve::set};
+use super::{counted, question, resolve, scope, serve::set};
 use crate::app::App;
 use crate::body::Body;
 use crate::live::Live;
@@ -36,6 +36,7 @@ pub async fn tags(
     scope::governed(live, &target.repository)?;
     let upstream =
         live.upstream(&target.repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
+    let _place = question(app, &target.repository)?;
     let listed = upstream.tags(&target.repository, page.n, page.last.as_deref()).await;
     let listed = counted(app, upstream, "tags", listed);
     let listed = listed.map_err(|fault| Refusal::upstream(&fault, Missing::Name))?;
@@ -80,6 +81,7 @@ pub async fn referrers(
     let repository = &target.repository;
     let upstream =
         live.upstream(repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
+    let _place = question(app, repository)?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
     match counted(app, upstream, "referrers", upstream.referrers(repository, subject).await) {
         Ok(Referrers::Api { descriptors, .. }) => {

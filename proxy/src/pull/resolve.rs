@@ -45,6 +45,7 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
     {
         return Ok(Resolved { document, moved_from: None, asked: None });
     }
+    let _place = super::question(app, &pull.repository)?;
     if let Reference::Tag(tag) = &pull.reference
         && let Some(document) = unchanged(app, live, pull, tag).await?
     {
