@@ -151,5 +151,7 @@ fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let id = DecisionId::random();
     tracing::error!(id = id.short(), "a handler panicked; the request is undecided");
     let refusal = Refusal::undecided(Code::Internal);
-    respond::refuse(&refusal, &id, &http::Method::GET, respond::DeniedHead::Forbidden)
+    let mut response = respond::refuse(&refusal, &id, &http::Method::GET, respond::DeniedHead::Forbidden);
+    gate::mark(&mut response);
+    response
 }

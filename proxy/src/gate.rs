@@ -77,10 +77,15 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
             respond::refuse(&refusal, &id, &parts.method, live.denied_head())
         }
     };
+    mark(&mut response);
+    response
+}
+
+/// What every answer carries.
+pub(crate) fn mark(response: &mut Response<Body>) {
     let headers = response.headers_mut();
     set(headers, HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
     set(headers, HeaderName::from_static("x-content-type-options"), "nosniff");
-    response
 }
 
 /// The names that the client proves; where `[clients]` asks for none, those of its certificate, if it showed one.

@@ -33,6 +33,7 @@ mod naming;
 mod one_request;
 mod operators;
 mod output;
+mod panics;
 mod passing;
 mod payloads;
 mod process;

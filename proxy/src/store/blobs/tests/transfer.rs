@@ -260,3 +260,28 @@ async fn a026_another_repository_does_not_join_a_transfer() {
     assert!(matches!(fixture.blobs.fetch(other, None, refuses).await, Err(BlobFault::Upstream(Reset))));
     drop((reader, pieces));
 }
+
+#[tokio::test]
+async fn a545_a_transfer_that_panics_is_cut_and_the_next_one_starts_anew() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(300_000);
+    let digest = Digest::of(&blob);
+    let panics = || {
+        let pieces = pieces(&blob).enumerate().map(|(n, piece)| {
+            assert!(n < 20, "injected");
+            piece
+        });
+        move || future::ready(Ok((Some(300_000), pieces)))
+    };
+    let reader = fixture.blobs.fetch(key(digest), Some(300_000), panics()).await;
+    let waits = fixture.blobs.fetch(key(digest), Some(300_000), panics()).await;
+    let (read_bytes, fault) = read_until_cut(reader).await;
+    assert!(matches!(fault, BlobFault::Ended), "{fault:?}");
+    assert!(read_bytes < 300_000);
+    // Though somebody still holds on to the one that died.
+    let again = fixture.blobs.fetch(key(digest), Some(300_000), whole(&blob)).await.unwrap();
+    assert!(read(again).await.unwrap() == blob);
+    let (read_bytes, _) = read_until_cut(waits).await;
+    assert!(read_bytes < 300_000);
+    eventually(|| fixture.partial_files() == 0).await;
+}
