@@ -17,11 +17,13 @@ use crate::material::Signed;
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind};
 
 mod chain;
+mod clocks;
 mod faults;
 mod logs;
 mod older;
 
 use chain::Chains;
+use clocks::Clocks;
 use logs::Logs;
 use older::{Entered, Verifier as By};
 
@@ -30,6 +32,7 @@ pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
     chains: Chains,
+    clocks: Clocks,
     contents: Vec<Trusted>,
 }
 
@@ -81,7 +84,8 @@ impl Backend {
             }
         }
         let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-        Ok(Self { verifier, logs: Logs::of(&root), chains: Chains::of(&root)?, contents: contents(&root) })
+        let (logs, chains, clocks) = (Logs::of(&root), Chains::of(&root)?, Clocks::of(&root));
+        Ok(Self { verifier, logs, chains, clocks, contents: contents(&root) })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -145,6 +149,14 @@ impl Backend {
             Log::Left => policy.skip_tlog_unsafe(),
         };
         self.run(&bundle, artifact, &policy)
+    }
+
+    /// What timestamp authorities alone say of a signature, whatever made it. That the signature holds is the caller's to
+    /// check.
+    pub(crate) fn stamped(&self, signed: &Signed) -> Vouched {
+        let time = self.clocks.earliest(&signed.bundle.timestamps, &signed.signature);
+        let clock = time.map(|_| Clock::TimestampAuthority);
+        Vouched { time, vouchers: Vouchers { clock, ..Vouchers::default() } }
     }
 
     /// The same as [`Backend::certificate`] with the log checked, for entries that the library does not read. Timestamps
