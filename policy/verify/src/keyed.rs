@@ -116,8 +116,7 @@ fn older(table: &TrustTable, signed: &Signed, key: &PublicKey, fault: Fault) -> 
     if !matches!(fault.code, Code::KeyUnsupported | Code::SignatureInvalid | Code::Unsupported) {
         return Err(fault);
     }
-    // A timestamp that does not count is none.
-    Ok(table.backend.older_by_key(signed, key)?.and(&table.backend.stamped(signed)))
+    table.backend.older_by_key(signed, key)
 }
 
 /// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.

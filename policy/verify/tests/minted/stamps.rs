@@ -22,9 +22,9 @@ const AFTER: &str = "20261124120100Z";
 const LATE: &str = "20261126120000Z";
 
 /// Logged or why not, the trusted time and whose clock told it; the code where it does not count.
-type Told = Result<(Logged, Option<String>, Option<Clock>), Code>;
+pub(crate) type Told = Result<(Logged, Option<String>, Option<Clock>), Code>;
 
-fn told(evidence: &Evidence) -> Told {
+pub(crate) fn told(evidence: &Evidence) -> Told {
     let signatures = evidence.signatures.iter().map(|one| one.facts());
     let signatures = signatures.map(|facts| (facts.logged, facts.trusted_time, facts.vouchers.clock));
     let attestations = evidence.attestations.iter().map(|one| one.facts());
