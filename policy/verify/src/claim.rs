@@ -83,8 +83,8 @@ impl Statement {
         if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(invalid("_type is not that of a statement"));
         }
-        let predicate_type =
-            whole.get("predicateType").and_then(Value::as_str).filter(|text| !text.is_empty());
+        // An empty one has been written, and is a type that no requirement can name.
+        let predicate_type = whole.get("predicateType").and_then(Value::as_str);
         let predicate_type = predicate_type.ok_or_else(|| invalid("no predicateType"))?.to_owned();
         let subjects = whole.get("subject").and_then(Value::as_array).ok_or_else(|| invalid("no subject"))?;
         if subjects.is_empty() || subjects.len() > limits::STATEMENT_SUBJECTS {
