@@ -156,7 +156,11 @@ fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     }
     let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
     match kind {
-        LayerKind::SimpleSigning => text("/critical/image/docker-manifest-digest") && text("/critical/type"),
+        // The first releases of cosign wrote capitals.
+        LayerKind::SimpleSigning => {
+            text("/critical/image/docker-manifest-digest") && text("/critical/type")
+                || text("/Critical/Image/Docker-manifest-digest") && text("/Critical/Type")
+        }
         LayerKind::Dsse => {
             text("/payload") && text("/payloadType") && value.get("signatures").is_some_and(Value::is_array)
         }
