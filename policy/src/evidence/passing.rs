@@ -166,7 +166,8 @@ fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
         }
         LayerKind::Bundle => {
             let typed = value.get("mediaType").and_then(Value::as_str).is_some_and(media_type::is_bundle);
-            let one = value.get("dsseEnvelope").is_some() != value.get("messageSignature").is_some();
+            let holds = |key: &str| value.get(key).is_some_and(|content| !content.is_null());
+            let one = holds("dsseEnvelope") != holds("messageSignature");
             typed && one && value.get("verificationMaterial").is_some_and(Value::is_object)
         }
     }

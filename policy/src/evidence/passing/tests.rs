@@ -167,6 +167,16 @@ fn a_bundle_has_its_type_its_material_and_one_of_two_contents() {
             vec![&*typed, r#""verificationMaterial":{}"#, r#""dsseEnvelope":{}"#, r#""messageSignature":{}"#],
             false,
         ),
+        (
+            vec![
+                &*typed,
+                r#""verificationMaterial":{}"#,
+                r#""dsseEnvelope":{}"#,
+                r#""messageSignature":null"#,
+            ],
+            true,
+        ),
+        (vec![&*typed, r#""verificationMaterial":{}"#, r#""dsseEnvelope":null"#], false),
         (vec![&*typed, r#""verificationMaterial":{}"#], false),
         (vec![&*typed, r#""verificationMaterial":[]"#, r#""dsseEnvelope":{}"#], false),
         (vec![&*typed, r#""dsseEnvelope":{}"#], false),
