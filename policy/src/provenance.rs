@@ -161,8 +161,12 @@ fn level(identity: &Identity) -> Level {
     if !platform || identity.kind != SanKind::Uri {
         return Level::One;
     }
-    let generator = identity.issuer == GITHUB_ISSUER
-        && identity.san.strip_prefix(GENERATOR).is_some_and(|rest| rest.contains("@refs/tags/v"));
+    // The ref is all that follows the first `@`: a branch may be called `x@refs/tags/v1`.
+    let released = |workflow: &str| {
+        workflow.split_once('@').is_some_and(|(_, reference)| reference.starts_with("refs/tags/v"))
+    };
+    let generator =
+        identity.issuer == GITHUB_ISSUER && identity.san.strip_prefix(GENERATOR).is_some_and(released);
     if generator {
         return Level::Three;
     }

@@ -156,13 +156,18 @@ fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     }
     let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
     match kind {
-        LayerKind::SimpleSigning => text("/critical/image/docker-manifest-digest") && text("/critical/type"),
+        // The first releases of cosign wrote capitals.
+        LayerKind::SimpleSigning => {
+            text("/critical/image/docker-manifest-digest") && text("/critical/type")
+                || text("/Critical/Image/Docker-manifest-digest") && text("/Critical/Type")
+        }
         LayerKind::Dsse => {
             text("/payload") && text("/payloadType") && value.get("signatures").is_some_and(Value::is_array)
         }
         LayerKind::Bundle => {
             let typed = value.get("mediaType").and_then(Value::as_str).is_some_and(media_type::is_bundle);
-            let one = value.get("dsseEnvelope").is_some() != value.get("messageSignature").is_some();
+            let holds = |key: &str| value.get(key).is_some_and(|content| !content.is_null());
+            let one = holds("dsseEnvelope") != holds("messageSignature");
             typed && one && value.get("verificationMaterial").is_some_and(Value::is_object)
         }
     }

@@ -17,13 +17,14 @@ pub(super) struct Said {
 /// SLSA v0.2: `builder`, `buildType`, `invocation.configSource`. BuildKit writes the same.
 pub(super) fn v02(predicate: &Value) -> Said {
     let config = predicate.pointer("/invocation/configSource");
-    let read = config.and_then(|config| config.get("uri")).and_then(Value::as_str).and_then(from_uri);
-    let (source, reference) = read.unzip();
+    let read = config.and_then(|config| config.get("uri")).and_then(Value::as_str).and_then(Origin::read);
+    let (source, revision) = read.map(|read| (read.source, read.revision)).unzip();
+    let (reference, named) = parts(revision.flatten());
     Said {
         builder: text(predicate, "/builder/id"),
         source,
-        reference: reference.flatten(),
-        commit: config.and_then(commit),
+        reference,
+        commit: one(named.into_iter().chain(config.and_then(commit)).collect()),
         build_type: text(predicate, "/buildType"),
     }
 }
@@ -43,18 +44,22 @@ pub(super) fn v1(predicate: &Value) -> Said {
     for place in ["/source", "/configSource"] {
         let Some(found) = outer.pointer(place) else { continue };
         let uri = found.as_str().or_else(|| found.get("uri").and_then(Value::as_str));
-        if let Some((source, reference)) = uri.and_then(from_uri) {
-            sources.push(source);
+        if let Some(origin) = uri.and_then(Origin::read) {
+            sources.push(origin.source);
+            let (reference, commit) = parts(origin.revision);
             references.extend(reference);
+            commits.extend(commit);
         }
         commits.extend(commit(found));
     }
     let resolved = definition.get("resolvedDependencies").and_then(Value::as_array);
     let resolved = resolved.and_then(|list| list.iter().find(|one| is_git(one)));
     if let Some(resolved) = resolved {
-        if let Some((source, reference)) = resolved.get("uri").and_then(Value::as_str).and_then(from_uri) {
-            sources.push(source);
+        if let Some(origin) = resolved.get("uri").and_then(Value::as_str).and_then(Origin::read) {
+            sources.push(origin.source);
+            let (reference, commit) = parts(origin.revision);
             references.extend(reference);
+            commits.extend(commit);
         }
         commits.extend(commit(resolved));
     }
@@ -85,12 +90,45 @@ fn is_git(dependency: &Value) -> bool {
         .is_some_and(|uri| uri.starts_with("git+") || uri.starts_with("git:"))
 }
 
-/// Source, and the ref behind `@`, or before `:` in BuildKit's fragment.
-fn from_uri(uri: &str) -> Option<(Source, Option<String>)> {
-    let (source, reference) = Source::with_reference(uri)?;
-    let fragment =
-        uri.split_once('#').map(|(_, fragment)| fragment.split(':').next().unwrap_or_default().to_owned());
-    Some((source, reference.or(fragment.filter(|fragment| !fragment.is_empty()))))
+/// What a repository's address says.
+struct Origin {
+    source: Source,
+    revision: Option<Revision>,
+}
+
+/// What of a repository was built.
+enum Revision {
+    Commit(String),
+    Reference(String),
+}
+
+impl Origin {
+    /// Source, and what stands behind `@`, or before `:` in BuildKit's fragment: a ref, or a commit as Docker's actions
+    /// write it.
+    fn read(uri: &str) -> Option<Self> {
+        let (source, reference) = Source::with_reference(uri)?;
+        let fragment = uri.split_once('#').and_then(|(_, fragment)| fragment.split(':').next());
+        let fragment = fragment.filter(|fragment| !fragment.is_empty()).map(str::to_owned);
+        let revision = reference.or(fragment).map(|text| match is_commit(&text) {
+            true => Revision::Commit(text),
+            false => Revision::Reference(text),
+        });
+        Some(Self { source, revision })
+    }
+}
+
+/// The whole name of a commit under either of Git's hashes.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The ref, and the commit, of which there is one at most.
+fn parts(revision: Option<Revision>) -> (Option<String>, Option<String>) {
+    match revision {
+        Some(Revision::Commit(commit)) => (None, Some(commit)),
+        Some(Revision::Reference(reference)) => (Some(reference), None),
+        None => (None, None),
+    }
 }
 
 fn commit(found: &Value) -> Option<String> {

@@ -254,3 +254,71 @@ fn of_the_resolved_dependencies_the_first_that_is_git_is_the_source() {
     let read = Provenance::read(SLSA_V1, &image_alone, &key()).unwrap().unwrap();
     assert_eq!((read.source, read.commit), (None, None));
 }
+
+/// What BuildKit writes of a Git context at this fragment, in both versions of the predicate.
+fn built_from(fragment: &str) -> [(&'static str, Value); 2] {
+    let config = json!({ "uri": format!("https://github.com/myorg/app.git#{fragment}"), "digest": { "sha1": COMMIT } });
+    [
+        (SLSA_V02, json!({ "invocation": { "configSource": config } })),
+        (SLSA_V1, json!({ "buildDefinition": { "externalParameters": { "configSource": config } } })),
+    ]
+}
+
+const COMMIT: &str = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
+
+#[test]
+fn a_commit_behind_a_repository_is_no_ref_and_does_not_speak_against_the_certificate() {
+    let workflow = |commit: &str| {
+        github(
+            WORKFLOW,
+            &[
+                ("source_repository_uri", APP),
+                ("source_repository_ref", "refs/heads/main"),
+                ("source_repository_digest", commit),
+            ],
+        )
+    };
+    for fragment in [COMMIT.to_owned(), format!("{COMMIT}:sub"), "refs/heads/main".to_owned()] {
+        for (predicate_type, predicate) in built_from(&fragment) {
+            let read = Provenance::read(predicate_type, &predicate, &workflow(COMMIT)).unwrap().unwrap();
+            let told = (read.reference.as_deref(), read.commit.as_deref());
+            assert_eq!(told, (Some("refs/heads/main"), Some(COMMIT)), "{predicate_type} {fragment}");
+        }
+    }
+    for (predicate_type, predicate) in built_from(COMMIT) {
+        let read = Provenance::read(predicate_type, &predicate, &key()).unwrap().unwrap();
+        assert_eq!((read.reference, read.commit.as_deref()), (None, Some(COMMIT)), "{predicate_type}");
+        let other = workflow("decaf000decaf000decaf000decaf000decaf000");
+        let conflict = Provenance::read(predicate_type, &predicate, &other);
+        assert_eq!(conflict, Err(Code::ProvenanceConflict), "{predicate_type}: another commit");
+    }
+    for (predicate_type, predicate) in built_from("refs/heads/evil") {
+        let conflict = Provenance::read(predicate_type, &predicate, &workflow(COMMIT));
+        assert_eq!(conflict, Err(Code::ProvenanceConflict), "{predicate_type}: another ref");
+    }
+    // A name that merely begins as a commit is a name.
+    for (predicate_type, predicate) in built_from("c0ffee") {
+        let read = Provenance::read(predicate_type, &predicate, &key()).unwrap().unwrap();
+        assert_eq!(read.reference.as_deref(), Some("c0ffee"), "{predicate_type}");
+    }
+}
+
+#[test]
+fn a_commit_behind_a_repository_and_one_beside_it_that_differ_are_none() {
+    for (predicate_type, predicate) in built_from("decaf000decaf000decaf000decaf000decaf000") {
+        let read = Provenance::read(predicate_type, &predicate, &key()).unwrap().unwrap();
+        assert_eq!((read.reference, read.commit), (None, None), "{predicate_type}");
+    }
+}
+
+#[test]
+fn a_branch_that_is_named_like_a_release_is_no_release_of_the_generator() {
+    let level = |reference: &str| {
+        let san = format!("{GENERATOR}generator_container_slsa3.yml@{reference}");
+        let signer = github(&san, &[("source_repository_uri", APP)]);
+        Provenance::read(SLSA_V1, &json!({}), &signer).unwrap().unwrap().level
+    };
+    assert_eq!(level("refs/tags/v2.1.0"), Level::Three);
+    assert_eq!(level("refs/heads/x@refs/tags/v2.1.0"), Level::One);
+    assert_eq!(level("refs/pull/1/head@refs/tags/v1"), Level::One);
+}

@@ -17,11 +17,14 @@ use crate::material::Signed;
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind};
 
 mod chain;
+mod clocks;
 mod faults;
 mod logs;
 mod older;
+mod tiles;
 
 use chain::Chains;
+use clocks::Clocks;
 use logs::Logs;
 use older::{Entered, Verifier as By};
 
@@ -30,6 +33,7 @@ pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
     chains: Chains,
+    clocks: Clocks,
     contents: Vec<Trusted>,
 }
 
@@ -54,14 +58,15 @@ pub(crate) struct Vouched {
 
 impl Vouched {
     fn by_logs(entered: Vec<Entered>, sct: evidence::Sct) -> Self {
-        let time = entered.iter().map(|one| one.time).min();
+        let time = entered.iter().filter_map(|one| one.time).min();
         let entries = entered.into_iter().map(|one| one.entry).collect();
         Self { time, vouchers: Vouchers { entries, clock: time.map(|_| Clock::Log), sct } }
     }
 
     /// With what a timestamp authority said besides: the earlier time is the signature's.
-    pub(crate) fn and(self, stamped: &Self) -> Self {
-        if stamped.time < self.time && stamped.time.is_some() {
+    fn and(self, stamped: &Self) -> Self {
+        let earlier = stamped.time.is_some_and(|stamp| self.time.is_none_or(|time| stamp < time));
+        if earlier {
             let vouchers = Vouchers { clock: stamped.vouchers.clock, ..self.vouchers };
             return Self { time: stamped.time, vouchers };
         }
@@ -81,7 +86,8 @@ impl Backend {
             }
         }
         let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-        Ok(Self { verifier, logs: Logs::of(&root), chains: Chains::of(&root)?, contents: contents(&root) })
+        let (logs, chains, clocks) = (Logs::of(&root), Chains::of(&root)?, Clocks::of(&root));
+        Ok(Self { verifier, logs, chains, clocks, contents: contents(&root) })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -147,20 +153,33 @@ impl Backend {
         self.run(&bundle, artifact, &policy)
     }
 
+    /// What timestamp authorities alone say of a signature, whatever made it. That the signature holds is the caller's to
+    /// check.
+    pub(crate) fn stamped(&self, signed: &Signed) -> Vouched {
+        let time = self.clocks.earliest(&signed.bundle.timestamps, &signed.signature);
+        let clock = time.map(|_| Clock::TimestampAuthority);
+        Vouched { time, vouchers: Vouchers { clock, ..Vouchers::default() } }
+    }
+
     /// The same as [`Backend::certificate`] with the log checked, for entries that the library does not read. Timestamps
-    /// are its work all the same; the caller takes them into account.
+    /// are its work all the same: `stamped` is what came of them.
     pub(crate) fn older_by_certificate(
         &self,
         signed: &Signed,
         leaf: &[u8],
         sct: Sct,
+        stamped: &Vouched,
     ) -> Result<Vouched, Fault> {
-        let entered = older::check(&self.logs, signed, By::Certificate(leaf))?;
+        let entered = older::check(&self.logs, signed, By::Certificate(leaf), stamped.time)?;
         if !certificate::key(leaf)?.verifies(&signed.message.artifact(), &signed.signature) {
             return Err(Code::SignatureInvalid.into());
         }
-        for one in &entered {
-            let issuer = self.chains.check(leaf, &signed.bundle.intermediates(), one.time)?;
+        let times: Vec<_> = entered.iter().filter_map(|one| one.time).chain(stamped.time).collect();
+        if times.is_empty() {
+            return Err(Code::NoTrustedTime.into());
+        }
+        for time in times {
+            let issuer = self.chains.check(leaf, &signed.bundle.intermediates(), time)?;
             if sct == Sct::Required {
                 self.chains.check_sct(leaf, &issuer)?;
             }
@@ -169,13 +188,15 @@ impl Backend {
             Sct::Required => evidence::Sct::Verified,
             Sct::None => evidence::Sct::NotAsked,
         };
-        Ok(Vouched::by_logs(entered, sct))
+        Ok(Vouched::by_logs(entered, sct).and(stamped))
     }
 
     /// The same as [`Backend::key`] with the log checked, for entries that the library does not read. That the key made the
     /// signature is the caller's to check.
     pub(crate) fn older_by_key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, Fault> {
-        Ok(Vouched::by_logs(older::check(&self.logs, signed, By::Key(key))?, evidence::Sct::NotAsked))
+        let stamped = self.stamped(signed);
+        let entered = older::check(&self.logs, signed, By::Key(key), stamped.time)?;
+        Ok(Vouched::by_logs(entered, evidence::Sct::NotAsked).and(&stamped))
     }
 
     fn run(&self, bundle: &Bundle, artifact: &Artifact<'_>, policy: &impl Policy) -> Result<Vouched, Fault> {

@@ -34,7 +34,8 @@ pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Faul
     let entries = listed.into_iter().map(|entry| entry_of(entry, version)).collect();
     let timestamps = timestamps(verification)?;
     let package = |content| Package { version, signer: signer_value, entries, timestamps, content };
-    match (value.get("messageSignature"), value.get("dsseEnvelope")) {
+    let content = |key: &str| value.get(key).filter(|value| !value.is_null());
+    match (content("messageSignature"), content("dsseEnvelope")) {
         (Some(message), None) => {
             if bytes.len() as u64 > limits::EVIDENCE_SIGNATURE_BYTES {
                 return Err(Code::EvidenceTooLarge.into());
@@ -169,7 +170,8 @@ fn proof(entry: &Value) -> Proof {
 }
 
 /// Checks the shape of a log entry.
-fn entry_of(mut entry: Value, version: Version) -> Result<Value, Fault> {
+fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
+    let mut entry = encoding::without_nulls(entry);
     let promise = entry.get("inclusionPromise").is_some_and(|promise| !promise.is_null());
     let hashes = entry.pointer("/inclusionProof/hashes").and_then(Value::as_array);
     if hashes.is_some_and(|hashes| hashes.len() > limits::INCLUSION_PATH) {

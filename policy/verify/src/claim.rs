@@ -18,6 +18,36 @@ pub(crate) const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 const SIMPLE_TYPE: &str = "cosign container image signature";
 const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
+/// The keys of a simple-signing payload.
+#[derive(Clone, Copy)]
+struct Words {
+    critical: &'static str,
+    identity: &'static str,
+    image: &'static str,
+    kind: &'static str,
+    digest: &'static str,
+    optional: &'static str,
+}
+
+const WORDS: Words = Words {
+    critical: "critical",
+    identity: "identity",
+    image: "image",
+    kind: "type",
+    digest: "docker-manifest-digest",
+    optional: "optional",
+};
+
+/// As the first releases of cosign wrote them. Never mixed with the others.
+const OLDEST: Words = Words {
+    critical: "Critical",
+    identity: "Identity",
+    image: "Image",
+    kind: "Type",
+    digest: "Docker-manifest-digest",
+    optional: "Optional",
+};
+
 /// What signed bytes say.
 #[derive(Debug, Clone)]
 pub(crate) enum Claim {
@@ -47,21 +77,24 @@ impl Payload {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let invalid = |detail: &str| Fault::new(Code::PayloadInvalid, detail);
         let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
-        let whole = object(&value, &["critical", "optional"]).ok_or_else(|| invalid("not a payload"))?;
+        let words = if value.get(OLDEST.critical).is_some() { OLDEST } else { WORDS };
+        let whole =
+            object(&value, &[words.critical, words.optional]).ok_or_else(|| invalid("not a payload"))?;
         let critical = whole
-            .get("critical")
-            .and_then(|value| object(value, &["identity", "image", "type"]))
+            .get(words.critical)
+            .and_then(|value| object(value, &[words.identity, words.image, words.kind]))
             .ok_or_else(|| invalid("critical is missing or has more than it should"))?;
-        if critical.get("type").and_then(Value::as_str) != Some(SIMPLE_TYPE) {
+        if critical.get(words.kind).and_then(Value::as_str) != Some(SIMPLE_TYPE) {
             return Err(invalid("critical.type is not that of a cosign signature"));
         }
         let text = |part: &str, key: &str| {
             let part = critical.get(part).and_then(|value| object(value, &[key]))?;
             part.get(key).and_then(Value::as_str)
         };
-        let reference = text("identity", "docker-reference").ok_or_else(|| invalid("critical.identity"))?;
-        let digest = text("image", "docker-manifest-digest").ok_or_else(|| invalid("critical.image"))?;
-        let annotations = match whole.get("optional") {
+        let reference =
+            text(words.identity, "docker-reference").ok_or_else(|| invalid("critical.identity"))?;
+        let digest = text(words.image, words.digest).ok_or_else(|| invalid("critical.image"))?;
+        let annotations = match whole.get(words.optional) {
             None | Some(Value::Null) => BTreeMap::new(),
             Some(Value::Object(optional)) => strings(optional),
             Some(_) => return Err(invalid("optional is not an object")),
@@ -83,8 +116,8 @@ impl Statement {
         if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(invalid("_type is not that of a statement"));
         }
-        let predicate_type =
-            whole.get("predicateType").and_then(Value::as_str).filter(|text| !text.is_empty());
+        // An empty one has been written, and is a type that no requirement can name.
+        let predicate_type = whole.get("predicateType").and_then(Value::as_str);
         let predicate_type = predicate_type.ok_or_else(|| invalid("no predicateType"))?.to_owned();
         let subjects = whole.get("subject").and_then(Value::as_array).ok_or_else(|| invalid("no subject"))?;
         if subjects.is_empty() || subjects.len() > limits::STATEMENT_SUBJECTS {

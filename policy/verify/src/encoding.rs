@@ -1,7 +1,8 @@
-//! Base64 as the formats allow it: decoded once, and nothing lenient (A209).
+//! Base64 as the formats allow it: decoded once, and nothing lenient (A209); PEM; protobuf's JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde_json::Value;
 
 /// Decodes standard base64 with its padding; no white space, no stray bits.
 pub(crate) fn standard(text: &str) -> Option<Vec<u8>> {
@@ -16,6 +17,18 @@ pub(crate) fn dsse(text: &str) -> Option<Vec<u8>> {
 /// Encodes standard base64.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// Takes members out that are null: in protobuf's JSON they are as if they were not there.
+pub(crate) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let present = members.into_iter().filter(|(_, member)| !member.is_null());
+            Value::Object(present.map(|(key, member)| (key, without_nulls(member))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 /// One PEM block.

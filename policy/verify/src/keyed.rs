@@ -102,39 +102,21 @@ fn vouched(
     let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact.artifact(), key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
-        Look::AtLog => {
-            match with_log(signed, &check).or_else(|fault| older(table, signed, key, &check, fault)) {
-                Ok(vouched) => return (Logged::Yes, vouched),
-                Err(fault) => fault.code,
-            }
-        }
+        Look::AtLog => match with_log(signed, &check).or_else(|fault| older(table, signed, key, fault)) {
+            Ok(vouched) => return (Logged::Yes, vouched),
+            Err(fault) => fault.code,
+        },
     };
-    let timestamped = !signed.bundle.timestamps.is_empty();
-    let vouched = timestamped.then(|| check(&signed.bundle.without_entries(), Log::Left).ok()).flatten();
-    (Logged::No(code), vouched.unwrap_or_default())
+    (Logged::No(code), table.backend.stamped(signed))
 }
 
 /// With a log entry that the library does not read, or by a kind of key or signature that it does not know: the key was
 /// found to have signed before.
-fn older(
-    table: &TrustTable,
-    signed: &Signed,
-    key: &PublicKey,
-    check: &impl Fn(&str, Log) -> Result<Vouched, Fault>,
-    fault: Fault,
-) -> Result<Vouched, Fault> {
+fn older(table: &TrustTable, signed: &Signed, key: &PublicKey, fault: Fault) -> Result<Vouched, Fault> {
     if !matches!(fault.code, Code::KeyUnsupported | Code::SignatureInvalid | Code::Unsupported) {
         return Err(fault);
     }
-    let vouched = table.backend.older_by_key(signed, key)?;
-    if signed.bundle.timestamps.is_empty() {
-        return Ok(vouched);
-    }
-    match check(&signed.bundle.without_entries(), Log::Left) {
-        Ok(stamped) => Ok(vouched.and(&stamped)),
-        // One that does not count is none.
-        Err(_) => Ok(vouched),
-    }
+    table.backend.older_by_key(signed, key)
 }
 
 /// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.

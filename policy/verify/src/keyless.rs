@@ -96,15 +96,20 @@ fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched,
 
 /// With a log entry that the library does not read; what a timestamp says is added, and none spoils the entry.
 fn older(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
-    let vouched = table.backend.older_by_certificate(signed, leaf, table.sct())?;
-    if signed.bundle.timestamps.is_empty() {
-        return Ok(vouched);
-    }
-    match check(table, signed, leaf, &signed.bundle.without_entries(), Log::Left) {
-        Ok(stamped) => Ok(vouched.and(&stamped)),
-        Err(fault) if fault.is_a_timestamps() => Ok(vouched),
-        Err(fault) => Err(fault),
-    }
+    let alone = || check(table, signed, leaf, &signed.bundle.without_entries(), Log::Left);
+    let (stamped, fault) = match signed.bundle.timestamps.is_empty() {
+        true => (Vouched::default(), None),
+        false => match alone() {
+            Ok(stamped) => (stamped, None),
+            Err(fault) if fault.is_a_timestamps() => (Vouched::default(), Some(fault)),
+            Err(fault) => return Err(fault),
+        },
+    };
+    // Where the log signs no time, the timestamp's fault is why there is none.
+    table
+        .backend
+        .older_by_certificate(signed, leaf, table.sct(), &stamped)
+        .map_err(|other| fault.filter(|_| other.code == Code::NoTrustedTime).unwrap_or(other))
 }
 
 fn check(table: &TrustTable, signed: &Signed, leaf: &[u8], bundle: &str, log: Log) -> Result<Vouched, Fault> {

@@ -10,6 +10,7 @@ use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::Value;
 
 use crate::backend::Backend;
+use crate::encoding;
 
 /// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
 /// rest on the laxer one are worth nothing.
@@ -117,7 +118,7 @@ impl TrustTable {
     /// # Errors
     /// [`TrustFault`] when any part of it cannot be used.
     pub fn from_json(name: Name, bytes: &[u8], sct: Sct) -> Result<Self, TrustFault> {
-        let mut value = strict_json::parse(bytes)?;
+        let mut value = encoding::without_nulls(strict_json::parse(bytes)?);
         let media_type = value.get("mediaType").and_then(Value::as_str);
         if !media_type.is_some_and(|text| MEDIA_TYPES.contains(&text)) {
             return Err(TrustFault::MediaType);
@@ -306,6 +307,21 @@ mod tests {
         let table = read.unwrap();
         assert!(table.contents().iter().all(|one| one.name.is_empty()));
         assert_eq!(table.describe(), TrustTable::sigstore().unwrap().describe());
+    }
+
+    #[test]
+    fn what_is_null_is_not_there() {
+        let mut root: Value = serde_json::from_slice(SIGSTORE).unwrap();
+        root["ctlogs"] = Value::Null;
+        root["certificateAuthorities"][1]["validFor"]["end"] = Value::Null;
+        root["certificateAuthorities"][1]["subject"] = Value::Null;
+        let load = |root: &Value| {
+            TrustTable::from_json(Name::new("corp"), root.to_string().as_bytes(), Sct::Required)
+        };
+        let whole = TrustTable::sigstore().unwrap().describe();
+        assert_eq!(load(&root).unwrap().describe(), TrustSummary { certificate_logs: 0, ..whole });
+        root["tlogs"][0]["publicKey"] = Value::Null;
+        assert!(matches!(load(&root), Err(TrustFault::Unusable(_))));
     }
 
     #[test]

@@ -132,6 +132,9 @@ fn a_simple_signing_payload_names_a_digest_and_its_type() {
         (r#"{"critical":{"image":{"docker-manifest-digest":"sha256:00"}}}"#, false),
         (r#"{"critical":{"image":{"docker-manifest-digest":0},"type":"cosign"}}"#, false),
         (r#"{"critical":{"type":"cosign"}}"#, false),
+        (r#"{"Critical":{"Image":{"Docker-manifest-digest":"sha256:00"},"Type":"cosign"}}"#, true),
+        (r#"{"Critical":{"Image":{"docker-manifest-digest":"sha256:00"},"Type":"cosign"}}"#, false),
+        (r#"{"Critical":{"Image":{"Docker-manifest-digest":"sha256:00"},"type":"cosign"}}"#, false),
         ("{}", false),
     ] {
         assert_eq!(passes(media_type::SIMPLE_SIGNING, text.as_bytes()), evidence, "{text}");
@@ -164,6 +167,16 @@ fn a_bundle_has_its_type_its_material_and_one_of_two_contents() {
             vec![&*typed, r#""verificationMaterial":{}"#, r#""dsseEnvelope":{}"#, r#""messageSignature":{}"#],
             false,
         ),
+        (
+            vec![
+                &*typed,
+                r#""verificationMaterial":{}"#,
+                r#""dsseEnvelope":{}"#,
+                r#""messageSignature":null"#,
+            ],
+            true,
+        ),
+        (vec![&*typed, r#""verificationMaterial":{}"#, r#""dsseEnvelope":null"#], false),
         (vec![&*typed, r#""verificationMaterial":{}"#], false),
         (vec![&*typed, r#""verificationMaterial":[]"#, r#""dsseEnvelope":{}"#], false),
         (vec![&*typed, r#""dsseEnvelope":{}"#], false),

@@ -97,8 +97,10 @@ fn log(error: &TransparencyLogError) -> Code {
         TransparencyLogError::EntryMismatch(_) => Code::LogEntryMismatch,
         TransparencyLogError::IntegratedTime(detail) if detail.contains("future") => Code::TimeInFuture,
         TransparencyLogError::IntegratedTime(_) => Code::TimeOutsideCertificate,
-        // Entries over a SHA-384 or SHA-512 hash.
-        TransparencyLogError::MalformedEntry(detail) if detail.contains("SHA-256 hash must be") => {
+        // Entries over a SHA-384 or SHA-512 hash, and of Rekor v2 by another kind of key than P-256.
+        TransparencyLogError::MalformedEntry(detail)
+            if ["SHA-256 hash must be", "unknown variant"].iter().any(|words| detail.contains(words)) =>
+        {
             Code::Unsupported
         }
         _ => Code::LogEntryKind,

@@ -89,6 +89,11 @@ impl Logs {
 }
 
 impl LogKey {
+    /// Its address, as the trust table has it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Without a proven time, only a key whose window has no end speaks.
     fn speaks_at(&self, time: Option<Timestamp>) -> bool {
         match (self.window, time) {

@@ -1,5 +1,5 @@
 //! Log entries of Rekor v1 that the library does not read: `intoto/0.0.1`, and `hashedrekord/0.0.1` and `dsse/0.0.1` by any
-//! kind of key over any hash. Each is held against its log, and against the very signature that it is to be about (A302, A303).
+//! kind of key over any hash; those of Rekor v2 are handed on. Each is held against its log, and against the very signature that it is to be about (A302, A303).
 
 use aws_lc_rs::digest::{self as hash, Algorithm};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
 use sigstore_types::{SignatureBytes, TransparencyLogEntry};
 
 use super::logs::Logs;
+use super::tiles;
 use crate::artifact::Artifact;
 use crate::encoding;
 use crate::fault::Fault;
@@ -29,8 +30,8 @@ pub(super) enum Verifier<'a> {
 /// What a log says of one entry.
 #[derive(Debug, Clone)]
 pub(super) struct Entered {
-    /// When it was entered, as the log signed.
-    pub(super) time: Timestamp,
+    /// When it was entered, as the log signed; a log of Rekor v2 signs no time.
+    pub(super) time: Option<Timestamp>,
     pub(super) entry: LogEntry,
 }
 
@@ -38,12 +39,23 @@ pub(super) struct Entered {
 ///
 /// # Errors
 /// `unsupported` when one is of a kind that is not read here either; else what is wrong with the first.
-pub(super) fn check(logs: &Logs, signed: &Signed, by: Verifier<'_>) -> Result<Vec<Entered>, Fault> {
+pub(super) fn check(
+    logs: &Logs,
+    signed: &Signed,
+    by: Verifier<'_>,
+    stamped: Option<Timestamp>,
+) -> Result<Vec<Entered>, Fault> {
     let entries = signed.bundle.listed()?;
-    entries.iter().map(|entry| one(logs, entry, signed, by)).collect()
+    entries.iter().map(|entry| one(logs, entry, signed, by, stamped)).collect()
 }
 
-fn one(logs: &Logs, listed: &Value, signed: &Signed, by: Verifier<'_>) -> Result<Entered, Fault> {
+fn one(
+    logs: &Logs,
+    listed: &Value,
+    signed: &Signed,
+    by: Verifier<'_>,
+    stamped: Option<Timestamp>,
+) -> Result<Entered, Fault> {
     let entry = read(listed)?;
     let body = strict_json::parse(entry.canonicalized_body.as_bytes())
         .map_err(|_| Fault::new(Code::LogEntryKind, "the entry's body is not JSON"))?;
@@ -54,6 +66,7 @@ fn one(logs: &Logs, listed: &Value, signed: &Signed, by: Verifier<'_>) -> Result
         return Err(Fault::new(Code::LogEntryKind, "the entry's body is of another kind than it says"));
     }
     let about = match (kind, version) {
+        ("hashedrekord", "0.0.2") => return tiles::check(logs, (&entry, &body), signed, by, stamped),
         ("hashedrekord", "0.0.1") => hashedrekord(&body, signed, by),
         ("intoto", "0.0.1") => intoto(&body, signed, by),
         ("dsse", "0.0.1") => dsse(&body, signed, by),
@@ -64,7 +77,7 @@ fn one(logs: &Logs, listed: &Value, signed: &Signed, by: Verifier<'_>) -> Result
     let proof = included(logs, &entry, time)?;
     about.ok_or_else(|| Fault::new(Code::LogEntryMismatch, "the entry is about something else"))?;
     let log = logs.named(entry.log_id.key_id.as_bytes());
-    Ok(Entered { time, entry: LogEntry { log, index: Some(entry.log_index.get()), by: proof } })
+    Ok(Entered { time: Some(time), entry: LogEntry { log, index: Some(entry.log_index.get()), by: proof } })
 }
 
 /// The entry under a label that the library reads. The label is no part of what a log signs; the body's own is compared.

@@ -8,7 +8,10 @@ fn at(second: i64) -> Timestamp {
 
 fn entered(second: i64, index: u64) -> Entered {
     let log = "https://log.example".to_owned();
-    Entered { time: at(second), entry: LogEntry { log, index: Some(index), by: LogProof::SignedTimestamp } }
+    Entered {
+        time: Some(at(second)),
+        entry: LogEntry { log, index: Some(index), by: LogProof::SignedTimestamp },
+    }
 }
 
 /// What a timestamp authority alone says.
@@ -44,4 +47,15 @@ fn a_timestamp_before_the_logs_time_is_the_signatures_and_its_clock_is_named() {
         assert_eq!(both.vouchers.entries, [entered(20, 7).entry], "{other:?}");
         assert_eq!(both.vouchers.sct, evidence::Sct::Verified, "{other:?}");
     }
+}
+
+#[test]
+fn beside_an_entry_without_a_time_a_timestamp_is_the_time() {
+    let entry = || Entered { time: None, ..entered(0, 7) };
+    let logged = || Vouched::by_logs(vec![entry()], evidence::Sct::Verified);
+    let both = logged().and(&stamped(Some(21)));
+    assert_eq!((both.time, both.vouchers.clock), (Some(at(21)), Some(Clock::TimestampAuthority)));
+    assert_eq!((both.vouchers.entries, both.vouchers.sct), (vec![entry().entry], evidence::Sct::Verified));
+    let neither = logged().and(&stamped(None));
+    assert_eq!((neither.time, neither.vouchers.clock), (None, None));
 }

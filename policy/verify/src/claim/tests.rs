@@ -28,6 +28,46 @@ fn a_payload_is_read_with_and_without_optional() {
     assert_eq!(read.annotations, BTreeMap::from([("creator".to_owned(), "me".to_owned())]));
 }
 
+/// As the first releases of cosign wrote it.
+fn oldest() -> Value {
+    json!({
+        "Critical": {
+            "Identity": { "docker-reference": "" },
+            "Image": { "Docker-manifest-digest": Digest::of(b"x").to_string() },
+            "Type": SIMPLE_TYPE,
+        },
+        "Optional": { "env": "prod" },
+    })
+}
+
+#[test]
+fn a_payload_of_the_oldest_signers_is_read_in_its_own_words_alone() {
+    let read = Payload::read(oldest().to_string().as_bytes()).unwrap();
+    assert_eq!(read.digest, Digest::of(b"x"));
+    assert_eq!(read.annotations, BTreeMap::from([("env".to_owned(), "prod".to_owned())]));
+    let mut bare = oldest();
+    bare["Optional"] = json!(null);
+    assert_eq!(code(&bare), None);
+    for (path, old, new) in [
+        ("", "Critical", "critical"),
+        ("", "Optional", "optional"),
+        ("/Critical", "Identity", "identity"),
+        ("/Critical", "Image", "image"),
+        ("/Critical", "Type", "type"),
+        ("/Critical/Image", "Docker-manifest-digest", "docker-manifest-digest"),
+        ("/Critical/Identity", "docker-reference", "Docker-reference"),
+    ] {
+        let mut mixed = oldest();
+        let part = mixed.pointer_mut(path).unwrap().as_object_mut().unwrap();
+        let value = part.remove(old).unwrap();
+        part.insert(new.to_owned(), value);
+        assert_eq!(code(&mixed), Some(Code::PayloadInvalid), "{path} {new}");
+    }
+    let mut both = oldest();
+    both["critical"] = payload()["critical"].clone();
+    assert_eq!(code(&both), Some(Code::PayloadInvalid));
+}
+
 #[test]
 fn a203_what_is_missing_wrong_or_too_much_in_critical_is_refused() {
     let changes: [(&str, Value); 9] = [

@@ -208,6 +208,44 @@ fn a254_the_shape_of_a_bundle_is_checked_before_anything_else() {
 }
 
 #[test]
+fn what_is_null_or_empty_may_as_well_not_be_there() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let question = asked(&pki, Transparency::Required);
+    let entry = "/verificationMaterial/tlogEntries/0";
+    let proof = format!("{entry}/inclusionProof");
+    // The first entry of a log has no path, and the index that protobuf leaves out.
+    for (path, key) in [
+        ("", "dsseEnvelope"),
+        ("/verificationMaterial", "publicKey"),
+        ("/verificationMaterial", "x509CertificateChain"),
+        ("/verificationMaterial", "timestampVerificationData"),
+        ("/messageSignature", "messageDigest"),
+        (entry, "logIndex"),
+        (&proof, "logIndex"),
+        (&proof, "hashes"),
+    ] {
+        let mut whole = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+        whole.pointer_mut(path).unwrap()[key] = Value::Null;
+        assert_eq!(question.code(bundle(&whole)), None, "null {path} {key}");
+        whole.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(key);
+        assert_eq!(question.code(bundle(&whole)), None, "no {path} {key}");
+    }
+    for (key, code) in [
+        ("inclusionProof", Code::InclusionProofMissing),
+        ("inclusionPromise", Code::NoTrustedTime),
+        ("canonicalizedBody", Code::BundleInvalid),
+    ] {
+        let mut whole = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+        whole.pointer_mut(entry).unwrap()[key] = Value::Null;
+        assert_eq!(question.code(bundle(&whole)), Some(code), "null {key}");
+    }
+    let mut empty = pki.bundle(&leaf, MANIFEST, Entry::Whole);
+    empty["messageSignature"] = Value::Null;
+    assert_eq!(question.code(bundle(&empty)), Some(Code::BundleInvalid));
+}
+
+#[test]
 fn a312_an_entry_twice_is_one_signature_and_one_log() {
     let pki = Pki::new();
     let question = asked(&pki, Transparency::Required);

@@ -18,3 +18,4 @@ mod pki;
 mod stale;
 mod stamp;
 mod stamps;
+mod tiles;

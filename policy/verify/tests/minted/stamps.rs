@@ -22,9 +22,9 @@ const AFTER: &str = "20261124120100Z";
 const LATE: &str = "20261126120000Z";
 
 /// Logged or why not, the trusted time and whose clock told it; the code where it does not count.
-type Told = Result<(Logged, Option<String>, Option<Clock>), Code>;
+pub(crate) type Told = Result<(Logged, Option<String>, Option<Clock>), Code>;
 
-fn told(evidence: &Evidence) -> Told {
+pub(crate) fn told(evidence: &Evidence) -> Told {
     let signatures = evidence.signatures.iter().map(|one| one.facts());
     let signatures = signatures.map(|facts| (facts.logged, facts.trusted_time, facts.vouchers.clock));
     let attestations = evidence.attestations.iter().map(|one| one.facts());
@@ -185,6 +185,15 @@ impl Keyed {
     }
 }
 
+/// Every kind of key. The library does not know P-521, nor P-384 with the hash that cosign took before 2.6.
+const KINDS: [&rcgen::SignatureAlgorithm; 5] = [
+    &rcgen::PKCS_ECDSA_P256_SHA256,
+    &rcgen::PKCS_ECDSA_P384_SHA384,
+    &rcgen::PKCS_ECDSA_P521_SHA512,
+    &rcgen::PKCS_ECDSA_P521_SHA256,
+    &rcgen::PKCS_ED25519,
+];
+
 #[test]
 fn a_keys_signature_has_the_earlier_of_its_logs_time_and_its_timestamp() {
     // The last two are kinds of key whose entries the library does not read.
@@ -200,19 +209,30 @@ fn a_keys_signature_has_the_earlier_of_its_logs_time_and_its_timestamp() {
             );
         }
     }
-    let keyed = Keyed::new(&rcgen::PKCS_ECDSA_P256_SHA256);
     let earlier = at(Logged::Yes, "2026-11-24T11:59:00Z", Clock::TimestampAuthority);
-    assert_eq!(keyed.ask(keyed.at(BEFORE), Transparency::Required), earlier);
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P521_SHA512] {
+        let keyed = Keyed::new(algorithm);
+        assert_eq!(keyed.ask(keyed.at(BEFORE), Transparency::Required), earlier, "{algorithm:?}");
+    }
 }
 
 #[test]
 fn where_the_log_is_not_looked_at_a_keys_timestamp_is_its_time() {
-    let keyed = Keyed::new(&rcgen::PKCS_ECDSA_P256_SHA256);
-    let missing = Logged::No(Code::LogEntryMissing);
-    let told = keyed.ask(keyed.at(AFTER), Transparency::None);
-    assert_eq!(told, at(missing, "2026-11-24T12:01:00Z", Clock::TimestampAuthority));
-    let without = keyed.ask(bundle(&keyed.bundle()), Transparency::None);
-    assert_eq!(without, Ok((missing, None, None)));
+    for algorithm in KINDS {
+        let keyed = Keyed::new(algorithm);
+        let missing = Logged::No(Code::LogEntryMissing);
+        let told = keyed.ask(keyed.at(AFTER), Transparency::None);
+        assert_eq!(told, at(missing, "2026-11-24T12:01:00Z", Clock::TimestampAuthority), "{algorithm:?}");
+        let without = keyed.ask(bundle(&keyed.bundle()), Transparency::None);
+        assert_eq!(without, Ok((missing, None, None)));
+        for token in [
+            keyed.clock.token(b"another signature", AFTER),
+            Authority::new().token(&signature_of(&keyed.bundle()), AFTER),
+        ] {
+            let told = keyed.ask(bundle(&stamped(keyed.bundle(), &token)), Transparency::None);
+            assert_eq!(told, Ok((missing, None, None)), "{algorithm:?}");
+        }
+    }
 }
 
 #[test]

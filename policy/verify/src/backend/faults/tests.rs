@@ -114,6 +114,10 @@ fn what_is_wrong_with_a_log_entry_has_its_code() {
         (time("integrated time x is in the future (current time: y)"), Code::TimeInFuture),
         (time("integrated time x is after certificate validity"), Code::TimeOutsideCertificate),
         (entry("SHA-256 hash must be 32 bytes"), Code::Unsupported),
+        (
+            entry("failed to parse Rekor body: unknown variant `PKIX_ECDSA_P384_SHA_384`, expected x"),
+            Code::Unsupported,
+        ),
         (entry("invalid Rekor log ID: x"), Code::LogEntryKind),
     ]);
 }
