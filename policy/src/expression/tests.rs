@@ -207,3 +207,84 @@ fn a204_a_reference_names_a_repository_whatever_tag_or_digest_stands_behind_it()
     assert!(!named("localhost", "app", "localhost:5000/app"));
     assert!(named("docker.io", "library/alpine", "alpine:3"));
 }
+
+#[test]
+fn a255_a_text_of_4_kib_compiles_and_a_byte_more_does_not() {
+    let of = |length: usize| format!("predicate.a == '{}'", "x".repeat(length - "predicate.a == ''".len()));
+    assert!(Condition::compile(&of(limits::WHERE_TEXT_BYTES)).is_ok());
+    assert_eq!(fault(&of(limits::WHERE_TEXT_BYTES + 1)), (FaultKind::Cost, limits::WHERE_TEXT_BYTES));
+}
+
+#[test]
+fn a255_brackets_and_signs_are_counted_to_their_limit_and_not_in_quotes() {
+    let open = |n: usize| format!("{}true{}", "(".repeat(n), ")".repeat(n));
+    assert!(shape::of_text(&open(limits::WHERE_NESTING)).is_ok());
+    let over = shape::of_text(&open(limits::WHERE_NESTING + 1)).unwrap_err();
+    assert_eq!((over.kind, over.at), (FaultKind::Cost, limits::WHERE_NESTING));
+    let signs = |n: usize| format!("{}true", "!".repeat(n));
+    assert!(shape::of_text(&signs(limits::WHERE_NESTING)).is_ok());
+    let over = shape::of_text(&signs(limits::WHERE_NESTING + 1)).unwrap_err();
+    assert_eq!((over.kind, over.at), (FaultKind::Cost, limits::WHERE_NESTING));
+    let many = "(".repeat(limits::WHERE_NESTING + 1);
+    for quoted in [format!("'{many}'"), format!("'\\'{many}'"), format!("'\"{many}'"), format!("\"'{many}\"")]
+    {
+        assert!(shape::of_text(&quoted).is_ok(), "{quoted}");
+    }
+    for behind in [format!("'a'{many}"), format!("'\\\\'{many}")] {
+        assert_eq!(shape::of_text(&behind).unwrap_err().kind, FaultKind::Cost, "{behind}");
+    }
+}
+
+#[test]
+fn a255_what_is_compiled_is_as_deep_as_its_limit_and_no_deeper() {
+    let select = |n: usize| format!("predicate{}", ".a".repeat(n));
+    assert!(Condition::compile(&select(limits::WHERE_NESTING)).is_ok());
+    let deep = Condition::compile(&select(limits::WHERE_NESTING + 1)).unwrap_err();
+    assert_eq!(deep.kind, FaultKind::Cost);
+}
+
+#[test]
+fn a_fault_of_the_compiler_is_at_its_line_and_column() {
+    assert_eq!(fault("predicate.a ==\n  == 1"), (FaultKind::Syntax, 17));
+    assert_eq!(fault("true &&\n\n  && true"), (FaultKind::Syntax, 11));
+}
+
+#[test]
+fn a551_a_name_that_a_comprehension_binds_has_what_fields_it_has() {
+    for text in [
+        "predicate.a.all(image, image.tag == 'x')",
+        "predicate.claims.other == 'x'",
+        "predicate.a['tag'] == 'x'",
+    ] {
+        assert!(Condition::compile(text).is_ok(), "{text}");
+    }
+    for (text, kind, at) in [
+        ("image.tag == 'x'", FaultKind::UnknownName, 6),
+        ("identity.claims.other == 'x'", FaultKind::UnknownName, 16),
+        ("image['tag'] == 'x'", FaultKind::UnknownName, 5),
+        ("_x_(1) == 1", FaultKind::UnknownFunction, 0),
+    ] {
+        assert_eq!(fault(text), (kind, at), "{text}");
+    }
+    let near = |text: &str| Condition::compile(text).unwrap_err().near;
+    assert_eq!(near("image.media == 'x'"), ["media_type"]);
+    assert_eq!(near("image.digests == 'x'"), ["digest"]);
+    assert_eq!(near("image.zzz == 'x'").len(), 5);
+}
+
+#[test]
+fn a255_values_are_counted_to_the_byte() {
+    let text = |length: usize| json!("x".repeat(length - 2));
+    assert!(!values::is_too_large(&text(limits::WHERE_BYTES)));
+    assert!(values::is_too_large(&text(limits::WHERE_BYTES + 1)));
+    let list = |entries: usize| json!(vec![0; entries]);
+    assert!(!values::is_too_large(&list(limits::WHERE_ITEMS)));
+    assert!(values::is_too_large(&list(limits::WHERE_ITEMS + 1)));
+    let object = |keys: usize| Value::Object((0..keys).map(|n| (n.to_string(), Value::Null)).collect());
+    assert!(!values::is_too_large(&object(limits::WHERE_ITEMS)));
+    assert!(values::is_too_large(&object(limits::WHERE_ITEMS + 1)));
+    // A key of so many bytes, 4 about it, and 8 for its value.
+    let keyed = |length: usize| json!({ "k".repeat(length - 12): null });
+    assert!(!values::is_too_large(&keyed(limits::WHERE_BYTES)));
+    assert!(values::is_too_large(&keyed(limits::WHERE_BYTES + 1)));
+}

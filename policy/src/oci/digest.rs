@@ -222,4 +222,11 @@ mod tests {
             assert_eq!(text.parse::<Digest>(), Err(DigestInvalid), "{text}");
         }
     }
+
+    #[test]
+    fn hex_is_what_stands_behind_the_algorithm() {
+        for digest in [Digest::of(b"x"), Digest::sha512_of(b"x")] {
+            assert_eq!(format!("{}:{}", digest.algorithm(), digest.hex()), digest.to_string());
+        }
+    }
 }

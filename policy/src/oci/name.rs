@@ -351,4 +351,47 @@ mod tests {
             assert!(matches!(text.parse::<Reference>(), Err(ReferenceInvalid::Tag(_))), "{text}");
         }
     }
+
+    #[test]
+    fn a_registry_is_a_host_and_perhaps_a_port_up_to_its_limit() {
+        let long = |length: usize| format!("{}a", "a.".repeat((length - 1) / 2));
+        assert_eq!(long(limits::NAME_BYTES).len(), limits::NAME_BYTES);
+        assert!(long(limits::NAME_BYTES).parse::<Registry>().is_ok());
+        let over = format!("{}.a", long(limits::NAME_BYTES));
+        assert_eq!(over.parse::<Registry>().unwrap_err(), NameInvalid::TooLong);
+        for text in ["a-b.c", "a_5000", "localhost:5000", "[::1]:5000", "[::1]"] {
+            assert!(text.parse::<Registry>().is_ok(), "{text}");
+        }
+        for text in ["-a.b", "a-.b", "a..b", "", "a.b-", "a:", "a:x", "a:65536", "[::1]x", "[x]"] {
+            assert!(text.parse::<Registry>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_has_a_registry_where_its_first_part_is_a_host() {
+        for (name, full) in [
+            ("alpine", "docker.io/library/alpine"),
+            ("org/app", "docker.io/org/app"),
+            ("localhost/app", "localhost/app"),
+            ("ghcr.io/org/app", "ghcr.io/org/app"),
+            ("host:5000/app", "host:5000/app"),
+        ] {
+            assert_eq!(Repository::of_short_name(name).unwrap().to_string(), full);
+        }
+    }
+
+    #[test]
+    fn tags_and_references_are_their_text() {
+        let tag: Tag = "v1".parse().unwrap();
+        assert_eq!((tag.as_str(), tag.to_string().as_str()), ("v1", "v1"));
+        let digest = Digest::of(b"x");
+        for text in ["v1", &digest.to_string()] {
+            assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+        }
+        for (suffix, end) in
+            [(DigestTagSuffix::Att, ".att"), (DigestTagSuffix::None, ""), (DigestTagSuffix::Sig, ".sig")]
+        {
+            assert_eq!(Tag::for_digest(&digest, suffix).as_str(), format!("sha256-{}{end}", digest.hex()));
+        }
+    }
 }

@@ -146,3 +146,89 @@ fn a127_a_manifest_of_more_values_than_are_read_is_invalid() {
     assert!(read(&with(limits::MANIFEST_VALUES - 13), None).is_ok());
     assert_eq!(read(&with(limits::MANIFEST_VALUES - 12), None).unwrap_err(), ManifestFault::Invalid);
 }
+
+#[test]
+fn what_was_written_is_what_is_read() {
+    let subject = descriptor("application/vnd.example.subject", "9");
+    let more = format!(r#","subject":{subject},"artifactType":"application/x","annotations":{{"a":"b"}}"#);
+    let (text, child) = (image(&more), descriptor(media_type::OCI_MANIFEST, "7"));
+    let document = read(&text, None).unwrap();
+    assert_eq!(document.value().bytes(), text.as_bytes());
+    let Manifest::Image(image_of) = document.value().manifest() else { panic!("an image") };
+    assert_eq!(image_of.annotations, BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+    let about = document.value().manifest().subject().unwrap();
+    assert_eq!((about.digest, about.size), (Some(Digest::of(b"application/vnd.example.subject")), 9));
+    let index_with = |more: &str| index(&child).replacen(r#"{"schema"#, &format!(r#"{{{more}"schema"#), 1);
+    for (text, kind) in [
+        (text, Some("application/x")),
+        (image(""), Some(media_type::OCI_CONFIG)),
+        (index(&child), None),
+        (index_with(r#""artifactType":"application/y","#), Some("application/y")),
+    ] {
+        assert_eq!(read(&text, None).unwrap().value().manifest().artifact_type(), kind, "{text}");
+    }
+    let named = index_with(&format!(r#""subject":{subject},"#));
+    assert!(read(&named, None).unwrap().value().manifest().subject().is_some());
+    assert!(read(&index(&child), None).unwrap().value().manifest().subject().is_none());
+    assert_eq!(read(&index_with(r#""artifactType":1,"#), None).unwrap_err(), ManifestFault::Invalid);
+}
+
+#[test]
+fn a_child_is_read_with_its_platform_and_type_and_without_urls() {
+    let member =
+        |more: &str| descriptor(media_type::OCI_MANIFEST, "7").replacen('{', &format!("{{{more},"), 1);
+    let first = |text: &str| {
+        let document = read(&index(text), None).unwrap();
+        document.value().manifest().content().next().cloned().unwrap()
+    };
+    for (platform, name) in [
+        (r#"{"os":"linux","architecture":"amd64"}"#, "linux/amd64"),
+        (r#"{"os":"linux","architecture":"arm","variant":"v7"}"#, "linux/arm/v7"),
+    ] {
+        let child = first(&member(&format!(r#""platform":{platform}"#)));
+        assert_eq!(child.platform.as_deref(), Some(name));
+    }
+    let child = first(&member(r#""artifactType":"application/x","urls":[]"#));
+    assert_eq!((child.artifact_type.as_deref(), child.foreign), (Some("application/x"), Foreign::Registry));
+    assert_eq!(first(&member(r#""urls":["https://a.example"]"#)).foreign, Foreign::Urls);
+}
+
+#[test]
+fn a112_a_document_is_one_kind_by_its_members_and_by_its_types() {
+    for key in ["config", "layers"] {
+        let text = format!(r#"{{"schemaVersion":2,"{key}":[],"manifests":[]}}"#);
+        assert_eq!(read(&text, None).unwrap_err(), ManifestFault::Ambiguous, "{key}");
+    }
+    for key in ["fsLayers", "history"] {
+        assert_eq!(
+            read(&image(&format!(r#","{key}":[]"#)), None).unwrap_err(),
+            ManifestFault::Ambiguous,
+            "{key}"
+        );
+    }
+    let list = index("").replace(media_type::OCI_INDEX, media_type::DOCKER_LIST);
+    assert_eq!(read(&list, None).unwrap().value().media_type(), media_type::DOCKER_LIST);
+}
+
+#[test]
+fn a128_what_has_more_values_than_are_read_is_an_index_or_nothing() {
+    let many = vec!["0"; limits::MANIFEST_VALUES + 1].join(",");
+    let of = |key: &str| format!(r#"{{"schemaVersion":2,"{key}":[{many}]}}"#);
+    assert_eq!(read(&of("manifests"), None).unwrap_err(), ManifestFault::IndexTooLarge);
+    assert_eq!(read(&of("layers"), None).unwrap_err(), ManifestFault::Invalid);
+}
+
+#[test]
+fn a131_embedded_data_has_the_digest_and_the_size_that_are_named() {
+    let of = |digest: Digest, size: usize| {
+        let config = format!(
+            r#"{{"mediaType":"{}","digest":"{digest}","size":{size},"data":"{}"}}"#,
+            media_type::OCI_CONFIG,
+            "e30="
+        );
+        image("").replace(&descriptor(media_type::OCI_CONFIG, "2"), &config)
+    };
+    assert!(read(&of(Digest::of(b"{}"), 2), None).is_ok());
+    assert_eq!(read(&of(Digest::of(b"{}"), 3), None).unwrap_err(), ManifestFault::Ambiguous);
+    assert_eq!(read(&of(Digest::of(b"[]"), 2), None).unwrap_err(), ManifestFault::Ambiguous);
+}

@@ -244,4 +244,12 @@ mod tests {
         assert!(JwkSet::parse(several(limits::ISSUER_KEYS).as_bytes()).is_ok());
         assert_eq!(JwkSet::parse(several(limits::ISSUER_KEYS + 1).as_bytes()), Err(JwkFault::TooMany));
     }
+
+    #[test]
+    fn a_set_is_empty_where_none_of_its_keys_can_be_used() {
+        let of = |keys: Value| JwkSet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+        assert!(!of(json!([p256()])).is_empty());
+        assert!(of(json!([])).is_empty());
+        assert!(of(json!([{ "kty": "unknown" }])).is_empty());
+    }
 }
