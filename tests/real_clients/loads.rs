@@ -98,7 +98,7 @@ fn containerd_goes_on_with_a_pull_that_was_broken_off_by_asking_for_the_rest() -
         if goes_on(&ranges) {
             return Ok(());
         }
-        // What containerd had not written down when it was told to stop, it asks for again: on a busy machine, all of it.
+        // What it had not written down when it was told to stop, it asks for again: on a busy machine, all of it.
     }
     panic!("{ranges:?}")
 }

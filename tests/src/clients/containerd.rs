@@ -77,10 +77,11 @@ impl Containerd {
         let shipped = CONFIG
             .replace("/etc/containerd/certs.d", &certs)
             .replace("version = 2\n", &format!("version = 2\n{top}"));
+        // No garbage is collected: what a pull that was broken off has brought would be gone a second later.
         let config = format!(
             "{shipped}\n{more}\
              [grpc]\naddress = {:?}\n\
-             [plugins.\"io.containerd.gc.v1.scheduler\"]\nschedule_delay = \"1h\"\n\
+             [plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"1h\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {:?}\nconf_dir = {:?}\n\
              [plugins.\"io.containerd.internal.v1.opt\"]\npath = {:?}\n",
             at.join("containerd.sock"),
