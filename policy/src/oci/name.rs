@@ -362,7 +362,7 @@ mod tests {
         for text in ["a-b.c", "a_5000", "localhost:5000", "[::1]:5000", "[::1]"] {
             assert!(text.parse::<Registry>().is_ok(), "{text}");
         }
-        for text in ["-a.b", "a-.b", "a..b", "", "a.b-", "a:", "a:x", "a:65536", "[::1]x", "[x]"] {
+        for text in ["-a.b", "a-.b", "a..b", "", "a.b-", "a:", "a:x", "a:+80", "a:65536", "[::1]x", "[x]"] {
             assert!(text.parse::<Registry>().is_err(), "{text}");
         }
     }
