@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{LogEntry, LogProof};
 use sigstore_crypto::VerificationKey;
+use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{Checkpoint, KindVersion, SignatureBytes, TimeRange, TransparencyLogEntry};
+use sigstore_types::{
+    Checkpoint, InclusionProof, KindVersion, SignatureBytes, TimeRange, TransparencyLogEntry,
+};
 
 use crate::fault::Fault;
 
@@ -75,8 +78,22 @@ impl Logs {
         self.0.iter().find(|log| log.id == id).map(|log| log.name.clone()).unwrap_or_default()
     }
 
+    /// The log that signed `checkpoint` within its window, where `proof` leads there from the entry at `index`.
+    pub(super) fn included(
+        &self,
+        entry: &TransparencyLogEntry,
+        (proof, checkpoint): (&InclusionProof, &Checkpoint),
+        index: u64,
+        time: Option<Timestamp>,
+    ) -> Result<&LogKey, Fault> {
+        let leaf = hash_leaf(entry.canonicalized_body.as_bytes());
+        verify_inclusion_proof(&leaf, index, checkpoint.tree_size(), &proof.hashes, checkpoint.root_hash())
+            .map_err(|error| Fault::new(Code::InclusionProofInvalid, error.to_string()))?;
+        self.signer_within(checkpoint, time).ok_or(Code::CheckpointInvalid.into())
+    }
+
     /// A log that signed this checkpoint, and whose window holds `time`.
-    pub(super) fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
+    fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
         self.0.iter().filter(|log| log.speaks_at(time)).find(|log| {
             let verifies =
                 |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();

@@ -1,5 +1,6 @@
 //! Log entries of Rekor v1 that the library does not read: `intoto/0.0.1`, and `hashedrekord/0.0.1` and `dsse/0.0.1` by any
-//! kind of key over any hash; those of Rekor v2 are handed on. Each is held against its log, and against the very signature that it is to be about (A302, A303).
+//! kind of key over any hash; those of Rekor v2 are handed on. Each is held against its log, and against the very signature
+//! that it is to be about (A302, A303).
 
 use aws_lc_rs::digest::{self as hash, Algorithm};
 use jiff::Timestamp;
@@ -7,7 +8,6 @@ use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{LogEntry, LogProof};
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
-use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
 use sigstore_types::{SignatureBytes, TransparencyLogEntry};
 
 use super::logs::Logs;
@@ -118,10 +118,7 @@ fn included(logs: &Logs, entry: &TransparencyLogEntry, time: Timestamp) -> Resul
     if checkpoint.root_hash() != &proof.root_hash || checkpoint.tree_size() != proof.tree_size {
         return Err(Code::CheckpointMismatch.into());
     }
-    let leaf = hash_leaf(entry.canonicalized_body.as_bytes());
-    verify_inclusion_proof(&leaf, proof.log_index.get(), proof.tree_size, &proof.hashes, &proof.root_hash)
-        .map_err(|error| Fault::new(Code::InclusionProofInvalid, error.to_string()))?;
-    logs.signer_within(checkpoint, Some(time)).ok_or(Code::CheckpointInvalid)?;
+    logs.included(entry, (proof, checkpoint), proof.log_index.get(), Some(time))?;
     Ok(LogProof::InclusionAndSignedTimestamp)
 }
 
@@ -177,9 +174,12 @@ fn is_by(verifier: &str, by: Verifier<'_>) -> bool {
             let blocks = encoding::pem(&pem).unwrap_or_default();
             matches!(blocks.as_slice(), [one] if one.label == "CERTIFICATE" && one.der == leaf)
         }
-        Verifier::Key(key) => {
-            let keys = PublicKey::from_file(pem.as_bytes()).unwrap_or_default();
-            matches!(keys.as_slice(), [one] if one.id() == key.id())
-        }
+        Verifier::Key(key) => is_key(pem.as_bytes(), key),
     }
+}
+
+/// Whether a key as an entry writes it, PEM or DER, is `key` and nothing besides.
+pub(super) fn is_key(written: &[u8], key: &PublicKey) -> bool {
+    let keys = PublicKey::from_file(written).unwrap_or_default();
+    matches!(keys.as_slice(), [one] if one.id() == key.id())
 }

@@ -6,14 +6,12 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{LogEntry, LogProof};
 use serde_json::Value;
-use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
 use sigstore_types::TransparencyLogEntry;
 
 use super::logs::Logs;
-use super::older::{Entered, Verifier};
+use super::older::{Entered, Verifier, is_key};
 use crate::encoding;
 use crate::fault::Fault;
-use crate::key::PublicKey;
 use crate::material::Signed;
 
 /// Checks one entry. Such a log signs no time: `stamped` is what a timestamp authority says, at which the log's key must
@@ -37,11 +35,7 @@ pub(super) fn check(
 fn included(logs: &Logs, entry: &TransparencyLogEntry, stamped: Option<Timestamp>) -> Result<String, Fault> {
     let proof = entry.inclusion_proof.as_ref().ok_or(Code::InclusionProofMissing)?;
     let checkpoint = proof.checkpoint.checkpoint().ok_or(Code::CheckpointMismatch)?;
-    let leaf = hash_leaf(entry.canonicalized_body.as_bytes());
-    let (index, size) = (entry.log_index.get(), checkpoint.tree_size());
-    verify_inclusion_proof(&leaf, index, size, &proof.hashes, checkpoint.root_hash())
-        .map_err(|error| Fault::new(Code::InclusionProofInvalid, error.to_string()))?;
-    let log = logs.signer_within(checkpoint, stamped).ok_or(Code::CheckpointInvalid)?;
+    let log = logs.included(entry, (proof, checkpoint), entry.log_index.get(), stamped)?;
     Ok(log.name().to_owned())
 }
 
@@ -61,10 +55,7 @@ fn about(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
     let key = "/signature/verifier/publicKey/rawBytes";
     let certificate = "/signature/verifier/x509Certificate/rawBytes";
     let named = match (by, bytes(key), bytes(certificate)) {
-        (Verifier::Key(ours), Some(key), None) => {
-            let keys = PublicKey::from_file(&key).unwrap_or_default();
-            matches!(keys.as_slice(), [one] if one.id() == ours.id())
-        }
+        (Verifier::Key(signer), Some(key), None) => is_key(&key, signer),
         (Verifier::Certificate(leaf), None, Some(certificate)) => certificate == leaf,
         (Verifier::Key(_) | Verifier::Certificate(_), _, _) => false,
     };
