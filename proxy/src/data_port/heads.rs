@@ -5,7 +5,6 @@
 //! stream whether a head has begun; how a connection ends stays hyper's own affair.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -13,8 +12,9 @@ use std::time::Duration;
 
 use hyper::rt::{Sleep, Timer};
 use pullgate_policy::limits;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
 use tokio::time::Instant;
+use tokio_util::io::InspectReader;
 
 #[cfg(test)]
 mod tests;
@@ -36,12 +36,6 @@ enum Stage {
     Silence,
 }
 
-/// A stream that tells when a head begins. It belongs above TLS, where a head can be seen.
-pub(super) struct Watched<S> {
-    stream: S,
-    heads: Heads,
-}
-
 /// hyper waits for a head.
 struct Wait {
     heads: Heads,
@@ -54,8 +48,13 @@ impl Heads {
         Self(Arc::new(Mutex::new(next)))
     }
 
-    pub(super) fn watch<S>(&self, stream: S) -> Watched<S> {
-        Watched { stream, heads: self.clone() }
+    /// The stream, which tells when a head begins. It belongs above TLS, where a head can be seen.
+    pub(super) fn watch<S: AsyncRead>(
+        &self,
+        stream: S,
+    ) -> InspectReader<S, impl FnMut(&[u8]) + Send + use<S>> {
+        let heads = self.clone();
+        InspectReader::new(stream, move |bytes: &[u8]| heads.lock().came(bytes))
     }
 
     fn lock(&self) -> MutexGuard<'_, Next> {
@@ -116,45 +115,5 @@ impl Future for Wait {
             this.sleep.as_mut().reset(due);
         }
         this.sleep.as_mut().poll(context)
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        let poll = Pin::new(&mut this.stream).poll_read(context, buffer);
-        this.heads.lock().came(buffer.filled().get(before..).unwrap_or_default());
-        poll
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
