@@ -23,16 +23,16 @@ pub(super) async fn fetch(
     pull: &Pull,
 ) -> Result<(Intact<Document>, Option<Asked>), Refusal> {
     let mut document = pin!(resolve::fetch(app, live, &pull.repository, &pull.reference, &pull.accept));
-    let Some(subject) = new_subject(app, live, pull).await else { return Ok((document.await?, None)) };
-    // A verdict that had to wait for its place would not be reached sooner.
-    let Some(place) = app.places.free(subject.repository.registry()) else {
-        return Ok((document.await?, None));
-    };
-    let mut asked = pin!(collect::ask(app, live, subject, Some(place)));
+    let mut asked = pin!(async {
+        let subject = new_subject(app, live, pull).await?;
+        // A verdict that had to wait for its place would not be reached sooner.
+        let place = app.places.free(subject.repository.registry())?;
+        Some(collect::ask(app, live, subject, Some(place)).await)
+    });
     tokio::select! {
         // Of what is not there or has no shape, nothing more is asked.
-        document = &mut document => Ok((document?, Some(asked.await))),
-        asked = &mut asked => Ok((document.await?, Some(asked))),
+        document = &mut document => Ok((document?, asked.await)),
+        asked = &mut asked => Ok((document.await?, asked)),
     }
 }
 
