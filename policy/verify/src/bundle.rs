@@ -123,7 +123,11 @@ fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static s
             Ok((Signer::Certificate(leaf), ("certificate", value), Chain::WithoutRoot))
         }
         (None, Some(chain), None) => {
-            let listed = list(chain.get("certificates"), limits::CHAIN_LENGTH)?;
+            let listed = chain.get("certificates");
+            if listed.and_then(Value::as_array).is_some_and(|all| all.len() > limits::CHAIN_LENGTH) {
+                return Err(Fault::new(Code::CertificateInvalid, "the chain is too long"));
+            }
+            let listed = list(listed, limits::CHAIN_LENGTH)?;
             let certificates = listed.iter().map(certificate_der).collect::<Result<Vec<_>, _>>()?;
             let (leaf, others) = certificates.split_first().ok_or_else(|| invalid("an empty chain"))?;
             // The format refuses a root that travels with the signature, trusted or not; the first one was written with it.

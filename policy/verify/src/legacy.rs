@@ -101,6 +101,9 @@ impl Vouchers {
                 let mut chain = vec![leaf.clone()];
                 // cosign writes the root into the chain as well. It helps nothing: roots come from the trust table (A321).
                 let others = get(CHAIN).map_or(Ok(Vec::new()), |pem| certificates(pem))?;
+                if others.len() >= limits::CHAIN_LENGTH {
+                    return Err(Fault::new(Code::CertificateInvalid, "the chain is too long"));
+                }
                 chain.extend(others.into_iter().filter(|der| !certificate::is_self_issued(der)));
                 (Signer::Certificate(leaf), chain)
             }
@@ -126,11 +129,8 @@ impl Vouchers {
 
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Fault> {
     let blocks = encoding::pem(pem).ok_or(Code::CertificateInvalid)?;
-    let fits = blocks.len() <= limits::CHAIN_LENGTH
-        && blocks
-            .iter()
-            .all(|block| block.label == "CERTIFICATE" && block.der.len() <= limits::CERTIFICATE_BYTES);
-    if fits {
+    let fits = |der: &[u8]| der.len() <= limits::CERTIFICATE_BYTES;
+    if blocks.iter().all(|block| block.label == "CERTIFICATE" && fits(&block.der)) {
         Ok(blocks.into_iter().map(|block| block.der).collect())
     } else {
         Err(Code::CertificateInvalid.into())

@@ -149,6 +149,21 @@ fn beside_an_entry_that_the_library_does_not_read_a_timestamp_counts_alike() {
     assert_eq!(ask(LATE, None), Err(Code::TimeOutsideCertificate), "speaks against it");
 }
 
+#[test]
+fn what_is_wrong_with_such_an_entry_is_told_and_not_what_is_wrong_with_its_timestamp() {
+    let keyless = Keyless::new();
+    let unsigned = |over| {
+        let Item::Dsse { envelope, mut annotations } = oldest(&keyless, BEFORE, over) else { unreachable!() };
+        let entry = annotations.get_mut("dev.sigstore.cosign/bundle").unwrap();
+        let mut changed: Value = serde_json::from_str(entry).unwrap();
+        changed["SignedEntryTimestamp"] = json!("AAAA");
+        *entry = changed.to_string();
+        keyless.ask(Item::Dsse { envelope, annotations }, Transparency::Required)
+    };
+    assert_eq!(unsigned(None), Err(Code::SetInvalid));
+    assert_eq!(unsigned(Some(b"another signature")), Err(Code::SetInvalid));
+}
+
 struct Keyed {
     pki: Pki,
     clock: Authority,

@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::{Clock, Logged};
+use pullgate_policy::evidence::{Clock, LogProof, Logged};
 use pullgate_policy::identity::Transparency;
 use pullgate_verify::PublicKey;
 use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
@@ -84,11 +84,14 @@ impl Case {
         self.bundle(&json!({ "publicKey": { "hint": "" } }), ("messageSignature", content), body, None)
     }
 
-    fn ask(&self, signed: &Value) -> Told {
+    fn question(&self) -> Question {
         let public = PublicKey::from_file(&self.signer.subject_public_key_info()).unwrap().remove(0);
         let tables = vec![self.pki.table_with(TRUST, &[self.clock.listed()])];
-        let question = Question::new(tables, vec![]).with_key(public, Transparency::Required);
-        told(&question.ask(vec![bundle(signed)]))
+        Question::new(tables, vec![]).with_key(public, Transparency::Required)
+    }
+
+    fn ask(&self, signed: &Value) -> Told {
+        told(&self.question().ask(vec![bundle(signed)]))
     }
 }
 
@@ -119,6 +122,17 @@ fn every_kind_of_key_may_be_in_a_log_of_tiles() {
         let signed = case.bundle(&signer, ("dsseEnvelope", envelope), &body, token);
         assert_eq!(case.ask(&signed), stamped(), "{name}");
     }
+}
+
+#[test]
+fn which_log_it_is_in_is_told() {
+    let case = Case::new(P384);
+    let signature = case.signer.sign(MANIFEST).unwrap();
+    let signed = case.keyed(&signature, &case.body(MANIFEST, &signature, &case.public()));
+    let evidence = case.question().ask(vec![bundle(&signed)]);
+    let told = &evidence.signatures[0].facts().vouchers.entries;
+    let told: Vec<_> = told.iter().map(|entry| (entry.log.as_str(), entry.index, entry.by)).collect();
+    assert_eq!(told, [("https://log.example", Some(0), LogProof::Inclusion)]);
 }
 
 #[test]
