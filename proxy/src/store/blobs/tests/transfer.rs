@@ -1,5 +1,7 @@
 //! What a transfer lets through, to whom, and when it ends.
 
+use tokio::sync::Notify;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,15 +268,24 @@ async fn a545_a_transfer_that_panics_is_cut_and_the_next_one_starts_anew() {
     let fixture = fixture(MAX).await;
     let blob = bytes(300_000);
     let digest = Digest::of(&blob);
+    let both = Arc::new(Notify::new());
     let panics = || {
-        let pieces = pieces(&blob).enumerate().map(|(n, piece)| {
-            assert!(n < 20, "injected");
-            piece
+        let both = Arc::clone(&both);
+        let pieces = pieces(&blob).enumerate().then(move |(n, piece)| {
+            let both = Arc::clone(&both);
+            async move {
+                if n == 20 {
+                    both.notified().await;
+                    panic!("injected");
+                }
+                piece
+            }
         });
         move || future::ready(Ok((Some(300_000), pieces)))
     };
     let reader = fixture.blobs.fetch(key(digest), Some(300_000), panics()).await;
     let waits = fixture.blobs.fetch(key(digest), Some(300_000), panics()).await;
+    both.notify_one();
     let (read_bytes, fault) = read_until_cut(reader).await;
     assert!(matches!(fault, BlobFault::Ended), "{fault:?}");
     assert!(read_bytes < 300_000);
