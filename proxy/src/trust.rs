@@ -86,13 +86,16 @@ pub async fn fetch(
         let Some(TrustRefresh { anchor, .. }) = &source.refresh else { return Err(Failure::Internal) };
         let target = TargetName::TRUSTED_ROOT;
         let order = Refresh { anchor, kept: kept.as_deref(), repository: &mirror, target, now };
-        let fetched = async { tokio::time::timeout(limits::TUF_REFRESH, refresh(&order)).await };
-        let fetched = runtime.block_on(fetched).map_err(|_late| Failure::Late)??;
+        let fetched = runtime.block_on(in_time(refresh(&order)))?;
         // Before anything is replaced: a repository may be sound and hold what cannot be used (A347).
         fetched.table(source.name.clone(), source.sct)?;
         Ok(fetched)
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Failure::Internal))
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, RefreshFault>>) -> Result<T, Failure> {
+    Ok(tokio::time::timeout(limits::TUF_REFRESH, work).await.map_err(|_late| Failure::Late)??)
 }
 
 /// Reads what was kept of the last refreshes, and puts it under the configuration that is in force.
@@ -279,5 +282,25 @@ fn wrong(status: &Status) -> Option<String> {
             .failed
             .as_ref()
             .map(|failed| format!("the refresh of trust root \"{name}\" failed ({})", failed.code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a345_a_refresh_has_its_time_and_not_a_millisecond_more() {
+        let takes = |time| async move {
+            tokio::time::sleep(time).await;
+            Ok(())
+        };
+        let millisecond = Duration::from_millis(1);
+        assert!(in_time(takes(limits::TUF_REFRESH - millisecond)).await.is_ok());
+        let late = in_time(takes(limits::TUF_REFRESH + millisecond)).await.unwrap_err();
+        assert_eq!(
+            (late.code(), late.to_string().as_str()),
+            ("trust-unreachable", "it took longer than 120 seconds")
+        );
     }
 }
