@@ -24,8 +24,10 @@ pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
 /// Bytes of one annotation's value in evidence. Over it: `payload-invalid`.
 pub const ANNOTATION_BYTES: usize = 256 * 1024;
 
-/// Distinct digests fetched for the evidence of one subject. The rest: `evidence-limit`.
+/// Distinct digests fetched for the evidence of one subject, manifests and what they carry: 127 bundles. The rest: `evidence-limit`.
 pub const EVIDENCE_FETCHES: usize = 256;
+/// Manifests among them. The rest: `evidence-limit`.
+pub const EVIDENCE_MANIFESTS: usize = 128;
 /// Signatures and attestations read for one subject. The rest: `evidence-limit`.
 pub const SIGNATURES_MAX: usize = 512;
 /// Bytes of one piece of evidence (attestations with an SBOM are large). Over it: `evidence-too-large`.
@@ -105,6 +107,8 @@ pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of evidence that all verdicts in work hold together. Over it: new ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
+/// Bytes of evidence that all verdicts about one upstream hold together: it leaves as much to the others. Over it: as above.
+pub const IN_FLIGHT_BYTES_OF_ONE: u64 = 256 * MIB;
 /// Bytes of evidence that a verdict is given room for when it begins; more only where there is room. All verdicts about one
 /// upstream that answers nothing take an eighth of the whole by it, and no more.
 pub const VERDICT_BYTES: u64 = MIB;

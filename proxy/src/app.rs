@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
@@ -99,7 +98,7 @@ impl App {
             pulls: Flight::new(),
             verdicts: Flight::new(),
             presences: Flight::new(),
-            in_flight: InFlight::new(limits::IN_FLIGHT_BYTES),
+            in_flight: InFlight::default(),
             places: Places::default(),
             workers: Workers::of_this_machine(),
         })

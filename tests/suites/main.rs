@@ -49,6 +49,7 @@ mod state;
 mod tags;
 mod tls;
 mod tokens;
+mod too_much;
 mod trust_tables;
 mod undecided;
 mod unsigned;

@@ -101,6 +101,9 @@ pub enum ManifestFault {
     /// Not a manifest of its type.
     #[error("not a valid manifest")]
     Invalid,
+    /// More layers than `layers_per_manifest`, or more in it than `manifest_values`.
+    #[error("the manifest lists more than {} layers, or more than is read", limits::LAYERS_PER_MANIFEST)]
+    Crowded,
     /// Over `manifest_bytes`.
     #[error("the manifest is larger than {} bytes", limits::MANIFEST_BYTES)]
     TooLarge,
@@ -134,9 +137,8 @@ impl Document {
                 JsonFault::Ambiguous => ManifestFault::Ambiguous,
                 // Nobody reads so far as to know; what has so much in it is an index, if it is anything (A128).
                 JsonFault::Values if lists_manifests(&bytes) => ManifestFault::IndexTooLarge,
-                JsonFault::Depth | JsonFault::Values | JsonFault::Number | JsonFault::Syntax => {
-                    ManifestFault::Invalid
-                }
+                JsonFault::Values => ManifestFault::Crowded,
+                JsonFault::Depth | JsonFault::Number | JsonFault::Syntax => ManifestFault::Invalid,
             })?;
         let kind = check::kind(&value, content_type)?;
         let manifest = match kind.shape {
@@ -199,7 +201,7 @@ impl Image {
     fn read(value: &Value) -> Result<Self, ManifestFault> {
         let read = spec::ImageManifest::deserialize(value).map_err(|_| ManifestFault::Invalid)?;
         if read.layers().len() > limits::LAYERS_PER_MANIFEST {
-            return Err(ManifestFault::Invalid);
+            return Err(ManifestFault::Crowded);
         }
         let mut layers = Vec::with_capacity(read.layers().len());
         for layer in read.layers() {

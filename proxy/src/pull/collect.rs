@@ -11,11 +11,12 @@ use futures_util::stream;
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
+use pullgate_policy::decide;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Manifest, Reference, Repository};
-use pullgate_policy::verdict::Subject;
+use pullgate_policy::verdict::{Subject, Undecided};
 use pullgate_verify::Found;
 
 use super::resolve;
@@ -57,8 +58,16 @@ pub(crate) struct Asked {
     listed: Vec<(Layout, Listed)>,
 }
 
-/// Candidates of one layout, or why it could not be asked.
-type Listed = Result<Vec<Candidate>, Code>;
+/// What one layout lists, or why it could not be asked.
+type Listed = Result<Listing, Code>;
+
+/// What one layout lists.
+#[derive(Debug, Default)]
+struct Listing {
+    candidates: Vec<Candidate>,
+    /// Why that is not all of it, for people too.
+    cut: Option<(Code, &'static str)>,
+}
 
 /// How many pieces of evidence are fetched at once for one subject.
 const FETCHED_AT_ONCE: usize = 8;
@@ -106,7 +115,11 @@ pub(crate) async fn evidence(
     document: &Intact<Document>,
     asked: Option<Asked>,
 ) -> Result<Collected, Refusal> {
-    let mut held = app.in_flight.begin().await.map_err(|_full| Refusal::undecided(Code::Overload))?;
+    let mut held = app
+        .in_flight
+        .begin(subject.repository.registry())
+        .await
+        .map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     if Passing::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
@@ -137,7 +150,7 @@ fn interleave<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     }
 }
 
-/// Each manifest once, and at most `evidence_fetches`; the rest is named (A141).
+/// Each manifest once, and at most `evidence_manifests`; the rest is named (A141).
 fn within_limit(candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::new();
@@ -145,7 +158,7 @@ fn within_limit(candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Cand
         if !seen.insert((candidate.repository.clone(), candidate.digest)) {
             continue;
         }
-        if kept.len() < limits::EVIDENCE_FETCHES {
+        if kept.len() < limits::EVIDENCE_MANIFESTS {
             kept.push(candidate);
         } else {
             findings.reject(
@@ -227,12 +240,21 @@ impl Findings {
     /// What could not be asked may hold the good one; what is broken is broken.
     fn refused(&mut self, layout: Layout, manifest: Digest, blob: Digest, refusal: &Refusal) {
         match refusal {
-            Refusal::Undecided(undecided) if pullgate_policy::decide::fallback::applies(undecided) => {
+            Refusal::Undecided(undecided) if could_not_be_asked(undecided) => {
                 self.unread.push(Unread { layout, code: undecided.code() });
+            }
+            Refusal::Denied(denial) if denial.first().code == Code::ManifestTooLarge => {
+                self.reject(layout, manifest, blob, Code::EvidenceTooLarge, "not read");
             }
             refusal => self.reject(layout, manifest, blob, Code::EvidenceIncomplete, refusal.code()),
         }
     }
+}
+
+/// Whether nothing came of which it could be said that it is broken (A161, A164, A172).
+fn could_not_be_asked(undecided: &Undecided) -> bool {
+    let refused = matches!(undecided.code(), Code::RealmRefused | Code::RedirectRefused | Code::UpstreamTls);
+    refused || decide::fallback::applies(undecided)
 }
 
 #[cfg(test)]
@@ -256,8 +278,8 @@ mod tests {
             document: None,
         };
         let mut findings = Findings::default();
-        let kept = within_limit((0..=limits::EVIDENCE_FETCHES).map(candidate).collect(), &mut findings);
-        assert_eq!(kept.len(), limits::EVIDENCE_FETCHES);
+        let kept = within_limit((0..=limits::EVIDENCE_MANIFESTS).map(candidate).collect(), &mut findings);
+        assert_eq!(kept.len(), limits::EVIDENCE_MANIFESTS);
         assert_eq!(findings.rejected.len(), 1);
         assert_eq!(findings.rejected[0].code, Code::EvidenceLimit);
     }

@@ -118,12 +118,26 @@ pub async fn fetch(
     reference: &Reference,
     accept: &str,
 ) -> Result<Intact<Document>, Refusal> {
+    look(app, live, repository, reference, accept).await.map_err(Refusal::from)
+}
+
+/// The same, for who must know what is wrong with its shape.
+///
+/// # Errors
+/// [`Unread`].
+pub(super) async fn look(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    reference: &Reference,
+    accept: &str,
+) -> Result<Intact<Document>, Unread> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
     let fetched = super::counted(app, upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
-        Fault::TooLarge => shape(ManifestFault::TooLarge),
-        fault => Refusal::upstream(&fault, Missing::Manifest),
+        Fault::TooLarge => Unread::Shape(ManifestFault::TooLarge),
+        fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
     let (bytes, document) = read(fetched, reference)?;
     app.store.keep_document(&bytes).await;
@@ -135,7 +149,7 @@ pub async fn fetch(
 fn read(
     fetched: FetchedManifest,
     reference: &Reference,
-) -> Result<(Intact<Bytes>, Intact<Document>), Refusal> {
+) -> Result<(Intact<Bytes>, Intact<Document>), Unread> {
     let content_type = fetched.content_type.as_deref();
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
@@ -144,13 +158,37 @@ fn read(
         Reference::Tag(_) => {
             // By tag, a login page with status 200 is no manifest and nobody's fault but the upstream's (A109).
             if content_type.is_some_and(|name| !is_manifest_type(name)) {
-                return Err(Refusal::undecided(Code::UpstreamProtocol));
+                return Err(Refusal::undecided(Code::UpstreamProtocol).into());
             }
             fetched.body.hash()
         }
     };
-    let document = intact.clone().parse(content_type).map_err(shape)?;
+    let document = intact.clone().parse(content_type).map_err(Unread::Shape)?;
     Ok((intact, document))
+}
+
+/// Why there is no document.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// It is here, and not to be read.
+    Shape(ManifestFault),
+    /// Anything else.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unread {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Shape(fault) => shape(fault),
+            Unread::Refused(refusal) => refusal,
+        }
+    }
 }
 
 /// The denial of a shape that is refused in every mode, warn mode too.
@@ -158,7 +196,7 @@ pub(super) fn shape(fault: ManifestFault) -> Refusal {
     let code = match fault {
         ManifestFault::Ambiguous => Code::ManifestAmbiguous,
         ManifestFault::IndexTooLarge => Code::IndexTooLarge,
-        ManifestFault::Invalid => Code::ManifestInvalid,
+        ManifestFault::Crowded | ManifestFault::Invalid => Code::ManifestInvalid,
         ManifestFault::TooLarge => Code::ManifestTooLarge,
         ManifestFault::Unsupported => Code::ManifestUnsupported,
     };

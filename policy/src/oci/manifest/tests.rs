@@ -131,7 +131,7 @@ fn a_manifest_over_its_limits_is_refused_whole() {
         format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, vec![layer.as_str(); n].join(","))
     };
     assert!(read(&of(limits::LAYERS_PER_MANIFEST), None).is_ok());
-    assert_eq!(read(&of(limits::LAYERS_PER_MANIFEST + 1), None).unwrap_err(), ManifestFault::Invalid);
+    assert_eq!(read(&of(limits::LAYERS_PER_MANIFEST + 1), None).unwrap_err(), ManifestFault::Crowded);
     let limit = usize::try_from(limits::MANIFEST_BYTES).unwrap();
     let text = image("");
     let padded = |n: usize| format!("{text}{}", " ".repeat(n - text.len()));
@@ -144,7 +144,7 @@ fn a127_a_manifest_of_more_values_than_are_read_is_invalid() {
     // The document, its members and theirs: 13 values besides.
     let with = |values: usize| image(&format!(r#","x":[0{}]"#, ",0".repeat(values - 1)));
     assert!(read(&with(limits::MANIFEST_VALUES - 13), None).is_ok());
-    assert_eq!(read(&with(limits::MANIFEST_VALUES - 12), None).unwrap_err(), ManifestFault::Invalid);
+    assert_eq!(read(&with(limits::MANIFEST_VALUES - 12), None).unwrap_err(), ManifestFault::Crowded);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a128_what_has_more_values_than_are_read_is_an_index_or_nothing() {
     let many = vec!["0"; limits::MANIFEST_VALUES + 1].join(",");
     let of = |key: &str| format!(r#"{{"schemaVersion":2,"{key}":[{many}]}}"#);
     assert_eq!(read(&of("manifests"), None).unwrap_err(), ManifestFault::IndexTooLarge);
-    assert_eq!(read(&of("layers"), None).unwrap_err(), ManifestFault::Invalid);
+    assert_eq!(read(&of("layers"), None).unwrap_err(), ManifestFault::Crowded);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) async fn find_with_outcome(
     if now < kept.collected || ends <= now {
         return None;
     }
-    let mut held = app.in_flight.begin().await.ok()?;
+    let mut held = app.in_flight.begin(subject.repository.registry()).await.ok()?;
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
         let document = app.store.document(&digest).await?.parse(None).ok()?;

@@ -4,15 +4,16 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::{Layout, Unread};
 use pullgate_policy::oci::name::DigestTagSuffix;
-use pullgate_policy::oci::{Document, Manifest, Reference, Repository, Tag, media_type};
+use pullgate_policy::oci::{Document, Manifest, ManifestFault, Reference, Repository, Tag, media_type};
 use pullgate_policy::verdict::Subject;
 
-use super::{Candidate, Findings, Listed};
+use super::{Candidate, Findings, Listed, Listing};
 use crate::app::App;
 use crate::live::Live;
-use crate::pull::{counted, resolve};
+use crate::pull::counted;
+use crate::pull::resolve::{self, Unread as Unresolved};
 use crate::refusal::{Refusal, upstream_code};
-use crate::upstream::Referrers;
+use crate::upstream::{More, Referrers};
 
 /// The marks that BuildKit puts on the attestation manifests of an index.
 const BUILDKIT_TYPE: &str = "vnd.docker.reference.type";
@@ -48,7 +49,12 @@ pub(super) fn lists(
     let mut lists = vec![buildkit(&subject.repository, document)];
     for (layout, listed) in listed {
         match listed {
-            Ok(candidates) => lists.push(candidates),
+            Ok(Listing { candidates, cut }) => {
+                lists.push(candidates);
+                if let Some((code, detail)) = cut {
+                    findings.reject(layout, subject.digest, subject.digest, code, detail);
+                }
+            }
             Err(code) => findings.unread.push(Unread { layout, code }),
         }
     }
@@ -58,10 +64,10 @@ pub(super) fn lists(
 async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
     let answer = upstream.referrers(&subject.repository, &subject.digest).await;
-    let listed = match counted(app, upstream, "referrers", answer) {
-        Ok(Referrers::Api { descriptors, .. }) => descriptors,
-        Ok(Referrers::NoApi) => return Ok(Vec::new()),
-        Err(crate::upstream::Fault::NotFound) => return Ok(Vec::new()),
+    let (listed, more) = match counted(app, upstream, "referrers", answer) {
+        Ok(Referrers::Api { descriptors, more }) => (descriptors, more),
+        Ok(Referrers::NoApi) => return Ok(Listing::default()),
+        Err(crate::upstream::Fault::NotFound) => return Ok(Listing::default()),
         Err(fault) => return Err(upstream_code(&fault)),
     };
     let mut candidates: Vec<_> = listed
@@ -79,7 +85,12 @@ async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
         .collect();
     // A hint that only orders: some registries write the config's type there, so nothing is left out.
     candidates.sort_by_key(|(unlikely, _)| *unlikely);
-    Ok(candidates.into_iter().map(|(_, candidate)| candidate).collect())
+    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
+    let cut = match more {
+        More::Yes => Some((Code::ReferrersIncomplete, "the list goes on")),
+        More::No => None,
+    };
+    Ok(Listing { candidates, cut })
 }
 
 fn is_likely(artifact_type: &str) -> bool {
@@ -89,13 +100,28 @@ fn is_likely(artifact_type: &str) -> bool {
 
 /// What lies under one tag: a manifest, or an index of manifests.
 async fn tagged(app: &App, live: &Live, repository: &Repository, tag: Tag, layout: Layout) -> Listed {
-    let document = match resolve::fetch(app, live, repository, &Reference::Tag(tag), "").await {
-        Ok(document) => document,
-        Err(Refusal::Undecided(undecided)) => return Err(undecided.code()),
+    match resolve::look(app, live, repository, &Reference::Tag(tag), "").await {
+        Ok(document) => {
+            Ok(Listing { candidates: candidates_in(repository, layout, &document), ..Listing::default() })
+        }
+        Err(Unresolved::Refused(Refusal::Undecided(undecided))) => Err(undecided.code()),
+        // The good one may be in it: that there was too much must not be lost (A141).
+        Err(Unresolved::Shape(
+            ManifestFault::Crowded | ManifestFault::IndexTooLarge | ManifestFault::TooLarge,
+        )) => Ok(Listing { cut: Some((too_much(layout), "too large to be read")), ..Listing::default() }),
         // Absent, or of a shape that is no evidence.
-        Err(_) => return Ok(Vec::new()),
-    };
-    Ok(candidates_in(repository, layout, &document))
+        Err(Unresolved::Refused(_) | Unresolved::Shape(_)) => Ok(Listing::default()),
+    }
+}
+
+/// What it means that a list cannot be read for its size: of a fallback index, as of a page of referrers.
+fn too_much(layout: Layout) -> Code {
+    match layout {
+        Layout::FallbackTag | Layout::Referrers => Code::ReferrersIncomplete,
+        Layout::AttTag | Layout::BuildKit | Layout::EvidenceRepository | Layout::SigTag => {
+            Code::EvidenceLimit
+        }
+    }
 }
 
 fn candidates_in(repository: &Repository, layout: Layout, document: &Intact<Document>) -> Vec<Candidate> {
@@ -110,7 +136,9 @@ fn candidates_in(repository: &Repository, layout: Layout, document: &Intact<Docu
 
 /// The separate repository, in cosign's flat layout: the same tags there.
 async fn evidence_repository(app: &App, live: &Live, subject: &Subject) -> Listed {
-    let Some(repository) = live.evidence_repository(&subject.repository) else { return Ok(Vec::new()) };
+    let Some(repository) = live.evidence_repository(&subject.repository) else {
+        return Ok(Listing::default());
+    };
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
     let layout = Layout::EvidenceRepository;
     let (sig, att, fallback) = tokio::join!(
@@ -118,7 +146,9 @@ async fn evidence_repository(app: &App, live: &Live, subject: &Subject) -> Liste
         tagged(app, live, repository, tag(DigestTagSuffix::Att), layout),
         tagged(app, live, repository, tag(DigestTagSuffix::None), layout),
     );
-    Ok([sig?, att?, fallback?].concat())
+    let listings = [sig?, att?, fallback?];
+    let cut = listings.iter().find_map(|listing| listing.cut);
+    Ok(Listing { candidates: listings.into_iter().flat_map(|listing| listing.candidates).collect(), cut })
 }
 
 /// The attestation manifests that the judged index itself lists; nobody else's (A153).

@@ -31,7 +31,7 @@ pub async fn look(
         return Ok(None);
     }
     let overload = |_full| Refusal::undecided(Code::Overload);
-    let mut held = app.in_flight.begin().await.map_err(overload)?;
+    let mut held = app.in_flight.begin(subject.repository.registry()).await.map_err(overload)?;
     held.grow(document.value().manifest().content().map(|part| part.size).sum()).map_err(overload)?;
     let mut blobs = Vec::new();
     for descriptor in document.value().manifest().content() {

@@ -1,6 +1,6 @@
 //! From manifests that carry evidence to the pieces themselves: hashed, bounded, sorted by kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -38,7 +38,7 @@ pub(super) async fn fetch(
     carriers: &[Carrier],
     (findings, held): (&mut Findings, &mut Held),
 ) -> Result<Vec<Found>, Refusal> {
-    let wanted = within_limits(wanted(carriers, findings), findings);
+    let wanted = within_limits(wanted(carriers, findings), carriers, findings);
     make_room(held, carriers, &wanted).map_err(|_full| Refusal::undecided(Code::Overload))?;
     let fetched = stream::iter(wanted.into_iter().map(|one| async move {
         let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
@@ -63,7 +63,7 @@ pub(super) async fn kept(
     (findings, held): (&mut Findings, &mut Held),
 ) -> Option<Vec<Found>> {
     let mut fetched = Vec::new();
-    let wanted = within_limits(wanted(carriers, findings), findings);
+    let wanted = within_limits(wanted(carriers, findings), carriers, findings);
     make_room(held, carriers, &wanted).ok()?;
     for one in wanted {
         let bytes = app.store.document(&one.source.blob).await?;
@@ -145,6 +145,14 @@ fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
     interleave(by_layout.into_values().collect())
 }
 
+/// Whether a layout lists manifests by their digests; the others have one under a tag.
+fn is_listed(layout: Layout) -> bool {
+    match layout {
+        Layout::BuildKit | Layout::FallbackTag | Layout::Referrers => true,
+        Layout::AttTag | Layout::EvidenceRepository | Layout::SigTag => false,
+    }
+}
+
 /// Looks at a layer's words: only to say what will be fetched, never what it is worth.
 fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str)> {
     let kind = match (LayerKind::of(&layer.media_type), layer.media_type.as_str()) {
@@ -166,17 +174,20 @@ fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str
     Ok((digest, kind))
 }
 
-/// At most `signatures_max` pieces of `evidence_bytes` together, and `evidence_fetches` distinct digests (A141, A142).
-fn within_limits(wanted: Vec<Wanted>, findings: &mut Findings) -> Vec<Wanted> {
+/// At most `signatures_max` pieces of `evidence_bytes` together, and with the carriers that were fetched by digest before
+/// `evidence_fetches` distinct digests (A141, A142).
+fn within_limits(wanted: Vec<Wanted>, carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
+    let carriers = carriers.iter().filter(|carrier| is_listed(carrier.layout)).count();
     let mut kept = Vec::new();
-    let (mut bytes, mut digests) = (0_u64, std::collections::BTreeSet::new());
+    let (mut bytes, mut digests) = (0_u64, BTreeSet::new());
     for one in wanted {
         let sum = bytes.saturating_add(one.size);
-        digests.insert(one.source.blob);
+        let known = digests.contains(&one.source.blob);
         let fits = kept.len() < limits::SIGNATURES_MAX
             && sum <= limits::EVIDENCE_BYTES
-            && digests.len() <= limits::EVIDENCE_FETCHES;
+            && (known || carriers + digests.len() < limits::EVIDENCE_FETCHES);
         if fits {
+            digests.insert(one.source.blob);
             bytes = sum;
             kept.push(one);
         } else {
