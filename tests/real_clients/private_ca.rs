@@ -43,6 +43,33 @@ fn buildah_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
     assert_secured("buildah", "--cert-dir", Containers::buildah_pull)
 }
 
+/// As an operator sets it up: a file, and no option.
+#[test]
+fn the_authority_in_certs_d_is_enough_for_podman_skopeo_and_buildah() -> io::Result<()> {
+    type Pull = fn(&Containers, &[&str], &str) -> io::Result<Outcome>;
+    let programs: [(&str, Pull); 3] = [
+        ("podman", Containers::podman_pull),
+        ("skopeo", Containers::skopeo_copy),
+        ("buildah", Containers::buildah_pull),
+    ];
+    for (program, pull) in programs {
+        if !have(&format!("{program}-private-ca"), containers::available(program)) {
+            continue;
+        }
+        let stage = Stage::new(Proof::Password)?;
+        let containers = Containers::new(stage.around.address(), ALIAS, NOWHERE, Trust::Anything)?;
+        let without = pull(&containers, &[], &stage.prefixed(SIGNED))?;
+        assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
+        containers.trust_authority(stage.gate.address(), &stage.ca())?;
+        assert_not_let_in(&pull(&containers, &[], &stage.prefixed(SIGNED))?);
+        assert_pulled(&containers.login(program, stage.gate.address(), stage.home.path(), LOGIN)?);
+        assert_pulled(&pull(&containers, &[], &stage.prefixed(SIGNED))?);
+        assert_refused(&pull(&containers, &[], &stage.prefixed(NOT_SIGNED))?);
+        stage.assert_names_the_client()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn oras_copies_by_tls_once_it_has_logged_in() -> io::Result<()> {
     if !have("oras-secured", tool::built("oras").map(|_| ())) {

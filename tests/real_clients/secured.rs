@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pullgate_tests::clients::{
     Containerd, Containers, Content, Dockerd, Forwarder, Gate, Outcome, Registry, Settings, Trust,
@@ -16,6 +18,8 @@ use tempfile::TempDir;
 use crate::stage::{ALIAS, NOT_SIGNED, SIGNED, assert_pulled, assert_refused, have, policy};
 
 pub(crate) const LOGIN: (&str, &str) = ("node-1", "correct horse");
+/// The gate where it has a name.
+const NAMED: &str = "gate.internal";
 const ISSUER: &str = "https://issuer.example";
 /// The discard port: nobody listens there.
 pub(crate) const NOWHERE: &str = "127.0.0.1:9";
@@ -46,6 +50,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(proof: Proof) -> io::Result<Self> {
+        Self::with(proof, |settings| settings)
+    }
+
+    fn with(proof: Proof, change: impl FnOnce(Settings) -> Settings) -> io::Result<Self> {
         let upstream = Registry::start()?;
         Content::from_layout(&tool::recorded("cosign2-keyed"))?.push(upstream.address(), "shop/keyed")?;
         image::multi("unsigned", "nobody signed this").push(upstream.address(), "shop/fresh")?;
@@ -72,7 +80,7 @@ impl Stage {
             .text("cert.pem", &cert)
             .text("key.pem", &key)
             .text("users", &format!("{}:{hash}\n", LOGIN.0));
-        let gate = Gate::start(&settings)?;
+        let gate = Gate::start(&change(settings))?;
         let home = TempDir::with_prefix("pullgate-home-")?;
         fs::write(home.path().join("ca.crt"), ca)?;
         Ok(Self { gate, around, _upstream: upstream, home, login, name })
@@ -120,7 +128,7 @@ fn certificates() -> Result<(String, String, String), rcgen::Error> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), NAMED.to_owned()];
     let cert = CertificateParams::new(names)?.signed_by(&key, &authority)?;
     Ok((authority.pem(), cert.pem(), key.serialize_pem()))
 }
@@ -201,6 +209,29 @@ fn docker_pulls_by_tls_once_it_has_logged_in() -> io::Result<()> {
         stage.assert_names_the_client()?;
     }
     Ok(())
+}
+
+#[test]
+fn docker_trusts_the_authority_in_its_certs_d_and_no_other() -> io::Result<()> {
+    if !have("docker-private-ca", dockerd::available_apart()) {
+        return Ok(());
+    }
+    let socket = Arc::new(TcpListener::bind("[::1]:0")?);
+    let stage = Stage::with(Proof::Password, |settings| settings.socket(&socket))?;
+    let gate = format!("{NAMED}:{}", socket.local_addr()?.port());
+    let image = |name: &str| format!("{gate}/{ALIAS}/{name}");
+    let outside = Forwarder::start(NOWHERE)?;
+    let stranger = Dockerd::start_trusting(&gate, None, outside.address())?;
+    let without = stranger.pull(&image(SIGNED))?;
+    assert!(!without.succeeded() && without.says("certificate"), "{}", without.text);
+    drop(stranger);
+    let docker = Dockerd::start_trusting(&gate, Some(&stage.ca()), outside.address())?;
+    assert_not_let_in(&docker.pull(&image(SIGNED))?);
+    assert_pulled(&docker.login(&gate, stage.login())?);
+    assert_pulled(&docker.pull(&image(SIGNED))?);
+    assert_refused(&docker.pull(&image(NOT_SIGNED))?);
+    assert_eq!(outside.connections(), 0, "{:?}", outside.take_requests());
+    stage.assert_names_the_client()
 }
 
 #[test]

@@ -101,6 +101,17 @@ impl Containers {
         run(command.args(["--username", user, "--password", password, gate]))
     }
 
+    /// Puts the certificate `authority` where all three look for the one of `gate`: `certs.d` in the user's configuration, and `/etc/containers/certs.d`
+    /// after it.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub fn trust_authority(&self, gate: &str, authority: &Path) -> io::Result<()> {
+        let certificates = self.folder.path().join(".config/containers/certs.d").join(gate);
+        fs::create_dir_all(&certificates)?;
+        fs::copy(authority, certificates.join("ca.crt")).map(drop)
+    }
+
     /// `podman pull`; `arguments` such as `--platform linux/arm64`.
     ///
     /// # Errors
