@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
@@ -72,7 +73,12 @@ impl Memory {
                 .max_capacity(limits::VERDICT_ENTRIES)
                 .time_to_live(limits::PERMIT_TTL_MAX)
                 .build(),
-            denials: Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(deny_ttl).build(),
+            // By age, not by use: a flood of new names must not keep the newest denial from being remembered (A059).
+            denials: Cache::builder()
+                .max_capacity(limits::NEGATIVE_ENTRIES)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(deny_ttl)
+                .build(),
             tags: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(tag_ttl).build(),
             verdict_ids: Cache::builder()
                 .max_capacity(limits::VERDICT_ENTRIES)
@@ -265,149 +271,4 @@ impl std::fmt::Debug for Memory {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use pullgate_policy::content::Untrusted;
-    use pullgate_policy::oci::media_type;
-
-    use super::*;
-
-    fn memory() -> Memory {
-        Memory::new(Duration::from_secs(30), Duration::from_secs(60))
-    }
-
-    fn repository() -> Repository {
-        "registry.example/app".parse().unwrap()
-    }
-
-    fn grant(n: usize) -> Sealed {
-        Sealed { body: format!("grant {n}"), mac: Vec::new() }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn of_grants_that_are_given_at_once_none_is_dropped() {
-        for _ in 0..50 {
-            let memory = Arc::new(memory());
-            let given: Vec<_> = (0..16)
-                .map(|n| {
-                    let memory = Arc::clone(&memory);
-                    tokio::spawn(async move {
-                        memory.keep_grant(&repository(), Digest::of(b"layer"), &grant(n), 0).await
-                    })
-                })
-                .collect();
-            for given in given {
-                assert_eq!(given.await.unwrap(), GrantMemory::New);
-            }
-            let found = memory.grants(&repository(), Digest::of(b"layer")).await.unwrap();
-            assert_eq!(found.len(), 16, "{found:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_grant_is_written_once_and_again_when_the_store_has_lost_something() {
-        let memory = memory();
-        let digest = Digest::of(b"layer");
-        for (lost, is) in
-            [(0, GrantMemory::New), (0, GrantMemory::Known), (1, GrantMemory::New), (1, GrantMemory::Known)]
-        {
-            assert_eq!(memory.keep_grant(&repository(), digest, &grant(1), lost).await, is, "{lost}");
-        }
-        assert_eq!(memory.grants(&repository(), digest).await.unwrap().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn the_newest_grants_stay() {
-        let memory = memory();
-        let digest = Digest::of(b"base layer");
-        for n in 0..=GRANTS_PER_DIGEST {
-            assert_eq!(memory.keep_grant(&repository(), digest, &grant(n), 0).await, GrantMemory::New);
-        }
-        let found = memory.grants(&repository(), digest).await.unwrap();
-        assert_eq!(found.len(), GRANTS_PER_DIGEST);
-        assert_eq!(found[0], grant(GRANTS_PER_DIGEST));
-        assert!(!found.contains(&grant(0)));
-    }
-
-    fn intact(bytes: Vec<u8>) -> Intact<Bytes> {
-        Untrusted::new(bytes.into()).hash()
-    }
-
-    /// The text with blanks behind it.
-    fn padded(text: &str, len: usize) -> Vec<u8> {
-        let mut bytes = text.as_bytes().to_vec();
-        assert!(bytes.len() <= len);
-        bytes.resize(len, b' ');
-        bytes
-    }
-
-    /// Evidence of so many bytes, manifest and config among them.
-    fn evidence(weighs: usize) -> Arc<Passing> {
-        let payload = r#"{"critical":{"image":{"docker-manifest-digest":"sha256:00"},"type":"cosign container image signature"}}"#;
-        let manifest = |layer: &[u8]| {
-            let descriptor = |kind: &str, bytes: &[u8]| serde_json::json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()});
-            serde_json::json!({
-                "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
-                "config": descriptor(media_type::OCI_CONFIG, b"{}"),
-                "layers": [descriptor(media_type::SIMPLE_SIGNING, layer)],
-            })
-            .to_string()
-        };
-        // As many digits stand for the size of a layer a little smaller.
-        let around = manifest(&padded(payload, weighs - 1024)).len() + b"{}".len();
-        let layer = padded(payload, weighs - around);
-        let document = intact(manifest(&layer).into_bytes()).parse(None).unwrap();
-        let passing = Passing::check(document, vec![intact(b"{}".to_vec()), intact(layer)]).unwrap();
-        assert_eq!(weight(&passing) as usize, weighs);
-        Arc::new(passing)
-    }
-
-    #[tokio::test]
-    async fn evidence_that_passed_is_remembered_up_to_its_limit_and_not_a_byte_more() {
-        const SHARES: usize = 8;
-        let share = usize::try_from(limits::PASSING_BYTES).unwrap() / SHARES;
-        let (fits, over) = (evidence(share), evidence(share + 1));
-        for (last, held) in [(&fits, SHARES), (&over, SHARES - 1)] {
-            let memory = memory();
-            let place = |n: usize| -> Repository { format!("registry.example/app{n}").parse().unwrap() };
-            for n in 1..SHARES {
-                memory.keep_passing(&place(n), &fits).await;
-            }
-            memory.keep_passing(&place(0), last).await;
-            memory.passing.run_pending_tasks().await;
-            let mut found = 0;
-            for n in 0..SHARES {
-                let digest = if n == 0 { last } else { &fits }.document().digest();
-                found += usize::from(memory.passing(&place(n), digest).await.is_some());
-            }
-            assert_eq!(found, held);
-        }
-    }
-
-    #[tokio::test]
-    async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
-        const FULL: usize = 5;
-        let text = |n: usize| {
-            let config = serde_json::json!({"mediaType": media_type::OCI_CONFIG, "digest": Digest::of(b"{}"), "size": n});
-            serde_json::json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": []}).to_string()
-        };
-        let document = |n: usize, len: usize| intact(padded(&text(n), len)).parse(None).unwrap();
-        let whole = usize::try_from(limits::MANIFEST_BYTES).unwrap();
-        let full: Vec<_> = (0..FULL).map(|n| document(n, whole)).collect();
-        // Three times its own size each.
-        let rest = usize::try_from(limits::DOCUMENTS_BYTES).unwrap() / 3 - FULL * whole;
-        for (len, held) in [(rest, FULL + 1), (rest + 1, FULL)] {
-            let memory = memory();
-            let all: Vec<_> = full.iter().cloned().chain([document(FULL, len)]).collect();
-            for document in &all {
-                memory.keep_document(document).await;
-            }
-            memory.documents.run_pending_tasks().await;
-            let mut found = 0;
-            for document in &all {
-                found += usize::from(memory.document(&document.digest()).await.is_some());
-            }
-            assert_eq!(found, held, "{len}");
-        }
-    }
-}
+mod tests;
