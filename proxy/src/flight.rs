@@ -44,7 +44,8 @@ where
         Self::default()
     }
 
-    /// Joins the work for `key`, or begins it. Dropping the returned future leaves the work running.
+    /// Joins the work for `key`, or begins it; where what was joined is lost, one of those who waited begins anew, once (A545).
+    /// Dropping the returned future leaves the work running.
     ///
     /// # Errors
     /// [`Lost`].
@@ -52,16 +53,21 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut receiver = self.board(key, work);
-        loop {
-            if let Some(value) = receiver.borrow_and_update().clone() {
-                return Ok(value);
+        let mut work = Some(work);
+        for _ in 0..2 {
+            let mut receiver = self.board(key.clone(), &mut work);
+            if let Ok(value) = receiver.wait_for(Option::is_some).await {
+                return value.clone().ok_or(Lost);
             }
-            receiver.changed().await.map_err(|_| Lost)?;
+            if work.is_none() {
+                break;
+            }
         }
+        Err(Lost)
     }
 
-    fn board<F>(&self, key: K, work: impl FnOnce() -> F) -> watch::Receiver<Option<V>>
+    /// Where nothing is under way, `work` is taken.
+    fn board<F>(&self, key: K, work: &mut Option<impl FnOnce() -> F>) -> watch::Receiver<Option<V>>
     where
         F: Future<Output = V> + Send + 'static,
     {
@@ -70,6 +76,7 @@ where
             return receiver.clone();
         }
         let (sender, receiver) = watch::channel(None);
+        let Some(work) = work.take() else { return receiver };
         running.insert(key.clone(), receiver.clone());
         let landing = Landing { running: Arc::clone(&self.running), key };
         let work = work();
@@ -142,6 +149,35 @@ mod tests {
         let flight: Flight<&str, u8> = Flight::new();
         assert_eq!(flight.join("key", || async { panic!("injected") }).await, Err(Lost));
         assert_eq!(flight.join("key", || async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a545_of_those_who_wait_for_what_is_lost_one_begins_anew_and_once() {
+        for (fails, told) in [(1, Ok(7)), (2, Err(Lost))] {
+            let (flight, begun) = (Arc::new(Flight::new()), Arc::new(AtomicUsize::new(0)));
+            let work = |begun: Arc<AtomicUsize>| {
+                move || async move {
+                    let n = begun.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    assert!(n >= fails, "injected");
+                    7
+                }
+            };
+            let asks: Vec<_> = (0..10)
+                .map(|_| {
+                    let (flight, work) = (Arc::clone(&flight), work(Arc::clone(&begun)));
+                    tokio::spawn(async move { flight.join("key", work).await })
+                })
+                .collect();
+            let mut ends = Vec::new();
+            for ask in asks {
+                ends.push(ask.await.unwrap());
+            }
+            // Who began it is not served by another's work, and nobody begins twice.
+            let mut expected = vec![told; 10];
+            expected[0] = Err(Lost);
+            assert_eq!((ends, begun.load(Ordering::SeqCst)), (expected, 2));
+        }
     }
 
     #[tokio::test(start_paused = true)]
