@@ -130,3 +130,24 @@ async fn a161_evidence_behind_a_redirect_inward_is_undecided_and_no_denial_is_re
     }
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
 }
+
+#[tokio::test]
+async fn what_refers_to_evidence_is_not_asked_for() {
+    let stage = Stage::new().await;
+    stage.upstream.set_referrers(ReferrersApi::Whole);
+    let image = stage.unsigned("org/app", "v1");
+    let stranger = Signer::new().bundle(&image.digest(), SIGN_PREDICATE);
+    let first = referrer(&image.descriptor(), stranger);
+    first.put(&stage.upstream, "org/app");
+    let endorsed = referrer(&first.descriptor(), stage.signer.bundle(&image.digest(), SIGN_PREDICATE));
+    endorsed.put(&stage.upstream, "org/app");
+    stage.sign("org/app", &first);
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    for asked in [format!("referrers/{}", first.digest()), evidence_tag(&first.digest(), ".sig")] {
+        assert_eq!(stage.upstream.count(&asked), 0, "{asked}");
+    }
+    let twin = stage.unsigned("org/app", "v2");
+    referrer(&twin.descriptor(), stage.signer.bundle(&twin.digest(), SIGN_PREDICATE))
+        .put(&stage.upstream, "org/app");
+    assert_serves(&stage.manifest("org/app", "v2").await, &twin);
+}
