@@ -145,8 +145,8 @@ fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
     interleave(by_layout.into_values().collect())
 }
 
-/// Whether a layout lists manifests by their digests; the others have one under a tag.
-fn is_listed(layout: Layout) -> bool {
+/// Whether a layout lists manifests by their digests; the others have them under tags.
+fn is_list(layout: Layout) -> bool {
     match layout {
         Layout::BuildKit | Layout::FallbackTag | Layout::Referrers => true,
         Layout::AttTag | Layout::EvidenceRepository | Layout::SigTag => false,
@@ -177,7 +177,10 @@ fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str
 /// At most `signatures_max` pieces of `evidence_bytes` together, and with the carriers that were fetched by digest before
 /// `evidence_fetches` distinct digests (A141, A142).
 fn within_limits(wanted: Vec<Wanted>, carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
-    let carriers = carriers.iter().filter(|carrier| is_listed(carrier.layout)).count();
+    // One under each tag came with the question; the others were fetched by their digests.
+    let tagged: BTreeSet<_> =
+        carriers.iter().map(|carrier| carrier.layout).filter(|layout| !is_list(*layout)).collect();
+    let carriers = carriers.len().saturating_sub(tagged.len());
     let mut kept = Vec::new();
     let (mut bytes, mut digests) = (0_u64, BTreeSet::new());
     for one in wanted {
