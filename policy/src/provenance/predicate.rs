@@ -29,17 +29,18 @@ pub(super) fn v02(predicate: &Value) -> Said {
     }
 }
 
-/// SLSA v1: `buildDefinition` and `runDetails`. Sources stand in the external parameters, in the shapes of GitHub, of
-/// slsa-github-generator and of BuildKit, and in the dependency that was resolved from them.
+/// SLSA v1: `buildDefinition` and `runDetails`. Sources stand in the external parameters, in the shapes of GitHub, Google Cloud
+/// Build, slsa-github-generator and BuildKit, and in the dependency that was resolved from them.
 pub(super) fn v1(predicate: &Value) -> Said {
     let definition = predicate.get("buildDefinition").unwrap_or(&Value::Null);
     let outer = definition.get("externalParameters").unwrap_or(&Value::Null);
     let mut sources = Vec::new();
     let mut references = Vec::new();
     let mut commits = Vec::new();
-    if let Some(repository) = text(outer, "/workflow/repository") {
-        sources.extend(Source::parse(&repository));
-        references.extend(text(outer, "/workflow/ref"));
+    for place in ["/workflow", "/buildConfigSource"] {
+        let Some(found) = outer.pointer(place) else { continue };
+        sources.extend(text(found, "/repository").as_deref().and_then(Source::parse));
+        references.extend(text(found, "/ref"));
     }
     for place in ["/source", "/configSource"] {
         let Some(found) = outer.pointer(place) else { continue };
@@ -52,10 +53,8 @@ pub(super) fn v1(predicate: &Value) -> Said {
         }
         commits.extend(commit(found));
     }
-    let resolved = definition.get("resolvedDependencies").and_then(Value::as_array);
-    let resolved = resolved.and_then(|list| list.iter().find(|one| is_git(one)));
-    if let Some(resolved) = resolved {
-        if let Some(origin) = resolved.get("uri").and_then(Value::as_str).and_then(Origin::read) {
+    for resolved in resolved(definition, outer, sources.first()) {
+        if let Some(origin) = origin(resolved) {
             sources.push(origin.source);
             let (reference, commit) = parts(origin.revision);
             references.extend(reference);
@@ -81,6 +80,37 @@ fn one<T: PartialEq>(values: Vec<T>) -> Option<T> {
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
     value.pointer(pointer)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The resolved dependencies that are the source. They have no order, and what is built from one repository may need others.
+fn resolved<'a>(definition: &'a Value, outer: &Value, named: Option<&Source>) -> Vec<&'a Value> {
+    let listed = definition.get("resolvedDependencies").and_then(Value::as_array);
+    let git: Vec<_> = listed.into_iter().flatten().filter(|one| is_git(one)).collect();
+    if let Some(named) = named {
+        let same = |one: &&&Value| origin(one).is_some_and(|origin| origin.source == *named);
+        // None of them is the source that is named: that is a contradiction, which the first one stands for. But BuildKit
+        // lists in Git's form only what a Dockerfile adds to its context.
+        let other = if outer.get("configSource").is_some() { None } else { git.first() };
+        return git.iter().find(same).or(other).copied().into_iter().collect();
+    }
+    // Parameters that would name the source, and do not: a dependency is none then.
+    if SOURCES.iter().any(|place| outer.get(place).is_some_and(|found| !found.is_null())) {
+        return Vec::new();
+    }
+    // Tekton Chains marks what a pipeline was given, among the repositories of the pipeline and its tasks.
+    let given: Vec<_> = git.iter().filter(|one| named_by(one) == Some("inputs/result")).copied().collect();
+    if given.is_empty() { git } else { given }
+}
+
+/// External parameters that say what was built.
+const SOURCES: [&str; 4] = ["buildConfigSource", "configSource", "source", "workflow"];
+
+fn named_by(dependency: &Value) -> Option<&str> {
+    dependency.get("name").and_then(Value::as_str)
+}
+
+fn origin(dependency: &Value) -> Option<Origin> {
+    dependency.get("uri").and_then(Value::as_str).and_then(Origin::read)
 }
 
 fn is_git(dependency: &Value) -> bool {

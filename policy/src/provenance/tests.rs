@@ -238,16 +238,64 @@ fn a_level_above_one_needs_a_platform_and_the_name_of_a_workflow() {
     }
 }
 
-#[test]
-fn of_the_resolved_dependencies_the_first_that_is_git_is_the_source() {
-    let predicate = json!({ "buildDefinition": { "resolvedDependencies": [
-        { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
-        { "uri": RESOLVED, "digest": { "gitCommit": "c0ffee" } },
-        { "uri": "git+https://github.com/myorg/library@refs/heads/main", "digest": { "gitCommit": "decaf0" } },
-    ] } });
+/// Source and commit of a build with these external parameters and resolved dependencies.
+fn resolved(outer: &Value, dependencies: &[Value]) -> (Option<String>, Option<String>) {
+    let definition = json!({ "externalParameters": outer, "resolvedDependencies": dependencies });
+    let predicate = json!({ "buildDefinition": definition });
     let read = Provenance::read(SLSA_V1, &predicate, &key()).unwrap().unwrap();
-    assert_eq!(read.source.unwrap().as_str(), APP);
-    assert_eq!(read.commit.as_deref(), Some("c0ffee"));
+    (read.source.map(|source| source.to_string()), read.commit)
+}
+
+#[test]
+fn a216_resolved_dependencies_have_no_order_and_only_one_can_be_the_source() {
+    let image = json!({ "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } });
+    let app = json!({ "uri": RESOLVED, "digest": { "gitCommit": "c0ffee" } });
+    let library = json!({ "uri": "git+https://github.com/myorg/library@refs/heads/main", "digest": { "gitCommit": "decaf0" } });
+    let (none, is_app) = ((None, None), (Some(APP.to_owned()), Some("c0ffee".to_owned())));
+    let lists =
+        [[image.clone(), app.clone(), library.clone()], [library.clone(), app.clone(), image.clone()]];
+    for outer in [
+        json!({ "workflow": { "repository": APP, "ref": "refs/heads/main" } }),
+        json!({ "buildConfigSource": { "repository": APP, "ref": "refs/heads/main" } }),
+        json!({ "source": { "uri": RESOLVED } }),
+        json!({ "configSource": { "uri": format!("{APP}.git") } }),
+    ] {
+        for list in &lists {
+            assert_eq!(resolved(&outer, list), is_app, "{outer}");
+        }
+    }
+    assert_eq!(resolved(&json!({}), &[image.clone(), app.clone()]), is_app);
+    for list in &lists {
+        assert_eq!(resolved(&json!({}), list), none, "which of them was built?");
+    }
+    // A Dockerfile of a local context that adds a repository; a workflow whose repository is no address.
+    for outer in
+        [json!({ "configSource": { "path": "Dockerfile" } }), json!({ "workflow": { "repository": "?" } })]
+    {
+        assert_eq!(resolved(&outer, std::slice::from_ref(&app)), none, "{outer}");
+    }
+    let context = json!({ "configSource": { "uri": APP, "digest": { "sha1": "c0ffee" } } });
+    assert_eq!(
+        resolved(&context, std::slice::from_ref(&library)),
+        is_app,
+        "added to a context that is named"
+    );
+    let workflow = json!({ "workflow": { "repository": APP } });
+    assert_eq!(resolved(&workflow, std::slice::from_ref(&library)).0, None, "a contradiction");
+    let given = |of: &Value| with_name(of, "inputs/result");
+    let pipeline = [with_name(&library, "pipeline"), given(&app), with_name(&library, "pipelineTask")];
+    assert_eq!(resolved(&json!({ "runSpec": {} }), &pipeline), is_app);
+    assert_eq!(resolved(&json!({ "runSpec": {} }), &[given(&app), given(&library)]), none);
+}
+
+fn with_name(dependency: &Value, name: &str) -> Value {
+    let mut named = dependency.clone();
+    named["name"] = json!(name);
+    named
+}
+
+#[test]
+fn an_image_is_no_source() {
     let image_alone = json!({ "buildDefinition": { "resolvedDependencies": [
         { "uri": "pkg:docker/golang@1.25", "digest": { "sha1": "badbad" } },
     ] } });
