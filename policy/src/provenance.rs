@@ -107,7 +107,14 @@ impl Provenance {
     /// What the certificate says stands before what the predicate says.
     fn certified(&mut self, identity: &Identity) -> Result<(), Code> {
         let claim = |name: &str| identity.claims.get(name);
-        let older = || claim("github_workflow_repository").map(|path| format!("https://github.com/{path}"));
+        // The older claim names no host; another installation of GitHub has another one, which its workflows are named by.
+        let older = || {
+            let host = match identity.issuer.as_str() {
+                GITHUB_ISSUER => "github.com",
+                _ => identity.san.strip_prefix("https://")?.split('/').next()?,
+            };
+            claim("github_workflow_repository").map(|path| format!("https://{host}/{path}"))
+        };
         let source = claim("source_repository_uri").cloned().or_else(older);
         if let Some(source) = source.as_deref().and_then(Source::parse) {
             if self.source.as_ref().is_some_and(|said| *said != source) {

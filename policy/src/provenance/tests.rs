@@ -122,6 +122,21 @@ fn a218_the_certificate_stands_before_what_a_caller_typed() {
 }
 
 #[test]
+fn an_older_certificate_names_a_repository_of_the_installation_that_issued_it() {
+    let older = |issuer: &str, host: &str| {
+        let san = format!("https://{host}/myorg/app/.github/workflows/ci.yml@refs/heads/main");
+        let claims = [("github_workflow_repository", "myorg/app")];
+        let Principal::Identity(identity) = github(&san, &claims) else { panic!("not an identity") };
+        let principal = Principal::Identity(Identity { issuer: issuer.to_owned(), ..identity });
+        let read = Provenance::read(SLSA_V1, &json!({}), &principal).unwrap().unwrap();
+        read.source.map(|source| source.to_string())
+    };
+    assert_eq!(older(GITHUB_ISSUER, "github.com").as_deref(), Some(APP));
+    let other = older("https://git.corp.example/_services/token", "git.corp.example");
+    assert_eq!(other.as_deref(), Some("https://git.corp.example/myorg/app"));
+}
+
+#[test]
 fn a_builder_that_a_predicate_merely_names_is_not_the_builder() {
     let mut claimed = v1(APP, RESOLVED);
     claimed["runDetails"]["builder"]["id"] = json!(
