@@ -132,6 +132,7 @@ fn an_older_certificate_names_a_repository_of_the_installation_that_issued_it() 
         read.source.map(|source| source.to_string())
     };
     assert_eq!(older(GITHUB_ISSUER, "github.com").as_deref(), Some(APP));
+    assert_eq!(older(GITHUB_ISSUER, "elsewhere.example").as_deref(), Some(APP), "the issuer's word");
     let other = older("https://git.corp.example/_services/token", "git.corp.example");
     assert_eq!(other.as_deref(), Some("https://git.corp.example/myorg/app"));
 }
