@@ -29,6 +29,8 @@ use super::tunnel::{Proxies, Via};
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+/// What a name means at this moment.
+type Lookup = Arc<dyn Fn(String) -> Boxed<Vec<SocketAddr>, BoxError> + Send + Sync>;
 
 /// Connects for one upstream.
 #[derive(Clone)]
@@ -36,6 +38,7 @@ pub(super) struct Connector {
     trusted: Arc<[Listed]>,
     anywhere: HttpConnector,
     public: HttpConnector<PublicOnly>,
+    names: PublicOnly,
     proxies: Proxies,
     tls: Arc<ClientConfig>,
 }
@@ -63,10 +66,11 @@ impl Connector {
         let trusted = settings.trusted.as_slice();
         let mut anywhere = HttpConnector::new();
         prepare(&mut anywhere);
-        let mut public = HttpConnector::new_with_resolver(PublicOnly);
+        let names = PublicOnly::of_the_system();
+        let mut public = HttpConnector::new_with_resolver(names.clone());
         prepare(&mut public);
         let proxies = settings.proxies.clone();
-        Ok(Self { trusted: trusted.into(), anywhere, public, proxies, tls: Arc::new(tls) })
+        Ok(Self { trusted: trusted.into(), anywhere, public, names, proxies, tls: Arc::new(tls) })
     }
 
     async fn connect(self, url: Uri) -> Result<Connection, Fault> {
@@ -78,7 +82,7 @@ impl Connector {
         }
         let tcp = match self.proxies.to(&origin) {
             Some(via) if named => self.tunnel(via, &origin).await?,
-            Some(via) => self.tunnel(via, &public(&origin).await?).await?,
+            Some(via) => self.tunnel(via, &self.names.first(&origin).await?).await?,
             None if named => within(limits::CONNECT, self.anywhere.clone().oneshot(url)).await?,
             None => within(limits::CONNECT, self.public.clone().oneshot(url)).await?,
         };
@@ -109,13 +113,6 @@ impl Connector {
             tracing::warn!(host = %target.host, "the proxy of the environment opened no tunnel");
         })
     }
-}
-
-/// The same, by the first public address of its name.
-async fn public(origin: &Origin) -> Result<Origin, Fault> {
-    let found = within(limits::CONNECT, public_addresses(&origin.host)).await?;
-    let address = found.first().ok_or(Fault::RedirectRefused)?;
-    Ok(Origin { host: address.ip().to_string(), ..origin.clone() })
 }
 
 async fn within<T, E: Into<BoxError>>(
@@ -149,7 +146,30 @@ impl Service<Uri> for Connector {
 /// Resolves names to public addresses only. The very addresses that were checked are connected to, so that a name cannot
 /// mean another address a moment later (A161).
 #[derive(Clone)]
-struct PublicOnly;
+struct PublicOnly(Lookup);
+
+impl PublicOnly {
+    /// By the resolver of the system.
+    fn of_the_system() -> Self {
+        Self(Arc::new(|name| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+        }))
+    }
+
+    /// The public addresses of a name: one at least.
+    async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+        let mut found = (self.0)(name.to_owned()).await?;
+        found.retain(|address| is_public(address.ip()));
+        if found.is_empty() { Err(Fault::RedirectRefused.into()) } else { Ok(found) }
+    }
+
+    /// The same place, by the first public address of its name.
+    async fn first(&self, origin: &Origin) -> Result<Origin, Fault> {
+        let found = within(limits::CONNECT, self.addresses(&origin.host)).await?;
+        let address = found.first().ok_or(Fault::RedirectRefused)?;
+        Ok(Origin { host: address.ip().to_string(), ..origin.clone() })
+    }
+}
 
 impl Service<Name> for PublicOnly {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -161,15 +181,9 @@ impl Service<Name> for PublicOnly {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move { public_addresses(name.as_str()).await.map(Vec::into_iter) })
+        let names = self.clone();
+        Box::pin(async move { names.addresses(name.as_str()).await.map(Vec::into_iter) })
     }
-}
-
-/// The public addresses of a name: one at least.
-async fn public_addresses(name: &str) -> Result<Vec<SocketAddr>, BoxError> {
-    let found = tokio::net::lookup_host((name, 0)).await?;
-    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
-    if public.is_empty() { Err(Fault::RedirectRefused.into()) } else { Ok(public) }
 }
 
 /// What an error of the libraries means. Its text, which may repeat what the upstream sent, goes no further (A170).
@@ -224,3 +238,6 @@ fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, &'static str> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use pullgate_policy::oci::{Digest, Reference, Repository, media_type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Fault, FetchedManifest, Presence, Upstream};
+pub(super) use server::table;
 use server::{Server, answer, claimed, upstream, whole};
 
 mod credentials;

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use pullgate_config::{Credentials, Secret};
 use pullgate_policy::limits;
 
-use super::server::{Server, redirect, whole};
+use super::server::{Server, redirect, table, whole};
 use super::{BODY, TYPE, manifest, manifest_of};
-use crate::upstream::{Fault, Upstream};
+use crate::upstream::realm::Realm;
+use crate::upstream::{Fault, Settings, Upstream};
 
 /// `user:canary`, encoded.
 const BASIC: &str = "basic dxnlcjpjyw5hcnk=";
 
-fn login(table: &mut pullgate_config::Upstream) {
+pub(super) fn login(table: &mut pullgate_config::Upstream) {
     table.credentials =
         Credentials::Basic { username: "user".to_owned(), password: Secret::new("canary".to_owned()) };
 }
 
-fn authorization(head: &str) -> Option<String> {
+pub(super) fn authorization(head: &str) -> Option<String> {
     let head = head.to_lowercase();
     head.lines().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
 }
@@ -30,7 +31,7 @@ fn bearer(host: &str) -> Vec<u8> {
     whole("401 Unauthorized", &[&line], b"")
 }
 
-fn host(head: &str) -> String {
+pub(super) fn host(head: &str) -> String {
     head.to_lowercase().lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned)).unwrap()
 }
 
@@ -165,6 +166,33 @@ async fn a164_a_token_service_that_is_not_listed_is_not_asked_at_all() {
     let listed = server.upstream_with(|table| table.token_hosts = vec!["127.0.0.2".to_owned()]);
     assert!(manifest(&listed).await.is_ok());
     assert_eq!(thief.heads().len(), 1);
+}
+
+#[test]
+fn a164_the_token_service_that_is_built_in_is_that_of_its_registry_alone() {
+    let (hub, gitlab) = ("https://auth.docker.io/token", "https://gitlab.com/jwt/auth");
+    for (registry, url, asked) in [
+        ("docker.io", "https://registry-1.docker.io", [true, false]),
+        ("registry.gitlab.com", "https://registry.gitlab.com", [false, true]),
+        ("r.example", "https://r.example", [false, false]),
+        // A mirror on the same domain is not that registry.
+        ("mirror.docker.io", "https://mirror.docker.io", [false, false]),
+    ] {
+        let settings = Settings::of(&registry.parse().unwrap(), &table(url)).unwrap();
+        let repository = format!("{registry}/org/app").parse().unwrap();
+        let check = |realm: &str| {
+            Realm::check(realm, None, &repository, &settings.urls[0], &settings.token_hosts).is_ok()
+        };
+        assert_eq!([hub, gitlab].map(check), asked, "{registry}");
+        let others = [
+            "http://auth.docker.io/token",
+            "http://gitlab.com/jwt/auth",
+            "https://docker.io/token",
+            "https://x.auth.docker.io/token",
+            "https://evil.gitlab.com/jwt/auth",
+        ];
+        assert_eq!(others.map(check), [false; 5], "{registry}");
+    }
 }
 
 #[tokio::test]

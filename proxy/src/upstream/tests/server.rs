@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use pullgate_config::Credentials;
 use pullgate_policy::oci::Digest;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::upstream::tunnel::Proxies;
 use crate::upstream::{Settings, Upstream};
@@ -26,29 +27,41 @@ impl Server {
         host: &str,
         answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
+        Self::listen(host, None, answer).await
+    }
+
+    /// One that speaks TLS, too, on the same port, to whoever begins so.
+    pub(super) async fn start_both(
+        acceptor: TlsAcceptor,
+        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen("127.0.0.1", Some(acceptor), answer).await
+    }
+
+    async fn listen(
+        host: &str,
+        acceptor: Option<TlsAcceptor>,
+        answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&heads), Arc::new(answer));
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+            while let Ok((stream, _)) = listener.accept().await {
+                let (seen, answer, acceptor) = (Arc::clone(&seen), Arc::clone(&answer), acceptor.clone());
                 tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    // What begins without a letter is TLS, and is answered as if it were not.
-                    while !head.windows(4).any(|window| window == b"\r\n\r\n")
-                        && head.first().is_none_or(u8::is_ascii_alphabetic)
-                    {
-                        match stream.read_buf(&mut head).await {
-                            Ok(read) if read > 0 => {}
-                            _ => break,
+                    let mut first = [0];
+                    // A record of TLS begins with its type: 22 is a handshake.
+                    let _ = stream.peek(&mut first).await;
+                    match acceptor {
+                        Some(acceptor) if first == [22] => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                exchange(stream, &seen, &*answer).await;
+                            }
                         }
+                        Some(_) | None => exchange(stream, &seen, &*answer).await,
                     }
-                    let head = String::from_utf8_lossy(&head).into_owned();
-                    seen.lock().unwrap().push(head.clone());
-                    // A client that hangs up is no fault of this end.
-                    let _ = stream.write_all(&answer(&head)).await;
-                    let _ = stream.shutdown().await;
                 });
             }
         });
@@ -77,6 +90,28 @@ impl Server {
     }
 }
 
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: &Mutex<Vec<String>>,
+    answer: &(dyn Fn(&str) -> Vec<u8> + Sync),
+) {
+    let mut head = Vec::new();
+    // What begins without a letter is TLS, and is answered as if it were not.
+    while !head.windows(4).any(|window| window == b"\r\n\r\n")
+        && head.first().is_none_or(u8::is_ascii_alphabetic)
+    {
+        match stream.read_buf(&mut head).await {
+            Ok(read) if read > 0 => {}
+            _ => break,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    seen.lock().unwrap().push(head.clone());
+    // A client that hangs up is no fault of this end.
+    let _ = stream.write_all(&answer(&head)).await;
+    let _ = stream.shutdown().await;
+}
+
 pub(super) fn upstream(url: &str, change: impl FnOnce(&mut pullgate_config::Upstream)) -> Upstream {
     upstream_via(url, Proxies::default(), change)
 }
@@ -86,7 +121,15 @@ pub(super) fn upstream_via(
     proxies: Proxies,
     change: impl FnOnce(&mut pullgate_config::Upstream),
 ) -> Upstream {
-    let mut table = pullgate_config::Upstream {
+    let mut table = table(url);
+    change(&mut table);
+    let settings = Settings::of(&"r.example".parse().unwrap(), &table).unwrap();
+    Upstream::new(Settings { proxies, ..settings }).unwrap()
+}
+
+/// What the configuration says of an upstream with no more than its URL.
+pub(in crate::upstream) fn table(url: &str) -> pullgate_config::Upstream {
+    pullgate_config::Upstream {
         urls: vec![url.to_owned()],
         aliases: Vec::new(),
         ca_pem: None,
@@ -96,10 +139,7 @@ pub(super) fn upstream_via(
         credentials: Credentials::Anonymous,
         logins: std::collections::BTreeMap::new(),
         evidence: None,
-    };
-    change(&mut table);
-    let settings = Settings::of(&"r.example".parse().unwrap(), &table).unwrap();
-    Upstream::new(Settings { proxies, ..settings }).unwrap()
+    }
 }
 
 /// An answer with these lines after the status line.

@@ -41,7 +41,7 @@ impl Authority {
         Pair { chain: vec![params.signed_by(&key, &self.0).unwrap().der().clone()], key }
     }
 
-    fn server(&self) -> Pair {
+    pub(super) fn server(&self) -> Pair {
         self.issue("127.0.0.1", 2099)
     }
 }
@@ -71,21 +71,7 @@ pub(super) async fn registry(pair: Pair, clients: Option<&Authority>) -> String 
 
 /// The same, with another answer.
 pub(super) async fn registry_that(pair: Pair, clients: Option<&Authority>, answer: Vec<u8>) -> String {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add(authority.0.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        }
-    };
-    let key = PrivateKeyDer::try_from(pair.key.serialize_der()).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(pair.chain, key).unwrap()));
+    let acceptor = acceptor(pair, clients);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -101,6 +87,25 @@ pub(super) async fn registry_that(pair: Pair, clients: Option<&Authority>, answe
         }
     });
     url
+}
+
+/// Shows this certificate, and asks for one of `clients` if there is such.
+pub(super) fn acceptor(pair: Pair, clients: Option<&Authority>) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.0.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let key = PrivateKeyDer::try_from(pair.key.serialize_der()).unwrap();
+    TlsAcceptor::from(Arc::new(builder.with_single_cert(pair.chain, key).unwrap()))
 }
 
 fn trusting(url: &str, authority: &Authority) -> Upstream {

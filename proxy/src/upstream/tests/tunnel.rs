@@ -83,19 +83,21 @@ async fn without_the_proxy_there_is_no_other_way_and_no_proxy_is_none_for_whom_i
 
 #[tokio::test]
 async fn a161_a_redirect_leads_inward_through_no_proxy_either() {
-    for target in [
-        "https://169.254.169.254/latest",
-        "https://10.0.0.1/x",
-        "https://[::ffff:10.0.0.1]/x",
-        "https://[fd00::1]/x",
+    for (target, fault) in [
+        ("https://169.254.169.254/latest", Fault::RedirectRefused),
+        ("https://10.0.0.1/x", Fault::RedirectRefused),
+        ("https://[::ffff:10.0.0.1]/x", Fault::RedirectRefused),
+        ("https://[fd00::1]/x", Fault::RedirectRefused),
+        // A name whose address, looked up here, is inward.
+        ("https://2130706433/x", Fault::RedirectRefused),
         // It means nothing here, and whatever it likes there.
-        "https://metadata.invalid/x",
+        ("https://metadata.invalid/x", Fault::Unreachable),
     ] {
         let ours = Authority::new();
         let url = registry_that(ours.issue("registry.invalid", 2099), None, redirect(target)).await;
         let proxy = Proxy::before(&url).await;
         let refused = manifest(&through(&proxy, ("user:pw@", ""), &ours)).await.unwrap_err();
-        assert!(matches!(refused, Fault::RedirectRefused | Fault::Unreachable), "{target}: {refused}");
+        assert_eq!(refused, fault, "{target}");
         assert!(proxy.lines().iter().all(|line| line == "CONNECT registry.invalid:443 HTTP/1.1"), "{target}");
     }
 }
