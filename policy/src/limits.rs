@@ -149,6 +149,8 @@ pub const REDIRECTS: usize = 5;
 pub const UPSTREAM_HEADER_BYTES: usize = 64 * 1024;
 /// Headers of an upstream's response. Over it: `upstream-protocol`.
 pub const UPSTREAM_HEADERS: usize = 100;
+/// Interim answers (1xx) before an upstream's answer. Over it: `upstream-protocol`.
+pub const UPSTREAM_INTERIM: usize = 8;
 /// Bytes of a `WWW-Authenticate` header. Over it: `upstream-unauthorized`.
 pub const CHALLENGE_BYTES: usize = 4 * 1024;
 /// Bytes of a token service's answer. Over it: `upstream-unauthorized`.

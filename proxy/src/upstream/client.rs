@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pullgate_policy::limits;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Place};
@@ -196,14 +197,30 @@ impl Client {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
-        let response = tokio::time::timeout(limits::FIRST_BYTE, self.pool.request(request)).await;
+        let mut interim = count_interim(&mut request);
+        let response = tokio::select! {
+            biased;
+            Ok(_) = interim.wait_for(|count| *count > limits::UPSTREAM_INTERIM) => return Err(Fault::Protocol),
+            response = tokio::time::timeout(limits::FIRST_BYTE, self.pool.request(request)) => response,
+        };
         let response = response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))?;
-        if head_bytes(response.headers()) > limits::UPSTREAM_HEADER_BYTES {
+        // All of them may have come with the answer, at once.
+        let interim = *interim.borrow();
+        if interim > limits::UPSTREAM_INTERIM
+            || head_bytes(response.headers()) > limits::UPSTREAM_HEADER_BYTES
+        {
             Err(Fault::Protocol)
         } else {
             Ok(response)
         }
     }
+}
+
+/// How many interim answers (RFC 9110 §15.2) came so far: the library reads over any number of them (A177).
+fn count_interim<B>(request: &mut Request<B>) -> watch::Receiver<usize> {
+    let (counter, count) = watch::channel(0);
+    hyper::ext::on_informational(request, move |_| counter.send_modify(|count| *count += 1));
+    count
 }
 
 /// The library stops reading a head somewhere between the limit and twice as much; here it is exact (A177).
