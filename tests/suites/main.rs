@@ -12,6 +12,8 @@ mod audit;
 mod beside;
 mod blobs;
 mod borrowed;
+mod canary;
+mod challenges;
 mod clients;
 mod clock;
 mod conformance;
