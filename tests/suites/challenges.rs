@@ -7,6 +7,7 @@ use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, Raw, Upstream, When};
 
 use crate::stage::{KEYED, Stage, assert_serves, assert_undecided, blob, codes, manifest};
+use crate::upstream_faults::assert_counted;
 
 /// What is asked so is answered by 401 and this challenge.
 pub(crate) fn challenge(upstream: &Upstream, when: When, challenge: &str) {
@@ -53,11 +54,9 @@ async fn a164_a_token_service_that_is_not_listed_leaves_all_undecided_and_hears_
     assert_undecided(&stage.blob("org/app", &image.layer()).await);
     assert_undecided(&stage.gate.get("/v2/org/app/tags/list").await);
     assert_eq!(thief.connections(), 0);
-    let metrics = stage.gate.admin("/metrics").await;
-    let metrics = String::from_utf8_lossy(&metrics.body);
-    let refused =
-        |kind: &str| metrics.lines().any(|line| line.contains(kind) && line.contains("realm-refused"));
-    assert!(refused("\"manifest\"") && refused("\"blob\"") && refused("\"tags\""), "{metrics}");
+    for kind in ["manifest", "blob", "tags"] {
+        assert_counted(&stage, kind, "realm-refused").await;
+    }
 }
 
 #[tokio::test]
@@ -135,4 +134,66 @@ async fn a172_where_tls_fails_it_is_undecided_by_that_code_and_nothing_is_asked_
     assert_eq!(codes(&gate.record().await), ["upstream-tls"]);
     assert_undecided(&gate.get(&blob("org/app", &image.layer())).await);
     assert_eq!(plain.seen().len(), 0);
+}
+
+/// An upstream answers this status to everything, and tells of itself wherever it can.
+async fn telling(status: u16) -> (Stage, Made) {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    stage.upstream.fail(When::on("/"), Fault::Status(status));
+    for (name, value) in [
+        ("www-authenticate", "Basic realm=\"secret-of-the-upstream\""),
+        ("docker-distribution-api-version", "secret-of-the-upstream"),
+        ("location", "http://secret-of-the-upstream/"),
+        ("server", "secret-of-the-upstream"),
+        ("set-cookie", "secret-of-the-upstream"),
+        ("warning", "299 - \"secret-of-the-upstream\""),
+        ("x-request-id", "secret-of-the-upstream"),
+    ] {
+        stage.upstream.fail(When::on("/"), Fault::Header(name, value.to_owned()));
+    }
+    (stage, image)
+}
+
+#[tokio::test]
+async fn a170_a527_what_the_upstream_says_of_itself_reaches_nobody() {
+    for (status, code) in [
+        (500, "upstream-status"),
+        (429, "upstream-status"),
+        (401, "upstream-unauthorized"),
+        (403, "upstream-unauthorized"),
+        (404, ""),
+    ] {
+        let (stage, image) = telling(status).await;
+        let mut said = String::new();
+        for target in [
+            manifest("org/app", "other"),
+            manifest("org/app", &Made::image().digest()),
+            blob("org/app", &image.layer()),
+            "/v2/org/app/tags/list".to_owned(),
+        ] {
+            for answer in [stage.gate.get(&target).await, stage.gate.head(&target).await] {
+                assert_eq!(answer.status, if status == 404 { 404 } else { 503 }, "{status} {target}");
+                assert_eq!(answer.header("www-authenticate"), None);
+                said.push_str(&format!("{answer:?} {}", String::from_utf8_lossy(&answer.body)));
+            }
+        }
+        assert_undecided_or_missing(&stage, code).await;
+        let state = stage.gate.path("state").display().to_string();
+        for secret in ["of-the-upstream", "UPSTREAM_SAYS", "127.0.0.1", "http://", &state] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+    }
+}
+
+/// The last record of a manifest has this code, or says that there is none of that name.
+async fn assert_undecided_or_missing(stage: &Stage, code: &str) {
+    let answer = stage.manifest("org/app", "other").await;
+    if code.is_empty() {
+        assert_eq!((answer.status, answer.code().as_str()), (404, "MANIFEST_UNKNOWN"));
+    } else {
+        assert_undecided(&answer);
+        assert_eq!(codes(&stage.gate.record().await), [code]);
+    }
 }

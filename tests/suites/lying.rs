@@ -14,14 +14,14 @@ use crate::state::count;
 
 /// Every file with content under the state folder but the databases, and the rows of each table that remembers content.
 #[derive(Debug, PartialEq, Eq)]
-struct Stored {
+pub(crate) struct Stored {
     files: BTreeMap<String, u64>,
-    rows: Vec<(&'static str, i64)>,
+    pub(crate) rows: Vec<(&'static str, i64)>,
 }
 
 const TABLES: [&str; 3] = ["records", "grants", "tags"];
 
-async fn stored(stage: &Stage) -> Stored {
+pub(crate) async fn stored(stage: &Stage) -> Stored {
     let root = stage.gate.path("state");
     let mut rows = Vec::new();
     for table in TABLES {
@@ -48,7 +48,7 @@ fn files(root: &Path) -> BTreeMap<String, u64> {
 }
 
 /// The state is as it was before, once the gate has tidied up.
-async fn assert_nothing_stored(stage: &Stage, before: &Stored, what: &str) {
+pub(crate) async fn assert_nothing_stored(stage: &Stage, before: &Stored, what: &str) {
     let mut now = stored(stage).await;
     for _ in 0..100 {
         if now == *before {
