@@ -128,22 +128,60 @@ async fn a172_a_certificate_that_is_not_the_upstreams_is_believed_in_no_form() {
     assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Tls, "the system's authorities");
 }
 
+/// The versions that a ClientHello offers: its extension `supported_versions` (RFC 8446 §4.2.1).
+fn offered(record: &[u8]) -> Vec<[u8; 2]> {
+    let short = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+    // Behind the heads of record and message, the old version and the random bytes: session, suites, compression.
+    let mut rest = &record[5 + 4 + 2 + 32..];
+    rest = &rest[1 + usize::from(rest[0])..];
+    rest = &rest[2 + short(rest)..];
+    rest = &rest[1 + usize::from(rest[0])..];
+    rest = &rest[2..];
+    while short(rest) != 43 {
+        rest = &rest[4 + short(&rest[2..])..];
+    }
+    rest[5..5 + usize::from(rest[4])].chunks(2).map(|version| [version[0], version[1]]).collect()
+}
+
+/// A ServerHello of this version, as servers of that time sent it (RFC 5246 §7.4.1.3).
+fn server_hello(version: [u8; 2]) -> Vec<u8> {
+    let suite = [0xC0, 0x13];
+    let hello = [&version[..], &[7; 32], &[0], &suite, &[0]].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    [&[22][..], &version, &[0, length + 4, 2, 0, 0, length], &hello].concat()
+}
+
 #[tokio::test]
-async fn a172_an_upstream_of_an_old_protocol_is_not_talked_to() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            // RFC 5246 §7.2: a fatal alert, protocol_version, in a record of TLS 1.0.
-            let _ = stream.write_all(&[21, 3, 1, 0, 2, 2, 70]).await;
-        }
-    });
-    assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Tls);
+async fn a172_a_protocol_before_tls_1_2_is_neither_offered_nor_taken() {
+    for version in [[3, 0], [3, 1], [3, 2]] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let seen = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = vec![0; 8192];
+            let length = stream.read(&mut hello).await.unwrap();
+            stream.write_all(&server_hello(version)).await.unwrap();
+            let mut alert = Vec::new();
+            let _ = stream.read_to_end(&mut alert).await;
+            (offered(&hello[..length]), alert)
+        });
+        assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Tls);
+        let (offered, alert) = seen.await.unwrap();
+        assert_eq!(offered, [[3, 4], [3, 3]], "TLS 1.3 and 1.2");
+        // A fatal alert, protocol_version (RFC 5246 §7.2): it is this that it minds.
+        assert_eq!((alert[0], &alert[5..]), (21, &[2, 70][..]), "{version:?}");
+    }
 }
 
 #[tokio::test]
 async fn a173_a_chain_of_crossed_certificates_costs_no_more_than_its_budget() {
+    for count in [120, 1_000] {
+        assert_refuses_crossed(count).await;
+    }
+}
+
+/// The shorter of these chains is as long as one message of the handshake may be; the longer one is not even read.
+async fn assert_refuses_crossed(count: usize) {
     let ours = Authority::new();
     // Many authorities of one name and one key, each a possible issuer of each, and none of them ours.
     let pem = KeyPair::generate().unwrap().serialize_pem();
@@ -152,7 +190,7 @@ async fn a173_a_chain_of_crossed_certificates_costs_no_more_than_its_budget() {
     let leaf_key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let mut chain = vec![leaf.signed_by(&leaf_key, &crossed).unwrap().der().clone()];
-    for _ in 0..120 {
+    for _ in 0..count {
         chain.push(authority("crossed").signed_by(&key(), &crossed).unwrap().der().clone());
     }
     let url = registry(Pair { chain, key: leaf_key }, None).await;
