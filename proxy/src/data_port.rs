@@ -146,7 +146,7 @@ fn protocol(heads: Heads) -> http1::Builder {
     protocol
 }
 
-/// A panic is no verdict (A545).
+/// What the gate itself could not catch is no verdict either (A545).
 fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let id = DecisionId::random();
     tracing::error!(id = id.short(), "a handler panicked; the request is undecided");

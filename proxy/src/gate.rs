@@ -1,12 +1,15 @@
 //! One request on the data port: from its line to its answer and its record.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::FutureExt as _;
 use http::header::{
     ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    USER_AGENT,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
@@ -28,11 +31,39 @@ use crate::respond;
 use crate::route::{self, Route, Target};
 use crate::telemetry;
 
-/// Answers one request as part of the trace that its client names.
+/// Answers one request as part of the trace that its client names. Where anything panics on the way, it is undecided (A545).
 pub async fn traced(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-    let span = tracing::info_span!("request", otel.kind = "server", method = %request.method());
-    telemetry::continue_trace(&span, request.headers());
-    answer(app, peer, request).instrument(span).await
+    let (address, method, target) = (peer.address, request.method().clone(), request.uri().clone());
+    let (agent, started) = (request.headers().get(USER_AGENT).cloned(), Instant::now());
+    let handle = Arc::clone(&app);
+    let answering = async move {
+        let span = tracing::info_span!("request", otel.kind = "server", method = %request.method());
+        telemetry::continue_trace(&span, request.headers());
+        answer(handle, peer, request).instrument(span).await
+    };
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(response) => response,
+        Err(_panic) => {
+            let headers = agent.map(|agent| (USER_AGENT, agent)).into_iter().collect();
+            let id = DecisionId::random();
+            let asked = Asked { client: address, names: Vec::new(), method, headers, id, started };
+            panicked(&app, &asked, &target).await
+        }
+    }
+}
+
+/// A panic is no verdict, and has its record where it is known what was asked for (A545).
+async fn panicked(app: &App, asked: &Asked, target: &Uri) -> Response<Body> {
+    tracing::error!(id = asked.id.short(), "a handler panicked; the request is undecided");
+    let (live, undecided) = (app.live(), Refusal::undecided(Code::Internal));
+    app.metrics.undecided(Code::Internal);
+    let refusal = match route::parse(&asked.method, target, live.as_ref()) {
+        Ok(route) => refused(app, &live, asked, &route, undecided).await,
+        Err(_fault) => undecided,
+    };
+    let mut response = respond::refuse(&refusal, &asked.id, &asked.method, live.denied_head());
+    mark(&mut response);
+    response
 }
 
 /// Answers one request. Whatever happens inside, a client gets an answer of the distribution specification.
@@ -142,7 +173,7 @@ async fn served(
     }
 }
 
-/// The record of a client that may not read what it asked for: like any other refusal of a manifest or blob.
+/// The record of an answer that was refused before or beside the pull itself: like any other refusal of a manifest or blob.
 async fn refused(app: &App, live: &Live, asked: &Asked, route: &Route, refusal: Refusal) -> Refusal {
     let record = match route {
         Route::Manifest(target, reference) => {

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex};
 
 use pullgate_policy::verdict::Subject;
 use pullgate_tests::asking::{ask, raw};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 
-use crate::stage::{Stage, assert_serves, assert_undecided, codes, manifest};
+use crate::stage::{Stage, assert_serves, assert_undecided, blob, codes, manifest};
 
 /// A log whose writer panics, once, where a span of this name begins.
 #[derive(Clone, Default)]
@@ -84,13 +85,30 @@ async fn a545_a_panic_in_a_handler_is_undecided_for_its_client_alone_and_the_gat
     let _heard = log.listen();
     let stage = Stage::new().await;
     let image = stage.signed("org/app", "v1");
-    for method in ["GET", "HEAD"] {
+    let target = manifest("org/app", "v1");
+    let layer = blob("org/app", &image.layer());
+    for (n, (method, target, reference)) in
+        [("GET", &target, "v1"), ("HEAD", &target, "v1"), ("GET", &layer, image.layer().as_str())]
+            .into_iter()
+            .enumerate()
+    {
         log.at("request");
-        let answer = stage.gate.send(method, &manifest("org/app", "v1")).await;
+        let answer = stage.gate.send(method, target).await;
         assert!(log.has_panicked());
-        assert_eq!(answer.status, 503);
+        match method {
+            "HEAD" => assert_eq!((answer.status, answer.body.len()), (503, 0)),
+            _ => assert_undecided(&answer),
+        }
         assert!(answer.header("retry-after").is_some());
         assert_eq!(answer.header("docker-distribution-api-version"), Some("registry/2.0"));
+        let records = stage.gate.records().await;
+        assert_eq!(records.len(), n + 1);
+        let record = &records[n];
+        assert_eq!(codes(record), ["internal"]);
+        assert_eq!(
+            (&record["verdict"], &record["repository"], &record["reference"], &record["method"]),
+            (&json!("undecided"), &json!("registry.test/org/app"), &json!(reference), &json!(method))
+        );
     }
     log.at("request");
     // The connection, too, goes on.
