@@ -93,6 +93,11 @@ impl State {
         self.store.database().keep(permit_key(subject, revisions), sealed, now, now);
     }
 
+    /// Drops the permit of a subject under these revisions.
+    pub fn forget_permit(&self, subject: &Subject, revisions: Revisions) {
+        self.store.database().forget(permit_key(subject, revisions));
+    }
+
     /// The sealed record of what was collected about a subject.
     pub async fn evidence(&self, subject: &Subject) -> Option<Sealed> {
         self.store.database().find(&evidence_key(subject)).await

@@ -53,6 +53,26 @@ async fn a542_a_clock_that_jumps_ahead_ends_permits_and_going_back_revives_none(
     }
 }
 
+/// A new process knows nothing of what the clock told the one before.
+#[tokio::test]
+async fn a542_a_permit_that_a_jump_has_ended_stays_ended_when_the_clock_is_mended_and_the_gate_restarted() {
+    for jump in [HOUR, YEAR] {
+        let mut stage = Stage::at(&Clock::settable(now()), KEYED).await;
+        let image = permitted_before(&stage).await;
+        stage.gate.restart_at(Clock::settable(now() + jump)).await;
+        assert_ended(&stage, &image).await;
+        stage.gate.restart_at(Clock::settable(now() + Duration::from_secs(60))).await;
+        assert_ended(&stage, &image).await;
+        // The nearest honest case: two restarts, and nothing jumped.
+        let mut stage = Stage::at(&Clock::settable(now()), KEYED).await;
+        let image = permitted_before(&stage).await;
+        for second in [60, 120] {
+            stage.gate.restart_at(Clock::settable(now() + Duration::from_secs(second))).await;
+            assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a541_a_clock_that_is_set_back_prolongs_nothing() {
     for back in [now() - HOUR, now() - YEAR, Timestamp::UNIX_EPOCH] {

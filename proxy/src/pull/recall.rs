@@ -109,12 +109,15 @@ async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
     }
     let (revisions, now, lifetime) = (live.revisions(), app.clock.now(), live.policy().permit_ttl);
     let sealed = app.store.permit(subject, revisions).await?;
-    let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)?.within(lifetime);
-    if !permit.counts(revisions, now) {
-        return None;
+    let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)
+        .map(|permit| permit.within(lifetime))
+        .filter(|permit| permit.counts(revisions, now));
+    match &permit {
+        Some(permit) => app.memory.keep_permit(permit).await,
+        // What has ended stays so: the next process may be told an earlier time, by a clock that was mended (A542).
+        None => app.store.forget_permit(subject, revisions),
     }
-    app.memory.keep_permit(&permit).await;
-    Some(permit)
+    permit
 }
 
 /// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
