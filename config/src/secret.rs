@@ -1,16 +1,24 @@
-//! Secrets: never shown, never written (A171).
+//! Secrets: never shown, never written (A171), and gone from memory with the last who had them (A548).
 
 use std::fmt;
 
-/// A secret from a file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+use zeroize::Zeroizing;
+
+/// A secret from a file. Its bytes are overwritten when it is dropped. It cannot be compared, which would take a time that
+/// tells of it (A549):
+///
+/// ```compile_fail,E0369
+/// let [one, other] = ["a", "b"].map(|text| pullgate_config::Secret::new(text.to_owned()));
+/// let _ = one == other;
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 
     /// The text, for the one place that sends it.
@@ -86,6 +94,23 @@ mod tests {
             assert_eq!(masked(line), shown);
             assert_eq!(masked(line).len(), line.len());
         }
+    }
+
+    /// Looks where it was: no other place tells whether it is still there.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a548_a_secret_that_is_dropped_is_overwritten() {
+        use std::os::unix::fs::FileExt as _;
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let canary = "canary-7d1e-".repeat(20);
+        let secret = Secret::new(canary.clone());
+        let place = u64::try_from(secret.reveal().as_ptr().addr()).unwrap();
+        let mut found = vec![0; canary.len()];
+        memory.read_exact_at(&mut found, place).unwrap();
+        assert_eq!(found, canary.as_bytes());
+        drop(secret);
+        memory.read_exact_at(&mut found, place).unwrap();
+        assert!(!String::from_utf8_lossy(&found).contains("canary-7d1e-"));
     }
 
     #[test]

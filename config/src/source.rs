@@ -6,6 +6,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroize as _;
+
 /// A place with files.
 pub trait Source {
     /// Reads a whole file.
@@ -22,6 +24,13 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Who may read it.
     pub readers: Readers,
+}
+
+impl Drop for Content {
+    /// It may be a secret (A548).
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 /// Who may read a file.
@@ -65,7 +74,9 @@ impl Source for Disk {
         }
         let file = fs::File::open(path)?;
         let metadata = file.metadata()?;
-        let mut bytes = Vec::new();
+        // Room at once: what a growing list leaves behind is not overwritten.
+        let length = usize::try_from(metadata.len().min(most)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(length.saturating_add(1));
         file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > most {
             return Err(Unreadable::TooLarge(most));

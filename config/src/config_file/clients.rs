@@ -78,7 +78,7 @@ fn allowance(context: &mut Context<'_, '_>, mut rule: Table) -> Allowance {
 fn htpasswd(context: &mut Context<'_, '_>, file: &At<String>) -> BTreeMap<String, Secret> {
     let mut found = BTreeMap::new();
     let Some(text) = credentials::secret(context, file) else { return found };
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in text.reveal().lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -98,7 +98,7 @@ fn htpasswd(context: &mut Context<'_, '_>, file: &At<String>) -> BTreeMap<String
             context.advise(&file.span, Code::HtpasswdInvalid, message, "htpasswd -B -C 10 writes such lines");
         }
     }
-    if found.is_empty() && text.trim().is_empty() {
+    if found.is_empty() && text.reveal().trim().is_empty() {
         context.report(&file.span, Code::EmptyValue, format!("{} is empty", quoted(&file.value)));
     }
     found

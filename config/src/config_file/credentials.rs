@@ -79,14 +79,14 @@ fn one(context: &mut Context<'_, '_>, mut table: Table) -> Credentials {
 fn docker_config(context: &mut Context<'_, '_>, file: &At<String>) -> Credentials {
     let Some(text) = secret(context, file) else { return Credentials::Anonymous };
     // The parser's message may repeat the text, so it is not asked for.
-    match serde_json::from_str::<serde_json::Value>(&text) {
+    match serde_json::from_str::<serde_json::Value>(text.reveal()) {
         Ok(value) if value.is_object() => helpers(context, file, &value),
         Ok(_) | Err(_) => {
             let message = format!("{} is no docker config: it must be a JSON object", quoted(&file.value));
             context.report(&file.span, Code::FileUnreadable, message);
         }
     }
-    Credentials::DockerConfig { text: Secret::new(text) }
+    Credentials::DockerConfig { text }
 }
 
 /// A helper's name becomes that of a program: one that is a path, or more than a word, would be another program (A415).
@@ -116,7 +116,7 @@ fn basic(context: &mut Context<'_, '_>, username: At<String>, file: &At<String>)
         );
     }
     let Some(text) = secret(context, file) else { return Credentials::Anonymous };
-    let password = text.trim_end_matches(['\r', '\n']);
+    let password = text.reveal().trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         context.report(&file.span, Code::EmptyValue, format!("{} is empty", quoted(&file.value)));
     }
@@ -124,7 +124,7 @@ fn basic(context: &mut Context<'_, '_>, username: At<String>, file: &At<String>)
 }
 
 /// The text of a file that few may read.
-pub(super) fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option<String> {
+pub(super) fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Secret> {
     let content = context.readable(file, limits::CREDENTIAL_BYTES)?;
     match content.readers {
         Readers::Everybody => {
@@ -133,7 +133,7 @@ pub(super) fn secret(context: &mut Context<'_, '_>, file: &At<String>) -> Option
         }
         Readers::Few => {}
     }
-    let text = std::str::from_utf8(&content.bytes).ok().map(str::to_owned);
+    let text = std::str::from_utf8(&content.bytes).ok().map(|text| Secret::new(text.to_owned()));
     if text.is_none() {
         context.unreadable(file, Code::FileUnreadable, &Unreadable::NotText);
     }

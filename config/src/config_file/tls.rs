@@ -42,9 +42,9 @@ pub(super) fn identity(context: &mut Context<'_, '_>, file: &At<String>) -> Opti
 fn private_key(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Secret> {
     let text = credentials::secret(context, file)?;
     let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");
-    if !text.lines().any(begins) || text.contains("ENCRYPTED") {
+    if !text.reveal().lines().any(begins) || text.reveal().contains("ENCRYPTED") {
         let message = format!("{} holds no private key in PEM, or an encrypted one", quoted(&file.value));
         context.report(&file.span, Code::FileUnreadable, message);
     }
-    Some(Secret::new(text))
+    Some(text)
 }

@@ -11,6 +11,7 @@ use pullgate_config::{Credentials, Secret};
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use self::helper::{Bounds, Known};
 use super::Fault;
@@ -112,8 +113,11 @@ impl Source {
 }
 
 fn basic(username: &str, password: &str) -> Option<HeaderValue> {
-    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
-    let mut header = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    // Of these none stays; the header itself is `http`'s, which overwrites nothing (A548).
+    let plain = Zeroizing::new(format!("{username}:{password}"));
+    let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));
+    let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
+    let mut header = HeaderValue::from_str(&value).ok()?;
     header.set_sensitive(true);
     Some(header)
 }
@@ -201,7 +205,9 @@ fn written(config: &DockerConfig, name: &str) -> Result<Option<Login>, Fault> {
     match docker_credential::get_credential_from_reader(config.logins.reveal().as_bytes(), name) {
         Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Login::Identity(Secret::new(token)))),
         Ok(DockerCredential::UsernamePassword(username, password)) => {
-            basic(&username, &password).map(|header| Some(Login::Password(header))).ok_or(Fault::Unauthorized)
+            let password = Secret::new(password);
+            let header = basic(&username, password.reveal()).ok_or(Fault::Unauthorized)?;
+            Ok(Some(Login::Password(header)))
         }
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
         Err(_) => Err(Fault::Unauthorized),

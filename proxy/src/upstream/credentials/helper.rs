@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pullgate_config::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// How often a helper that has closed its output is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(10);
@@ -79,7 +80,11 @@ fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<Known, Help
     if bytes.starts_with(b"credentials not found") { Ok(Known::Nothing) } else { Err(HelperFault::Failed) }
 }
 
-fn answer(child: &mut Child, server: &str, bounds: Bounds) -> Result<(ExitStatus, Vec<u8>), HelperFault> {
+fn answer(
+    child: &mut Child,
+    server: &str,
+    bounds: Bounds,
+) -> Result<(ExitStatus, Zeroizing<Vec<u8>>), HelperFault> {
     if let Some(mut input) = child.stdin.take() {
         // A name is shorter than any pipe's room; whether the helper reads it is the helper's affair.
         let _ = input.write_all(server.as_bytes());
@@ -89,7 +94,7 @@ fn answer(child: &mut Child, server: &str, bounds: Bounds) -> Result<(ExitStatus
     let most = bounds.bytes;
     // A thread of its own: a read of a pipe cannot be given up, and ends when the group is killed.
     let reading = std::thread::Builder::new().name("credential-helper".to_owned()).spawn(move || {
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         let read = output.take(most.saturating_add(1)).read_to_end(&mut bytes);
         // Whoever has given up waiting does not want it.
         let _ = sender.send(read.map(|_| bytes));
