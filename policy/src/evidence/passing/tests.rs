@@ -104,9 +104,20 @@ fn a032_a033_empty_mixed_and_odd_clothes_are_no_evidence() {
     for layers in clothes {
         assert!(Passing::needs(manifest(b"{}", layers).value()).is_none(), "{layers:?}");
     }
-    let config = vec![b' '; usize::try_from(limits::EVIDENCE_CONFIG_BYTES).unwrap() + 1];
-    let document = manifest(&config, &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
-    assert!(Passing::needs(document.value()).is_none());
+}
+
+#[test]
+fn a031_a_configuration_of_64_kib_is_that_of_evidence_and_one_byte_more_is_not() {
+    let most = usize::try_from(limits::EVIDENCE_CONFIG_BYTES).unwrap();
+    assert_eq!(most, 64 * 1024);
+    for (length, passes) in [(most, true), (most + 1, false)] {
+        let mut config = b"{}".to_vec();
+        config.resize(length, b' ');
+        let document = manifest(&config, &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        assert_eq!(Passing::needs(document.value()).is_some(), passes, "{length}");
+        let blobs = vec![intact(&config), intact(PAYLOAD)];
+        assert_eq!(Passing::check(document, blobs).is_ok(), passes, "{length}");
+    }
 }
 
 #[test]
