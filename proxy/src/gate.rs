@@ -134,9 +134,10 @@ fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refu
     if target > limits::TARGET_BYTES {
         return Err(Refusal::TargetTooLong);
     }
-    // The parser's own limit is that of its buffer, which one read may overshoot (A053).
+    // The parser's own limit is that of its buffer, which one read may overshoot (A053): line, headers and end are counted.
+    let line = parts.method.as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
     let head: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if head > limits::REQUEST_HEAD_BYTES {
+    if line + head > limits::REQUEST_HEAD_BYTES {
         return Err(Refusal::HeadTooLarge);
     }
     let hosts: Vec<_> = parts.headers.get_all(HOST).iter().collect();

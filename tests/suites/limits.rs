@@ -2,18 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
 use pullgate::memory::Memory;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Tag};
 use pullgate_policy::verdict::Subject;
-use pullgate_tests::asking::raw;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
 use pullgate_tests::upstream::{Fault, When};
 
-use crate::stage::{Stage, assert_denied, assert_serves, codes, manifest};
+use crate::stage::{Stage, assert_denied, assert_serves, codes};
 
 fn padded(length: usize) -> Made {
     let image = Made::image();
@@ -53,101 +49,6 @@ async fn a_manifest_has_at_most_1000_layers() {
         stage.sign("org/app", &image);
         assert_eq!(stage.manifest("org/app", &image.digest()).await.status, status, "{count}");
     }
-}
-
-#[tokio::test]
-async fn a053_a_head_that_is_too_large_is_refused() {
-    let stage = Stage::new().await;
-    let ask = |extra: String| {
-        raw(stage.gate.data, format!("GET /v2/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{extra}\r\n"))
-    };
-    let headers = |count: usize| (0..count).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
-    assert!(ask(headers(limits::REQUEST_HEADERS - 2)).await.starts_with("HTTP/1.1 200 "));
-    assert!(ask(headers(limits::REQUEST_HEADERS - 1)).await.starts_with("HTTP/1.1 431 "));
-    // The connection may be reset over the answer: what counts is that there is no other.
-    let over = async |extra: String| {
-        let answer = ask(extra).await;
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431 ")
-    };
-    assert!(ask(format!("x: {}\r\n", "a".repeat(32 * 1024))).await.starts_with("HTTP/1.1 200 "));
-    assert!(over(format!("x: {}\r\n", "a".repeat(limits::REQUEST_HEAD_BYTES))).await);
-}
-
-#[tokio::test]
-async fn a053_a_target_that_is_too_long_is_refused() {
-    let stage = Stage::new().await;
-    let ask = |length: usize| {
-        let target = format!("/v2/?{}", "a".repeat(length - 5));
-        raw(stage.gate.data, format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
-    };
-    assert!(ask(limits::TARGET_BYTES).await.starts_with("HTTP/1.1 200 "));
-    assert!(ask(limits::TARGET_BYTES + 1).await.starts_with("HTTP/1.1 414 "));
-}
-
-#[tokio::test]
-async fn a054_a_request_with_a_body_is_refused_and_never_read_as_two() {
-    let stage = Stage::new().await;
-    stage.signed("org/app", "v1");
-    let line = "GET /v2/org/app/manifests/v1 HTTP/1.1\r\nhost: a\r\n";
-    let smuggled = "GET /v2/org/app/tags/list HTTP/1.1\r\nhost: a\r\n\r\n";
-    for head in [
-        format!("content-length: {}\r\n\r\n{smuggled}", smuggled.len()),
-        format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len()),
-        "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
-        format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{smuggled}", smuggled.len()),
-        format!("content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"),
-        "x: a\r\n b\r\n\r\n".to_owned(),
-    ] {
-        let answer = raw(stage.gate.data, format!("{line}{head}")).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-    }
-    assert_eq!(stage.upstream.seen().len(), 0);
-    assert!(
-        raw(stage.gate.data, format!("{line}connection: close\r\n\r\n")).await.starts_with("HTTP/1.1 200 ")
-    );
-}
-
-#[tokio::test]
-async fn a055_there_is_no_http_2() {
-    let stage = Stage::new().await;
-    for address in [stage.gate.data, stage.gate.admin] {
-        let answer = raw(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
-        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-    assert_eq!(stage.gate.get("/v2/").await.status, 200);
-}
-
-#[tokio::test]
-async fn a_connection_gives_a_thousand_answers_and_the_last_says_so() {
-    let stage = Stage::new().await;
-    let mut connection = TcpStream::connect(stage.gate.data).await.unwrap();
-    for n in 1..=1_000 {
-        connection.write_all(b"HEAD /v2/ HTTP/1.1\r\nhost: gate\r\n\r\n").await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(connection.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
-        assert!(head.starts_with("http/1.1 200"), "{n}: {head}");
-        assert_eq!(head.contains("connection: close"), n == 1_000, "{n}");
-    }
-    assert_eq!(connection.read(&mut [0; 1]).await.unwrap(), 0, "it is closed");
-}
-
-#[tokio::test]
-async fn a051_a_head_that_does_not_end_is_closed_and_others_are_served_meanwhile() {
-    let stage = Stage::new().await;
-    let image = stage.signed("org/app", "v1");
-    let begun = Instant::now();
-    let address = stage.gate.data;
-    let slow = tokio::spawn(async move { raw(address, "GET /v2/ HTTP/1.1\r\nhost: a\r\n").await });
-    assert_serves(&stage.gate.get(&manifest("org/app", "v1")).await, &image);
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    let answer = slow.await.unwrap();
-    assert!(!answer.contains("200"), "{answer}");
-    let late = limits::HEADER_TIMEOUT + Duration::from_secs(5);
-    assert!(begun.elapsed() < late, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -247,14 +148,30 @@ async fn before_a_blob_is_refused_32_children_are_read_and_not_one_more() {
 
 const CONFIGURED: &str = "policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"registry.test\"]\n";
 
-/// The diagnostics of a configuration with this at its end, none if it is taken.
-fn faults(text: &str) -> String {
+/// A configuration with this at its end.
+fn loaded(text: &str) -> Result<pullgate_config::Loaded, pullgate_config::Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("policy.toml"), "unmatched = \"deny\"\n").unwrap();
     let file = folder.path().join("pullgate.toml");
     std::fs::write(&file, format!("{CONFIGURED}{text}")).unwrap();
-    let loaded = pullgate_config::load(&file, pullgate::clock::Clock::system().now());
-    loaded.err().map(|faults| faults.render(pullgate_config::Style::Plain)).unwrap_or_default()
+    pullgate_config::load(&file, pullgate::clock::Clock::system().now())
+}
+
+/// The diagnostics of a configuration with this at its end, none if it is taken.
+fn faults(text: &str) -> String {
+    loaded(text).err().map(|faults| faults.render(pullgate_config::Style::Plain)).unwrap_or_default()
+}
+
+/// In seconds, as they are promised: a constant that changes shows here.
+#[test]
+fn what_a_configuration_does_not_say_is_as_long_as_is_promised() {
+    for (text, [tag, permit, deny]) in
+        [("", [60, 3_600, 30]), ("[cache]\ntag_ttl = \"59s\"\n", [59, 3_600, 30])]
+    {
+        let cache = loaded(text).unwrap().config.cache;
+        let told = [cache.tag_ttl, cache.permit_ttl, cache.deny_ttl].map(|time| time.as_secs());
+        assert_eq!(told, [tag, permit, deny], "{text}");
+    }
 }
 
 #[test]
@@ -308,6 +225,36 @@ async fn so_many_denials_are_remembered_and_not_one_more() {
         async move { memory.denial(&subject, revisions).await.is_some() }
     };
     assert_eq!(kept(limits::NEGATIVE_ENTRIES + 1, known).await, limits::NEGATIVE_ENTRIES);
+}
+
+/// A flood of refused names, however often each is asked for, does not make the next one cost its upstream twice.
+#[tokio::test]
+async fn a059_a_denial_is_remembered_though_memory_is_full_of_others_that_are_asked_for_all_the_time() {
+    let stage = Stage::new().await;
+    let (first, image) = (stage.unsigned("org/app", "first"), stage.unsigned("org/app", "v1"));
+    assert_denied(&stage.manifest("org/app", "first").await);
+    let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
+    let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
+    let denial = app.memory.denial(&subject(Digest::of(&first.bytes)), revisions).await.unwrap();
+    for n in 0..limits::NEGATIVE_ENTRIES {
+        let subject = subject(Digest::of(&n.to_le_bytes()));
+        app.memory.keep_denial(&subject, revisions, &denial).await;
+        for _ in 0..3 {
+            assert!(app.memory.denial(&subject, revisions).await.is_some(), "{n}");
+        }
+    }
+    assert_denied(&stage.manifest("org/app", &image.digest()).await);
+    stage.upstream.forget();
+    for _ in 0..3 {
+        assert_denied(&stage.manifest("org/app", &image.digest()).await);
+    }
+    assert_eq!(stage.upstream.seen().len(), 0, "what was refused a moment ago is known");
+    // It tidies up behind reads.
+    for _ in 0..1_000 {
+        assert!(app.memory.denial(&subject(Digest::of(&image.bytes)), revisions).await.is_some());
+    }
+    let oldest = app.memory.denial(&subject(Digest::of(&first.bytes)), revisions).await;
+    assert!(oldest.is_none(), "it went for the newest");
 }
 
 #[tokio::test]
