@@ -311,9 +311,13 @@ async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
     let image = stage.signed("org/app", "v1");
     let mut held = Vec::new();
     let registry = "registry.test".parse().unwrap();
-    for _ in 0..pullgate_policy::limits::IN_FLIGHT_BYTES_OF_ONE / pullgate_policy::limits::VERDICT_BYTES {
+    for _ in 1..pullgate_policy::limits::IN_FLIGHT_BYTES_OF_ONE / pullgate_policy::limits::VERDICT_BYTES {
         held.push(stage.gate.app().in_flight.begin(&registry).await.unwrap());
     }
+    // The last share is enough for one.
+    let other = stage.signed("org/app", "v2");
+    assert_serves(&stage.manifest("org/app", "v2").await, &other);
+    held.push(stage.gate.app().in_flight.begin(&registry).await.unwrap());
     crate::stage::assert_undecided(&stage.manifest("org/app", "v1").await);
     assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     drop(held);

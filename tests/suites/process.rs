@@ -14,6 +14,7 @@ use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::stage::{KEYED, RELEASE, assert_serves, manifest};
 
@@ -142,6 +143,37 @@ async fn a546_a_shutdown_ends_pulls_under_way_takes_no_new_ones_and_exits_with_0
     assert_eq!(status, Some(0));
 }
 
+/// A connection that is kept and asks nothing ends at once; the answer that is worked on is given, and its connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a546_at_a_shutdown_a_kept_connection_ends_and_a_verdict_in_work_is_answered() {
+    let mut stage = Stage::with(|settings| settings).await;
+    let image = stage.signed("v1", Made::image());
+    let hold = Arc::new(Semaphore::new(0));
+    stage.upstream.fail(When::on(".sig"), Fault::Hold(Arc::clone(&hold)));
+    let mut kept = TcpStream::connect(stage.data()).await.unwrap();
+    kept.write_all(b"HEAD /v2/ HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut begins = [0; 12];
+    kept.read_exact(&mut begins).await.unwrap();
+    assert_eq!(begins, *b"HTTP/1.1 200");
+    let mut pull = TcpStream::connect(stage.data()).await.unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", manifest("org/app", "v1"));
+    pull.write_all(request.as_bytes()).await.unwrap();
+    while stage.upstream.count(".sig") == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stage.gate.signal("TERM").unwrap();
+    let (mut rest, mut answer) = (Vec::new(), Vec::new());
+    let ended = tokio::time::timeout(Duration::from_secs(5), kept.read_to_end(&mut rest)).await;
+    ended.expect("the kept connection ends while the verdict is in work").unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(200), pull.read_u8()).await.is_err());
+    hold.add_permits(1);
+    // Until the end of the connection, which is the gate's to end.
+    tokio::time::timeout(Duration::from_secs(10), pull.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&image.bytes));
+    let status = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(10))).unwrap();
+    assert_eq!(status, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a546_a_pull_that_does_not_end_is_cut_at_the_end_of_the_drain_and_the_gate_exits_with_0() {
     const LENGTH: usize = 64 << 20;
@@ -236,6 +268,52 @@ async fn a059_names_asked_for_ever_fill_no_memory() {
     asked(1_000, 4_000).await;
     let grown = resident_bytes(stage.gate.pid()).saturating_sub(before);
     assert!(grown < 3_000 * 4 * 1024, "{grown} bytes for 3,000 names");
+}
+
+/// Names that are refused or missing, many times as many as anything may remember: a list of them with 300 bytes for each
+/// would be seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a059_of_names_that_are_refused_or_missing_nothing_is_remembered_for_ever() {
+    const NAMES: usize = 24_000;
+    const CONNECTIONS: usize = 8;
+    let stage = Stage::with(|settings| settings).await;
+    let asked = |from: usize, to: usize| {
+        let address = stage.data();
+        async move {
+            let ask = |n: usize| async move {
+                let mut connection = TcpStream::connect(address).await.unwrap();
+                for n in (from + n..to).step_by(CONNECTIONS) {
+                    // One in eight is asked of the upstream, which has none of them.
+                    let (target, status) = match n % 64 {
+                        0..8 => (manifest("org/app", &format!("none-{n}")), "404"),
+                        _ => (format!("/v2/alias-{n}.example/app/manifests/v1?ns=other-{n}.test"), "403"),
+                    };
+                    let request = format!("HEAD {target} HTTP/1.1\r\nhost: a\r\n\r\n");
+                    connection.write_all(request.as_bytes()).await.unwrap();
+                    let (mut head, mut piece) = (Vec::new(), [0; 1024]);
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let read = connection.read(&mut piece).await.unwrap();
+                        assert!(read > 0, "{}", String::from_utf8_lossy(&head));
+                        head.extend_from_slice(&piece[..read]);
+                    }
+                    let head = String::from_utf8(head).unwrap();
+                    assert_eq!(&head[9..12], status, "{target}: {head}");
+                    if head.contains("connection: close") {
+                        connection = TcpStream::connect(address).await.unwrap();
+                    }
+                }
+            };
+            let asks: Vec<_> = (0..CONNECTIONS).map(|n| tokio::spawn(ask(n))).collect();
+            for ask in asks {
+                ask.await.unwrap();
+            }
+        }
+    };
+    asked(0, NAMES / 4).await;
+    let before = resident_bytes(stage.gate.pid());
+    asked(NAMES / 4, NAMES + NAMES / 4).await;
+    let grown = resident_bytes(stage.gate.pid()).saturating_sub(before);
+    assert!(grown < NAMES as u64 * 150, "{grown} bytes for {NAMES} names");
 }
 
 /// What the process has used of the processor (proc(5), `stat`), at 100 ticks a second.

@@ -9,11 +9,11 @@ use pullgate_tests::clients::have;
 use pullgate_tests::made::Made;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::process::Stage;
-use crate::stage::{assert_serves, manifest};
+use crate::stage::{assert_serves, blob, manifest};
 
 /// What both ends of the largest crowd here need, in one process.
 const OPEN_FILES: u64 = 20_000;
@@ -147,6 +147,43 @@ async fn a051_a_connection_that_was_answered_is_kept_for_idle_timeout_and_its_ne
     assert_open(&mut begun).await;
     pass(bit).await;
     assert_closed(&mut begun).await;
+}
+
+/// Of a blob that is in the cache, so that no upstream's time can end first.
+#[tokio::test]
+async fn a052_at_the_data_port_a_reader_that_stops_is_cut_and_one_that_goes_on_gets_the_whole() {
+    const LENGTH: usize = 32 << 20;
+    let stage = crate::stage::Stage::new().await;
+    let image = Made::image_of_bytes(LENGTH);
+    image.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &image);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.blob("org/app", &image.layer()).await.body.len(), LENGTH);
+    while stage.gate.app().store.blobs().open(image.layer().parse().unwrap()).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (mut stopped, mut slow) = (reading(&stage, &image).await, reading(&stage, &image).await);
+    let nearly = limits::CLIENT_WRITE_IDLE - Duration::from_secs(2);
+    pass(nearly).await;
+    let (mut taken, mut rest) = (vec![0; LENGTH / 2], Vec::new());
+    slow.read_exact(&mut taken).await.unwrap();
+    pass(nearly).await;
+    let _ = timeout(LATE, stopped.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.len() < LENGTH, "it was cut");
+    rest.clear();
+    timeout(LATE, slow.read_to_end(&mut rest)).await.unwrap().unwrap();
+    let all = [taken, rest].concat();
+    assert!(all.ends_with(&image.blobs[1][LENGTH / 2..]) && all.len() > LENGTH, "{} bytes", all.len());
+}
+
+/// Asks for the layer, over a connection of which the kernel keeps little, and takes nothing yet.
+async fn reading(stage: &crate::stage::Stage, image: &Made) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut reader = socket.connect(stage.gate.data).await.unwrap();
+    let line = format!("GET {} HTTP/1.1", blob("org/app", &image.layer()));
+    reader.write_all(format!("{line}\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    reader
 }
 
 /// The timers' clock goes on by so much, the sockets' not at all.

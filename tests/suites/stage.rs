@@ -122,6 +122,18 @@ pub(crate) fn assert_denied(answer: &Answer) {
     assert_eq!(answer.header("docker-content-digest"), None);
 }
 
+/// All of a refusal but for the id of its record and the second: what two refusals that tell nothing have in common.
+#[track_caller]
+pub(crate) fn but_for_the_id(answer: &Answer) -> String {
+    let from = [answer.message(), answer.reason.clone()].join(" ");
+    let id: String = from.rsplit("pullgate ").next().unwrap().chars().take(12).collect();
+    assert!(id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{answer:?}");
+    let mut headers = answer.headers.clone();
+    headers.remove("date");
+    let body = String::from_utf8(answer.body.to_vec()).unwrap();
+    format!("{} {} {headers:?} {body}", answer.status, answer.reason).replace(&id, "the id")
+}
+
 /// A 503 that says when to come again.
 #[track_caller]
 pub(crate) fn assert_undecided(answer: &Answer) {

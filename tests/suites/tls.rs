@@ -176,6 +176,50 @@ async fn a056_broken_handshakes_are_closed_and_harm_nobody_else() {
     assert_eq!(stage.gate.records().await.len(), 1, "only the whole handshake led to a request");
 }
 
+/// A stream between a client and the gate that carries what the client sends in pieces: its first record, the ClientHello, as
+/// many records of few bytes each, all of it in packets of their own.
+async fn in_pieces(address: SocketAddr) -> tokio::io::DuplexStream {
+    const RECORD_HEAD: usize = 5;
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let gate = TcpStream::connect(address).await.unwrap();
+    gate.set_nodelay(true).unwrap();
+    let (mut answers, mut asks) = gate.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(theirs);
+    tokio::spawn(async move { tokio::io::copy(&mut answers, &mut to_client).await });
+    tokio::spawn(async move {
+        let mut head = [0; RECORD_HEAD];
+        from_client.read_exact(&mut head).await?;
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        from_client.read_exact(&mut hello).await?;
+        for piece in hello.chunks(16) {
+            let length = u8::try_from(piece.len()).unwrap();
+            let record = [&head[..3], &[0, length], piece].concat();
+            for byte in record {
+                asks.write_u8(byte).await?;
+            }
+        }
+        tokio::io::copy(&mut from_client, &mut asks).await
+    });
+    ours
+}
+
+#[tokio::test]
+async fn a056_a_client_hello_in_many_pieces_and_one_that_names_no_host_are_handshakes_like_others() {
+    let authority = Authority::new();
+    let stage = stage(&authority).await;
+    let image = stage.signed("org/app", "v1");
+    let mut config = client(&authority, None).as_ref().clone();
+    for sni in [true, false] {
+        config.enable_sni = sni;
+        let config = Arc::new(config.clone());
+        assert_serves(&get(&stage, &config, &manifest("org/app", "v1")).await, &image);
+        let name = ServerName::try_from("localhost").unwrap();
+        let pieces = in_pieces(stage.gate.data).await;
+        let stream = TlsConnector::from(config).connect(name, pieces).await.unwrap();
+        assert_serves(&ask_over(stream, "localhost", "GET", &manifest("org/app", "v1")).await, &image);
+    }
+}
+
 #[tokio::test]
 async fn a056_hundreds_who_connect_and_say_nothing_are_closed_in_time_and_hold_up_nobody() {
     if !may_open_many_files() {

@@ -248,6 +248,15 @@ pub const PROTECTIONS: &[Protection] = &[
         test: "a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expensive_evidence",
     },
     Protection {
+        id: "A052",
+        without: "the cut of a connection whose client takes nothing",
+        file: "proxy/src/data_port.rs",
+        text: "    let stream = idle::WriteIdle::new(stream);\n",
+        put: "",
+        suite: Suite::Gate,
+        test: "a052_at_the_data_port_a_reader_that_stops_is_cut_and_one_that_goes_on_gets_the_whole",
+    },
+    Protection {
         id: "A127",
         without: "the limit of values in a manifest",
         file: "policy/src/oci/manifest.rs",
