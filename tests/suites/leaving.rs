@@ -22,7 +22,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(SOON, waited).await.unwrap_or_else(|_| panic!("{what}"));
+    assert!(timeout(SOON, waited).await.is_ok(), "not so in time: {what}");
 }
 
 /// Asks, over a connection of which the kernel keeps little, and takes nothing yet.
