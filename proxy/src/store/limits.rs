@@ -8,6 +8,9 @@ pub const WRITE_QUEUE: usize = 1_024;
 pub const WRITE_BATCH: usize = 128;
 /// How long after a write that failed the database is tried again.
 pub const WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// How long a write waits for its connection, which the one before may not have given back on a busy machine: nobody waits for
+/// it. Over it: lost and counted.
+pub const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// Rows of one insert statement.
 pub const ROWS_PER_STATEMENT: usize = 100;
 /// How long a read, or a lock on the database, is waited for. Over it: absent.
