@@ -200,3 +200,48 @@ fn within_limits(wanted: Vec<Wanted>, carriers: &[Carrier], findings: &mut Findi
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of so many pieces of this size are fetched, and how many are named as too much; where they are one and the same,
+    /// or each another.
+    fn kept(count: usize, size: u64, distinct: Distinct) -> (usize, usize) {
+        let one = |n: usize| {
+            let blob = match distinct {
+                Distinct::All => Digest::of(&n.to_be_bytes()),
+                Distinct::None => Digest::of(b"one"),
+            };
+            Wanted {
+                source: Source { layout: Layout::SigTag, manifest: Digest::of(b"manifest"), blob },
+                repository: "registry.example/app".parse().unwrap(),
+                kind: LayerKind::Dsse,
+                size,
+                annotations: BTreeMap::new(),
+            }
+        };
+        let mut findings = Findings::default();
+        let kept = within_limits((0..count).map(one).collect(), &[], &mut findings);
+        assert!(findings.rejected.iter().all(|one| one.code == Code::EvidenceLimit));
+        (kept.len(), findings.rejected.len())
+    }
+
+    #[derive(Clone, Copy)]
+    enum Distinct {
+        All,
+        None,
+    }
+
+    #[test]
+    fn a141_a142_count_digests_and_bytes_of_evidence_have_each_their_limit() {
+        let (signatures, fetches) = (limits::SIGNATURES_MAX, limits::EVIDENCE_FETCHES);
+        assert_eq!(kept(signatures, 1, Distinct::None), (signatures, 0));
+        assert_eq!(kept(signatures + 1, 1, Distinct::None), (signatures, 1));
+        assert_eq!(kept(fetches, 1, Distinct::All), (fetches, 0));
+        assert_eq!(kept(fetches + 1, 1, Distinct::All), (fetches, 1));
+        let half = limits::EVIDENCE_BYTES / 2;
+        assert_eq!(kept(2, half, Distinct::All), (2, 0));
+        assert_eq!(kept(2, half + 1, Distinct::All), (1, 1));
+    }
+}

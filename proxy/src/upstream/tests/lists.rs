@@ -94,6 +94,23 @@ async fn a144_pages_without_end_have_a_most() {
 }
 
 #[tokio::test]
+async fn a144_a_list_of_so_many_pages_is_whole_and_of_one_more_is_not() {
+    for (pages, more) in [(limits::REFERRERS_PAGES, More::No), (limits::REFERRERS_PAGES + 1, More::Yes)] {
+        let server = Server::start(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            let (path, page) = path.split_once('?').unwrap_or((path, "1"));
+            let page: usize = page.parse().unwrap();
+            let link = format!("link: <{path}?{}>; rel=\"next\"", page + 1);
+            let headers: &[&str] = if page < pages { &[&link] } else { &[] };
+            whole("200 OK", headers, &index("0"))
+        })
+        .await;
+        let (_, told) = referrers(&server.upstream()).await.unwrap().unwrap();
+        assert_eq!(told, more, "{pages}");
+    }
+}
+
+#[tokio::test]
 async fn a145_a_page_over_its_limit_is_left_out_and_said_to_be() {
     let mut large = index("a");
     large.resize(usize::try_from(limits::MANIFEST_BYTES).unwrap() + 1, b' ');
