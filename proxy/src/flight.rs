@@ -21,15 +21,25 @@ pub struct Flight<K, V> {
 #[error("the work ended without a result")]
 pub struct Lost;
 
-/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545).
+/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545). Those who wait hear of it after
+/// that: what they begin then is not taken for this.
 struct Landing<K: Hash + Eq, V> {
     running: Running<K, V>,
-    key: K,
+    key: Option<K>,
+    waiting: watch::Sender<Option<V>>,
+}
+
+impl<K: Hash + Eq, V> Landing<K, V> {
+    fn clear(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        }
+    }
 }
 
 impl<K: Hash + Eq, V> Drop for Landing<K, V> {
     fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.clear();
     }
 }
 
@@ -75,16 +85,16 @@ where
         if let Some(receiver) = running.get(&key) {
             return receiver.clone();
         }
-        let (sender, receiver) = watch::channel(None);
+        let (waiting, receiver) = watch::channel(None);
         let Some(work) = work.take() else { return receiver };
         running.insert(key.clone(), receiver.clone());
-        let landing = Landing { running: Arc::clone(&self.running), key };
+        let mut landing = Landing { running: Arc::clone(&self.running), key: Some(key), waiting };
         let work = work();
         let flying = async move {
             let done = tokio::time::timeout(limits::BACKGROUND_DEADLINE, work).await;
-            drop(landing);
+            landing.clear();
             if let Ok(value) = done {
-                sender.send_replace(Some(value));
+                landing.waiting.send_replace(Some(value));
             }
         };
         // The trace of the one who began it goes with the work.
@@ -149,6 +159,34 @@ mod tests {
         let flight: Flight<&str, u8> = Flight::new();
         assert_eq!(flight.join("key", || async { panic!("injected") }).await, Err(Lost));
         assert_eq!(flight.join("key", || async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a545_who_hears_that_it_is_lost_finds_nothing_under_way() {
+        for _ in 0..300 {
+            let (flight, hold) = (Arc::new(Flight::new()), Arc::new(tokio::sync::Semaphore::new(0)));
+            let leader = {
+                let (flight, hold) = (Arc::clone(&flight), Arc::clone(&hold));
+                tokio::spawn(async move {
+                    let work = || async move {
+                        let _released = hold.acquire().await;
+                        panic!("injected")
+                    };
+                    flight.join("key", work).await
+                })
+            };
+            while flight.running.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let waits = {
+                let flight = Arc::clone(&flight);
+                tokio::spawn(async move { flight.join("key", || async { 7 }).await })
+            };
+            tokio::task::yield_now().await;
+            hold.add_permits(1);
+            assert_eq!(leader.await.unwrap(), Err(Lost));
+            assert_eq!(waits.await.unwrap(), Ok(7));
+        }
     }
 
     #[tokio::test]
