@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pullgate_tests::asking::{End, ask};
-use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::stage::{Stage, assert_serves, blob, manifest};
+use crate::stage::{Stage, assert_serves, manifest};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -105,12 +104,7 @@ fn files_under_way(stage: &Stage) -> usize {
 #[tokio::test]
 async fn a060_of_a_blob_that_its_only_client_leaves_in_the_middle_nothing_stays_and_the_next_gets_it_whole() {
     const LENGTH: usize = 16 << 20;
-    let stage = Stage::new().await;
-    let image = Made::image_of_bytes(LENGTH);
-    image.tag(&stage.upstream, "org/app", "v1");
-    stage.sign("org/app", &image);
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    let target = blob("org/app", &image.layer());
+    let (stage, image, target) = Stage::with_layer_of(LENGTH).await;
     stage.upstream.fail(When::on(&target), Fault::Stall(LENGTH / 4));
     let mut client = asking(&stage, &target).await;
     client.read_exact(&mut vec![0; LENGTH / 8]).await.unwrap();
@@ -128,12 +122,7 @@ async fn a060_of_a_blob_that_its_only_client_leaves_in_the_middle_nothing_stays_
 #[tokio::test]
 async fn a060_a_blob_that_one_of_two_clients_leaves_in_the_middle_comes_whole_by_one_transfer() {
     const LENGTH: usize = 16 << 20;
-    let stage = Stage::new().await;
-    let image = Made::image_of_bytes(LENGTH);
-    image.tag(&stage.upstream, "org/app", "v1");
-    stage.sign("org/app", &image);
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    let target = blob("org/app", &image.layer());
+    let (stage, image, target) = Stage::with_layer_of(LENGTH).await;
     let (mut first, mut second) = (asking(&stage, &target).await, asking(&stage, &target).await);
     for client in [&mut first, &mut second] {
         client.read_exact(&mut vec![0; LENGTH / 8]).await.unwrap();

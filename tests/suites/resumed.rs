@@ -2,22 +2,11 @@
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::{End, ask};
-use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
 
-use crate::stage::{Stage, assert_serves, blob};
+use crate::stage::Stage;
 
 const LENGTH: usize = 600_000;
-
-async fn stage() -> (Stage, Made, String) {
-    let stage = Stage::new().await;
-    let image = Made::image_of_bytes(LENGTH);
-    image.tag(&stage.upstream, "org/app", "v1");
-    stage.sign("org/app", &image);
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    let path = blob("org/app", &image.layer());
-    (stage, image, path)
-}
 
 /// The ranges that the upstream was asked for.
 fn ranges(stage: &Stage, path: &str) -> Vec<Option<String>> {
@@ -28,7 +17,7 @@ fn ranges(stage: &Stage, path: &str) -> Vec<Option<String>> {
 
 #[tokio::test]
 async fn a103_a_broken_transfer_goes_on_by_range_and_the_client_gets_all_of_it() {
-    let (stage, image, path) = stage().await;
+    let (stage, image, path) = Stage::with_layer_of(LENGTH).await;
     stage.upstream.fail(When::on(&path).times(2), Fault::Cut(250_000));
     let answer = ask(stage.gate.data, "GET", &path, &[]).await;
     assert_eq!((answer.status, answer.end), (200, End::Whole));
@@ -47,7 +36,7 @@ async fn a103_a_broken_transfer_goes_on_by_range_and_the_client_gets_all_of_it()
 
 #[tokio::test]
 async fn a102_a_wrong_byte_in_what_goes_on_is_never_a_complete_answer() {
-    let (stage, _, path) = stage().await;
+    let (stage, _, path) = Stage::with_layer_of(LENGTH).await;
     stage.upstream.fail(When::on(&path).times(1), Fault::Cut(250_000));
     stage.upstream.fail(When::on(&path), Fault::Flip(-1));
     let answer = ask(stage.gate.data, "GET", &path, &[]).await;
@@ -56,7 +45,7 @@ async fn a102_a_wrong_byte_in_what_goes_on_is_never_a_complete_answer() {
 
 #[tokio::test]
 async fn a103_a_transfer_that_breaks_again_and_again_ends_and_leaves_nothing() {
-    let (stage, _, path) = stage().await;
+    let (stage, _, path) = Stage::with_layer_of(LENGTH).await;
     stage.upstream.fail(When::on(&path), Fault::Cut(10_000));
     let answer = ask(stage.gate.data, "GET", &path, &[]).await;
     assert_ne!((answer.status, answer.end), (200, End::Whole));

@@ -77,6 +77,17 @@ impl Stage {
     }
 
     /// Another policy, in force from now on.
+    /// With an image that is permitted, whose layer has so many bytes; and where that layer is.
+    pub(crate) async fn with_layer_of(length: usize) -> (Self, Made, String) {
+        let stage = Self::new().await;
+        let image = Made::image_of_bytes(length);
+        image.tag(&stage.upstream, "org/app", "v1");
+        stage.sign("org/app", &image);
+        assert_serves(&stage.manifest("org/app", "v1").await, &image);
+        let layer = blob("org/app", &image.layer());
+        (stage, image, layer)
+    }
+
     pub(crate) async fn reload(&self, policy: &str) {
         self.gate.reload(&keyed(policy)).await;
     }

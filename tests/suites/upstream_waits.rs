@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::ask;
-use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,12 +60,7 @@ async fn all_of(mut stream: TcpStream, target: String) -> Vec<u8> {
 #[tokio::test]
 async fn a174_a_blob_that_stalls_is_cut_in_time_for_all_who_wait_for_it_and_leaves_nothing() {
     const LENGTH: usize = 4 << 20;
-    let stage = Stage::new().await;
-    let image = Made::image_of_bytes(LENGTH);
-    image.tag(&stage.upstream, "org/app", "v1");
-    stage.sign("org/app", &image);
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    let target = blob("org/app", &image.layer());
+    let (stage, image, target) = Stage::with_layer_of(LENGTH).await;
     stage.upstream.fail(When::on(&target), Fault::Stall(250_000));
     let mut clients = Vec::new();
     for _ in 0..5 {
