@@ -59,9 +59,12 @@ pub(super) fn by_pulls(world: &World, gate: &str) -> io::Result<()> {
     // Children after their index, blobs after their manifests: as a client learns of them.
     for kind in ["manifests", "blobs"] {
         for (digest, bytes) in world.of_kind(kind) {
-            // A transfer that is found wrong before the head of an answer is sent refuses it; later it cuts it short.
-            let right: &[End] =
-                if *digest == world.corrupt { &[End::Short, End::Refused] } else { &[End::Whole] };
+            // A transfer that is found wrong before there is an answer refuses it; later it cuts it, at times before its head has
+            // left.
+            let right: &[End] = match *digest == world.corrupt {
+                true => &[End::Cut, End::Refused, End::Short],
+                false => &[End::Whole],
+            };
             // A part first: of a copy that is not yet hashed again, of one that is still to be fetched.
             let last = bytes.len() as u64 - 1;
             for range in [Some((last / 2, last)), None] {
