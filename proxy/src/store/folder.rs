@@ -100,7 +100,10 @@ impl StateFolder {
     /// # Errors
     /// [`SealKeyError`].
     pub fn seal_key(&self, file: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
-        let error = match load_or_create_seal_key(file) {
+        let own = file.parent() == Some(&self.path);
+        // What a kill leaves there is cleaned away by the next start.
+        let unfinished = if own { self.tmp() } else { beside(file).to_owned() };
+        let error = match load_or_create_seal_key(file, &unfinished) {
             Ok(key) => return Ok(key),
             Err(error) => error,
         };
@@ -110,7 +113,7 @@ impl StateFolder {
             // Somebody put it there: it is looked at, not passed over.
             SealKeyError::Length(_) | SealKeyError::Random => false,
         };
-        if !goes_on || file.parent() != Some(&self.path) {
+        if !goes_on || !own {
             return Err(error);
         }
         tracing::warn!(%error, "without a seal key nothing that is remembered now counts after a restart");
@@ -124,15 +127,20 @@ impl StateFolder {
 }
 
 /// Reads the seal key, or makes one: 32 random bytes, 0600, complete or not there at all. An existing one may be a link,
-/// as a mounted secret is.
+/// as a mounted secret is. Until it is complete it lies in the folder `unfinished`, of the same file system.
 ///
 /// # Errors
 /// [`SealKeyError`].
-pub fn load_or_create_seal_key(path: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
+fn load_or_create_seal_key(path: &Path, unfinished: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
     match read_key(path)? {
         Some(key) => Ok(key),
-        None => create_key(path),
+        None => create_key(path, unfinished),
     }
+}
+
+/// The folder that a file is in.
+fn beside(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn read_key(path: &Path) -> Result<Option<[u8; SEAL_KEY_BYTES]>, SealKeyError> {
@@ -152,11 +160,10 @@ fn read_key(path: &Path) -> Result<Option<[u8; SEAL_KEY_BYTES]>, SealKeyError> {
     bytes.try_into().map(Some).map_err(|_| SealKeyError::Length(path.to_owned()))
 }
 
-fn create_key(path: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
+fn create_key(path: &Path, unfinished: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
     let create = |source| SealKeyError::Create { path: path.to_owned(), source };
     let key = random_key()?;
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temp = tempfile::NamedTempFile::new_in(beside).map_err(create)?;
+    let mut temp = tempfile::NamedTempFile::new_in(unfinished).map_err(create)?;
     temp.write_all(&key).and_then(|()| temp.as_file().sync_all()).map_err(create)?;
     match temp.persist_noclobber(path) {
         Ok(_) => Ok(key),
@@ -241,7 +248,7 @@ mod tests {
         let path = root.path().join("state");
         let _folder = StateFolder::open(&path).unwrap();
         let key = path.join("seal.key");
-        load_or_create_seal_key(&key).unwrap();
+        load_or_create_seal_key(&key, root.path()).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("tmp")), 0o700);
@@ -253,9 +260,23 @@ mod tests {
     fn a_seal_key_is_made_once_and_read_ever_after() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("seal.key");
-        let made = load_or_create_seal_key(&path).unwrap();
+        let made = load_or_create_seal_key(&path, beside(&path)).unwrap();
         assert_ne!(made, [0; 32]);
-        assert_eq!(load_or_create_seal_key(&path).unwrap(), made);
+        assert_eq!(load_or_create_seal_key(&path, beside(&path)).unwrap(), made);
+    }
+
+    #[test]
+    fn a502_a_seal_key_is_unfinished_only_where_the_next_start_cleans() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(root.path()).unwrap();
+        let own = root.path().join("seal.key");
+        fs::remove_dir(folder.tmp()).unwrap();
+        folder.seal_key(&own).unwrap();
+        assert!(!own.exists(), "made anywhere else");
+        fs::create_dir(folder.tmp()).unwrap();
+        let made = folder.seal_key(&own).unwrap();
+        assert_eq!(folder.seal_key(&own).unwrap(), made);
+        assert_eq!(fs::read_dir(folder.tmp()).unwrap().count(), 0);
     }
 
     #[test]
@@ -264,7 +285,10 @@ mod tests {
         let path = root.path().join("seal.key");
         for length in [0, 31, 33] {
             fs::write(&path, vec![1; length]).unwrap();
-            assert!(matches!(load_or_create_seal_key(&path), Err(SealKeyError::Length(_))), "{length}");
+            assert!(
+                matches!(load_or_create_seal_key(&path, beside(&path)), Err(SealKeyError::Length(_))),
+                "{length}"
+            );
         }
     }
 
@@ -272,7 +296,7 @@ mod tests {
     fn a_seal_key_that_cannot_be_made_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("missing/seal.key");
-        assert!(matches!(load_or_create_seal_key(&path), Err(SealKeyError::Create { .. })));
+        assert!(matches!(load_or_create_seal_key(&path, beside(&path)), Err(SealKeyError::Create { .. })));
     }
 
     #[test]
