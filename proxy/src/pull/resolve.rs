@@ -124,19 +124,19 @@ pub async fn fetch(
 /// The same, for who must know what is wrong with its shape.
 ///
 /// # Errors
-/// [`Unread`].
+/// [`Unresolved`].
 pub(super) async fn look(
     app: &App,
     live: &Live,
     repository: &Repository,
     reference: &Reference,
     accept: &str,
-) -> Result<Intact<Document>, Unread> {
+) -> Result<Intact<Document>, Unresolved> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
     let fetched = super::counted(app, upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
-        Fault::TooLarge => Unread::Shape(ManifestFault::TooLarge),
+        Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
     let (bytes, document) = read(fetched, reference)?;
@@ -149,7 +149,7 @@ pub(super) async fn look(
 fn read(
     fetched: FetchedManifest,
     reference: &Reference,
-) -> Result<(Intact<Bytes>, Intact<Document>), Unread> {
+) -> Result<(Intact<Bytes>, Intact<Document>), Unresolved> {
     let content_type = fetched.content_type.as_deref();
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
@@ -163,30 +163,30 @@ fn read(
             fetched.body.hash()
         }
     };
-    let document = intact.clone().parse(content_type).map_err(Unread::Shape)?;
+    let document = intact.clone().parse(content_type).map_err(Unresolved::Shape)?;
     Ok((intact, document))
 }
 
 /// Why there is no document.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum Unresolved {
     /// It is here, and not to be read.
     Shape(ManifestFault),
     /// Anything else.
     Refused(Refusal),
 }
 
-impl From<Refusal> for Unread {
+impl From<Refusal> for Unresolved {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<Unread> for Refusal {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::Shape(fault) => shape(fault),
-            Unread::Refused(refusal) => refusal,
+impl From<Unresolved> for Refusal {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Shape(fault) => shape(fault),
+            Unresolved::Refused(refusal) => refusal,
         }
     }
 }

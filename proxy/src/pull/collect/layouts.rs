@@ -11,7 +11,7 @@ use super::{Candidate, Findings, Listed, Listing};
 use crate::app::App;
 use crate::live::Live;
 use crate::pull::counted;
-use crate::pull::resolve::{self, Unread as Unresolved};
+use crate::pull::resolve::{self, Unresolved};
 use crate::refusal::{Refusal, upstream_code};
 use crate::upstream::{More, Referrers};
 
