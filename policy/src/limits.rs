@@ -228,6 +228,8 @@ pub const NEGATIVE_ENTRIES: u64 = 10_000;
 pub const VERDICT_ENTRIES: u64 = 100_000;
 /// Unread children of permitted indexes that the gate reads before it refuses a blob.
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
+/// Of these, those that cannot be had before it stops, and says that it cannot tell.
+pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
 
 /// How long a tag's digest is believed, unless configured.
 pub const TAG_TTL: Duration = Duration::from_secs(60);

@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::places::Places;
+use crate::pull::children::End;
 use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -50,6 +51,8 @@ pub struct App {
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
     pub presences: Flight<(Repository, Digest), Result<Presence, Refusal>>,
+    /// Children of indexes that are read on behalf of blobs, one reader for each repository (A615).
+    pub children: Flight<(Repository, Revisions), Result<End, Refusal>>,
     /// Bytes of evidence that verdicts hold.
     pub in_flight: InFlight,
     /// Places for verdicts in work, and for questions to upstreams.
@@ -98,6 +101,7 @@ impl App {
             pulls: Flight::new(),
             verdicts: Flight::new(),
             presences: Flight::new(),
+            children: Flight::new(),
             in_flight: InFlight::default(),
             places: Places::default(),
             workers: Workers::of_this_machine(),

@@ -27,6 +27,18 @@ pub struct Memory {
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
+    children: Cache<(Repository, Digest), Child>,
+}
+
+/// What came of a child that was read on behalf of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Child {
+    /// The upstream has none, or none that can be read.
+    Absent,
+    /// It could not be had. This is no answer to anybody: it only says in which order they are read.
+    Failed,
+    /// What it grants is kept.
+    Read,
 }
 
 /// What a document granted: its digest, by whose permit, through how many indexes, under what.
@@ -92,6 +104,11 @@ impl Memory {
             documents: Cache::builder()
                 .weigher(|_, document: &Intact<Document>| size(document))
                 .max_capacity(limits::DOCUMENTS_BYTES)
+                .build(),
+            children: Cache::builder()
+                .max_capacity(limits::VERDICT_ENTRIES)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(deny_ttl)
                 .build(),
             passing: Cache::builder()
                 .weigher(|_, passing: &Arc<Passing>| weight(passing))
@@ -203,6 +220,16 @@ impl Memory {
     /// Remembers a document.
     pub async fn keep_document(&self, document: &Intact<Document>) {
         self.documents.insert(document.digest(), document.clone()).await;
+    }
+
+    /// What came of a child within the last `deny_ttl` (A615).
+    pub async fn child(&self, repository: &Repository, child: Digest) -> Option<Child> {
+        self.children.get(&(repository.clone(), child)).await
+    }
+
+    /// Remembers what came of a child.
+    pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
+        self.children.insert((repository.clone(), child), what).await;
     }
 
     /// Evidence that passed in this repository a while ago.

@@ -26,6 +26,7 @@ use crate::upstream::{Fault, Upstream};
 
 mod beside;
 pub mod blob;
+pub mod children;
 pub mod collect;
 mod fallback;
 pub mod listing;

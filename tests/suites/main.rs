@@ -50,6 +50,7 @@ mod shapes;
 mod slow_clients;
 mod stage;
 mod state;
+mod strays;
 mod tags;
 mod tls;
 mod tokens;

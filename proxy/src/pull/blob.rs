@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
-use pullgate_policy::content::Intact;
 use pullgate_policy::decide::shape_denial;
 use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::oci::{Digest, Repository};
 
-use super::{counted, question, recall, resolve, scope};
+use super::{children, counted, question, recall, scope};
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -69,7 +68,7 @@ async fn under(
     }
     let grant = match recall::grant(app, live, repository, digest, Role::Blob).await? {
         Some(grant) => Some(grant),
-        None => read_children(app, live, repository, digest).await?,
+        None => children::grant(app, live, repository, digest).await?,
     };
     match grant {
         Some(grant) => {
@@ -103,60 +102,6 @@ async fn known_by_sha256(
 
 async fn is_manifest(app: &App, digest: &Digest) -> bool {
     app.store.document(digest).await.is_some_and(|bytes| bytes.parse(None).is_ok())
-}
-
-/// A node that has the manifests already asks for blobs only: the children of indexes that are permitted here are read,
-/// at most 32, before the gate says no.
-async fn read_children(
-    app: &Arc<App>,
-    live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
-) -> Result<Option<Grant>, Refusal> {
-    let mut undecided = None;
-    for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
-        let grant = match recall::grant(app, live, repository, child, Role::Child).await {
-            Ok(Some(grant)) => grant,
-            Ok(None) => continue,
-            Err(refusal) => {
-                undecided = Some(refusal);
-                continue;
-            }
-        };
-        let document = match resolve::held(app, repository, &child).await {
-            Some(document) => document,
-            None => match child_from_upstream(app, live, repository, child).await {
-                Ok(document) => document,
-                Err(refusal @ Refusal::Undecided(_)) => {
-                    undecided = Some(refusal);
-                    continue;
-                }
-                Err(_) => continue,
-            },
-        };
-        let lists_it =
-            document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
-        let Ok(permitted) = pullgate_policy::verdict::Permitted::under_grant(grant, document) else {
-            continue;
-        };
-        let content = super::Content::Permitted(Box::new(permitted));
-        super::serve::remember(app, &content).await;
-        if lists_it {
-            return recall::grant(app, live, repository, digest, Role::Blob).await;
-        }
-    }
-    // The blob may be one of a child that could not be judged or read: no reason to say no (invariant 4).
-    undecided.map_or(Ok(None), Err)
-}
-
-async fn child_from_upstream(
-    app: &App,
-    live: &Live,
-    repository: &Repository,
-    child: Digest,
-) -> Result<Intact<Document>, Refusal> {
-    let _place = question(app, repository)?;
-    resolve::fetch(app, live, repository, &Reference::Digest(child), "").await
 }
 
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).

@@ -1,0 +1,138 @@
+//! The children of indexes, read on behalf of a blob: a node that has the manifests already asks for blobs only, and must not
+//! lose its pull.
+//!
+//! Anybody may ask for blobs that do not exist. What that costs is bounded (A615): one reads for all who ask in a repository,
+//! what was read or is absent is not asked for again, and few that fail are enough.
+
+use std::sync::Arc;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::grant::{Grant, Role};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::verdict::Permitted;
+
+use super::{Content, question, recall, resolve, serve};
+use crate::app::App;
+use crate::live::Live;
+use crate::memory::Child;
+use crate::refusal::Refusal;
+
+/// How reading the children ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// One lists the blob that was looked for.
+    Found,
+    /// All were read, as many as may be.
+    Through,
+}
+
+/// The grant of a blob by a child that nobody has asked for yet: at most 32 are read before the gate says no.
+///
+/// # Errors
+/// [`Refusal`], where the blob may be one of a child that could not be judged or read: no reason to say no (invariant 4).
+pub(super) async fn grant(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Option<Grant>, Refusal> {
+    // Who joins gets what another looked for, and it may have begun before an index was served: then it is looked for again.
+    // Each one that was found takes a child, so that there are not many more than children.
+    for _ in 0..=limits::CHILDREN_READ_FOR_BLOB {
+        let mut begun = false;
+        let read = {
+            let (handle, live, repository) = (Arc::clone(app), Arc::clone(live), repository.clone());
+            let key = (repository.clone(), live.revisions());
+            let begun = &mut begun;
+            let work = move || {
+                *begun = true;
+                async move { read(&handle, &live, &repository, digest).await }
+            };
+            app.children.join(key, work).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
+        };
+        if let Some(grant) = recall::grant(app, live, repository, digest, Role::Blob).await? {
+            return Ok(Some(grant));
+        }
+        if begun {
+            return read.map(|_end| None);
+        }
+    }
+    Err(Refusal::undecided(Code::Overload))
+}
+
+/// Reads children of this repository until one lists the blob.
+async fn read(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<End, Refusal> {
+    let (mut failed, mut undecided) = (0, None);
+    for child in unread(app, repository).await {
+        match read_one(app, live, repository, child, digest).await {
+            Ok(Some(End::Found)) => return Ok(End::Found),
+            Ok(Some(End::Through) | None) => {}
+            Err(refusal @ Refusal::Undecided(_)) => {
+                app.memory.keep_child(repository, child, Child::Failed).await;
+                undecided = Some(refusal);
+                failed += 1;
+            }
+            Err(_) => app.memory.keep_child(repository, child, Child::Absent).await,
+        }
+        if failed == limits::CHILDREN_FAILED_FOR_BLOB {
+            break;
+        }
+    }
+    undecided.map_or(Ok(End::Through), Err)
+}
+
+/// The children that are to be read, those last that could not be had a moment ago: others must come to be read.
+async fn unread(app: &App, repository: &Repository) -> Vec<Digest> {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
+        match app.memory.child(repository, child).await {
+            None => first.push(child),
+            Some(Child::Failed) => last.push(child),
+            Some(Child::Absent | Child::Read) => {}
+        }
+    }
+    first.append(&mut last);
+    first
+}
+
+/// Reads one, and keeps what it grants; nothing where it is granted no more.
+async fn read_one(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    child: Digest,
+    digest: Digest,
+) -> Result<Option<End>, Refusal> {
+    let grant = match recall::grant(app, live, repository, child, Role::Child).await {
+        Ok(Some(grant)) => grant,
+        Err(refusal @ Refusal::Undecided(_)) => return Err(refusal),
+        // Its index may be permitted again at any time.
+        Ok(None) | Err(_) => return Ok(None),
+    };
+    let document = match resolve::held(app, repository, &child).await {
+        Some(document) => document,
+        None => from_upstream(app, live, repository, child).await?,
+    };
+    let lists_it = document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
+    let Ok(permitted) = Permitted::under_grant(grant, document) else { return Ok(None) };
+    serve::remember(app, &Content::Permitted(Box::new(permitted))).await;
+    app.memory.keep_child(repository, child, Child::Read).await;
+    Ok(Some(if lists_it { End::Found } else { End::Through }))
+}
+
+async fn from_upstream(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    child: Digest,
+) -> Result<Intact<Document>, Refusal> {
+    let _place = question(app, repository)?;
+    resolve::fetch(app, live, repository, &Reference::Digest(child), "").await
+}
