@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::Condition;
 use crate::metrics::Metrics;
+use crate::waits::Waits;
 
 mod database;
 mod id;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub retain: Duration,
     /// What a log that cannot be written does to pulls.
     pub on_failure: OnFailure,
+    /// How long a record, and what is queued, is waited for.
+    pub waits: Waits,
 }
 
 /// Where the lines go.
@@ -103,13 +106,12 @@ struct Queues {
     jobs: mpsc::Sender<Job>,
     rows: mpsc::Sender<RowJob>,
     on_failure: OnFailure,
+    waits: Waits,
     standing: Arc<Standing>,
 }
 
 /// How long a pull waits for its record where it must be written first. Over it: undecided.
-const WRITE_WAIT: Duration = Duration::from_secs(2);
-/// How long [`Audit::flush`] waits. Over it: what is queued is lost.
-const FLUSH_WAIT: Duration = Duration::from_secs(5);
+pub const RECORD_WAIT: Duration = Duration::from_secs(2);
 
 impl Audit {
     /// Opens the log and its database, and starts what writes them. A corrupt database is moved aside and kept; without a
@@ -118,7 +120,7 @@ impl Audit {
     /// # Errors
     /// [`StartError`].
     pub async fn start(settings: Settings, database: &Path, metrics: Metrics) -> Result<Self, StartError> {
-        let Settings { log, retain, on_failure } = settings;
+        let Settings { log, retain, on_failure, waits } = settings;
         let standing = Arc::new(Standing::new(metrics));
         let path = match &log {
             LogTarget::File(path) => path.clone(),
@@ -137,7 +139,7 @@ impl Audit {
         tokio::spawn(database.run(rows_queue));
         let writer = Writer { log, rows: rows.clone(), on_failure, standing: Arc::clone(&standing) };
         writer.start(jobs_queue).map_err(StartError::Thread)?;
-        Ok(Self(Mode::Written(Queues { jobs, rows, on_failure, standing })))
+        Ok(Self(Mode::Written(Queues { jobs, rows, on_failure, waits, standing })))
     }
 
     /// A log that keeps its records in memory: for tests.
@@ -200,7 +202,7 @@ impl Audit {
         match &self.0 {
             Mode::Kept(_) => {}
             Mode::Written(queues) => {
-                if tokio::time::timeout(FLUSH_WAIT, queues.flush()).await.is_err() {
+                if tokio::time::timeout(queues.waits.flush, queues.flush()).await.is_err() {
                     tracing::error!("the pull log takes nothing: what is queued may be lost");
                 }
             }
@@ -225,7 +227,7 @@ impl Queues {
                     written.await.map_err(|_| Unwritable)?
                 };
                 // What times out may still be written: it is not counted as lost, the pull is refused.
-                tokio::time::timeout(WRITE_WAIT, written).await.unwrap_or(Err(Unwritable))
+                tokio::time::timeout(self.waits.record, written).await.unwrap_or(Err(Unwritable))
             }
         }
     }

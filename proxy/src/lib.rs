@@ -30,4 +30,5 @@ pub mod store;
 pub mod telemetry;
 pub mod trust;
 pub mod upstream;
+pub mod waits;
 pub mod workers;

@@ -23,6 +23,7 @@ use crate::reload;
 use crate::state::State;
 use crate::store::{Availability, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
+use crate::waits::Waits;
 
 mod sockets;
 mod supervisor;
@@ -89,20 +90,25 @@ enum Stage {
 /// # Errors
 /// [`ServeError`].
 pub async fn start(config: Config, clock: Clock) -> Result<Running, ServeError> {
-    start_on(Sockets::default(), config, clock).await
+    start_with(Sockets::default(), config, clock, Waits::default()).await
 }
 
-/// The same on sockets that were handed over, where they were.
+/// The same on sockets that were handed over, where they were, and with other waits.
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn start_on(sockets: Sockets, config: Config, clock: Clock) -> Result<Running, ServeError> {
+pub async fn start_with(
+    sockets: Sockets,
+    config: Config,
+    clock: Clock,
+    waits: Waits,
+) -> Result<Running, ServeError> {
     // The folder first: a second gate on it is told so, whatever ports it has.
-    let store = Store::open(&config.state).await.map_err(ServeError::Store)?;
+    let store = Store::open(&config.state, waits).await.map_err(ServeError::Store)?;
     let (data, admin) = sockets.listen(config.listen.address, config.admin.address).await?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let copies = Copies::of(&config.state, Keep::Yes);
-    let app = app(config, store, &key_file, clock, copies).await?;
+    let app = app(config, store, &key_file, clock, copies, waits).await?;
     let (stop, stopping) = watch::channel(Stage::Serving);
     let addresses = (local(&data)?, local(&admin)?);
     let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
@@ -127,14 +133,14 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
             source,
         }))
     };
-    let folder = tempfile::tempdir().map_err(unusable)?;
+    let (folder, waits) = (tempfile::tempdir().map_err(unusable)?, Waits::default());
     // What a gate on this state has fetched is read, and nothing is written.
     let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
     config.audit.log = AuditLog::File(folder.path().join("audit.log"));
-    let store = Store::open(folder.path()).await.map_err(ServeError::Store)?;
+    let store = Store::open(folder.path(), waits).await.map_err(ServeError::Store)?;
     let key_file = folder.path().join("seal.key");
-    let app = app(config, store, &key_file, Clock::system(), copies).await?;
+    let app = app(config, store, &key_file, Clock::system(), copies, waits).await?;
     trust::fetch_missing(&app).await;
     Ok((app, folder))
 }
@@ -145,6 +151,7 @@ async fn app(
     key_file: &Path,
     clock: Clock,
     copies: Copies,
+    waits: Waits,
 ) -> Result<Arc<App>, ServeError> {
     let key = store.folder().seal_key(key_file).map_err(ServeError::Seal)?;
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
@@ -161,6 +168,7 @@ async fn app(
             OnFailure::Count => audit::OnFailure::Count,
             OnFailure::Refuse => audit::OnFailure::Refuse,
         },
+        waits,
     };
     let database = config.state.join("audit.db");
     let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
@@ -284,7 +292,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let running = start_on(Sockets::handed_over()?, config, Clock::system()).await?;
+    let running = start_with(Sockets::handed_over()?, config, Clock::system(), Waits::default()).await?;
     supervisor::tell(supervisor::News::Ready);
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
     let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));

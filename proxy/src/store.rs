@@ -18,6 +18,8 @@ pub use db::{Availability, Database, DatabaseError, GrantRow, RecordKey, RecordK
 pub use documents::Documents;
 pub use folder::{FolderError, StateFolder};
 
+use crate::waits::Waits;
+
 use self::limits::{DOCUMENT_FILES_BYTES, PRUNE_EVERY, ROWS_KEPT};
 
 /// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`]): they know the upstream's errors.
@@ -44,9 +46,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]: another process holds the folder, it cannot be made, or a later release wrote the database.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub async fn open(path: &Path, waits: Waits) -> Result<Self, StoreError> {
         let folder = StateFolder::open(path)?;
-        let database = Database::open(folder.path()).await?;
+        let database = Database::open(folder.path(), waits).await?;
         let documents = Documents::new(&folder);
         Ok(Self { folder, database, documents })
     }

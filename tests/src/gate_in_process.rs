@@ -5,10 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pullgate::app::App;
 use pullgate::clock::Clock;
-use pullgate::server::{self, Running, ServeError};
+use pullgate::server::{self, Running, ServeError, Sockets};
+use pullgate::waits::Waits;
 use pullgate_config::{Config, Style};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -142,7 +144,7 @@ impl Gate {
         let folder = tempfile::tempdir().expect("a folder");
         setup.write(folder.path());
         let config = config(folder.path(), &clock);
-        let running = server::start(config, clock.clone()).await.expect("the gate starts");
+        let running = start(config, &clock).await.expect("the gate starts");
         Self {
             data: running.data,
             admin: running.admin,
@@ -158,7 +160,7 @@ impl Gate {
     /// # Errors
     /// What the gate says of it.
     pub async fn start_second(&self) -> Result<Running, ServeError> {
-        server::start(config(self.folder.path(), &self.clock), self.clock.clone()).await
+        start(config(self.folder.path(), &self.clock), &self.clock).await
     }
 
     /// Stops it in good order and starts it again on the same state.
@@ -176,7 +178,7 @@ impl Gate {
 
     /// Starts it again on the same state.
     pub async fn start_again(&mut self) {
-        let running = server::start(config(self.folder.path(), &self.clock), self.clock.clone()).await;
+        let running = start(config(self.folder.path(), &self.clock), &self.clock).await;
         let running = running.expect("the gate starts again");
         (self.data, self.admin) = (running.data, running.admin);
         self.running = Some(running);
@@ -268,6 +270,13 @@ impl Drop for Gate {
             watching.abort();
         }
     }
+}
+
+/// How long it waits for the disk and the database: tests share their machine with others, and none is about these.
+const PATIENT: Waits = Waits::all(Duration::from_secs(120));
+
+async fn start(config: Config, clock: &Clock) -> Result<Running, ServeError> {
+    server::start_with(Sockets::default(), config, clock.clone(), PATIENT).await
 }
 
 fn load(folder: &Path, clock: &Clock) -> pullgate_config::Loaded {

@@ -14,8 +14,10 @@ use super::{Record, StartError};
 use crate::store::sqlite::{self, OpenFault, Sqlite, Strange};
 
 /// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
-const PRAGMAS: &str = "pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = full; \
+const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = full; \
     pragma trusted_schema = off;";
+/// How long a lock of somebody else is waited for: nobody waits for a row.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(3);
 /// Rows of one transaction.
@@ -93,6 +95,7 @@ impl Database {
         let sqlite = Sqlite {
             file: file.to_owned(),
             pragmas: PRAGMAS,
+            lock_wait: LOCK_WAIT,
             schema: ("audit", include_str!("migrations/0001_audit.sql")),
             strange: Strange::StaysThere,
         };

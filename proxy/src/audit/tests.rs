@@ -5,13 +5,20 @@ use super::*;
 
 mod files;
 
+/// For tests that are about no wait: a busy machine is no reason to fail.
+const PATIENT: Waits = Waits::all(Duration::from_secs(120));
+
 pub(super) fn record() -> Record {
     let time = Timestamp::from_second(1_800_000_000).unwrap();
     Record::new(Kind::Manifest, &DecisionId::random(), time, Word::Permit)
 }
 
 pub(super) async fn start(log: LogTarget, on_failure: OnFailure, folder: &Path) -> Audit {
-    let settings = Settings { log, retain: Duration::from_secs(60), on_failure };
+    start_with(log, on_failure, folder, PATIENT).await
+}
+
+async fn start_with(log: LogTarget, on_failure: OnFailure, folder: &Path, waits: Waits) -> Audit {
+    let settings = Settings { log, retain: Duration::from_secs(60), on_failure, waits };
     Audit::start(settings, &folder.join("audit.db"), Metrics::new()).await.unwrap()
 }
 
@@ -178,7 +185,8 @@ async fn a512_a_queue_that_is_full_never_holds_up_a_pull_that_only_counts() {
     drop(reader);
     let refusing = tempfile::tempdir().unwrap();
     let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    let audit = start(LogTarget::File(pipe), OnFailure::Refuse, refusing.path()).await;
+    let waits = Waits { record: Duration::from_millis(50), ..PATIENT };
+    let audit = start_with(LogTarget::File(pipe), OnFailure::Refuse, refusing.path(), waits).await;
     let mut long = record();
     long.identities = vec!["x".repeat(1_000); 64];
     assert_eq!(audit.write(long).await, Err(Unwritable), "a wait that has an end");

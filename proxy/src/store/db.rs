@@ -25,13 +25,15 @@ mod writer;
 use self::open::Opening;
 pub use self::rows::{GrantRow, RecordKey, RecordKind, TagKey, TagSeen};
 use self::writer::{Write, Writer};
-use super::limits::{FLUSH_WAIT, GRANTS_READ, READ_WAIT};
+use super::limits::GRANTS_READ;
+use crate::waits::Waits;
 
 /// The database, or its absence.
 #[derive(Debug)]
 pub struct Database {
     state: State,
     counts: Arc<Counts>,
+    waits: Waits,
 }
 
 #[derive(Debug)]
@@ -81,15 +83,15 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError::Newer`].
-    pub async fn open(folder: &Path) -> Result<Self, DatabaseError> {
+    pub async fn open(folder: &Path, waits: Waits) -> Result<Self, DatabaseError> {
         let counts = Arc::new(Counts::default());
-        let state = match open::open(&folder.join("cache.db")).await? {
+        let state = match open::open(&folder.join("cache.db"), waits).await? {
             Opening::Ready { readers, writer } => {
                 State::Ready { pool: readers, writer: Writer::start(writer, Arc::clone(&counts)) }
             }
             Opening::Unavailable => State::Unavailable,
         };
-        Ok(Self { state, counts })
+        Ok(Self { state, counts, waits })
     }
 
     /// Whether anything is remembered.
@@ -192,7 +194,7 @@ impl Database {
     pub async fn keep_tag(&self, key: TagKey, digest: Digest, seen: Timestamp) -> Option<Digest> {
         let (reply, before) = oneshot::channel();
         self.write(Write::Tag { key, digest, seen: seen.as_millisecond(), reply });
-        tokio::time::timeout(READ_WAIT, before).await.ok()?.ok()?
+        tokio::time::timeout(self.waits.store_read, before).await.ok()?.ok()?
     }
 
     /// When the repository's own upstream last answered for a blob: a blob kept for another repository is nothing to it
@@ -218,7 +220,7 @@ impl Database {
     /// Waits until what was queued before is written or lost.
     pub async fn flush(&self) {
         if let State::Ready { writer, .. } = &self.state {
-            let _ = tokio::time::timeout(FLUSH_WAIT, writer.flush()).await;
+            let _ = tokio::time::timeout(self.waits.flush, writer.flush()).await;
         }
     }
 
@@ -226,7 +228,7 @@ impl Database {
     pub async fn close(&self) {
         self.flush().await;
         if let State::Ready { pool, writer } = &self.state {
-            let _ = tokio::time::timeout(FLUSH_WAIT, async {
+            let _ = tokio::time::timeout(self.waits.flush, async {
                 pool.close().await;
                 writer.close().await;
             })
@@ -258,9 +260,9 @@ impl Database {
         if let State::Ready { writer, .. } = &self.state
             && writer.is_behind()
         {
-            let _ = tokio::time::timeout(READ_WAIT, writer.flush()).await;
+            let _ = tokio::time::timeout(self.waits.store_read, writer.flush()).await;
         }
-        let Ok(Ok(rows)) = tokio::time::timeout(READ_WAIT, rows).await else {
+        let Ok(Ok(rows)) = tokio::time::timeout(self.waits.store_read, rows).await else {
             self.counts.reads_failed.fetch_add(1, Ordering::Relaxed);
             return Vec::new();
         };

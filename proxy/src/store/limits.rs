@@ -15,7 +15,7 @@ pub const WRITE_WAIT: Duration = Duration::from_secs(5);
 pub const ROWS_PER_STATEMENT: usize = 100;
 /// How long a read, or a lock on the database, is waited for. Over it: absent.
 pub const READ_WAIT: Duration = Duration::from_millis(250);
-/// How long [`super::Database::flush`] waits at shutdown. Over it: what is queued is lost.
+/// How long the store and the pull log are waited for at a shutdown. Over it: what is queued is lost.
 pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 /// Connections that read.
 pub const READERS: u32 = 4;

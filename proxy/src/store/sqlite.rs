@@ -11,7 +11,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, Connection as _, Row as _, SqlSafeStr as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _};
 
 use super::limits::CHECK_BYTES;
 
@@ -28,6 +28,8 @@ pub(crate) struct Sqlite {
     pub(crate) file: PathBuf,
     /// What each connection begins with.
     pub(crate) pragmas: &'static str,
+    /// How long a lock of somebody else is waited for.
+    pub(crate) lock_wait: Duration,
     /// The name and the text of its only migration.
     pub(crate) schema: (&'static str, &'static str),
     /// What a schema means that is not what its name says.
@@ -83,15 +85,21 @@ impl Sqlite {
 
     /// Connections to it, made when they are needed and waited for so long.
     pub(crate) fn pool(&self, connections: u32, wait: Duration) -> Result<AnyPool, OpenFault> {
-        let pragmas = self.pragmas;
+        let pragmas = self.pragmas();
         AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(wait)
             .after_connect(move |connection, _| {
+                let pragmas = AssertSqlSafe(pragmas.clone());
                 Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(drop) })
             })
             .connect_lazy(&url(&self.file))
             .map_err(|error| OpenFault::Unusable(error.to_string()))
+    }
+
+    /// Safe: of what stands in the source, and a number. The lock first: the others may meet one.
+    fn pragmas(&self) -> String {
+        format!("pragma busy_timeout = {}; {}", self.lock_wait.as_millis(), self.pragmas)
     }
 
     async fn attempt(&self) -> Result<(), Fault> {
@@ -103,7 +111,8 @@ impl Sqlite {
     }
 
     async fn check_and_migrate(&self, connection: &mut AnyConnection, size: u64) -> Result<(), Fault> {
-        sqlx::raw_sql(self.pragmas).execute(&mut *connection).await.map_err(|error| fault(&error))?;
+        let pragmas = AssertSqlSafe(self.pragmas());
+        sqlx::raw_sql(pragmas).execute(&mut *connection).await.map_err(|error| fault(&error))?;
         if size <= CHECK_BYTES {
             let row = sqlx::query("pragma quick_check(1)").fetch_one(&mut *connection).await;
             let said: String = row.and_then(|row| row.try_get(0)).map_err(|error| fault(&error))?;

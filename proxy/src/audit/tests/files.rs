@@ -153,6 +153,7 @@ async fn a503_a_database_of_a_later_release_is_left_alone() {
         log: log_in(folder.path()).1,
         retain: Duration::from_secs(60),
         on_failure: OnFailure::Count,
+        waits: PATIENT,
     };
     let started = Audit::start(settings, &file, Metrics::new()).await;
     assert!(matches!(started, Err(StartError::Newer { version: 99, .. })), "{started:?}");
@@ -163,7 +164,12 @@ async fn a503_a_database_of_a_later_release_is_left_alone() {
 async fn a503_without_a_database_the_log_goes_on_and_readiness_is_red() {
     let folder = tempfile::tempdir().unwrap();
     let (log, target) = log_in(folder.path());
-    let settings = Settings { log: target, retain: Duration::from_secs(60), on_failure: OnFailure::Refuse };
+    let settings = Settings {
+        log: target,
+        retain: Duration::from_secs(60),
+        on_failure: OnFailure::Refuse,
+        waits: PATIENT,
+    };
     let nowhere = folder.path().join("none").join("audit.db");
     let audit = Audit::start(settings, &nowhere, Metrics::new()).await.unwrap();
     audit.write(record()).await.unwrap();
@@ -176,7 +182,8 @@ async fn a503_without_a_database_the_log_goes_on_and_readiness_is_red() {
 async fn a_log_that_cannot_be_opened_is_an_error_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let log = LogTarget::File(folder.path().join("none").join("audit.log"));
-    let settings = Settings { log, retain: Duration::from_secs(60), on_failure: OnFailure::Count };
+    let settings =
+        Settings { log, retain: Duration::from_secs(60), on_failure: OnFailure::Count, waits: PATIENT };
     let started = Audit::start(settings, &folder.path().join("audit.db"), Metrics::new()).await;
     assert!(matches!(started, Err(StartError::Log { .. })), "{started:?}");
 }

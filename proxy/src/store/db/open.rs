@@ -5,12 +5,13 @@ use std::path::Path;
 use sqlx::AnyPool;
 
 use super::DatabaseError;
-use crate::store::limits::{READ_WAIT, READERS, WRITE_WAIT};
+use crate::store::limits::READERS;
 use crate::store::sqlite::{OpenFault, Sqlite, Strange};
+use crate::waits::Waits;
 
 /// WAL lets readers go on under the writer; `normal` may lose the last transactions with the power, never the file. Each
 /// connection keeps half a megabyte of pages, the kernel the others.
-const PRAGMAS: &str = "pragma busy_timeout = 250; pragma journal_mode = wal; pragma synchronous = normal; \
+const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = normal; \
     pragma trusted_schema = off; pragma cache_size = -512;";
 
 pub(super) enum Opening {
@@ -18,14 +19,15 @@ pub(super) enum Opening {
     Unavailable,
 }
 
-pub(super) async fn open(file: &Path) -> Result<Opening, DatabaseError> {
+pub(super) async fn open(file: &Path, waits: Waits) -> Result<Opening, DatabaseError> {
     let sqlite = Sqlite {
         file: file.to_owned(),
         pragmas: PRAGMAS,
+        lock_wait: waits.store_read,
         schema: ("cache", include_str!("../migrations/0001_cache.sql")),
         strange: Strange::IsCorrupt,
     };
-    match pools(&sqlite).await {
+    match pools(&sqlite, waits).await {
         Ok(pools) => Ok(pools),
         Err(OpenFault::Newer(version)) => Err(DatabaseError::Newer(version)),
         Err(OpenFault::Unusable(error)) => {
@@ -35,7 +37,8 @@ pub(super) async fn open(file: &Path) -> Result<Opening, DatabaseError> {
     }
 }
 
-async fn pools(sqlite: &Sqlite) -> Result<Opening, OpenFault> {
+async fn pools(sqlite: &Sqlite, waits: Waits) -> Result<Opening, OpenFault> {
     sqlite.prepare().await?;
-    Ok(Opening::Ready { readers: sqlite.pool(READERS, READ_WAIT)?, writer: sqlite.pool(1, WRITE_WAIT)? })
+    let (readers, writer) = (sqlite.pool(READERS, waits.store_read)?, sqlite.pool(1, waits.store_write)?);
+    Ok(Opening::Ready { readers, writer })
 }

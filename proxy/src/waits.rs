@@ -1,0 +1,40 @@
+//! How long a pull waits for what is this machine's own: the disk and the database under it. A test gives its own, for its
+//! machine may be busy with other things.
+
+use std::time::Duration;
+
+use crate::audit;
+use crate::store::limits;
+
+/// How long each of them is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For a read of the store's database, and for a lock on it.
+    pub store_read: Duration,
+    /// For the connection by which the store writes.
+    pub store_write: Duration,
+    /// For what is queued to be written, at a shutdown.
+    pub flush: Duration,
+    /// For a record of the pull log, where a pull waits for it.
+    pub record: Duration,
+}
+
+impl Default for Waits {
+    /// Those of a running gate.
+    fn default() -> Self {
+        Self {
+            store_read: limits::READ_WAIT,
+            store_write: limits::WRITE_WAIT,
+            flush: limits::FLUSH_WAIT,
+            record: audit::RECORD_WAIT,
+        }
+    }
+}
+
+impl Waits {
+    /// The same for each.
+    #[must_use]
+    pub const fn all(wait: Duration) -> Self {
+        Self { store_read: wait, store_write: wait, flush: wait, record: wait }
+    }
+}
