@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use sqlx::{AnyPool, AssertSqlSafe};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use super::standing::Standing;
@@ -200,28 +200,34 @@ impl Database {
 }
 
 async fn insert(pool: &AnyPool, rows: &[Row]) -> Result<(), sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    for rows in rows.chunks(ROWS_OF_A_STATEMENT) {
-        // An id that is there already is the same record: after a failure whose effect is not known.
-        let sql = format!(
-            "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
-            sqlite::placeholders(rows.len(), COLUMNS)
-        );
-        // Safe: the text is made of numbers only.
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for row in rows {
-            query = query
-                .bind(row.id.as_str())
-                .bind(row.time)
-                .bind(row.kind)
-                .bind(row.verdict)
-                .bind(row.repository.as_str())
-                .bind(row.digest.as_deref())
-                .bind(row.line.as_str());
+    sqlite::transact(pool, async |open| {
+        for rows in rows.chunks(ROWS_OF_A_STATEMENT) {
+            insert_some(open, rows).await?;
         }
-        query.execute(&mut *transaction).await?;
+        Ok(())
+    })
+    .await
+}
+
+async fn insert_some(transaction: &mut Transaction<'_, Any>, rows: &[Row]) -> Result<(), sqlx::Error> {
+    // An id that is there already is the same record: after a failure whose effect is not known.
+    let sql = format!(
+        "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
+        sqlite::placeholders(rows.len(), COLUMNS)
+    );
+    // Safe: the text is made of numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for row in rows {
+        query = query
+            .bind(row.id.as_str())
+            .bind(row.time)
+            .bind(row.kind)
+            .bind(row.verdict)
+            .bind(row.repository.as_str())
+            .bind(row.digest.as_deref())
+            .bind(row.line.as_str());
     }
-    transaction.commit().await
+    query.execute(&mut **transaction).await.map(drop)
 }
 
 async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {

@@ -11,7 +11,9 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _};
+use sqlx::{
+    Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _, Transaction,
+};
 
 use super::limits::CHECK_BYTES;
 
@@ -143,6 +145,27 @@ impl Sqlite {
     }
 }
 
+/// One transaction. After a failure its connection is closed: a commit that fails for want of room leaves the transaction
+/// open, and whatever came next would be written into it and never be committed.
+pub(crate) async fn transact(
+    pool: &AnyPool,
+    work: impl AsyncFnOnce(&mut Transaction<'_, Any>) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    let done = match work(&mut transaction).await {
+        Ok(()) => transaction.commit().await,
+        Err(error) => {
+            drop(transaction);
+            Err(error)
+        }
+    };
+    if done.is_err() {
+        let _ = connection.close().await;
+    }
+    done
+}
+
 /// Whether the file itself is at fault.
 pub(crate) fn is_corrupt(error: &sqlx::Error) -> bool {
     primary_code(error).is_some_and(|code| CORRUPT.contains(&code))
@@ -217,10 +240,38 @@ pub(crate) fn placeholders(rows: usize, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::placeholders;
+    use super::*;
 
     #[test]
     fn placeholders_are_numbered_through() {
         assert_eq!(placeholders(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
+
+    #[tokio::test]
+    async fn a606_after_a_commit_that_failed_the_next_transaction_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        // A reference that is looked at by the commit makes it fail as a full disk does: the transaction stays open.
+        let schema = "create table parent (id bigint primary key); \
+            create table child (of bigint references parent (id) deferrable initially deferred);";
+        let sqlite = Sqlite {
+            file: folder.path().join("test.db"),
+            pragmas: "pragma journal_mode = wal; pragma foreign_keys = on;",
+            lock_wait: Duration::from_secs(60),
+            schema: ("test", schema),
+            strange: Strange::IsCorrupt,
+        };
+        sqlite.prepare().await.unwrap();
+        let pool = sqlite.pool(1, Duration::from_secs(60)).unwrap();
+        let put = async |sql: &'static str| {
+            transact(&pool, async |open| sqlx::query(sql).execute(&mut **open).await.map(drop)).await
+        };
+        assert!(put("insert into child values (1)").await.is_err(), "the commit fails");
+        put("insert into parent values (1)").await.unwrap();
+        let mut other = AnyConnection::connect(&url(&sqlite.file)).await.unwrap();
+        for (table, rows) in [("parent", 1), ("child", 0)] {
+            let count = AssertSqlSafe(format!("select count(*) from {table}"));
+            let found: i64 = sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap();
+            assert_eq!(found, rows, "{table}: seen by another connection");
+        }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
-use sqlx::{AnyPool, AssertSqlSafe, Connection as _, Row};
+use sqlx::{AnyPool, AssertSqlSafe, Row};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
 use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
-use crate::store::sqlite;
+use crate::store::sqlite::{self, transact};
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -171,27 +171,6 @@ async fn probe(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
                values ('probe', '', '', '', '', x'', 0, 0) on conflict (kind, repository, key, revisions) \
                do update set stored = records.stored + 1";
     sqlx::query(row).execute(&mut **transaction).await.map(drop)
-}
-
-/// One transaction. After a failure its connection is closed: a commit that fails for want of room leaves the transaction
-/// open, and whatever came next would be written into it and never be committed.
-async fn transact(
-    pool: &AnyPool,
-    work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<(), sqlx::Error>,
-) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
-    let done = match work(&mut transaction).await {
-        Ok(()) => transaction.commit().await,
-        Err(error) => {
-            drop(transaction);
-            Err(error)
-        }
-    };
-    if done.is_err() {
-        let _ = connection.close().await;
-    }
-    done
 }
 
 async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<(), sqlx::Error> {
