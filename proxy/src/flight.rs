@@ -121,7 +121,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a057_a_hundred_who_ask_cost_one() {
         let flight = Arc::new(Flight::new());
         let count = Arc::new(AtomicUsize::new(0));
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a060_work_outlives_the_client_that_began_it() {
         let flight = Flight::new();
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a545_of_those_who_wait_for_what_is_lost_one_begins_anew_and_once() {
         for (fails, told) in [(1, Ok(7)), (2, Err(Lost))] {
             let (flight, begun) = (Arc::new(Flight::new()), Arc::new(AtomicUsize::new(0)));

@@ -38,3 +38,15 @@ impl Waits {
         Self { store_read: wait, store_write: wait, flush: wait, record: wait }
     }
 }
+
+/// A clock of tokio's that a test has paused stands still while this lives, whatever is waited for: it goes on where the test
+/// says so, and not, as it otherwise does, whenever nobody has anything to do but to wait for a socket.
+#[cfg(test)]
+pub(crate) struct Still(#[expect(dead_code, reason = "its end is what counts")] std::sync::mpsc::Sender<()>);
+
+#[cfg(test)]
+pub(crate) fn still() -> Still {
+    let (ends, ended) = std::sync::mpsc::channel();
+    tokio::task::spawn_blocking(move || ended.recv());
+    Still(ends)
+}

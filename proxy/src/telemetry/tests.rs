@@ -140,7 +140,7 @@ async fn spans_of_the_gate_reach_a_collector_in_the_trace_of_the_client() {
         span.in_scope(|| drop(tracing::info_span!(target: "hyper::proto", "not_ours").entered()));
     });
     drop(Telemetry { provider: Some(provider) });
-    let (line, body) = tokio::time::timeout(Duration::from_secs(10), received).await.unwrap().unwrap();
+    let (line, body) = tokio::time::timeout(Duration::from_secs(60), received).await.unwrap().unwrap();
     assert_eq!(line, "post /v1/traces http/1.1");
     let holds = |wanted: &[u8]| body.windows(wanted.len()).any(|window| window == wanted);
     assert!(holds(&hex::decode(TRACE).unwrap()), "the client's trace");

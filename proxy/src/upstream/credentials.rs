@@ -245,7 +245,7 @@ mod tests {
 
     fn login_for(config: &str, repository: &str) -> Option<String> {
         let config = checked(config).unwrap();
-        match look_up(&config, &repository.parse().unwrap(), bounds(Duration::from_secs(20))).unwrap() {
+        match look_up(&config, &repository.parse().unwrap(), bounds(Duration::from_secs(120))).unwrap() {
             Login::Anonymous => None,
             Login::Identity(token) => Some(format!("token {}", token.reveal())),
             Login::Password(header) => {
@@ -329,7 +329,7 @@ mod tests {
             r#"{ "credHelpers": { "r.io": "no-such-helper-of-anybody" } }"#,
         ] {
             let known = checked(config).unwrap();
-            let found = look_up(&known, &"r.io/app".parse().unwrap(), bounds(Duration::from_secs(20)));
+            let found = look_up(&known, &"r.io/app".parse().unwrap(), bounds(Duration::from_secs(120)));
             assert!(matches!(found, Err(Fault::Unauthorized)), "{config}");
         }
     }

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::server::{Server, answer, upstream, whole};
 use super::{BODY, TYPE, fault, manifest};
 use crate::upstream::Fault;
+use crate::waits::still;
 
 /// As many headers as this, the three that every answer here has among them.
 fn headers(count: usize) -> Vec<u8> {
@@ -50,8 +51,9 @@ async fn a177_a_head_without_sense_is_a_fault() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a177_a_head_that_never_ends_is_left_at_its_limit_and_not_at_its_time() {
+    let _still = still();
     for piece in ["x: 1\r\n", "a"] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -61,9 +63,7 @@ async fn a177_a_head_that_never_ends_is_left_at_its_limit_and_not_at_its_time() 
             stream.write_all(b"HTTP/1.1 200 OK\r\nx: ").await.unwrap();
             while stream.write_all(piece.repeat(1024).as_bytes()).await.is_ok() {}
         });
-        let asked = std::time::Instant::now();
         assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Protocol);
-        assert!(asked.elapsed() < limits::FIRST_BYTE / 2, "{:?}", asked.elapsed());
         task.await.unwrap();
     }
 }
@@ -82,21 +82,21 @@ async fn a177_of_interim_answers_eight_are_read_over_and_one_more_is_a_fault() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a177_interim_answers_without_end_are_left_at_once_and_not_asked_for_again() {
+    let still = still();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let sent = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
         while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
         listener
     });
-    let asked = std::time::Instant::now();
     assert_eq!(manifest(&upstream(&url, |_| {})).await.unwrap_err(), Fault::Protocol);
-    assert!(asked.elapsed() < limits::FIRST_BYTE / 2, "{:?}", asked.elapsed());
+    drop(still);
     // The connection was closed, and there is no second one.
     let listener = sent.await.unwrap();
     assert!(tokio::time::timeout(std::time::Duration::from_millis(500), listener.accept()).await.is_err());

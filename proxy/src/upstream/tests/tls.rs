@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::server::{upstream, whole};
 use super::{BODY, TYPE, manifest};
 use crate::upstream::{Fault, Files, Upstream};
+use crate::waits::still;
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -173,7 +174,7 @@ async fn a172_a_protocol_before_tls_1_2_is_neither_offered_nor_taken() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a173_a_chain_of_crossed_certificates_costs_no_more_than_its_budget() {
     for count in [120, 1_000] {
         assert_refuses_crossed(count).await;
@@ -194,9 +195,11 @@ async fn assert_refuses_crossed(count: usize) {
         chain.push(authority("crossed").signed_by(&key(), &crossed).unwrap().der().clone());
     }
     let url = registry(Pair { chain, key: leaf_key }, None).await;
+    let _still = still();
     let begun = Instant::now();
     assert_eq!(manifest(&trusting(&url, &ours)).await.unwrap_err(), Fault::Tls);
-    assert!(begun.elapsed() < limits::TLS_HANDSHAKE + Duration::from_secs(1), "{:?}", begun.elapsed());
+    // Every way through them would take longer than there are seconds.
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
