@@ -15,6 +15,7 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
 use crate::audit::DecisionId;
+use crate::store::Standing;
 
 /// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
 pub struct Memory {
@@ -44,7 +45,7 @@ pub enum Child {
 /// What a document granted: its digest, by whose permit, through how many indexes, under what.
 type Granted = (Digest, Subject, usize, Revisions);
 
-/// What one digest was granted in one repository, the newest first.
+/// What one digest was granted in one repository: those of proven roots first, of each the newest.
 #[derive(Debug, Default)]
 struct Grants {
     sealed: Arc<Vec<Sealed>>,
@@ -55,6 +56,7 @@ struct Grants {
 #[derive(Debug, Clone, Copy)]
 struct Handed {
     at: Instant,
+    standing: Standing,
     /// The writes that the store had lost by then.
     lost: u64,
 }
@@ -173,14 +175,14 @@ impl Memory {
         self.grants.get(&(repository.clone(), digest)).await.map(|grants| Arc::clone(&grants.sealed))
     }
 
-    /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest.
-    /// `lost` is how many writes the store has lost so far: what it lost must be written again, or a restart would lose
+    /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest, and no
+    /// number of roots that were let through takes the place of one that was proven (A616). `lost` is how many writes the store has lost so far: what it lost must be written again, or a restart would lose
     /// a pull that is permitted.
     pub async fn keep_grant(
         &self,
         repository: &Repository,
         digest: Digest,
-        sealed: &Sealed,
+        (sealed, standing): (&Sealed, Standing),
         lost: u64,
     ) -> GrantMemory {
         let mut memory = GrantMemory::New;
@@ -190,11 +192,11 @@ impl Memory {
             .and_compute_with(|entry| {
                 let grants = entry.map(moka::Entry::into_value);
                 let next = match grants.as_deref() {
-                    Some(grants) if grants.is_handed(sealed, lost) => {
+                    Some(grants) if grants.is_handed(sealed, standing, lost) => {
                         memory = GrantMemory::Known;
                         Op::Nop
                     }
-                    grants => Op::Put(Arc::new(Grants::with(grants, sealed, lost))),
+                    grants => Op::Put(Arc::new(Grants::with(grants, sealed, standing, lost))),
                 };
                 std::future::ready(next)
             })
@@ -254,20 +256,32 @@ impl Memory {
 }
 
 impl Grants {
-    fn is_handed(&self, sealed: &Sealed, lost: u64) -> bool {
-        let mut all = self.sealed.iter().zip(&self.handed);
-        let found = all.find(|(grant, _)| grant.body == sealed.body);
-        found.is_some_and(|(_, handed)| handed.lost == lost && handed.at.elapsed() < GRANTS_WRITTEN_AGAIN)
+    fn is_handed(&self, sealed: &Sealed, standing: Standing, lost: u64) -> bool {
+        self.find(sealed).is_some_and(|handed| {
+            handed.lost == lost && handed.standing >= standing && handed.at.elapsed() < GRANTS_WRITTEN_AGAIN
+        })
     }
 
-    fn with(before: Option<&Self>, sealed: &Sealed, lost: u64) -> Self {
+    fn find(&self, sealed: &Sealed) -> Option<&Handed> {
+        let mut all = self.sealed.iter().zip(&self.handed);
+        all.find(|(grant, _)| grant.body == sealed.body).map(|(_, handed)| handed)
+    }
+
+    fn with(before: Option<&Self>, sealed: &Sealed, standing: Standing, lost: u64) -> Self {
+        let known = before.and_then(|before| before.find(sealed));
+        let standing = known.map_or(standing, |known| known.standing.max(standing));
         let older = before.into_iter().flat_map(|before| before.sealed.iter().zip(&before.handed));
-        let newest = (sealed, &Handed { at: Instant::now(), lost });
-        let (sealed, handed): (Vec<_>, Vec<_>) = std::iter::once(newest)
-            .chain(older.filter(|(grant, _)| grant.body != sealed.body))
-            .take(GRANTS_PER_DIGEST)
-            .map(|(grant, handed)| (grant.clone(), *handed))
-            .unzip();
+        let newest = (sealed, &Handed { at: Instant::now(), standing, lost });
+        let mut all: Vec<_> =
+            std::iter::once(newest).chain(older.filter(|(grant, _)| grant.body != sealed.body)).collect();
+        // What is taken away is never the one that is asked for next.
+        if all.len() > GRANTS_PER_DIGEST {
+            let weakest = all.iter().rposition(|(_, handed)| handed.standing == Standing::LetThrough);
+            all.remove(weakest.filter(|at| *at > 0).unwrap_or(all.len() - 1));
+        }
+        all.sort_by_key(|(_, handed)| std::cmp::Reverse(handed.standing));
+        let (sealed, handed): (Vec<_>, Vec<_>) =
+            all.into_iter().map(|(grant, handed)| (grant.clone(), *handed)).unzip();
         Self { sealed: Arc::new(sealed), handed }
     }
 }

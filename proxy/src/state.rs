@@ -108,9 +108,16 @@ impl State {
         self.store.database().keep(evidence_key(subject), sealed, collected, self.clock.now());
     }
 
-    /// The sealed grants for a digest in a repository.
-    pub async fn grants(&self, repository: &Repository, digest: &Digest) -> Vec<Sealed> {
-        self.store.database().grants_for(repository, digest).await
+    /// Sealed grants for a digest in a repository after the first `passed` of them: first those whose root has a permit under
+    /// these revisions, then those whose root was proven once.
+    pub async fn grants(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        revisions: Revisions,
+        passed: usize,
+    ) -> Vec<Sealed> {
+        self.store.database().grants_for(repository, digest, &both(revisions), passed).await
     }
 
     /// The newest children that an index of this repository was granted.
@@ -154,8 +161,12 @@ fn permit_key(subject: &Subject, revisions: Revisions) -> RecordKey {
         kind: RecordKind::Permit,
         repository: subject.repository.clone(),
         key: subject.digest,
-        revisions: format!("{} {}", revisions.policy, revisions.trust),
+        revisions: both(revisions),
     }
+}
+
+fn both(revisions: Revisions) -> String {
+    format!("{} {}", revisions.policy, revisions.trust)
 }
 
 fn evidence_key(subject: &Subject) -> RecordKey {

@@ -14,7 +14,9 @@ pub mod limits;
 pub(crate) mod sqlite;
 
 pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
-pub use db::{Availability, Database, DatabaseError, GrantRow, RecordKey, RecordKind, TagKey, TagSeen};
+pub use db::{
+    Availability, Database, DatabaseError, GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen,
+};
 pub use documents::Documents;
 pub use folder::{FolderError, StateFolder};
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use pullgate::clock::Clock;
 use pullgate_tests::asking::ask;
-use pullgate_tests::made::Made;
+use pullgate_tests::made::{LAYER, Layer, Made};
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
 use tokio::sync::Semaphore;
 
-use crate::stage::{KEYED, Stage, assert_denied, assert_serves, codes, manifest};
+use crate::stage::{KEYED, RELEASE, Stage, assert_denied, assert_serves, codes, manifest};
+use crate::state::edit;
 
 /// A permitted index whose first child has been pulled with its blobs.
 async fn pulled(policy: &str) -> (Stage, Made) {
@@ -79,6 +80,63 @@ async fn a023_from_warn_to_enforce_nothing_that_was_only_warned_of_stays_granted
     assert_all_served(&stage, &index.children[0]).await;
     stage.reload(KEYED).await;
     assert_all_denied(&stage, &index.children[0]).await;
+}
+
+/// As many unsigned images of one layer as a search reads at once and more, let through by a warning, all of them newer than
+/// the signed one of the same layer.
+async fn hidden_below_unsigned(more: usize) -> (Stage, Made) {
+    let warn = KEYED.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    let stage = Stage::on(&warn).await;
+    let layer = || Layer::new(LAYER, b"the base layer of all".to_vec());
+    let signed = Made::image_of(vec![layer()]);
+    signed.tag(&stage.upstream, "org/app", "signed");
+    stage.sign("org/app", &signed);
+    assert_serves(&stage.manifest("org/app", "signed").await, &signed);
+    for n in 0..more {
+        let image = Made::image_of(vec![layer()]);
+        image.tag(&stage.upstream, "org/app", &format!("v{n}"));
+        assert_serves(&stage.manifest("org/app", &format!("v{n}")).await, &image);
+    }
+    (stage, signed)
+}
+
+#[tokio::test]
+async fn a616_a_permitted_layer_is_served_however_many_newer_roots_are_not_permitted() {
+    let (mut stage, signed) = hidden_below_unsigned(150).await;
+    stage.reload(KEYED).await;
+    stage.upstream.forget();
+    assert_eq!(stage.blob("org/app", &signed.layer()).await.status, 200);
+    let manifests = stage.upstream.count("/manifests/") + stage.upstream.count("/referrers/");
+    assert_eq!(manifests, 0, "the search looks first at what was permitted");
+    // The same by what the store remembers.
+    stage.gate.restart().await;
+    assert_eq!(stage.blob("org/app", &signed.layer()).await.status, 200);
+    // A layer of none but unsigned ones is none of theirs.
+    let other = Made::image();
+    other.tag(&stage.upstream, "org/app", "other");
+    assert_denied(&stage.manifest("org/app", "other").await);
+    assert_denied(&stage.blob("org/app", &other.layer()).await);
+}
+
+#[tokio::test]
+async fn a616_what_the_search_did_not_come_to_is_not_refused_and_found_in_the_end() {
+    let (mut stage, signed) = hidden_below_unsigned(70).await;
+    stage.gate.stop().await;
+    // As an earlier release left it: which of them was proven is not known.
+    edit(&stage, "update grants set proven = 0").await;
+    stage.gate.write("policy.toml", format!("{RELEASE}{KEYED}"));
+    stage.gate.start_again().await;
+    let mut answers = Vec::new();
+    while answers.last() != Some(&200) && answers.len() < 10 {
+        answers.push(stage.blob("org/app", &signed.layer()).await.status);
+    }
+    assert_eq!(answers, [503, 503, 200]);
+    stage.reload(&block(&signed.digest())).await;
+    let mut answers = Vec::new();
+    while answers.last() != Some(&403) && answers.len() < 10 {
+        answers.push(stage.blob("org/app", &signed.layer()).await.status);
+    }
+    assert_eq!(answers, [503, 503, 403], "of all that are known none is permitted");
 }
 
 #[tokio::test]

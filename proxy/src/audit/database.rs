@@ -96,7 +96,7 @@ impl Database {
             file: file.to_owned(),
             pragmas: PRAGMAS,
             lock_wait: LOCK_WAIT,
-            schema: ("audit", include_str!("migrations/0001_audit.sql")),
+            schema: &[("audit", include_str!("migrations/0001_audit.sql"))],
             strange: Strange::StaysThere,
         };
         let mut database = Self { sqlite, retain, standing, pool: None, tried: Instant::now(), pruned: None };

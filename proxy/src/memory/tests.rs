@@ -27,7 +27,9 @@ async fn of_grants_that_are_given_at_once_none_is_dropped() {
             .map(|n| {
                 let memory = Arc::clone(&memory);
                 tokio::spawn(async move {
-                    memory.keep_grant(&repository(), Digest::of(b"layer"), &grant(n), 0).await
+                    memory
+                        .keep_grant(&repository(), Digest::of(b"layer"), (&grant(n), Standing::Proven), 0)
+                        .await
                 })
             })
             .collect();
@@ -46,7 +48,11 @@ async fn a_grant_is_written_once_and_again_when_the_store_has_lost_something() {
     for (lost, is) in
         [(0, GrantMemory::New), (0, GrantMemory::Known), (1, GrantMemory::New), (1, GrantMemory::Known)]
     {
-        assert_eq!(memory.keep_grant(&repository(), digest, &grant(1), lost).await, is, "{lost}");
+        assert_eq!(
+            memory.keep_grant(&repository(), digest, (&grant(1), Standing::Proven), lost).await,
+            is,
+            "{lost}"
+        );
     }
     assert_eq!(memory.grants(&repository(), digest).await.unwrap().len(), 1);
 }
@@ -75,12 +81,38 @@ async fn the_newest_grants_stay() {
     let memory = memory();
     let digest = Digest::of(b"base layer");
     for n in 0..=GRANTS_PER_DIGEST {
-        assert_eq!(memory.keep_grant(&repository(), digest, &grant(n), 0).await, GrantMemory::New);
+        assert_eq!(
+            memory.keep_grant(&repository(), digest, (&grant(n), Standing::Proven), 0).await,
+            GrantMemory::New
+        );
     }
     let found = memory.grants(&repository(), digest).await.unwrap();
     assert_eq!(found.len(), GRANTS_PER_DIGEST);
     assert_eq!(found[0], grant(GRANTS_PER_DIGEST));
     assert!(!found.contains(&grant(0)));
+}
+
+#[tokio::test]
+async fn a616_no_number_of_roots_that_were_let_through_hides_one_that_was_proven() {
+    let (memory, digest) = (memory(), Digest::of(b"base layer"));
+    memory.keep_grant(&repository(), digest, (&grant(0), Standing::Proven), 0).await;
+    for n in 1..=GRANTS_PER_DIGEST * 2 {
+        memory.keep_grant(&repository(), digest, (&grant(n), Standing::LetThrough), 0).await;
+    }
+    let found = memory.grants(&repository(), digest).await.unwrap();
+    assert_eq!(found.len(), GRANTS_PER_DIGEST);
+    assert_eq!(found[..2], [grant(0), grant(GRANTS_PER_DIGEST * 2)]);
+    // The other way round the newest is there all the same, and nothing is less than it was once.
+    for n in 0..GRANTS_PER_DIGEST {
+        memory.keep_grant(&repository(), digest, (&grant(1_000 + n), Standing::Proven), 0).await;
+    }
+    for (standing, is) in [(Standing::LetThrough, GrantMemory::Known), (Standing::Proven, GrantMemory::Known)]
+    {
+        assert_eq!(memory.keep_grant(&repository(), digest, (&grant(1_000), standing), 0).await, is);
+    }
+    memory.keep_grant(&repository(), digest, (&grant(2_000), Standing::LetThrough), 0).await;
+    let found = memory.grants(&repository(), digest).await.unwrap();
+    assert_eq!((found.len(), found.last()), (GRANTS_PER_DIGEST, Some(&grant(2_000))));
 }
 
 fn intact(bytes: Vec<u8>) -> Intact<Bytes> {

@@ -47,7 +47,7 @@ async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
     }
     let known = app.memory.denial(&subject, live.revisions()).await.is_some()
         || app.memory.grants(&subject.repository, digest).await.is_some()
-        || !app.store.grants(&subject.repository, &digest).await.is_empty()
+        || !app.store.grants(&subject.repository, &digest, live.revisions(), 0).await.is_empty()
         || app.store.evidence(&subject).await.is_some();
     (!known).then_some(subject)
 }

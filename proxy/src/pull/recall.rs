@@ -13,6 +13,7 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
 
 use super::collect::Collected;
@@ -21,6 +22,7 @@ use crate::app::App;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::Refusal;
+use crate::store::limits::{GRANTS_READ, GRANTS_SEARCHED, ROOTS_JUDGED};
 
 /// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
 /// permitted now, or a denial of the last moments.
@@ -88,7 +90,8 @@ pub(super) async fn remembered_grant(
     digest: Digest,
     role: Role,
 ) -> Option<Grant> {
-    for claim in claims(app, Place::Memory, repository, &digest).await {
+    let remembered = app.memory.grants(repository, digest).await.unwrap_or_default();
+    for claim in claims(app, &remembered, repository, &digest) {
         let root = claim.root();
         if claim.role() != role || root.digest == digest || scope::not_blocked(live, &root.digest).is_err() {
             continue;
@@ -121,7 +124,8 @@ async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
 }
 
 /// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
-/// evidence first.
+/// evidence first. The search ends at the first permit, and looks first at what was permitted: however many other roots list
+/// the digest, they hide none that is (A616).
 pub(super) async fn grant(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -129,50 +133,90 @@ pub(super) async fn grant(
     digest: Digest,
     role: Role,
 ) -> Result<Option<Grant>, Refusal> {
-    let (mut undecided, mut tried) = (None, BTreeSet::from([digest]));
-    for place in [Place::Memory, Place::Store] {
-        for claim in claims(app, place, repository, &digest).await {
-            let root = claim.root();
-            // A root is tried once, and none grants itself: an index that lists its own digest proves nothing.
-            if claim.role() != role || !tried.insert(root.digest) {
-                continue;
-            }
-            match Box::pin(root_permit(app, live, &root)).await {
-                Ok(permit) => {
-                    if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
-                        return Ok(Some(grant));
-                    }
-                }
-                Err(refusal @ Refusal::Undecided(_)) => undecided = Some(refusal),
-                Err(_) => {}
-            }
+    if let Some(grant) = remembered_grant(app, live, repository, digest, role).await {
+        return Ok(Some(grant));
+    }
+    let mut search = Search { role, tried: BTreeSet::from([digest]), judged: 0, undecided: None };
+    // Those of this process; after a restart the store knows of more roots.
+    let remembered = app.memory.grants(repository, digest).await.unwrap_or_default();
+    if let Some(grant) = search.among(app, live, claims(app, &remembered, repository, &digest)).await {
+        return Ok(Some(grant));
+    }
+    let mut passed = 0;
+    loop {
+        let stored = app.store.grants(repository, &digest, live.revisions(), passed).await;
+        if let Some(grant) = search.among(app, live, claims(app, &stored, repository, &digest)).await {
+            return Ok(Some(grant));
+        }
+        passed += stored.len();
+        if stored.len() < GRANTS_READ {
+            break;
+        }
+        if passed >= GRANTS_SEARCHED || search.judged >= ROOTS_JUDGED {
+            search.undecided.get_or_insert(Refusal::undecided(Code::Overload));
+            break;
         }
     }
     // A root that could not be judged is no no: the client may ask again (invariant 4).
-    undecided.map_or(Ok(None), Err)
+    search.undecided.map_or(Ok(None), Err)
 }
 
-/// Where grants are remembered. Memory has those of this process only: after a restart the store knows of more roots.
-#[derive(Clone, Copy)]
-enum Place {
-    Memory,
-    Store,
+/// A search for a root that is permitted now.
+struct Search {
+    role: Role,
+    /// A root is tried once, and none grants itself: an index that lists its own digest proves nothing.
+    tried: BTreeSet<Digest>,
+    /// Roots that had to be judged anew.
+    judged: usize,
+    undecided: Option<Refusal>,
 }
 
-async fn claims(app: &App, place: Place, repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
-    let sealed = match place {
-        Place::Memory => app.memory.grants(repository, *digest).await.unwrap_or_default(),
-        Place::Store => Arc::new(app.store.grants(repository, digest).await),
-    };
+impl Search {
+    /// The first of these whose root is permitted now.
+    async fn among(&mut self, app: &Arc<App>, live: &Arc<Live>, claims: Vec<GrantClaim>) -> Option<Grant> {
+        for claim in claims {
+            let root = claim.root();
+            if claim.role() != self.role || !self.tried.insert(root.digest) {
+                continue;
+            }
+            match Box::pin(self.permit(app, live, &root)).await {
+                Ok(permit) => {
+                    if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
+                        return Some(grant);
+                    }
+                }
+                Err(refusal @ Refusal::Undecided(_)) => self.undecided = Some(refusal),
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The permit of a root, as it is remembered, or reached again. Each root that must be judged costs requests, so that one
+    /// question judges no more than [`ROOTS_JUDGED`]; what comes of them is remembered for the next.
+    async fn permit(&mut self, app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
+        scope::not_blocked(live, &root.digest)?;
+        if let Some(permit) = permit(app, live, root).await {
+            return Ok(permit);
+        }
+        if let Some(denial) = app.memory.denial(root, live.revisions()).await {
+            return Err(Refusal::Denied(Box::new(denial.as_ref().clone())));
+        }
+        if self.judged >= ROOTS_JUDGED {
+            return Err(Refusal::undecided(Code::Overload));
+        }
+        self.judged += 1;
+        root_judged(app, live, root).await
+    }
+}
+
+/// What these sealed grants claim, where their seal holds.
+fn claims(app: &App, sealed: &[Sealed], repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
     sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect()
 }
 
-/// The permit of a root, remembered or reached again, or what `on_undecided` gives. A blocked root has none.
-async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
-    scope::not_blocked(live, &root.digest)?;
-    if let Some(permit) = permit(app, live, root).await {
-        return Ok(permit);
-    }
+/// The permit of a root, reached again, or what `on_undecided` gives.
+async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
     let document = match resolve::held(app, &root.repository, &root.digest).await {
         Some(document) => document,
         None => {
@@ -187,9 +231,6 @@ async fn root_permit(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result
         Some(Verdict::Permit(permit)) => return Ok(permit),
         Some(Verdict::Deny(denial)) => return Err(Refusal::Denied(Box::new(denial))),
         None => {}
-    }
-    if let Some(denial) = app.memory.denial(root, live.revisions()).await {
-        return Err(Refusal::Denied(Box::new(denial.as_ref().clone())));
     }
     match super::shared_verdict(app, live, root, &document, None).await {
         Ok(judged) => Ok(judged.permit),

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::body::Body;
 use crate::memory::GrantMemory;
 use crate::route::Target;
-use crate::store::GrantRow;
+use crate::store::{GrantRow, Standing};
 
 /// Keeps the grants that follow from serving this, in memory at once, and in the store those that it may not have yet.
 /// Evidence that passes grants nothing; its blobs are the gate's own copies (A031).
@@ -25,15 +25,18 @@ pub(super) async fn remember(app: &App, content: &Content) {
                 return;
             }
             let mut rows = Vec::new();
+            let standing = standing(permitted.permit().ground());
             for grant in permitted.grants() {
                 let sealed = app.seal.seal(&grant);
-                match app.memory.keep_grant(grant.repository(), grant.digest(), &sealed, lost).await {
+                let (repository, digest) = (grant.repository(), grant.digest());
+                match app.memory.keep_grant(repository, digest, (&sealed, standing), lost).await {
                     GrantMemory::Known => {}
                     GrantMemory::New => rows.push(GrantRow {
                         repository: grant.repository().clone(),
                         child: grant.digest(),
                         root: grant.permit().subject().digest,
                         role: grant.role(),
+                        standing,
                         sealed,
                     }),
                 }
@@ -41,6 +44,14 @@ pub(super) async fn remember(app: &App, content: &Content) {
             app.store.keep_grants(rows);
             app.memory.keep_granted(permitted, lost).await;
         }
+    }
+}
+
+/// What is permitted for what it is, and not only let through, is permitted by the next policy too, as a rule (A616).
+fn standing(ground: &Ground) -> Standing {
+    match ground {
+        Ground::Satisfied => Standing::Proven,
+        Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => Standing::LetThrough,
     }
 }
 

@@ -23,9 +23,9 @@ mod tests;
 mod writer;
 
 use self::open::Opening;
-pub use self::rows::{GrantRow, RecordKey, RecordKind, TagKey, TagSeen};
+pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen};
 use self::writer::{Write, Writer};
-use super::limits::GRANTS_READ;
+use super::limits::{GRANTS_READ, GRANTS_SEARCHED};
 use crate::waits::Waits;
 
 /// The database, or its absence.
@@ -145,15 +145,28 @@ impl Database {
         self.write(Write::Forget(key));
     }
 
-    /// The newest grants that name `child`, at most `GRANTS_READ`.
-    pub async fn grants_for(&self, repository: &Repository, child: &Digest) -> Vec<Sealed> {
+    /// Grants that name `child`, at most `GRANTS_READ` after the first `passed` of them: first those whose root has a permit
+    /// under `revisions`, then those whose root was proven once, of each the newest first (A616).
+    pub async fn grants_for(
+        &self,
+        repository: &Repository,
+        child: &Digest,
+        revisions: &str,
+        passed: usize,
+    ) -> Vec<Sealed> {
         let Some(pool) = self.pool() else { return Vec::new() };
         let query = sqlx::query(
-            "select body, mac from grants where repository = $1 and child = $2 order by stored desc limit $3",
+            "select g.body, g.mac from (select root, body, mac, proven, stored from grants \
+             where repository = $1 and child = $2 order by proven desc, stored desc limit $3) g \
+             left join records r on r.kind = 'permit' and r.repository = $1 and r.key = g.root and r.revisions = $4 \
+             order by case when r.key is null then 1 else 0 end, g.proven desc, g.stored desc limit $5 offset $6",
         )
         .bind(repository.to_string())
         .bind(child.to_string())
-        .bind(GRANTS_READ);
+        .bind(rows(GRANTS_SEARCHED))
+        .bind(revisions.to_owned())
+        .bind(rows(GRANTS_READ))
+        .bind(rows(passed));
         self.read(query.fetch_all(pool), sealed).await
     }
 
@@ -168,7 +181,7 @@ impl Database {
         )
         .bind(repository.to_string())
         .bind(Role::Child.as_str())
-        .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        .bind(rows(most));
         let child = |row: &AnyRow| Ok(row.try_get::<String, _>("child")?.parse().ok());
         self.read(query.fetch_all(pool), child).await
     }
@@ -271,6 +284,10 @@ impl Database {
         self.counts.reads_failed.fetch_add(failed, Ordering::Relaxed);
         parsed
     }
+}
+
+fn rows(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn sealed(row: &AnyRow) -> Result<Option<Sealed>, sqlx::Error> {

@@ -32,8 +32,8 @@ pub(crate) struct Sqlite {
     pub(crate) pragmas: &'static str,
     /// How long a lock of somebody else is waited for.
     pub(crate) lock_wait: Duration,
-    /// The name and the text of its only migration.
-    pub(crate) schema: (&'static str, &'static str),
+    /// The names and the texts of its migrations, in their order.
+    pub(crate) schema: &'static [(&'static str, &'static str)],
     /// What a schema means that is not what its name says.
     pub(crate) strange: Strange,
 }
@@ -139,9 +139,10 @@ impl Sqlite {
     }
 
     fn migrator(&self) -> Migrator {
-        let (name, text) = self.schema;
-        let schema = Migration::new(1, name.into(), MigrationType::Simple, text.into_sql_str(), false);
-        Migrator::with_migrations(vec![schema])
+        let migration = |(version, (name, text)): (i64, &(&'static str, &'static str))| {
+            Migration::new(version, (*name).into(), MigrationType::Simple, text.into_sql_str(), false)
+        };
+        Migrator::with_migrations((1..).zip(self.schema).map(migration).collect())
     }
 }
 

@@ -14,6 +14,12 @@ use crate::waits::Waits;
 const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = normal; \
     pragma trusted_schema = off; pragma cache_size = -512;";
 
+/// Never changed once released: what comes later is added behind.
+const SCHEMA: &[(&str, &str)] = &[
+    ("cache", include_str!("../migrations/0001_cache.sql")),
+    ("grants", include_str!("../migrations/0002_grants.sql")),
+];
+
 pub(super) enum Opening {
     Ready { readers: AnyPool, writer: AnyPool },
     Unavailable,
@@ -24,7 +30,7 @@ pub(super) async fn open(file: &Path, waits: Waits) -> Result<Opening, DatabaseE
         file: file.to_owned(),
         pragmas: PRAGMAS,
         lock_wait: waits.store_read,
-        schema: ("cache", include_str!("../migrations/0001_cache.sql")),
+        schema: SCHEMA,
         strange: Strange::IsCorrupt,
     };
     match pools(&sqlite, waits).await {

@@ -38,6 +38,15 @@ pub struct RecordKey {
     pub revisions: String,
 }
 
+/// By what the root of a grant was permitted: what was proven once is looked at first (A616).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// The policy let it through as it was: a warning only, an exemption, nothing to check.
+    LetThrough,
+    /// Its evidence satisfied the policy.
+    Proven,
+}
+
 /// A grant to keep.
 #[derive(Debug, Clone)]
 pub struct GrantRow {
@@ -49,6 +58,8 @@ pub struct GrantRow {
     pub root: Digest,
     /// What it is to its parent, to find the children of indexes by; the seal covers the claim's own.
     pub role: Role,
+    /// By what its root was permitted: a hint where to look first, and no more.
+    pub standing: Standing,
     /// The sealed claim.
     pub sealed: Sealed,
 }
@@ -71,6 +82,16 @@ pub struct TagSeen {
     pub digest: Digest,
     /// When the upstream said so. It may lie in the future when the clock was set back (A541): the reader decides.
     pub seen: Timestamp,
+}
+
+impl Standing {
+    /// As it stands in a row.
+    pub(super) fn as_row(self) -> i64 {
+        match self {
+            Self::LetThrough => 0,
+            Self::Proven => 1,
+        }
+    }
 }
 
 pub(super) fn tag_seen(row: &AnyRow) -> Result<Option<TagSeen>, sqlx::Error> {

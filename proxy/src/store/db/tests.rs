@@ -72,33 +72,61 @@ async fn a_grant_is_found_by_the_request_right_after_its_manifest() {
         child: Digest::of(&n.to_be_bytes()),
         root: Digest::of(b"root"),
         role: Role::Blob,
+        standing: Standing::Proven,
         sealed: sealed_as(&n.to_string()),
     };
     database.keep_grants((0..250).map(row).collect(), at(1));
     for n in [0, 99, 100, 249] {
-        let found = database.grants_for(&repository("app"), &row(n).child).await;
+        let found = database.grants_for(&repository("app"), &row(n).child, "", 0).await;
         assert_eq!(found, [sealed_as(&n.to_string())]);
     }
-    assert!(database.grants_for(&repository("other"), &row(0).child).await.is_empty());
+    assert!(database.grants_for(&repository("other"), &row(0).child, "", 0).await.is_empty());
+}
+
+fn grant_of_base_layer(n: usize, standing: Standing) -> GrantRow {
+    let root = Digest::of(&n.to_be_bytes());
+    let (repository, child, sealed) =
+        (repository("app"), Digest::of(b"base layer"), sealed_as(&n.to_string()));
+    GrantRow { repository, child, root, role: Role::Blob, standing, sealed }
 }
 
 #[tokio::test]
-async fn grants_for_a_child_are_bounded_and_the_newest() {
+async fn a616_grants_come_the_permitted_first_then_the_proven_then_the_newest_page_by_page() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    let child = Digest::of(b"base layer");
-    for n in 0..=GRANTS_READ {
-        let root = Digest::of(&n.to_be_bytes());
-        let sealed = sealed_as(&n.to_string());
-        database.keep_grants(
-            vec![GrantRow { repository: repository("app"), child, root, role: Role::Blob, sealed }],
-            at(n),
-        );
+    let most = GRANTS_READ + 10;
+    for n in 0..most {
+        let standing = if n == 3 { Standing::Proven } else { Standing::LetThrough };
+        database.keep_grants(vec![grant_of_base_layer(n, standing)], at(i64::try_from(n).unwrap()));
     }
-    let found = database.grants_for(&repository("app"), &child).await;
-    assert_eq!(found.len(), usize::try_from(GRANTS_READ).unwrap());
-    assert_eq!(found[0], sealed_as(&GRANTS_READ.to_string()));
-    assert!(!found.contains(&sealed_as("0")));
+    // What was proven stays so, and is not newer than it is.
+    database.keep_grants(vec![grant_of_base_layer(3, Standing::LetThrough)], at(3));
+    let permit = RecordKey { key: Digest::of(&7_usize.to_be_bytes()), ..key("now") };
+    database.keep(permit, sealed_as("permit"), at(1), at(1));
+    let (repository, child) = (repository("app"), Digest::of(b"base layer"));
+    let mut found = database.grants_for(&repository, &child, "now", 0).await;
+    assert_eq!(found.len(), GRANTS_READ);
+    found.extend(database.grants_for(&repository, &child, "now", GRANTS_READ).await);
+    let mut expected = vec![7, 3];
+    expected.extend((0..most).rev().filter(|n| ![7, 3].contains(n)));
+    let expected: Vec<_> = expected.into_iter().map(|n| sealed_as(&n.to_string())).collect();
+    assert_eq!(found, expected);
+    assert_eq!(database.grants_for(&repository, &child, "then", 0).await.first(), Some(&sealed_as("3")));
+}
+
+#[tokio::test]
+async fn a616_a_database_of_an_earlier_release_keeps_its_grants() {
+    let root = tempfile::tempdir().unwrap();
+    let database = Database::open(root.path(), PATIENT).await.unwrap();
+    database.keep_grants(vec![grant_of_base_layer(1, Standing::LetThrough)], at(1));
+    database.close().await;
+    let earlier = "drop index grants_of_child; alter table grants drop column proven; \
+                   delete from _sqlx_migrations where version = 2";
+    execute(root.path(), earlier).await;
+    let database = Database::open(root.path(), PATIENT).await.unwrap();
+    let found = database.grants_for(&repository("app"), &Digest::of(b"base layer"), "", 0).await;
+    assert_eq!(found, [sealed_as("1")]);
+    assert!(corrupt_files(root.path()).is_empty());
 }
 
 #[tokio::test]
@@ -205,7 +233,7 @@ async fn a501_without_a_file_reads_find_nothing_and_writes_are_counted() {
     assert_eq!(database.keep_tag(tag.clone(), Digest::of(b"one"), at(1)).await, None);
     assert_eq!(database.find(&key("one")).await, None);
     assert_eq!(database.tag(&tag).await, None);
-    assert!(database.grants_for(&repository("app"), &Digest::of(b"x")).await.is_empty());
+    assert!(database.grants_for(&repository("app"), &Digest::of(b"x"), "", 0).await.is_empty());
     assert_eq!(database.writes_lost(), 2);
     database.close().await;
 }
@@ -278,6 +306,7 @@ async fn children_of_a_repository_are_found_the_unread_first() {
         child: Digest::of(name),
         root: Digest::of(b"root"),
         role,
+        standing: Standing::Proven,
         sealed: sealed_as("x"),
     };
     database.keep_grants(

@@ -241,10 +241,11 @@ async fn grants(
     stored: i64,
 ) -> Result<(), sqlx::Error> {
     let sql = format!(
-        "insert into grants (repository, child, root, role, body, mac, stored) values {} \
+        "insert into grants (repository, child, root, role, body, mac, proven, stored) values {} \
          on conflict (repository, child, root) do update set \
-         role = excluded.role, body = excluded.body, mac = excluded.mac, stored = excluded.stored",
-        sqlite::placeholders(rows.len(), 7)
+         role = excluded.role, body = excluded.body, mac = excluded.mac, stored = excluded.stored, \
+         proven = case when excluded.proven > grants.proven then excluded.proven else grants.proven end",
+        sqlite::placeholders(rows.len(), 8)
     );
     // Safe: the text is made of numbers only.
     let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -256,6 +257,7 @@ async fn grants(
             .bind(row.role.as_str())
             .bind(row.sealed.body.clone())
             .bind(row.sealed.mac.clone())
+            .bind(row.standing.as_row())
             .bind(stored);
     }
     query.execute(&mut **transaction).await.map(drop)
