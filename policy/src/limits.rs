@@ -231,6 +231,11 @@ pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
 
+/// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is: undecided, `overload`.
+pub const GRANTS_SEARCHED: usize = 1_024;
+/// Those among them that one request has judged anew. Over it: undecided, `overload`; the next request goes on from there.
+pub const ROOTS_JUDGED: usize = 32;
+
 /// How long a tag's digest is believed, unless configured.
 pub const TAG_TTL: Duration = Duration::from_secs(60);
 /// How long a permit counts, unless configured.

@@ -112,7 +112,7 @@ async fn a504_a_grant_that_was_copied_on_disk_opens_no_blob_and_no_child() {
     for (from, to) in [(child.digest(), bad.digest()), (child.layer(), bad.layer())] {
         for body in ["body".to_owned(), format!("replace(body, '{from}', '{to}')")] {
             let copy = format!(
-                "insert or replace into grants select repository, '{to}', root, role, {body}, mac, stored from grants where child = '{from}'"
+                "insert or replace into grants (repository, child, root, role, body, mac, stored) select repository, '{to}', root, role, {body}, mac, stored from grants where child = '{from}'"
             );
             assert!(edit(&stage, &copy).await > 0);
             stage.gate.start_again().await;

@@ -12,6 +12,7 @@ use pullgate_policy::decide;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
+use pullgate_policy::limits::{GRANTS_SEARCHED, ROOTS_JUDGED};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
@@ -22,7 +23,7 @@ use crate::app::App;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::Refusal;
-use crate::store::limits::{GRANTS_READ, GRANTS_SEARCHED, ROOTS_JUDGED};
+use crate::store::limits::GRANTS_READ;
 
 /// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
 /// permitted now, or a denial of the last moments.

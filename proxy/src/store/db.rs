@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use pullgate_policy::grant::Role;
+use pullgate_policy::limits::GRANTS_SEARCHED;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::any::AnyRow;
@@ -25,7 +26,7 @@ mod writer;
 use self::open::Opening;
 pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen};
 use self::writer::{Write, Writer};
-use super::limits::{GRANTS_READ, GRANTS_SEARCHED};
+use super::limits::GRANTS_READ;
 use crate::waits::Waits;
 
 /// The database, or its absence.

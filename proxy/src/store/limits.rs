@@ -21,11 +21,6 @@ pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 pub const READERS: u32 = 4;
 /// Grants read for one child at once: a base layer has many roots.
 pub const GRANTS_READ: usize = 64;
-/// Grants of one child that a search looks at. Over it, where none of them is permitted: undecided, `overload`.
-pub const GRANTS_SEARCHED: usize = 1_024;
-/// Roots of one digest that one question has judged anew. Over it, where none of them is permitted: undecided, `overload`; the
-/// next question goes on from there.
-pub const ROOTS_JUDGED: usize = 32;
 /// Rows of one table. Over it: the oldest go, and are decided or asked again.
 pub const ROWS_KEPT: i64 = 500_000;
 /// Bytes of manifests and evidence on the disk. Over it: what was used longest ago goes, and is fetched again.

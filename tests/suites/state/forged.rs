@@ -55,7 +55,7 @@ async fn a504_whatever_row_of_whatever_table_is_forged_nothing_unsigned_is_serve
 fn forgeries(good: &Made, bad: &Made) -> Vec<(&'static str, String)> {
     let (from, to, layer) = (good.digest(), bad.digest(), bad.layer());
     let records = "insert or replace into records select";
-    let grants = "insert or replace into grants select";
+    let grants = "insert or replace into grants (repository, child, root, role, body, mac, stored) select";
     let moved = "replace(body, 'registry.test/org/app', 'registry.test/org/other')";
     vec![
         (
