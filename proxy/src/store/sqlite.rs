@@ -252,13 +252,16 @@ mod tests {
     async fn a606_after_a_commit_that_failed_the_next_transaction_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         // A reference that is looked at by the commit makes it fail as a full disk does: the transaction stays open.
-        let schema = "create table parent (id bigint primary key); \
-            create table child (of bigint references parent (id) deferrable initially deferred);";
+        const SCHEMA: &[(&str, &str)] = &[(
+            "test",
+            "create table parent (id bigint primary key); \
+            create table child (of bigint references parent (id) deferrable initially deferred);",
+        )];
         let sqlite = Sqlite {
             file: folder.path().join("test.db"),
             pragmas: "pragma journal_mode = wal; pragma foreign_keys = on;",
             lock_wait: Duration::from_secs(60),
-            schema: ("test", schema),
+            schema: SCHEMA,
             strange: Strange::IsCorrupt,
         };
         sqlite.prepare().await.unwrap();
