@@ -209,11 +209,21 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
-/// Connections of the data port. Over it: accepting pauses.
+/// Connections of the data port, or half of the files that may be open, if that is less. Over it: the longest silent one of the
+/// address that has most is closed; where none is silent the next one waits.
 pub const CONNECTIONS_MAX: usize = 8_192;
+/// So many addresses may have a part of the connections each that nobody takes: an address (of IPv6, the first 64 bits) that has
+/// more loses one that is at work to an address that has less, when there are no others.
+pub const CONNECTIONS_SHARES: usize = 4;
+/// Connections that are accepted and wait for a place. Over it: the longest waiting of the address that has most is closed.
+pub const CONNECTIONS_WAITING: usize = 256;
+/// How long a client is silent before its connection may be closed to make room.
+pub const CONNECTION_SILENCE: Duration = Duration::from_secs(1);
 /// Connections that wait in the kernel to be accepted, if it lets so many (`net.core.somaxconn`). Over it: clients try again,
 /// a second later and later still.
 pub const ACCEPT_QUEUE: u32 = 4_096;
+/// How long a connection that was accepted before SIGTERM may take to ask for the first time.
+pub const FIRST_REQUEST_AT_STOP: Duration = Duration::from_secs(1);
 /// Time for pulls under way after SIGTERM.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one piece of a blob that is streamed.

@@ -12,17 +12,18 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::crowd::{Connected, Crowd};
 use self::heads::Heads;
+use self::pulse::Pulse;
 use crate::app::App;
 use crate::audit::DecisionId;
 use crate::body::Body;
@@ -31,30 +32,38 @@ use crate::gate;
 use crate::refusal::Refusal;
 use crate::respond;
 
+mod crowd;
 mod heads;
 mod idle;
+mod pulse;
 pub mod tls;
 
 /// Serves the data port until `shutdown` resolves, then drains: pulls under way end, at most `drain_timeout`.
 pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
+    let crowd = Crowd::new(places(), app.metrics.connections().clone());
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let Some((stream, client, place)) = accepted else { continue };
-        let (app, watcher) = (Arc::clone(&app), graceful.watcher());
-        tokio::spawn(async move {
-            serve_one(&app, stream, client, watcher).await;
-            drop(place);
-        });
+        match accepted {
+            Ok((stream, client)) => {
+                let (app, connected) = (Arc::clone(&app), crowd.enter(client));
+                tokio::spawn(async move { serve_one(&app, stream, client, &connected).await });
+            }
+            Err(error) => {
+                // Out of descriptors: pause, or this loop would burn the processor that could free them (A547).
+                tracing::warn!(%error, "cannot accept");
+                crowd.relieve();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
     drop(listener);
-    if tokio::time::timeout(limits::DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+    crowd.drain();
+    if tokio::time::timeout(limits::DRAIN_TIMEOUT, crowd.gone()).await.is_err() {
         tracing::warn!(
             seconds = limits::DRAIN_TIMEOUT.as_secs(),
             "pulls under way were cut at the end of the drain"
@@ -62,62 +71,85 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
     }
 }
 
-type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+/// As many as may be, and half of the files that may be open at most: what is served needs the others.
+fn places() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(usize::MAX);
+    half.clamp(1, limits::CONNECTIONS_MAX)
+}
 
-/// Waits for a place before it accepts, so that more connections than `connections_max` wait in the kernel.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, client)) => Some((stream, client, place)),
-        Err(error) => {
-            // Out of descriptors: pause, or this loop would burn the processor that could free them (A547).
-            tracing::warn!(%error, "cannot accept");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
+/// A connection to its end, or until another one needs its place (A613). Its handshake holds up nobody else (A056).
+async fn serve_one(app: &Arc<App>, stream: TcpStream, client: SocketAddr, connected: &Connected) {
+    tokio::select! {
+        biased;
+        () = connected.closed() => {}
+        () = answer(app, stream, client, connected) => {}
     }
 }
 
-/// A connection to its end. Its handshake holds up nobody else (A056).
-async fn serve_one(app: &Arc<App>, stream: TcpStream, client: SocketAddr, watcher: Watcher) {
+async fn answer(app: &Arc<App>, stream: TcpStream, client: SocketAddr, connected: &Connected) {
+    if connected.placed().await.is_err() {
+        return;
+    }
     // A small answer must not wait for a full packet.
     let _ = stream.set_nodelay(true);
-    let stream = idle::WriteIdle::new(stream);
+    let stream = idle::WriteIdle::new(stream, connected.pulse());
     // A client that breaks off is no event; hyper has closed the socket.
     let handshakes = app.live().handshakes().cloned();
     match handshakes {
         None => {
             let peer = Peer { address: client, names: Arc::new([]) };
-            ended(watcher.watch(connection(app, stream, peer)).await);
+            to_its_end(connected, connection(app, stream, peer, connected.pulse())).await;
         }
         Some(handshakes) => match handshakes.shake(stream).await {
             Ok((stream, names)) => {
                 let peer = Peer { address: client, names };
-                ended(watcher.watch(connection(app, stream, peer)).await);
+                to_its_end(connected, connection(app, stream, peer, connected.pulse())).await;
             }
             Err(error) => tracing::debug!(%error, %client, "a TLS handshake failed"),
         },
     }
 }
 
-fn ended(end: Result<(), hyper::Error>) {
+/// When the gate drains, the answer under way is the last one. A connection that was accepted and has asked nothing yet is
+/// answered once: its client holds it for a new one, and would not ask again.
+async fn to_its_end<C: GracefulConnection<Error = hyper::Error>>(connected: &Connected, connection: C) {
+    tokio::pin!(connection);
+    let end = tokio::select! {
+        end = connection.as_mut() => end,
+        () = drained(connected) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = end {
         tracing::trace!(%error, "connection ended");
     }
+}
+
+async fn drained(connected: &Connected) {
+    connected.draining().await;
+    connected.pulse().end();
+    let _ = tokio::time::timeout(limits::FIRST_REQUEST_AT_STOP, connected.pulse().asked()).await;
 }
 
 fn connection<S>(
     app: &Arc<App>,
     stream: S,
     peer: Peer,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + use<S>
+    pulse: &Arc<Pulse>,
+) -> impl GracefulConnection<Error = hyper::Error> + use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (app, asked) = (Arc::clone(app), Arc::new(AtomicUsize::new(0)));
+    let heads = Heads::new(pulse);
+    let pulse = Arc::clone(pulse);
     let handler = tower::service_fn(move |request: Request<Incoming>| {
+        pulse.works();
         let (app, peer) = (Arc::clone(&app), peer.clone());
-        let last = asked.fetch_add(1, Ordering::Relaxed) + 1 >= limits::REQUESTS_PER_CONNECTION;
+        let asked = asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let last = asked >= limits::REQUESTS_PER_CONNECTION || pulse.ends();
         async move {
             let mut response = gate::traced(app, peer, request).await;
             if last {
@@ -128,7 +160,6 @@ where
         }
     });
     let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(handler);
-    let heads = Heads::new();
     let stream = TokioIo::new(heads.watch(stream));
     protocol(heads).serve_connection(stream, TowerToHyperService::new(service))
 }
@@ -155,3 +186,6 @@ fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     gate::mark(&mut response);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,11 +14,13 @@ use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
 
 mod blobs;
+mod connections;
 mod labels;
 mod trust;
 mod upstreams;
 
 pub use self::blobs::BlobSeries;
+pub use self::connections::{ClosedFor, ConnectionSeries};
 use self::labels::Names;
 use self::trust::TrustSeries;
 use self::upstreams::UpstreamSeries;
@@ -50,6 +52,7 @@ struct Families {
     audit_rows_lost: Counter,
     enforcing: Gauge,
     blobs: Family<UpstreamLabels, Counter>,
+    connections: ConnectionSeries,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -137,6 +140,7 @@ impl Families {
             audit_rows_lost: Counter::default(),
             enforcing: Gauge::default(),
             blobs: Family::default(),
+            connections: ConnectionSeries::default(),
         };
         // An alert on a series that is not there yet is silent.
         for result in ReloadResult::ALL {
@@ -163,6 +167,7 @@ impl Families {
         registry.register("audit_rows_lost", rows, self.audit_rows_lost.clone());
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
+        self.connections.register(registry);
     }
 }
 
@@ -246,6 +251,12 @@ impl Metrics {
     pub fn blob_served(&self, upstream: &str) {
         let upstream = self.0.upstreams.bounded(upstream);
         self.0.families.blobs.get_or_create(&UpstreamLabels { upstream }).inc();
+    }
+
+    /// The series of the data port's connections.
+    #[must_use]
+    pub fn connections(&self) -> &ConnectionSeries {
+        &self.0.families.connections
     }
 
     /// All of them as OpenMetrics text.

@@ -25,6 +25,7 @@ use crate::store::{Availability, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
 use crate::waits::Waits;
 
+mod open_files;
 mod sockets;
 mod supervisor;
 
@@ -241,15 +242,15 @@ fn watch_blobs(app: &Arc<App>) {
 fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
     let live = app.live();
     let enforcing = live.policy().enforcing_scopes();
-    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let open_files = open_files::most();
     tracing::info!(
         %data, %admin, policy = %live.revisions().policy, enforcing_scopes = enforcing,
-        open_files = open_files.unwrap_or(u64::MAX), "the gate serves"
+        open_files, "the gate serves"
     );
-    if open_files.is_some_and(|most| most < limits::CONNECTIONS_MAX as u64 * 2) {
+    if open_files < limits::CONNECTIONS_MAX as u64 * 2 {
         tracing::warn!(
             wanted = limits::CONNECTIONS_MAX * 2,
-            "few files may be open: over the limit connections wait (`ulimit -n`, `LimitNOFILE`)"
+            "few files may be open: half of them may be connections (`ulimit -Hn`, `LimitNOFILE`)"
         );
     }
     if enforcing == 0 {
@@ -292,6 +293,7 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    open_files::raise();
     let running = start_with(Sockets::handed_over()?, config, Clock::system(), Waits::default()).await?;
     supervisor::tell(supervisor::News::Ready);
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));

@@ -242,6 +242,55 @@ async fn a547_without_descriptors_the_gate_pauses_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a613_the_gate_takes_all_descriptors_that_the_host_grants() {
+    let stage = Stage::with(|settings| settings.descriptors_at_first(64)).await;
+    let (now, most) = open_files(stage.gate.pid());
+    assert!(most != "64" && now == most, "{now} of {most}");
+}
+
+/// The soft limit of a process and the hard one.
+fn open_files(pid: u32) -> (String, String) {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let mut words = line.split_whitespace().skip(3).map(str::to_owned);
+    (words.next().unwrap(), words.next().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a546_a_connection_that_was_accepted_before_a_shutdown_is_answered_once() {
+    let mut stage = Stage::with(|settings| settings).await;
+    let image = stage.signed("v1", Made::image());
+    assert_serves(&ask(stage.data(), "GET", &manifest("org/app", "v1"), &[]).await, &image);
+    let mut connected = Vec::new();
+    for _ in 0..20 {
+        connected.push(TcpStream::connect(stage.data()).await.unwrap());
+    }
+    let accepted = || metric(&stage, "pullgate_connections ") == Some(20);
+    tokio::task::block_in_place(|| wait_until("all are accepted", accepted)).unwrap();
+    let silent = connected.pop().unwrap();
+    stage.gate.signal("TERM").unwrap();
+    let head = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", manifest("org/app", "v1"));
+    for one in &mut connected {
+        one.write_all(head.as_bytes()).await.unwrap();
+    }
+    for mut one in connected {
+        let mut answer = Vec::new();
+        one.read_to_end(&mut answer).await.unwrap();
+        let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        assert!(text.starts_with("http/1.1 200") && answer.ends_with(&image.bytes), "{text}");
+    }
+    // Who asks nothing holds up nothing.
+    let status = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(10))).unwrap();
+    assert_eq!(status, Some(0));
+    drop(silent);
+}
+
+fn metric(stage: &Stage, name: &str) -> Option<u64> {
+    let answer = pullgate_tests::clients::http::get(stage.gate.admin(), "/metrics").ok()?;
+    answer.text().lines().find_map(|line| line.strip_prefix(name)?.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a059_names_asked_for_ever_fill_no_memory() {
     let stage = Stage::with(|settings| settings).await;
     let image = Made::image();

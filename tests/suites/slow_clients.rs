@@ -216,29 +216,48 @@ async fn assert_closed(stream: &mut TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_the_most_connections_the_next_one_waits_and_is_served_when_one_ends() {
+async fn a613_one_client_that_holds_every_connection_keeps_nobody_else_out() {
     if !may_open_many_files() {
         return;
     }
     let stage = Stage::with(|settings| settings).await;
-    let begun = Instant::now();
+    let image = stage.signed("v1", Made::image());
     let mut crowd = Vec::with_capacity(limits::CONNECTIONS_MAX);
-    for _ in 1..limits::CONNECTIONS_MAX {
+    for _ in 0..limits::CONNECTIONS_MAX {
         crowd.push(TcpStream::connect(stage.data()).await.unwrap());
     }
-    // They are accepted in their order: an answer to the last that has a place says that each before it has one.
-    let (mut last, mut over) = (asking(stage.data()).await, asking(stage.data()).await);
-    assert_eq!(answered(&mut last).await, *b"HTTP/1.1 200");
-    assert!(timeout(Duration::from_secs(1), answered(&mut over)).await.is_err(), "it has to wait");
-    assert!(begun.elapsed() < limits::HEADER_TIMEOUT, "none of the crowd has been closed yet");
-    drop(crowd.pop());
-    assert_eq!(answered(&mut over).await, *b"HTTP/1.1 200");
-    assert!(begun.elapsed() < limits::HEADER_TIMEOUT, "it waited for one end, not for the crowd's");
+    let begun = Instant::now();
+    for from in ["127.0.0.2", "127.0.0.3", "127.0.0.1"] {
+        let mut client = asking(stage.data(), from, &manifest("org/app", "v1")).await;
+        assert_eq!(answered(&mut client).await, *b"HTTP/1.1 200", "{from}");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.ends_with(&image.bytes), "{from}");
+    }
+    assert!(begun.elapsed() < limits::HEADER_TIMEOUT, "none of the crowd has been closed for its time");
 }
 
-async fn asking(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET /v2/ HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+#[tokio::test(flavor = "multi_thread")]
+async fn a613_a_hundred_pulls_at_once_from_one_address_are_served_where_there_are_places_for_fifty() {
+    let stage = Stage::with(|settings| settings.descriptors(128)).await;
+    let image = stage.signed("v1", Made::image());
+    let asked: Vec<_> = (0..100)
+        .map(|_| {
+            let address = stage.data();
+            tokio::spawn(async move { ask(address, "GET", &manifest("org/app", "v1"), &[]).await })
+        })
+        .collect();
+    for asked in asked {
+        assert_serves(&asked.await.unwrap(), &image);
+    }
+}
+
+async fn asking(address: SocketAddr, from: &str, target: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let head = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     stream
 }
 

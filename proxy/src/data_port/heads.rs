@@ -16,12 +16,14 @@ use tokio::io::AsyncRead;
 use tokio::time::Instant;
 use tokio_util::io::InspectReader;
 
+use super::pulse::Pulse;
+
 #[cfg(test)]
 mod tests;
 
 /// The next head of one connection. Clones are of the same connection.
 #[derive(Clone)]
-pub(super) struct Heads(Arc<Mutex<Next>>);
+pub(super) struct Heads(Arc<Mutex<Next>>, Arc<Pulse>);
 
 struct Next {
     stage: Stage,
@@ -43,9 +45,9 @@ struct Wait {
 }
 
 impl Heads {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(pulse: &Arc<Pulse>) -> Self {
         let next = Next { stage: Stage::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
-        Self(Arc::new(Mutex::new(next)))
+        Self(Arc::new(Mutex::new(next)), Arc::clone(pulse))
     }
 
     /// The stream, which tells when a head begins. It belongs above TLS, where a head can be seen.
@@ -94,6 +96,7 @@ impl Next {
 impl Timer for Heads {
     fn sleep(&self, _duration: Duration) -> Pin<Box<dyn Sleep>> {
         let due = self.lock().awaited();
+        self.1.awaits();
         Box::pin(Wait { heads: self.clone(), sleep: Box::pin(tokio::time::sleep_until(due)) })
     }
 

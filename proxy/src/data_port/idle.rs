@@ -2,25 +2,30 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pullgate_policy::limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::pulse::Pulse;
+
 /// Cuts a connection whose client takes no byte for too long.
 pub(super) struct WriteIdle<S> {
     stream: S,
+    pulse: Arc<Pulse>,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> WriteIdle<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, blocked: None }
+    pub(super) fn new(stream: S, pulse: &Arc<Pulse>) -> Self {
+        Self { stream, pulse: Arc::clone(pulse), blocked: None }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
+            self.pulse.moved();
             self.blocked = None;
             return poll;
         }
@@ -86,7 +91,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a052_a_reader_that_stops_is_cut() {
         let (ours, _theirs) = tokio::io::duplex(8);
-        let mut stream = WriteIdle::new(ours);
+        let mut stream = WriteIdle::new(ours, &Arc::new(Pulse::new()));
         let started = Instant::now();
         let error = stream.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -110,7 +115,9 @@ mod tests {
             let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (server, _) = listener.accept().await.unwrap();
             let body = vec![7; BODY_BYTES];
-            let sent = tokio::spawn(async move { WriteIdle::new(server).write_all(&body).await });
+            let sent = tokio::spawn(async move {
+                WriteIdle::new(server, &Arc::new(Pulse::new())).write_all(&body).await
+            });
             begun.push((client, sent));
         }
         let [(mut stopped, cut), (mut slow, whole)] = <[_; 2]>::try_from(begun).unwrap();

@@ -59,6 +59,12 @@ fn names_and_labels_are_those_of_the_documentation() {
         "pullgate_audit_rows_lost_total 3",
         "pullgate_enforcing_scopes 4",
         "pullgate_blobs_served_total{upstream=\"ghcr.io\"} 1",
+        "pullgate_connections 0",
+        "pullgate_connections_of_one 0",
+        "pullgate_connections_limit 0",
+        "pullgate_connections_closed_total{why=\"queue\"} 0",
+        "pullgate_connections_closed_total{why=\"share\"} 0",
+        "pullgate_connections_closed_total{why=\"silence\"} 0",
         "# EOF",
     ] {
         assert!(text.lines().any(|given| given == line), "{line}\n{text}");

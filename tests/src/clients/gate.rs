@@ -36,7 +36,7 @@ pub struct Settings {
     listen: String,
     configuration: String,
     files: Vec<(String, Vec<u8>)>,
-    descriptors: Option<u64>,
+    descriptors: Option<String>,
     state: String,
     audit: String,
     handed: Option<(Port, Arc<TcpListener>)>,
@@ -84,7 +84,13 @@ impl Settings {
     /// At most so many open files (`ulimit -n`).
     #[must_use]
     pub fn descriptors(self, most: u64) -> Self {
-        Self { descriptors: Some(most), ..self }
+        Self { descriptors: Some(format!("-n {most}")), ..self }
+    }
+
+    /// So many open files until it asks for more, which it may (`ulimit -S -n`).
+    #[must_use]
+    pub fn descriptors_at_first(self, count: u64) -> Self {
+        Self { descriptors: Some(format!("-S -n {count}")), ..self }
     }
 
     /// The socket of the data port, which the test goes on holding, as a supervisor does (`sd_listen_fds(3)`).
@@ -184,7 +190,7 @@ impl Gate {
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
         let mut input = Stdio::null();
-        let mut command = match (&settings.handed, settings.descriptors) {
+        let mut command = match (&settings.handed, &settings.descriptors) {
             (Some((_, socket)), _) => {
                 // As a supervisor does it: the socket is descriptor 3 of the process that LISTEN_PID names.
                 let mut shell = Command::new("sh");
@@ -196,7 +202,7 @@ impl Gate {
             (None, None) => Command::new(tool::gate()?),
             (None, Some(most)) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]).arg(tool::gate()?);
+                shell.args(["-c", &format!("ulimit {most} && exec \"$0\" \"$@\"")]).arg(tool::gate()?);
                 shell
             }
         };

@@ -18,7 +18,7 @@ const BIT: Duration = Duration::from_millis(1);
 /// The client's end of a connection that answers everything at once.
 fn connected() -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(4096);
-    let heads = Heads::new();
+    let heads = Heads::new(&Arc::new(Pulse::new()));
     let stream = TokioIo::new(heads.watch(ours));
     let service = service_fn(async |_: Request<Incoming>| {
         Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
