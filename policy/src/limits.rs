@@ -55,6 +55,10 @@ pub const DSSE_SIGNATURES_BUNDLE: usize = 1;
 pub const DSSE_SIGNATURES_ATT: usize = 16;
 /// Hashes of an inclusion proof. Over it: `inclusion-proof-invalid`.
 pub const INCLUSION_PATH: usize = 64;
+/// Bytes of a log's checkpoint (A624). Over it: `checkpoint-invalid`.
+pub const CHECKPOINT_BYTES: usize = 8 << 10;
+/// Signature lines of a checkpoint: the log's, and those of witnesses (A624). Over it: `checkpoint-invalid`.
+pub const CHECKPOINT_SIGNATURES: usize = 16;
 /// Certificates of a chain. Over it: `certificate-invalid`.
 pub const CHAIN_LENGTH: usize = 10;
 /// Bytes of one certificate. Over it: `certificate-invalid`.

@@ -11,6 +11,7 @@ tool (
 
 require (
 	github.com/google/go-containerregistry v0.22.1
+	github.com/sigstore/sigstore-go v1.2.2
 	google.golang.org/grpc v1.85.0
 	k8s.io/cri-api v0.36.2
 )
@@ -221,7 +222,6 @@ require (
 	github.com/sigstore/rekor v1.5.3 // indirect
 	github.com/sigstore/rekor-tiles/v2 v2.3.0 // indirect
 	github.com/sigstore/sigstore v1.10.8 // indirect
-	github.com/sigstore/sigstore-go v1.2.2 // indirect
 	github.com/sigstore/sigstore/pkg/signature/kms/aws v1.10.8 // indirect
 	github.com/sigstore/sigstore/pkg/signature/kms/azure v1.10.8 // indirect
 	github.com/sigstore/sigstore/pkg/signature/kms/gcp v1.10.8 // indirect

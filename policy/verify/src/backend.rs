@@ -5,45 +5,64 @@ use std::fmt;
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{self, Clock, Vouchers};
-use sigstore_trust_root::{TimeRange, TrustedRoot};
-use sigstore_types::{Bundle, DerPublicKey, KindVersion, Sha256Hash, TransparencyLogEntry};
+use serde_json::Value;
+use sigstore_types::{Bundle, DerPublicKey, Sha256Hash};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::artifact::Artifact;
-use crate::certificate;
+use crate::certificate::{self, profile};
 use crate::fault::Fault;
 use crate::key::PublicKey;
 use crate::material::Signed;
-use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind};
+use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind, Unusable};
 
-mod chain;
+mod about;
 mod clocks;
+mod entries;
 mod faults;
 mod logs;
-mod older;
-mod tiles;
+mod note;
+mod path;
+mod root;
+mod sct;
 
-use chain::Chains;
-use clocks::Clocks;
+use about::Verifier as By;
+use clocks::{Clocks, Stamps};
+use entries::Entered;
 use logs::Logs;
-use older::{Entered, Verifier as By};
+pub(crate) use note::is_within_limits;
+use path::Path;
+use profile::Purpose;
+use root::Root;
+use sct::CertificateLogs;
 
 /// One trusted root, ready to verify.
 pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
-    chains: Chains,
+    authorities: Vec<Path>,
+    certificate_logs: CertificateLogs,
     clocks: Clocks,
     contents: Vec<Trusted>,
+    unusable: Vec<Unusable>,
 }
 
 /// Whether the transparency log is part of what is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
-    /// An entry must be there, and every entry must verify.
+    /// An entry must be there, and every entry of a log of the table must verify.
     Checked,
-    /// The bundle that is handed over has no entry.
+    /// Entries are left out.
     Left,
+}
+
+/// What is asked of a certificate besides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) log: Log,
+    pub(crate) sct: Sct,
+    /// No later than this can an SCT be.
+    pub(crate) latest: Timestamp,
 }
 
 /// What vouches for a signature that verified.
@@ -57,37 +76,31 @@ pub(crate) struct Vouched {
 }
 
 impl Vouched {
-    fn by_logs(entered: Vec<Entered>, sct: evidence::Sct) -> Self {
-        let time = entered.iter().filter_map(|one| one.time).min();
+    fn by(entered: Vec<Entered>, stamps: &Stamps, sct: evidence::Sct) -> Self {
+        let logged = entered.iter().filter_map(|one| one.time).min();
+        let stamped = stamps.earliest();
+        // The earlier time is the signature's.
+        let (time, clock) = match (logged, stamped) {
+            (Some(logged), Some(stamped)) if stamped < logged => {
+                (Some(stamped), Some(Clock::TimestampAuthority))
+            }
+            (Some(logged), _) => (Some(logged), Some(Clock::Log)),
+            (None, stamped) => (stamped, stamped.map(|_| Clock::TimestampAuthority)),
+        };
         let entries = entered.into_iter().map(|one| one.entry).collect();
-        Self { time, vouchers: Vouchers { entries, clock: time.map(|_| Clock::Log), sct } }
-    }
-
-    /// With what a timestamp authority said besides: the earlier time is the signature's.
-    fn and(self, stamped: &Self) -> Self {
-        let earlier = stamped.time.is_some_and(|stamp| self.time.is_none_or(|time| stamp < time));
-        if earlier {
-            let vouchers = Vouchers { clock: stamped.vouchers.clock, ..self.vouchers };
-            return Self { time: stamped.time, vouchers };
-        }
-        self
+        Self { time, vouchers: Vouchers { entries, clock, sct } }
     }
 }
 
 impl Backend {
     /// Reads a trusted root; the error is for people.
-    pub(crate) fn new(json: &str) -> Result<Self, String> {
-        let root = TrustedRoot::from_json(json).map_err(|error| error.to_string())?;
-        for authority in &root.certificate_authorities {
-            // Every certificate of a chain would be trusted by itself; one that does not end in a root is half a chain.
-            let last = authority.cert_chain.certificates.last().map(|last| last.raw_bytes.as_bytes());
-            if !last.is_some_and(certificate::is_self_issued) {
-                return Err("a certificate authority's chain does not end in its root".to_owned());
-            }
-        }
-        let verifier = Verifier::new(&root).map_err(|error| error.to_string())?;
-        let (logs, chains, clocks) = (Logs::of(&root), Chains::of(&root)?, Clocks::of(&root));
-        Ok(Self { verifier, logs, chains, clocks, contents: contents(&root) })
+    pub(crate) fn new(root: Value) -> Result<Self, String> {
+        let Root { library, logs, certificate_logs, authorities, clocks, contents, unusable } =
+            Root::read(root)?;
+        let verifier = Verifier::new(&library).map_err(|error| error.to_string())?;
+        let (logs, certificate_logs) = (Logs(logs), CertificateLogs(certificate_logs));
+        let clocks = Clocks(clocks);
+        Ok(Self { verifier, logs, authorities, certificate_logs, clocks, contents, unusable })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -104,117 +117,141 @@ impl Backend {
         &self.contents
     }
 
-    /// Verifies a bundle with a certificate: chain at every proven time, SCT, log, signature, and that all of these are
-    /// about each other. Who the certificate names is not looked at.
-    pub(crate) fn certificate(
-        &self,
-        bundle: &str,
-        artifact: &Artifact<'_>,
-        leaf: &[u8],
-        log: Log,
-        sct: Sct,
-    ) -> Result<Vouched, Fault> {
-        let bundle = read(bundle)?;
-        // What is verified must be the certificate whose names are read elsewhere.
-        if bundle.signing_certificate().map(|certificate| certificate.as_bytes()) != Some(leaf) {
-            return Err(Code::BundleInvalid.into());
-        }
+    pub(crate) fn unusable(&self) -> &[Unusable] {
+        &self.unusable
+    }
+
+    /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that all
+    /// of these are about each other. Who the certificate names is not looked at.
+    pub(crate) fn certificate(&self, signed: &Signed, leaf: &[u8], asked: Asked) -> Result<Vouched, Fault> {
+        let stamps = self.stamps(signed);
+        let listed = self.listed(signed, asked.log)?;
         let policy = VerificationPolicy::any_identity();
-        let policy = match log {
+        let policy = match asked.log {
             Log::Checked => policy,
             Log::Left => policy.skip_tlog_unsafe(),
         };
-        let policy = match sct {
-            Sct::Required => policy,
-            Sct::None => policy.skip_sct(),
+        // Of several SCTs the library reads none; they are read after it.
+        let policy = match asked.sct {
+            Sct::Required if !sct::are_several(leaf) => policy,
+            Sct::Required | Sct::None => policy.skip_sct(),
         };
-        let mut vouched = self.run(&bundle, artifact, &policy)?;
-        vouched.vouchers.sct = match sct {
-            Sct::Required => evidence::Sct::Verified,
-            Sct::None => evidence::Sct::NotAsked,
-        };
+        let makes = certificate::key(leaf)?.verifies(&signed.message.artifact(), &signed.signature);
+        let bundle = signed.bundle.with(&listed, &stamps.tokens);
+        self.library(signed, &bundle, Some(leaf), &policy)
+            .or_else(|fault| self.go_on(fault, &stamps, &listed, makes))?;
+        // From here on nothing is taken from the library: what it leaves open is looked at, for whatever it read.
+        let entered = entries::check(&self.logs, &listed, signed, By::Certificate(leaf), stamps.earliest())?;
+        makes.then_some(()).ok_or(Code::SignatureInvalid)?;
+        let vouched = Vouched::by(entered.clone(), &stamps, sct_of(asked.sct));
+        let times: Vec<_> = entered.iter().filter_map(|one| one.time).chain(stamps.times.clone()).collect();
+        if times.is_empty() {
+            return Err(stamps.fault.unwrap_or_else(|| Code::NoTrustedTime.into()));
+        }
+        for time in times {
+            let issuer = self.chained(leaf, &signed.bundle.intermediates(), time)?;
+            if asked.sct == Sct::Required {
+                self.certificate_logs.check(leaf, &issuer, asked.latest)?;
+            }
+        }
         Ok(vouched)
     }
 
-    /// Verifies a bundle by a key of the policy, with its log entries and timestamps.
-    pub(crate) fn key(
-        &self,
-        bundle: &str,
-        artifact: &Artifact<'_>,
-        spki: &[u8],
-        log: Log,
-    ) -> Result<Vouched, Fault> {
-        let bundle = read(bundle)?;
-        let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(spki.to_vec()));
-        let policy = match log {
-            Log::Checked => policy,
-            Log::Left => policy.skip_tlog_unsafe(),
-        };
-        self.run(&bundle, artifact, &policy)
+    /// The log entries and timestamps of a signature by a key. That the key made it is the caller's to check.
+    pub(crate) fn key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, Fault> {
+        let stamps = self.stamps(signed);
+        let listed = self.listed(signed, Log::Checked)?;
+        let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(key.spki().to_vec()));
+        let bundle = signed.bundle.with(&listed, &stamps.tokens);
+        self.library(signed, &bundle, None, &policy)
+            .or_else(|fault| self.go_on(fault, &stamps, &listed, true))?;
+        let entered = entries::check(&self.logs, &listed, signed, By::Key(key), stamps.earliest())?;
+        Ok(Vouched::by(entered, &stamps, evidence::Sct::NotAsked))
     }
 
     /// What timestamp authorities alone say of a signature, whatever made it. That the signature holds is the caller's to
     /// check.
     pub(crate) fn stamped(&self, signed: &Signed) -> Vouched {
-        let time = self.clocks.earliest(&signed.bundle.timestamps, &signed.signature);
-        let clock = time.map(|_| Clock::TimestampAuthority);
-        Vouched { time, vouchers: Vouchers { clock, ..Vouchers::default() } }
+        Vouched::by(Vec::new(), &self.stamps(signed), evidence::Sct::NotAsked)
     }
 
-    /// The same as [`Backend::certificate`] with the log checked, for entries that the library does not read. Timestamps
-    /// are its work all the same: `stamped` is what came of them.
-    pub(crate) fn older_by_certificate(
+    fn stamps(&self, signed: &Signed) -> Stamps {
+        self.clocks.read(&signed.bundle.timestamps, signed.stamped())
+    }
+
+    /// The entries that are looked at.
+    fn listed<'a>(&self, signed: &'a Signed, log: Log) -> Result<Vec<&'a Value>, Fault> {
+        match log {
+            Log::Left => Ok(Vec::new()),
+            Log::Checked => entries::known(&self.logs, signed.bundle.listed()?),
+        }
+    }
+
+    /// Asks the library.
+    fn library(
         &self,
         signed: &Signed,
-        leaf: &[u8],
-        sct: Sct,
-        stamped: &Vouched,
-    ) -> Result<Vouched, Fault> {
-        let entered = older::check(&self.logs, signed, By::Certificate(leaf), stamped.time)?;
-        if !certificate::key(leaf)?.verifies(&signed.message.artifact(), &signed.signature) {
-            return Err(Code::SignatureInvalid.into());
+        bundle: &str,
+        leaf: Option<&[u8]>,
+        policy: &impl Policy,
+    ) -> Result<(), Fault> {
+        let bundle = read(bundle)?;
+        // What is verified must be the certificate whose names are read elsewhere.
+        if bundle.signing_certificate().map(|certificate| certificate.as_bytes()) != leaf {
+            return Err(Code::BundleInvalid.into());
         }
-        let times: Vec<_> = entered.iter().filter_map(|one| one.time).chain(stamped.time).collect();
-        if times.is_empty() {
-            return Err(Code::NoTrustedTime.into());
+        let artifact = signed.artifact.artifact();
+        self.verifier.verify(given(&artifact), &bundle, policy).map_err(|error| faults::of(&error))?;
+        Ok(())
+    }
+
+    /// What the library's refusal is worth: where it could not judge, the checks after it judge alone. Everything else that
+    /// it refuses is refused.
+    fn go_on(&self, fault: Fault, stamps: &Stamps, listed: &[&Value], makes: bool) -> Result<(), Fault> {
+        let timed = fault.is_a_timestamps() || fault.code == Code::NoTrustedTime;
+        let unread = match fault.code {
+            // A kind of entry, of key or of hash that it does not know.
+            Code::Unsupported | Code::KeyUnsupported => true,
+            // One hash that goes with the key, and the signature is over another.
+            Code::SignatureInvalid => makes,
+            // A log by a kind of key that it does not know.
+            Code::LogUnknown | Code::CheckpointInvalid | Code::SetInvalid => {
+                let id = |entry: &&Value| entries::id_of(entry).unwrap_or_default();
+                listed.iter().any(|entry| !self.logs.is_known(&id(entry)))
+            }
+            // A timestamp that counts, in a form that it does not read.
+            _ => timed && !stamps.times.is_empty(),
+        };
+        match stamps.fault.clone() {
+            _ if unread => Ok(()),
+            // Where nothing else tells the time, what is wrong with the timestamp is why there is none.
+            Some(stamp) if fault.code == Code::NoTrustedTime => Err(stamp),
+            Some(_) | None => Err(fault),
         }
-        for time in times {
-            let issuer = self.chains.check(leaf, &signed.bundle.intermediates(), time)?;
-            if sct == Sct::Required {
-                self.chains.check_sct(leaf, &issuer)?;
+    }
+
+    /// The issuer of a leaf that leads to a root of the table at `time`.
+    fn chained(&self, leaf: &[u8], others: &[Vec<u8>], time: Timestamp) -> Result<Vec<u8>, Fault> {
+        profile::check_signer(leaf, time)?;
+        let mut fault = Fault::from(Code::CertificateExpired);
+        for authority in self.authorities.iter().filter(|authority| authority.holds_at(time)) {
+            match authority.leads(leaf, others, time, Purpose::CodeSigning) {
+                Ok(issuer) => return Ok(issuer),
+                // That it is not another authority's tells less than what is wrong with one of this one.
+                Err(other)
+                    if other.code == Code::CertificateUntrusted && fault.code == Code::CertificateInvalid => {
+                }
+                Err(other) => fault = other,
             }
         }
-        let sct = match sct {
-            Sct::Required => evidence::Sct::Verified,
-            Sct::None => evidence::Sct::NotAsked,
-        };
-        Ok(Vouched::by_logs(entered, sct).and(stamped))
+        Err(fault)
     }
+}
 
-    /// The same as [`Backend::key`] with the log checked, for entries that the library does not read. That the key made the
-    /// signature is the caller's to check.
-    pub(crate) fn older_by_key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, Fault> {
-        let stamped = self.stamped(signed);
-        let entered = older::check(&self.logs, signed, By::Key(key), stamped.time)?;
-        Ok(Vouched::by_logs(entered, evidence::Sct::NotAsked).and(&stamped))
-    }
-
-    fn run(&self, bundle: &Bundle, artifact: &Artifact<'_>, policy: &impl Policy) -> Result<Vouched, Fault> {
-        let result =
-            self.verifier.verify(given(artifact), bundle, policy).map_err(|error| faults::of(&error))?;
-        let time = result.verified_timestamps().iter().min().copied();
-        let listed = &bundle.verification_material.tlog_entries;
-        let entries = self.logs.check(listed, time)?;
-        // The library tells the times, not whose they are: an entry's is one of them only under a signed timestamp (A305).
-        let by_log = |entry: &TransparencyLogEntry| {
-            let signs_times = entry.kind_version != KindVersion::HashedRekordV002;
-            signs_times && entry.inclusion_promise.is_some() && entry.integrated_time == time
-        };
-        let clock = time.map(|_| match listed.iter().any(by_log) {
-            true => Clock::Log,
-            false => Clock::TimestampAuthority,
-        });
-        Ok(Vouched { time, vouchers: Vouchers { entries, clock, sct: evidence::Sct::NotAsked } })
+fn sct_of(asked: Sct) -> evidence::Sct {
+    match asked {
+        Sct::Required => evidence::Sct::Verified,
+        Sct::None => evidence::Sct::NotAsked,
     }
 }
 
@@ -223,27 +260,6 @@ fn given<'a>(artifact: &Artifact<'a>) -> sigstore_types::Artifact<'a> {
         Artifact::Bytes(bytes) => sigstore_types::Artifact::Blob(bytes),
         Artifact::Sha256(known) => Sha256Hash::new(*known).into(),
     }
-}
-
-fn contents(root: &TrustedRoot) -> Vec<Trusted> {
-    let one = |kind, name: &str, window: &Option<TimeRange>| Trusted {
-        kind,
-        name: name.to_owned(),
-        from: window.as_ref().map(|window| window.start),
-        until: window.as_ref().and_then(|window| window.end),
-    };
-    let authorities = root.certificate_authorities.iter();
-    let authorities = authorities.map(|ca| one(TrustedKind::CertificateAuthority, &ca.uri, &ca.valid_for));
-    let certificate_logs = root.ctlogs.iter();
-    let certificate_logs = certificate_logs
-        .map(|log| one(TrustedKind::CertificateLog, &log.base_url, &log.public_key.valid_for));
-    let logs = root.tlogs.iter();
-    let logs = logs.map(|log| one(TrustedKind::Log, &log.base_url, &log.public_key.valid_for));
-    let timestamps = root.timestamp_authorities.iter();
-    let timestamps = timestamps.map(|tsa| {
-        one(TrustedKind::TimestampAuthority, tsa.uri.as_deref().unwrap_or_default(), &tsa.valid_for)
-    });
-    authorities.chain(certificate_logs).chain(logs).chain(timestamps).collect()
 }
 
 fn read(bundle: &str) -> Result<Bundle, Fault> {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::digest as hash;
+use aws_lc_rs::digest::{self as hash, Algorithm};
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
 use crate::artifact::{Artifact, Kept};
+use crate::backend;
 use crate::certificate;
 use crate::claim::Claim;
 use crate::dsse::Envelope;
@@ -41,13 +42,14 @@ pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Faul
                 return Err(Code::EvidenceTooLarge.into());
             }
             let signature = message.get("signature").and_then(Value::as_str).and_then(encoding::standard);
-            check_digest(message.get("messageDigest"), manifest)?;
+            let hashed_by = check_digest(message.get("messageDigest"), manifest)?;
             Ok(Signed {
                 message: manifest.kept(),
                 signature: signature.ok_or_else(|| invalid("no signature"))?,
                 claim: Claim::Manifest,
                 signer,
                 artifact: manifest.kept(),
+                hashed_by,
                 envelope: None,
                 bundle: package(("messageSignature", message.clone())),
             })
@@ -62,6 +64,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Faul
                 claim: envelope.claim(),
                 signer,
                 artifact: manifest.kept(),
+                hashed_by: None,
                 envelope: Some(Parts { attached: None, payload: envelope.payload.clone() }),
                 bundle: package(content),
             })
@@ -181,8 +184,15 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
     if hashes.is_some_and(|hashes| hashes.len() > limits::INCLUSION_PATH) {
         return Err(Code::InclusionProofInvalid.into());
     }
-    // Each line of a signed note ends with a newline, the last one too (C2SP signed-note).
     let note = entry.pointer("/inclusionProof/checkpoint/envelope").and_then(Value::as_str);
+    // Before anything is verified: each line of it costs a signature (A624).
+    if !note.is_none_or(backend::is_within_limits) {
+        return Err(Fault::new(
+            Code::CheckpointInvalid,
+            "the checkpoint is too long, or has too many signatures",
+        ));
+    }
+    // Each line of a signed note ends with a newline, the last one too (C2SP signed-note).
     if note.is_some_and(|note| !note.is_empty() && !note.ends_with('\n')) {
         return Err(Fault::new(Code::CheckpointInvalid, "the checkpoint does not end with a newline"));
     }
@@ -204,11 +214,11 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
 }
 
 /// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
-/// (A206).
-fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<(), Fault> {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(()) };
+/// (A206). Tells the hash.
+fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<Option<&'static Algorithm>, Fault> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let algorithm = match text("algorithm") {
+    let algorithm: &'static Algorithm = match text("algorithm") {
         Some("SHA2_256") => &hash::SHA256,
         Some("SHA2_384") => &hash::SHA384,
         Some("SHA2_512") => &hash::SHA512,
@@ -216,7 +226,7 @@ fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<(), Fa
     };
     let named = text("digest").and_then(encoding::standard).ok_or_else(|| invalid("the message digest"))?;
     match manifest.hash(algorithm) {
-        Some(ours) if ours == named => Ok(()),
+        Some(ours) if ours == named => Ok(Some(algorithm)),
         Some(_) => Err(Code::DigestMismatch.into()),
         None => Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
     }
@@ -225,6 +235,13 @@ fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<(), Fa
 fn timestamps(verification: &Value) -> Result<Vec<Value>, Fault> {
     let data = verification.get("timestampVerificationData").filter(|data| !data.is_null());
     let tokens = list(data.and_then(|data| data.get("rfc3161Timestamps")), limits::TIMESTAMPS)?;
+    let is_bytes = |token: &Value| {
+        let token = token.get("signedTimestamp").and_then(Value::as_str);
+        token.is_some_and(|token| encoding::standard(token).is_some())
+    };
+    if !tokens.iter().all(is_bytes) {
+        return Err(invalid("a timestamp is not base64"));
+    }
     let distinct: BTreeSet<_> = tokens.iter().map(Value::to_string).collect();
     if distinct.len() != tokens.len() {
         // One token twice is not two times (A332).

@@ -15,6 +15,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::fault::Fault;
 use crate::key::{KeyFault, PublicKey};
 
+pub(crate) mod profile;
+
 const SAN: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const ISSUER_V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
 const ISSUER_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");

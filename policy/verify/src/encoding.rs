@@ -64,6 +64,31 @@ pub(crate) fn pem(text: &str) -> Option<Vec<Block>> {
     open.is_none().then_some(blocks)
 }
 
+/// Bytes that are read from the front, as TLS writes structures.
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub(crate) fn number(&mut self, length: usize) -> Option<u64> {
+        Some(self.take(length)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    /// A vector with a length of two bytes.
+    pub(crate) fn vector(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number(2)?).ok()?;
+        self.take(length)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -123,9 +123,13 @@ fn facts_of(request: &Request<'_>, signed: &Signed) -> Result<Vec<Fact>, Fault> 
 
 /// What a proven time must not be: the gate's clock or the log's is wrong, and either way nothing is known.
 fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
+    time.is_some_and(|time| time > latest(now))
+}
+
+/// The latest time that is none of the future: clocks differ.
+pub(crate) fn latest(now: Timestamp) -> Timestamp {
     let skew = SignedDuration::try_from(limits::CLOCK_SKEW).unwrap_or_default();
-    let latest = now.checked_add(skew).unwrap_or(Timestamp::MAX);
-    time.is_some_and(|time| time > latest)
+    now.checked_add(skew).unwrap_or(Timestamp::MAX)
 }
 
 fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {

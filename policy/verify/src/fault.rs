@@ -28,6 +28,26 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Whether a log entry alone is at fault.
+    pub(crate) fn is_a_logs(&self) -> bool {
+        LOG.contains(&self.code)
+    }
+}
+
+/// What can be wrong with a log entry.
+const LOG: [Code; 9] = [
+    Code::CheckpointInvalid,
+    Code::CheckpointMismatch,
+    Code::InclusionProofInvalid,
+    Code::InclusionProofMissing,
+    Code::LogEntryKind,
+    Code::LogEntryMismatch,
+    Code::LogUnknown,
+    Code::SetInvalid,
+    Code::Unsupported,
+];
+
 /// What can be wrong with a timestamp.
 const TIMESTAMP: [Code; 3] = [Code::TimestampInvalid, Code::TimestampMismatch, Code::TimestampUntrusted];
 

@@ -32,6 +32,14 @@ pub struct PublicKey {
     spki: Vec<u8>,
 }
 
+/// Kinds of key that signed notes tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoteKind {
+    Ecdsa,
+    Ed25519,
+    Rsa,
+}
+
 /// Why a file holds no key that may be used. It never repeats the file's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
@@ -127,6 +135,34 @@ impl PublicKey {
     /// The canonical SubjectPublicKeyInfo.
     pub(crate) fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// Reads the key of a log as trusted roots have it: SubjectPublicKeyInfo, or PKCS#1 of an RSA key.
+    pub(crate) fn of_log(der: &[u8]) -> Result<Self, KeyFault> {
+        Self::from_der(der).or_else(|fault| Self::from_pkcs1(der).map_err(|_| fault))
+    }
+
+    /// Tells whether `signature` is one of `message` by this key over this hash; a key that hashes by itself takes its own.
+    pub(crate) fn verifies_hashed(&self, hash: &hash::Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let mut schemes = self.algorithm.over(hash).iter();
+        schemes.any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
+    }
+
+    /// How signed notes name such a key.
+    pub(crate) fn note_kind(&self) -> NoteKind {
+        match self.algorithm {
+            Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::EcdsaP521 => NoteKind::Ecdsa,
+            Algorithm::Ed25519 => NoteKind::Ed25519,
+            Algorithm::Rsa => NoteKind::Rsa,
+        }
+    }
+
+    /// The key's bytes as its name in signed notes is made of them.
+    pub(crate) fn note_bytes(&self) -> &[u8] {
+        match self.note_kind() {
+            NoteKind::Ed25519 => &self.raw,
+            NoteKind::Ecdsa | NoteKind::Rsa => &self.spki,
+        }
     }
 
     /// Tells whether certificates may be for such a key: the verifier of certificates knows all kinds but one.

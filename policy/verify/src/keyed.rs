@@ -7,13 +7,12 @@ use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, KeyId, Name, Principal, Transparency};
 
-use crate::backend::{Log, Vouched};
+use crate::backend::Vouched;
 use crate::engine::Proof;
 use crate::fault::Fault;
 use crate::found::Request;
 use crate::key::PublicKey;
 use crate::material::Signed;
-use crate::trust::TrustTable;
 
 /// What is said of a signature by none of the keys.
 const NO_KEY: &str = "not a signature by a key that is asked for";
@@ -99,24 +98,14 @@ fn vouched(
     let Some(table) = request.trust.get(table) else {
         return (Logged::No(absent(request, key)), Vouched::default());
     };
-    let check = |bundle: &str, log| table.backend.key(bundle, &signed.artifact.artifact(), key.spki(), log);
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
-        Look::AtLog => match with_log(signed, &check).or_else(|fault| older(table, signed, key, fault)) {
+        Look::AtLog => match table.backend.key(signed, key) {
             Ok(vouched) => return (Logged::Yes, vouched),
             Err(fault) => fault.code,
         },
     };
     (Logged::No(code), table.backend.stamped(signed))
-}
-
-/// With a log entry that the library does not read, or by a kind of key or signature that it does not know: the key was
-/// found to have signed before.
-fn older(table: &TrustTable, signed: &Signed, key: &PublicKey, fault: Fault) -> Result<Vouched, Fault> {
-    if !matches!(fault.code, Code::KeyUnsupported | Code::SignatureInvalid | Code::Unsupported) {
-        return Err(fault);
-    }
-    table.backend.older_by_key(signed, key)
 }
 
 /// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.
@@ -128,15 +117,4 @@ fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
             (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Identity { .. }, _) => false,
         });
     if demanded { Code::TrustStale } else { Code::LogUnknown }
-}
-
-/// With its entries; a timestamp that does not count spoils no entry that does.
-fn with_log(signed: &Signed, check: &impl Fn(&str, Log) -> Result<Vouched, Fault>) -> Result<Vouched, Fault> {
-    let whole = check(&signed.bundle.whole()?, Log::Checked);
-    match whole {
-        Err(fault) if fault.is_a_timestamps() => {
-            check(&signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
-        }
-        other => other,
-    }
 }

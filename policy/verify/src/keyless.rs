@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, Name, Principal, Transparency};
 
-use crate::backend::{Log, Vouched};
+use crate::backend::{Asked, Log};
 use crate::certificate;
-use crate::engine::Proof;
+use crate::engine::{Proof, latest};
 use crate::fault::{Fault, most_telling};
 use crate::found::Request;
 use crate::material::Signed;
@@ -33,7 +34,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
             ));
             continue;
         };
-        match proof(table, demand, signed, leaf) {
+        match proof(table, demand, signed, leaf, request.now) {
             Ok(proof) => proofs.push(proof),
             Err(fault) => faults.push(fault),
         }
@@ -69,13 +70,22 @@ fn tables(request: &Request<'_>) -> BTreeMap<Name, Demand> {
     tables
 }
 
-fn proof(table: &TrustTable, demand: Demand, signed: &Signed, leaf: &[u8]) -> Result<Proof, Fault> {
-    let (logged, vouched) = match (with_log(table, signed, leaf), demand) {
+fn proof(
+    table: &TrustTable,
+    demand: Demand,
+    signed: &Signed,
+    leaf: &[u8],
+    now: Timestamp,
+) -> Result<Proof, Fault> {
+    let asked = |log| Asked { log, sct: table.sct(), latest: latest(now) };
+    let with_log = table.backend.certificate(signed, leaf, asked(Log::Checked));
+    let (logged, vouched) = match (with_log, demand) {
         (Ok(vouched), _) => (Logged::Yes, vouched),
         (Err(fault), Demand::LogEntry) => return Err(fault),
         (Err(fault), Demand::Time) => {
-            let check = check(table, signed, leaf, &signed.bundle.without_entries(), Log::Left);
-            (Logged::No(fault.code), check?)
+            let without = table.backend.certificate(signed, leaf, asked(Log::Left));
+            let code = fault.code;
+            (Logged::No(code), without.map_err(|other| first(fault, other))?)
         }
     };
     let time = Some(vouched.time.ok_or(Code::NoTrustedTime)?);
@@ -83,35 +93,13 @@ fn proof(table: &TrustTable, demand: Demand, signed: &Signed, leaf: &[u8]) -> Re
     Ok(Proof { principal: Principal::Identity(identity), logged, time, vouchers: vouched.vouchers })
 }
 
-fn with_log(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
-    match check(table, signed, leaf, &signed.bundle.whole()?, Log::Checked) {
-        // A timestamp that does not count is no evidence: what the log itself signed stands without it.
-        Err(fault) if fault.is_a_timestamps() => {
-            check(table, signed, leaf, &signed.bundle.without_timestamps()?, Log::Checked).map_err(|_| fault)
-        }
-        Err(fault) if fault.code == Code::Unsupported => older(table, signed, leaf),
-        other => other,
+/// Of what is wrong with a signature with its entries and what is wrong without them, the real one (A629): that nothing
+/// tells a time without an entry is nothing new, and what is wrong with an entry that nobody demands is not why.
+fn first(with: Fault, without: Fault) -> Fault {
+    match (with.code, without.code) {
+        (Code::LogEntryMissing, _) => without,
+        (_, Code::NoTrustedTime) => with,
+        (_, _) if with.is_a_logs() => without,
+        (_, _) => with,
     }
-}
-
-/// With a log entry that the library does not read; what a timestamp says is added, and none spoils the entry.
-fn older(table: &TrustTable, signed: &Signed, leaf: &[u8]) -> Result<Vouched, Fault> {
-    let alone = || check(table, signed, leaf, &signed.bundle.without_entries(), Log::Left);
-    let (stamped, fault) = match signed.bundle.timestamps.is_empty() {
-        true => (Vouched::default(), None),
-        false => match alone() {
-            Ok(stamped) => (stamped, None),
-            Err(fault) if fault.is_a_timestamps() => (Vouched::default(), Some(fault)),
-            Err(fault) => return Err(fault),
-        },
-    };
-    // Where the log signs no time, the timestamp's fault is why there is none.
-    table
-        .backend
-        .older_by_certificate(signed, leaf, table.sct(), &stamped)
-        .map_err(|other| fault.filter(|_| other.code == Code::NoTrustedTime).unwrap_or(other))
-}
-
-fn check(table: &TrustTable, signed: &Signed, leaf: &[u8], bundle: &str, log: Log) -> Result<Vouched, Fault> {
-    table.backend.certificate(bundle, &signed.artifact.artifact(), leaf, log, table.sct())
 }

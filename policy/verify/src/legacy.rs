@@ -47,7 +47,8 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
     let bundle = vouchers.package(("messageSignature", content));
     let message = Kept::Bytes(payload.to_vec());
     let artifact = message.clone();
-    Ok(Signed { message, signature, claim, signer: vouchers.signer, artifact, envelope: None, bundle })
+    let (signer, hashed_by) = (vouchers.signer, None);
+    Ok(Signed { message, signature, claim, signer, artifact, hashed_by, envelope: None, bundle })
 }
 
 /// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208).
@@ -71,6 +72,7 @@ pub(crate) fn dsse(
             bundle: vouchers.package(envelope.content(signature)),
             signer: vouchers.signer,
             artifact: manifest.kept(),
+            hashed_by: None,
             envelope: Some(Parts { attached: Some(bytes.to_vec()), payload: envelope.payload.clone() }),
         })
     };

@@ -30,6 +30,6 @@ pub use engine::verify_all;
 pub use found::{Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use trust::{
-    SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind,
+    SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind, Unusable,
     VERIFIER_VERSION,
 };

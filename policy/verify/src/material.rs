@@ -1,5 +1,6 @@
 //! One signature as every layout comes down to it: what was signed, by whom it may be, what vouches for the time.
 
+use aws_lc_rs::digest::Algorithm;
 use pullgate_policy::code::Code;
 use serde_json::{Value, json};
 
@@ -20,10 +21,20 @@ pub(crate) struct Signed {
     pub(crate) signer: Signer,
     /// What the bundle is about: what the verifier is given as the artifact.
     pub(crate) artifact: Kept,
+    /// The hash that the bundle names for its message, where it names one.
+    pub(crate) hashed_by: Option<&'static Algorithm>,
     /// What an envelope is made of, where one was signed: log entries are about its parts.
     pub(crate) envelope: Option<Parts>,
     /// The same as a bundle.
     pub(crate) bundle: Package,
+}
+
+impl Signed {
+    /// What timestamps are over: the signature; of a layer of an `.att` manifest the whole layer, as cosign stamps it.
+    pub(crate) fn stamped(&self) -> &[u8] {
+        let attached = self.envelope.as_ref().and_then(|envelope| envelope.attached.as_deref());
+        attached.unwrap_or(&self.signature)
+    }
 }
 
 /// The parts of an envelope that log entries are about.
@@ -77,26 +88,10 @@ impl Version {
 }
 
 impl Package {
-    /// The whole bundle.
-    ///
-    /// # Errors
-    /// When it has no log entry, or one that is malformed.
-    pub(crate) fn whole(&self) -> Result<String, Fault> {
-        Ok(self.render(self.version, self.listed()?, &self.timestamps))
-    }
-
-    /// Without its timestamps.
-    ///
-    /// # Errors
-    /// As [`Package::whole`].
-    pub(crate) fn without_timestamps(&self) -> Result<String, Fault> {
-        Ok(self.render(self.version, self.listed()?, &[]))
-    }
-
     /// Its log entries.
     ///
     /// # Errors
-    /// As [`Package::whole`].
+    /// When it has none, or one that is malformed.
     pub(crate) fn listed(&self) -> Result<&[Value], Fault> {
         match &self.entries {
             Ok(entries) if entries.is_empty() => Err(Code::LogEntryMissing.into()),
@@ -105,16 +100,13 @@ impl Package {
         }
     }
 
-    /// Without its log entries. A v0.1 bundle must have one, so it goes on as v0.2, which may carry a chain as well.
-    pub(crate) fn without_entries(&self) -> String {
+    /// The bundle with these entries and timestamps. A v0.1 bundle must have an entry, so without one it goes on as v0.2,
+    /// which may carry a chain as well.
+    pub(crate) fn with(&self, entries: &[&Value], timestamps: &[Value]) -> String {
         let version = match self.version {
-            Version::V01 | Version::V02 => Version::V02,
-            Version::V03 => Version::V03,
+            Version::V01 if entries.is_empty() => Version::V02,
+            other => other,
         };
-        self.render(version, &[], &self.timestamps)
-    }
-
-    fn render(&self, version: Version, entries: &[Value], timestamps: &[Value]) -> String {
         let (signer, signer_value) = &self.signer;
         let (content, content_value) = &self.content;
         json!({

@@ -14,7 +14,7 @@ use crate::encoding;
 
 /// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
 /// rest on the laxer one are worth nothing.
-pub const VERIFIER_VERSION: &str = "1";
+pub const VERIFIER_VERSION: &str = "2";
 
 const SIGSTORE: &[u8] = include_bytes!("../roots/sigstore/trusted_root.json");
 const GITHUB: &[u8] = include_bytes!("../roots/github/trusted_root.json");
@@ -91,6 +91,17 @@ pub enum TrustedKind {
     TimestampAuthority,
 }
 
+/// A part of a trusted root that cannot be used, and why. It spoils itself and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// What it is.
+    pub kind: TrustedKind,
+    /// Its address, as the trusted root has it: a text from outside.
+    pub name: String,
+    /// For people.
+    pub why: String,
+}
+
 /// Why bytes are no trust table (A347).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustFault {
@@ -124,7 +135,7 @@ impl TrustTable {
             return Err(TrustFault::MediaType);
         }
         name_all(&mut value);
-        let backend = Backend::new(&value.to_string()).map_err(TrustFault::Unusable)?;
+        let backend = Backend::new(value).map_err(TrustFault::Unusable)?;
         Ok(Self { name, sct, bytes: bytes.to_vec(), stale_from: None, backend })
     }
 
@@ -172,6 +183,12 @@ impl TrustTable {
     #[must_use]
     pub fn contents(&self) -> &[Trusted] {
         self.backend.contents()
+    }
+
+    /// What its trusted root has that cannot be used.
+    #[must_use]
+    pub fn unusable(&self) -> &[Unusable] {
+        self.backend.unusable()
     }
 
     /// The hash of its bytes.
@@ -285,9 +302,39 @@ mod tests {
             short.pointer_mut(chain).unwrap().as_array_mut().unwrap().truncate(kept);
             assert!(unusable(&short), "a chain of {kept}, without its root");
         }
-        let mut garbage = good.clone();
-        *garbage.pointer_mut("/tlogs/0/publicKey/rawBytes").unwrap() = "AAAA".into();
-        assert!(unusable(&garbage));
+    }
+
+    #[test]
+    fn a628_a_key_that_cannot_be_used_spoils_itself_and_is_told() {
+        let good: Value = serde_json::from_slice(SIGSTORE).unwrap();
+        let load = |root: &Value| {
+            let bytes = root.to_string();
+            TrustTable::from_json(Name::new("corp"), bytes.as_bytes(), Sct::Required).unwrap()
+        };
+        let whole = load(&good);
+        assert_eq!(whole.unusable(), []);
+        assert_eq!(TrustTable::github().unwrap().unusable(), []);
+        for (list, kind) in [("tlogs", TrustedKind::Log), ("ctlogs", TrustedKind::CertificateLog)] {
+            let at = format!("/{list}/0/publicKey");
+            let changes: [fn(&mut Value); 4] = [
+                |key| key["rawBytes"] = "AAAA".into(),
+                |key| drop(key.as_object_mut().unwrap().remove("validFor")),
+                |key| drop(key["validFor"].as_object_mut().unwrap().remove("start")),
+                |key| key["validFor"] = serde_json::json!({}),
+            ];
+            for (n, change) in changes.into_iter().enumerate() {
+                let mut root = good.clone();
+                change(root.pointer_mut(&at).unwrap());
+                let table = load(&root);
+                let [told] = table.unusable() else { panic!("{:?}", table.unusable()) };
+                assert_eq!(
+                    (told.kind, told.name.as_str()),
+                    (kind, good[list][0]["baseUrl"].as_str().unwrap())
+                );
+                assert_eq!(told.why.contains("validFor.start"), n > 0, "{}", told.why);
+                assert_eq!(table.contents().len(), whole.contents().len() - 1);
+            }
+        }
     }
 
     #[test]
@@ -321,7 +368,7 @@ mod tests {
         let whole = TrustTable::sigstore().unwrap().describe();
         assert_eq!(load(&root).unwrap().describe(), TrustSummary { certificate_logs: 0, ..whole });
         root["tlogs"][0]["publicKey"] = Value::Null;
-        assert!(matches!(load(&root), Err(TrustFault::Unusable(_))));
+        assert_eq!(load(&root).unwrap().describe().logs, whole.logs - 1);
     }
 
     #[test]

@@ -1,40 +1,124 @@
-//! Timestamps by themselves: the library checks them only along the way to a signature by a key that it knows.
+//! Timestamps (RFC 3161), each held against one authority of the trust table: who signed it, when that counted, over which
+//! bytes. The library reads those by ECDSA on whole seconds, and leaves open what sections 2.3 and 2.4.2 ask (A627).
 
 use jiff::Timestamp;
+use pullgate_policy::code::Code;
 use serde_json::Value;
-use sigstore_trust_root::TrustedRoot;
-use sigstore_tsa::verify_timestamp_for_authority;
-use sigstore_types::{SignatureBytes, TimestampToken, TsaAuthority};
+use sigstore_trust_root::TimeRange;
 
+use super::path::Path;
+use crate::certificate::profile::{self, Purpose};
 use crate::encoding;
+use crate::fault::Fault;
+
+mod token;
+
+use token::Token;
 
 /// The timestamp authorities of one trusted root.
-pub(super) struct Clocks(Vec<TsaAuthority>);
+pub(super) struct Clocks(pub(super) Vec<Clock>);
+
+/// One authority.
+pub(super) struct Clock {
+    /// The certificate that signs, where the root lists it; else one that travels in the token.
+    leaf: Option<Vec<u8>>,
+    /// What it leads to; nothing where the root lists the leaf alone.
+    path: Option<Path>,
+    window: Option<TimeRange>,
+}
+
+/// What the timestamps of one signature are worth.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stamps {
+    /// Those that count, as the bundle has them.
+    pub(super) tokens: Vec<Value>,
+    /// Their times.
+    pub(super) times: Vec<Timestamp>,
+    /// Why the last of the others does not count.
+    pub(super) fault: Option<Fault>,
+}
+
+impl Stamps {
+    pub(super) fn earliest(&self) -> Option<Timestamp> {
+        self.times.iter().min().copied()
+    }
+}
+
+impl Clock {
+    /// Reads a chain as a root lists it: the leaf first, unless that is an issuer, and the root last.
+    pub(super) fn of(chain: &[Vec<u8>], window: Option<TimeRange>) -> Result<Self, String> {
+        for der in chain {
+            profile::read(der).map_err(|fault| fault.detail)?;
+        }
+        let (first, others) = chain.split_first().ok_or("a chain without a certificate")?;
+        if profile::is_authority(first) {
+            let path = Path::of(chain.iter().map(Vec::as_slice), window)?;
+            return Ok(Self { leaf: None, path: Some(path), window });
+        }
+        let path = match others {
+            [] => None,
+            others => Some(Path::of(others.iter().map(Vec::as_slice), window)?),
+        };
+        Ok(Self { leaf: Some(first.clone()), path, window })
+    }
+
+    /// When it says that `signed` was there.
+    fn said(&self, token: &Token) -> Result<Timestamp, Fault> {
+        let untrusted = |detail: &str| Fault::new(Code::TimestampUntrusted, detail);
+        let carried = token.certificates.iter().find(|der| token.is_by(der) && !profile::is_authority(der));
+        let leaf = self.leaf.as_ref().filter(|leaf| token.is_by(leaf));
+        let leaf = leaf.or(carried.filter(|_| self.leaf.is_none()));
+        let leaf = leaf.ok_or_else(|| untrusted("a timestamp by nobody whom the trust table holds"))?;
+        token.verify(leaf)?;
+        profile::check_clock(leaf)?;
+        let outside = || untrusted("a timestamp from outside the window of its authority");
+        let window = self.window.is_none_or(|window| window.contains(token.time));
+        if !window || !profile::holds_at(leaf, token.time)? {
+            return Err(outside());
+        }
+        if let Some(path) = &self.path {
+            if !path.holds_at(token.time) {
+                return Err(outside());
+            }
+            path.leads(leaf, &token.certificates, token.time, Purpose::TimeStamping)
+                .map_err(|fault| untrusted(&fault.detail))?;
+        }
+        Ok(token.time)
+    }
+}
 
 impl Clocks {
-    pub(super) fn of(root: &TrustedRoot) -> Self {
-        let authority = |listed: &sigstore_trust_root::TimestampAuthority| {
-            let certificates: Vec<_> =
-                listed.cert_chain.certificates.iter().map(|one| one.raw_bytes.clone()).collect();
-            let (leaf, others) = certificates.split_first()?;
-            // An authority that is its own root stands alone.
-            let (root, between) = others.split_last().unwrap_or((leaf, &[]));
-            Some(TsaAuthority::new(leaf.clone(), between.to_vec(), root.clone(), listed.valid_for))
-        };
-        Self(root.timestamp_authorities.iter().filter_map(authority).collect())
+    /// Looks at each token by itself: one that does not count spoils no other.
+    pub(super) fn read(&self, tokens: &[Value], signed: &[u8]) -> Stamps {
+        let mut stamps = Stamps::default();
+        for listed in tokens {
+            match self.time(listed, signed) {
+                Ok(time) => {
+                    stamps.tokens.push(listed.clone());
+                    stamps.times.push(time);
+                }
+                Err(fault) => stamps.fault = Some(fault),
+            }
+        }
+        stamps
     }
 
-    /// The earliest of the times at which `signature` was seen, each by an authority within its window; none where one
-    /// token of a bundle does not count, as with the library.
-    pub(super) fn earliest(&self, tokens: &[Value], signature: &[u8]) -> Option<Timestamp> {
-        let signature = SignatureBytes::new(signature.to_vec());
-        let times: Option<Vec<_>> = tokens.iter().map(|token| self.time(token, &signature)).collect();
-        times?.into_iter().min()
-    }
-
-    fn time(&self, token: &Value, signature: &SignatureBytes) -> Option<Timestamp> {
-        let token = token.get("signedTimestamp").and_then(Value::as_str).and_then(encoding::standard)?;
-        let token = TimestampToken::new(token);
-        self.0.iter().find_map(|authority| verify_timestamp_for_authority(&token, signature, authority).ok())
+    fn time(&self, listed: &Value, signed: &[u8]) -> Result<Timestamp, Fault> {
+        let invalid = || Fault::new(Code::TimestampInvalid, "the timestamp cannot be read");
+        let der = listed.get("signedTimestamp").and_then(Value::as_str).and_then(encoding::standard);
+        let token = Token::read(&der.ok_or_else(invalid)?).ok_or_else(invalid)?;
+        if !token.is_about(signed) {
+            return Err(Fault::new(Code::TimestampMismatch, "a timestamp of something else"));
+        }
+        let mut fault = Fault::new(Code::TimestampUntrusted, "the trust table holds no timestamp authority");
+        for clock in &self.0 {
+            match clock.said(&token) {
+                Ok(time) => return Ok(time),
+                // What is wrong with the token itself tells more than that other authorities did not make it.
+                Err(other) if fault.code == Code::TimestampInvalid => drop(other),
+                Err(other) => fault = other,
+            }
+        }
+        Err(fault)
     }
 }

@@ -1,122 +1,132 @@
-//! One thing that the library leaves open about transparency logs: that a log's key was valid *when* it signed (A311).
-//!
-//! The library looks at a key's window where the log signs a time of its own. A checkpoint of Rekor v2 has none, so an
-//! expired or retired key would go on speaking; here the proven time of the signature must lie in the window.
+//! The logs of one trusted root. An entry's log is the one whose id it has; that log's key, valid when the signature was
+//! made (A311), must have signed the checkpoint, in its own name (A625).
 
+use aws_lc_rs::digest as hash;
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::{LogEntry, LogProof};
-use sigstore_crypto::VerificationKey;
 use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
-use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{
-    Checkpoint, InclusionProof, KindVersion, SignatureBytes, TimeRange, TransparencyLogEntry,
-};
+use sigstore_types::{InclusionProof, Sha256Hash, TransparencyLogEntry};
 
+use super::note::{self, HINT_BYTES, Note};
+use super::root::Key;
+use crate::artifact::Artifact;
 use crate::fault::Fault;
-
-/// Bytes of a checkpoint's key hint: the first of the log's id (C2SP signed-note).
-const HINT_BYTES: usize = 4;
+use crate::key::NoteKind;
 
 /// The logs of one trusted root.
-pub(super) struct Logs(Vec<LogKey>);
+pub(super) struct Logs(pub(super) Vec<Key>);
 
-/// One log.
-pub(super) struct LogKey {
-    name: String,
-    id: Vec<u8>,
-    key: VerificationKey,
-    window: Option<TimeRange>,
+/// Which rules a checkpoint follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rekor {
+    /// In the name of a host and a tree; the log's lines alone. The proof tells index, size and root.
+    V1,
+    /// In the name of the log's address; lines of witnesses beside. The entry tells the index, the checkpoint the rest.
+    V2,
 }
 
 impl Logs {
-    pub(super) fn of(root: &TrustedRoot) -> Self {
-        let log = |log: &sigstore_trust_root::TransparencyLog| {
-            let key = VerificationKey::from_spki(&log.public_key.raw_bytes).ok()?;
-            let id = log.log_id.key_id.as_bytes().to_vec();
-            Some(LogKey { name: log.base_url.clone(), id, key, window: log.public_key.valid_for })
-        };
-        Self(root.tlogs.iter().filter_map(log).collect())
+    /// Whether the table has a log of this id.
+    pub(super) fn holds(&self, id: &[u8]) -> bool {
+        self.0.iter().any(|key| key.id == id)
     }
 
-    /// Checks that each entry's checkpoint is signed by a log whose window holds `time`, and tells of each what its log
-    /// vouches for. An entry without a proof was checked by the library: its signed timestamp is a time, held against the
-    /// window.
-    pub(super) fn check(
-        &self,
-        entries: &[TransparencyLogEntry],
-        time: Option<Timestamp>,
-    ) -> Result<Vec<LogEntry>, Fault> {
-        entries.iter().map(|entry| self.vouches(entry, time).ok_or(Code::LogUnknown.into())).collect()
+    /// Whether the library has it too.
+    pub(super) fn is_known(&self, id: &[u8]) -> bool {
+        self.0.iter().any(|key| key.id == id && key.known)
     }
 
-    fn vouches(&self, entry: &TransparencyLogEntry, time: Option<Timestamp>) -> Option<LogEntry> {
-        // What Rekor v2 has none of is not looked at there, so nothing is known of it.
-        let second = entry.kind_version == KindVersion::HashedRekordV002;
-        let promised = !second && entry.inclusion_promise.is_some();
-        let (log, by) = match (&entry.inclusion_proof, promised) {
-            (None, _) => (self.named(entry.log_id.key_id.as_bytes()), LogProof::SignedTimestamp),
-            (Some(proof), _) => {
-                let log = self.signer_within(proof.checkpoint.checkpoint()?, time)?;
-                let both = LogProof::InclusionAndSignedTimestamp;
-                (log.name.clone(), if promised { both } else { LogProof::Inclusion })
-            }
-        };
-        // A signed timestamp covers the index; so does a proof of Rekor v2, which leads from there.
-        let covered = promised || second;
-        let index = covered.then(|| u64::from(entry.log_index));
-        Some(LogEntry { log, index, by })
-    }
-
-    /// The key of a log whose window holds `time`.
-    pub(super) fn key_at(&self, id: &[u8], time: Timestamp) -> Option<&VerificationKey> {
-        self.0.iter().find(|log| log.id == id && log.speaks_at(Some(time))).map(|log| &log.key)
+    /// The keys of a log whose window holds `time`.
+    pub(super) fn keys_at(&self, id: &[u8], time: Option<Timestamp>) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(move |key| key.id == id && key.speaks_at(time))
     }
 
     /// The address of a log, as the trust table has it.
     pub(super) fn named(&self, id: &[u8]) -> String {
-        self.0.iter().find(|log| log.id == id).map(|log| log.name.clone()).unwrap_or_default()
+        self.0.iter().find(|key| key.id == id).map(|key| key.name.clone()).unwrap_or_default()
     }
 
-    /// The log that signed `checkpoint` within its window, where `proof` leads there from the entry at `index`.
-    pub(super) fn included(
+    /// Checks that the entry's log, within its window, signed a checkpoint to which the proof leads from the entry.
+    pub(super) fn check_included(
         &self,
         entry: &TransparencyLogEntry,
-        (proof, checkpoint): (&InclusionProof, &Checkpoint),
-        index: u64,
+        proof: &InclusionProof,
+        rekor: Rekor,
         time: Option<Timestamp>,
-    ) -> Result<&LogKey, Fault> {
+    ) -> Result<(), Fault> {
+        let invalid = |detail: &str| Fault::new(Code::CheckpointInvalid, detail);
+        let note = Note::read(proof.checkpoint.envelope())
+            .ok_or_else(|| invalid("the checkpoint cannot be read"))?;
+        let root = Sha256Hash::try_from(note.root.as_slice()).map_err(|_| Code::CheckpointInvalid)?;
+        let index = match rekor {
+            Rekor::V1 if root != proof.root_hash || note.size != proof.tree_size => {
+                return Err(Code::CheckpointMismatch.into());
+            }
+            Rekor::V1 => proof.log_index.get(),
+            Rekor::V2 => entry.log_index.get(),
+        };
         let leaf = hash_leaf(entry.canonicalized_body.as_bytes());
-        verify_inclusion_proof(&leaf, index, checkpoint.tree_size(), &proof.hashes, checkpoint.root_hash())
+        verify_inclusion_proof(&leaf, index, note.size, &proof.hashes, &root)
             .map_err(|error| Fault::new(Code::InclusionProofInvalid, error.to_string()))?;
-        self.signer_within(checkpoint, time).ok_or(Code::CheckpointInvalid.into())
-    }
-
-    /// A log that signed this checkpoint, and whose window holds `time`.
-    fn signer_within(&self, checkpoint: &Checkpoint, time: Option<Timestamp>) -> Option<&LogKey> {
-        self.0.iter().filter(|log| log.speaks_at(time)).find(|log| {
-            let verifies =
-                |signature: &SignatureBytes| log.key.verify(checkpoint.signed_data(), signature).is_ok();
-            checkpoint.signatures().iter().any(|signature| {
-                log.id.get(..HINT_BYTES).is_some_and(|hint| signature.key_id.as_bytes() == hint)
-                    && verifies(&signature.signature)
-            })
-        })
+        let id = entry.log_id.key_id.as_bytes();
+        let mut fault = Fault::from(Code::LogUnknown);
+        for key in self.keys_at(id, time) {
+            match key.check_signed(&note, rekor) {
+                Ok(()) => return Ok(()),
+                Err(detail) => fault = invalid(detail),
+            }
+        }
+        Err(fault)
     }
 }
 
-impl LogKey {
-    /// Its address, as the trust table has it.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
+impl Key {
     /// Without a proven time, only a key whose window has no end speaks.
     fn speaks_at(&self, time: Option<Timestamp>) -> bool {
-        match (self.window, time) {
-            (None, _) => true,
-            (Some(window), Some(time)) => window.contains(time),
-            (Some(window), None) => window.end.is_none(),
+        time.map_or(self.window.end.is_none(), |time| self.window.contains(time))
+    }
+
+    /// Whether this log signed the note, as the reference asks it. No line is verified twice.
+    fn check_signed(&self, note: &Note<'_>, rekor: Rekor) -> Result<(), &'static str> {
+        let verifies =
+            |signature: &[u8]| self.key.verifies(&Artifact::Bytes(note.text.as_bytes()), signature);
+        match rekor {
+            Rekor::V1 => {
+                let host = note::host_of_tree(note.origin)
+                    .ok_or("the checkpoint is not one of a tree of Rekor v1")?;
+                let spki = hint(&[self.key.spki()]);
+                if note.lines.iter().any(|line| line.name != host || Some(line.hint) != spki) {
+                    return Err("a line of the checkpoint is not the log's");
+                }
+                let all = note.lines.iter().all(|line| verifies(&line.signature));
+                all.then_some(()).ok_or("the log did not sign the checkpoint")
+            }
+            Rekor::V2 => {
+                let host = note::host_of_address(&self.name)
+                    .ok_or("the log has no address to sign in the name of")?;
+                if note.origin != host {
+                    return Err("the checkpoint is another log's");
+                }
+                let hint = self.hint(&host);
+                let mut lines = note.lines.iter().filter(|line| line.name == host && Some(line.hint) == hint);
+                let line = lines.next().ok_or("no line of the checkpoint is the log's")?;
+                verifies(&line.signature).then_some(()).ok_or("the log did not sign the checkpoint")
+            }
         }
     }
+
+    /// The hint in a line of this key under a name (C2SP signed-note, "Signatures"); of an ECDSA key it is of the key alone.
+    fn hint(&self, name: &str) -> Option<[u8; HINT_BYTES]> {
+        let kind: &[u8] = match self.key.note_kind() {
+            NoteKind::Ecdsa => return hint(&[self.key.spki()]),
+            NoteKind::Ed25519 => &[1],
+            NoteKind::Rsa => b"\xffPKIX-RSA-PKCS#1v1.5",
+        };
+        hint(&[name.as_bytes(), b"\n", kind, self.key.note_bytes()])
+    }
+}
+
+fn hint(parts: &[&[u8]]) -> Option<[u8; HINT_BYTES]> {
+    let digest = hash::digest(&hash::SHA256, &parts.concat());
+    digest.as_ref().first_chunk().copied()
 }

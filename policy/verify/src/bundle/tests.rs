@@ -215,12 +215,15 @@ fn timestamps_are_read_once_each_and_so_many() {
         read.map(|tokens| tokens.len()).map_err(|fault| fault.code)
     };
     let tokens = |count: usize| {
-        let tokens: Vec<_> = (0..count).map(|n| json!({ "signedTimestamp": n.to_string() })).collect();
+        let tokens: Vec<_> = (0..count).map(|n| json!({ "signedTimestamp": format!("{n:04}") })).collect();
         json!({ "rfc3161Timestamps": tokens })
     };
     assert_eq!((run(&json!(null)), run(&json!({})), run(&tokens(0))), (Ok(0), Ok(0), Ok(0)));
     assert_eq!((run(&tokens(1)), run(&tokens(32))), (Ok(1), Ok(32)));
     assert_eq!(run(&tokens(33)), Err(Code::BundleInvalid));
-    let twice = json!({ "rfc3161Timestamps": [{ "signedTimestamp": "a" }, { "signedTimestamp": "a" }] });
+    let twice =
+        json!({ "rfc3161Timestamps": [{ "signedTimestamp": "AAAA" }, { "signedTimestamp": "AAAA" }] });
     assert_eq!(run(&twice), Err(Code::BundleInvalid));
+    let torn = json!({ "rfc3161Timestamps": [{ "signedTimestamp": "AAA" }] });
+    assert_eq!(run(&torn), Err(Code::BundleInvalid));
 }

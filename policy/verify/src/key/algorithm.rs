@@ -1,5 +1,6 @@
 //! The kinds of key that are accepted, and how each signs.
 
+use aws_lc_rs::digest as hash;
 use aws_lc_rs::signature as lc;
 use aws_lc_rs::signature::{ParsedPublicKey, VerificationAlgorithm};
 use ed25519_dalek::VerifyingKey;
@@ -126,6 +127,28 @@ impl Algorithm {
                 &lc::RSA_PSS_2048_8192_SHA384,
                 &lc::RSA_PSS_2048_8192_SHA512,
             ],
+        }
+    }
+}
+
+impl Algorithm {
+    /// The forms of signature over one hash: what a timestamp authority names.
+    pub(super) fn over(self, hash: &hash::Algorithm) -> &'static [&'static dyn VerificationAlgorithm] {
+        let (sha256, sha384) = (*hash == hash::SHA256, *hash == hash::SHA384);
+        match self {
+            Self::EcdsaP256 if sha256 => &[&lc::ECDSA_P256_SHA256_ASN1],
+            Self::EcdsaP256 if sha384 => &[&lc::ECDSA_P256_SHA384_ASN1],
+            Self::EcdsaP256 => &[&lc::ECDSA_P256_SHA512_ASN1],
+            Self::EcdsaP384 if sha256 => &[&lc::ECDSA_P384_SHA256_ASN1],
+            Self::EcdsaP384 if sha384 => &[&lc::ECDSA_P384_SHA384_ASN1],
+            Self::EcdsaP384 => &[&lc::ECDSA_P384_SHA512_ASN1],
+            Self::EcdsaP521 if sha256 => &[&lc::ECDSA_P521_SHA256_ASN1],
+            Self::EcdsaP521 if sha384 => &[&lc::ECDSA_P521_SHA384_ASN1],
+            Self::EcdsaP521 => &[&lc::ECDSA_P521_SHA512_ASN1],
+            Self::Ed25519 => &[&lc::ED25519],
+            Self::Rsa if sha256 => &[&lc::RSA_PKCS1_2048_8192_SHA256, &lc::RSA_PSS_2048_8192_SHA256],
+            Self::Rsa if sha384 => &[&lc::RSA_PKCS1_2048_8192_SHA384, &lc::RSA_PSS_2048_8192_SHA384],
+            Self::Rsa => &[&lc::RSA_PKCS1_2048_8192_SHA512, &lc::RSA_PSS_2048_8192_SHA512],
         }
     }
 }

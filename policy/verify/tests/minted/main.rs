@@ -7,14 +7,19 @@
     reason = "a helper of a test may fail as the test itself may"
 )]
 
+mod anchors;
 mod ask;
 mod attached;
 mod certificates;
+mod clocks;
 mod envelopes;
 mod keys;
 mod logs;
+mod named;
+mod notes;
 mod older;
 mod pki;
+mod scts;
 mod stale;
 mod stamp;
 mod stamps;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle};
 use crate::envelopes::{TYPE, pae, provenance};
-use crate::pki::{Entry, Pki, key, pem};
+use crate::pki::{Entry, Pki, TREE, key, pem};
 
 struct Case {
     pki: Pki,
@@ -90,19 +90,38 @@ fn a_hashedrekord_is_about_the_bytes_the_signature_and_the_signer() {
 }
 
 #[test]
-fn an_entry_may_be_over_each_hash_of_the_family_and_over_no_other() {
+fn a626_an_entry_is_over_the_hash_that_the_bundle_names_and_of_the_family() {
     let case = Case::new();
     let signature = case.signer.sign(MANIFEST).unwrap();
-    let run = |hash: &Value| {
+    let run = |hash: &Value, named: Option<(&str, Vec<u8>)>| {
         let body = hashedrekord(hash, &signature, &verifier(&case.signer));
-        case.logged(&case.with_body(&signature, &body))
+        let mut signed = case.with_body(&signature, &body);
+        signed["messageSignature"]["messageDigest"] = named.map_or(
+            Value::Null,
+            |(algorithm, digest)| json!({ "algorithm": algorithm, "digest": STANDARD.encode(digest) }),
+        );
+        case.logged(&signed)
     };
-    assert_eq!(run(&hashed("sha256", digest(&SHA256, MANIFEST))), Logged::Yes);
-    assert_eq!(run(&hashed("sha384", digest(&SHA384, MANIFEST))), Logged::Yes);
-    assert_eq!(run(&hashed("sha512", digest(&SHA512, MANIFEST))), Logged::Yes);
-    assert_eq!(run(&hashed("sha384", digest(&SHA384, b"another manifest"))), MISMATCH);
-    assert_eq!(run(&hashed("sha512", digest(&SHA256, MANIFEST))), MISMATCH, "under another name");
-    assert_eq!(run(&hashed("sha1", "00")), MISMATCH);
+    let of = |algorithm, bytes: &[u8]| digest(algorithm, bytes).as_ref().to_vec();
+    let named = [
+        ("SHA2_256", "sha256", of(&SHA256, MANIFEST)),
+        ("SHA2_384", "sha384", of(&SHA384, MANIFEST)),
+        ("SHA2_512", "sha512", of(&SHA512, MANIFEST)),
+    ];
+    for (label, _, digest) in &named {
+        for (_, hash, hashed_by) in &named {
+            let same = hash.strip_prefix("sha") == label.strip_prefix("SHA2_");
+            let expected = if same { Logged::Yes } else { MISMATCH };
+            let told = run(&hashed(hash, hashed_by), Some((label, digest.clone())));
+            assert_eq!(told, expected, "{label} {hash}");
+        }
+    }
+    for (_, hash, hashed_by) in &named {
+        assert_eq!(run(&hashed(hash, hashed_by), None), Logged::Yes, "{hash}, and the bundle names none");
+    }
+    assert_eq!(run(&hashed("sha384", of(&SHA384, b"another manifest")), None), MISMATCH);
+    assert_eq!(run(&hashed("sha512", of(&SHA256, MANIFEST)), None), MISMATCH, "under another name");
+    assert_eq!(run(&hashed("sha1", "00"), None), MISMATCH);
 }
 
 #[test]
@@ -159,7 +178,7 @@ fn a_checkpoint_of_another_tree_proves_nothing_though_the_log_signed_it() {
     for (size, root) in [(2, &root), (1, &other), (2, &other)] {
         let mut changed = signed.clone();
         changed.pointer_mut(proof).unwrap()["checkpoint"]["envelope"] =
-            json!(case.pki.checkpoint(size, root));
+            json!(case.pki.checkpoint(TREE, size, root));
         assert_eq!(case.logged(&changed), Logged::No(Code::CheckpointMismatch), "{size} {root}");
     }
 }

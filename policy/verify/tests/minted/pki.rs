@@ -18,6 +18,10 @@ pub(crate) const SAN: &str = "https://git.example/org/app/.github/workflows/buil
 /// The log's time: within the leaf's day.
 pub(crate) const LOGGED: &str = "2026-11-24T12:00:00Z";
 
+/// The origin of the log's checkpoints: as a tree of Rekor v1 has it, and as Rekor v2.
+pub(crate) const TREE: &str = "log.example - 1";
+pub(crate) const TILES: &str = "log.example";
+
 /// From midnight to midnight around it.
 const DAY: [u8; 2] = [24, 25];
 
@@ -49,6 +53,11 @@ pub(crate) enum Entry {
 
 impl Pki {
     pub(crate) fn new() -> Self {
+        Self::with_root(|_| {})
+    }
+
+    /// The same; `change` makes its root another one.
+    pub(crate) fn with_root(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
@@ -56,6 +65,7 @@ impl Pki {
         params.distinguished_name.push(rcgen::DnType::CommonName, "test root");
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+        change(&mut params);
         let root = params.self_signed(&key).unwrap().der().to_vec();
         Self { issuer: Issuer::new(params, key), root, log: self::key(&rcgen::PKCS_ECDSA_P256_SHA256) }
     }
@@ -115,16 +125,21 @@ impl Pki {
 
     /// An authority between the root and its leaves, which no trust table lists.
     pub(crate) fn between(&self) -> (Vec<u8>, Issuer<'static, KeyPair>) {
-        let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-        params.distinguished_name.push(rcgen::DnType::CommonName, "test between");
-        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2036, 1, 1);
-        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        (der, Issuer::new(params, key))
+        between_by(&self.issuer, |_| {})
+    }
+
+    /// The root as who issues.
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
+    /// The trusted root with these certificates as its authority's chain, its own root behind them.
+    pub(crate) fn root_of(&self, between: &[&[u8]], timestamp_authorities: &[Value]) -> Value {
+        let mut root = self.root(timestamp_authorities);
+        let chain = between.iter().copied().chain([self.root.as_slice()]);
+        let chain: Vec<_> = chain.map(|der| json!({ "rawBytes": STANDARD.encode(der) })).collect();
+        root["certificateAuthorities"][0]["certChain"]["certificates"] = json!(chain);
+        root
     }
 
     /// A v0.3 (with proof) or v0.1 (without) bundle of a message signature over `manifest`.
@@ -195,7 +210,7 @@ impl Pki {
 
     /// The log's entry with this body.
     pub(crate) fn logged(&self, body: &Value, entry: Entry) -> Value {
-        let (kind, version) = (&body["kind"], &body["apiVersion"]);
+        let (kind, version) = (body["kind"].clone(), body["apiVersion"].clone());
         let kind_version = json!({ "kind": kind, "version": version });
         let body = body.to_string();
         let time = LOGGED.parse::<Timestamp>().unwrap().as_second();
@@ -213,26 +228,33 @@ impl Pki {
             whole["inclusionPromise"] = json!({ "signedEntryTimestamp": STANDARD.encode(promise) });
         }
         if entry != Entry::WithoutProof {
-            whole["inclusionProof"] = self.proof(body.as_bytes());
+            let second = version == "0.0.2" && kind == "hashedrekord";
+            let origin = if second { TILES } else { TREE };
+            whole["inclusionProof"] = self.proof(origin, body.as_bytes());
         }
         whole
     }
 
     /// The proof of the only leaf of a tree (RFC 6962, 2.1) and its checkpoint.
-    fn proof(&self, body: &[u8]) -> Value {
+    fn proof(&self, origin: &str, body: &[u8]) -> Value {
         let root = STANDARD.encode(digest(&SHA256, &[&[0], body].concat()));
-        let envelope = self.checkpoint(1, &root);
+        let envelope = self.checkpoint(origin, 1, &root);
         json!({ "logIndex": "0", "rootHash": root, "treeSize": "1", "hashes": [], "checkpoint": { "envelope": envelope } })
     }
 
-    /// What the log signs of a tree of this size with this root, in base64.
-    pub(crate) fn checkpoint(&self, size: u64, root: &str) -> String {
-        let note = format!("log.example\n{size}\n{root}\n");
-        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
-        format!("{note}\n\u{2014} log.example {}\n", STANDARD.encode(signature))
+    /// What the log signs of a tree of this size with this root.
+    pub(crate) fn checkpoint(&self, origin: &str, size: u64, root: &str) -> String {
+        let note = format!("{origin}\n{size}\n{root}\n");
+        format!("{note}\n{}", self.line("log.example", &note))
     }
 
-    fn log_id(&self) -> Vec<u8> {
+    /// A signature line of the log's under this name.
+    pub(crate) fn line(&self, name: &str, note: &str) -> String {
+        let signature = [&self.log_id()[..4], &self.log.sign(note.as_bytes()).unwrap()].concat();
+        format!("\u{2014} {name} {}\n", STANDARD.encode(signature))
+    }
+
+    pub(crate) fn log_id(&self) -> Vec<u8> {
         digest(&SHA256, &self.log.subject_public_key_info()).as_ref().to_vec()
     }
 }
@@ -242,13 +264,53 @@ pub(crate) fn usual_leaf_by(issuer: &Issuer<'static, KeyPair>) -> Leaf {
     leaf_by(issuer, vec![uri(SAN)], &claims, key(&rcgen::PKCS_ECDSA_P256_SHA256), DAY)
 }
 
+/// An authority by an issuer; `change` makes it another one.
+pub(crate) fn between_by(
+    issuer: &Issuer<'static, KeyPair>,
+    change: impl FnOnce(&mut CertificateParams),
+) -> (Vec<u8>, Issuer<'static, KeyPair>) {
+    let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+    params.distinguished_name.push(rcgen::DnType::CommonName, "test between");
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+    change(&mut params);
+    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
+    (der, Issuer::new(params, key))
+}
+
 fn leaf_by(
     issuer: &Issuer<'static, KeyPair>,
     names: Vec<SanType>,
     extensions: &[(u64, Vec<u8>)],
     key: KeyPair,
-    [from, until]: [u8; 2],
+    days: [u8; 2],
 ) -> Leaf {
+    let der = leaf_params(names, extensions, days).signed_by(&key, issuer).unwrap().der().to_vec();
+    Leaf { der, key }
+}
+
+/// The usual certificate; `change` makes it another one.
+pub(crate) fn changed_leaf(
+    issuer: &Issuer<'static, KeyPair>,
+    key: KeyPair,
+    change: impl FnOnce(&mut CertificateParams),
+) -> Leaf {
+    let claims = [(8, utf8(OIDC_ISSUER)), (12, utf8("https://git.example/org/app"))];
+    let mut params = leaf_params(vec![uri(SAN)], &claims, DAY);
+    change(&mut params);
+    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
+    Leaf { der, key }
+}
+
+fn leaf_params(
+    names: Vec<SanType>,
+    extensions: &[(u64, Vec<u8>)],
+    [from, until]: [u8; 2],
+) -> CertificateParams {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.subject_alt_names = names;
@@ -260,8 +322,7 @@ fn leaf_by(
         let oid: Vec<u64> = FULCIO[..8].iter().copied().chain([*number]).collect();
         params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.clone()));
     }
-    let der = params.signed_by(&key, issuer).unwrap().der().to_vec();
-    Leaf { der, key }
+    params
 }
 
 pub(crate) fn key(algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {

@@ -1,21 +1,25 @@
 //! A timestamp authority of the test's own (RFC 3161), in bare DER.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Algorithm, SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SigningKey as _};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
 use crate::pki::key;
 
+pub(crate) const SHA512_OID: &str = "0609608648016503040203";
 const SHA256_OID: &str = "0609608648016503040201";
 const ECDSA_SHA256_OID: &str = "06082a8648ce3d040302";
+const RSA_SHA256_OID: &str = "06092a864886f70d01010b";
 const SIGNED_DATA_OID: &str = "06092a864886f70d010702";
 const TST_INFO_OID: &str = "060b2a864886f70d0109100104";
 const CONTENT_TYPE_OID: &str = "06092a864886f70d010903";
 const MESSAGE_DIGEST_OID: &str = "06092a864886f70d010904";
+const SIGNING_CERTIFICATE_OID: &str = "060b2a864886f70d010910022f";
+pub(crate) const TIME_STAMPING_OID: &str = "06082b06010505070308";
 /// A policy that means nothing.
 const POLICY_OID: &str = "06032a0304";
 
@@ -27,43 +31,98 @@ const TIME: u8 = 0x18;
 /// The first field that is marked by its context.
 const MARKED: u8 = 0xa0;
 
+/// A root, and the clock that it certifies.
 pub(crate) struct Authority {
     key: KeyPair,
     certificate: Vec<u8>,
+    root: Vec<u8>,
 }
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+        Self::changed(|_| {}, |_| {})
+    }
+
+    /// The same by an RSA key.
+    pub(crate) fn rsa() -> Self {
+        let (issuer, root) = root(|_| {});
+        Self::with_key(key(&rcgen::PKCS_RSA_SHA256), &issuer, root, |_| {})
+    }
+
+    /// The same with another root, or another certificate.
+    pub(crate) fn changed(
+        of_root: impl FnOnce(&mut CertificateParams),
+        of_clock: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (issuer, root) = root(of_root);
+        Self::with_key(key(&rcgen::PKCS_ECDSA_P256_SHA256), &issuer, root, of_clock)
+    }
+
+    fn with_key(
+        key: KeyPair,
+        issuer: &Issuer<'static, KeyPair>,
+        root: Vec<u8>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, "test clock");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::TimeStamping];
+        params.custom_extensions.push(purposes(&[TIME_STAMPING_OID], true));
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2036, 1, 1);
-        let certificate = params.self_signed(&key).unwrap().der().to_vec();
-        Self { key, certificate }
+        change(&mut params);
+        let certificate = params.signed_by(&key, issuer).unwrap().der().to_vec();
+        Self { key, certificate, root }
+    }
+
+    fn algorithm(&self) -> &'static str {
+        if self.key.is_compatible(&rcgen::PKCS_RSA_SHA256) { RSA_SHA256_OID } else { ECDSA_SHA256_OID }
     }
 
     /// As a trusted root lists it.
     pub(crate) fn listed(&self) -> Value {
         json!({
             "subject": { "organization": "test", "commonName": "test clock" }, "uri": "https://clock.example",
-            "certChain": { "certificates": [{ "rawBytes": STANDARD.encode(&self.certificate) }] },
+            "certChain": { "certificates": [
+                { "rawBytes": STANDARD.encode(&self.certificate) }, { "rawBytes": STANDARD.encode(&self.root) },
+            ] },
             "validFor": { "start": "2026-01-01T00:00:00Z" },
         })
     }
 
     /// What it says of a signature at this time, `YYYYMMDDhhmmssZ`, in base64.
     pub(crate) fn token(&self, signature: &[u8], time: &str) -> String {
+        self.token_of(signature, &Form { time, ..Form::default() })
+    }
+
+    /// The same in another form.
+    pub(crate) fn token_of(&self, signature: &[u8], form: &Form<'_>) -> String {
         let sha256 = der(SEQUENCE, &[hex(SHA256_OID)]);
         let hashed = |bytes: &[u8]| der(OCTETS, &[digest(&SHA256, bytes).as_ref().to_vec()]);
         let number = |number: u8| der(NUMBER, &[vec![number]]);
-        let imprint = der(SEQUENCE, &[sha256.clone(), hashed(signature)]);
-        let time = der(TIME, &[time.as_bytes().to_vec()]);
-        let said = der(SEQUENCE, &[number(1), hex(POLICY_OID), imprint, number(1), time]);
+        let (name, hash) = form.hash;
+        let imprint = der(OCTETS, &[digest(hash, signature).as_ref().to_vec()]);
+        let imprint = der(SEQUENCE, &[der(SEQUENCE, &[hex(name)]), imprint]);
+        let time = der(TIME, &[form.time.as_bytes().to_vec()]);
+        let mut fields = vec![number(1), hex(POLICY_OID), imprint, number(1), time];
+        fields.extend(
+            form.extension.then(|| der(MARKED + 1, &[der(SEQUENCE, &[hex(POLICY_OID), der(OCTETS, &[])])])),
+        );
+        let said = der(SEQUENCE, &fields);
         let attribute = |oid: &str, value: Vec<u8>| der(SEQUENCE, &[hex(oid), der(SET, &[value])]);
-        let attributes =
-            [attribute(CONTENT_TYPE_OID, hex(TST_INFO_OID)), attribute(MESSAGE_DIGEST_OID, hashed(&said))];
+        let mut attributes = vec![
+            attribute(CONTENT_TYPE_OID, hex(TST_INFO_OID)),
+            attribute(MESSAGE_DIGEST_OID, hashed(&said)),
+        ];
+        // The certificate by which it is signed, by SHA-256 (RFC 5035).
+        let named = |certificate: &[u8]| {
+            let named = der(SEQUENCE, &[der(SEQUENCE, &[der(SEQUENCE, &[hashed(certificate)])])]);
+            attribute(SIGNING_CERTIFICATE_OID, named)
+        };
+        match form.names {
+            Names::Itself => attributes.push(named(&self.certificate)),
+            Names::Other => attributes.push(named(&self.root)),
+            Names::Nobody => {}
+        }
         let by = self.key.sign(&der(SET, &attributes)).unwrap();
         let certificate = Certificate::from_der(&self.certificate).unwrap().tbs_certificate;
         let signer = [certificate.issuer.to_der().unwrap(), certificate.serial_number.to_der().unwrap()];
@@ -74,14 +133,62 @@ impl Authority {
                 der(SEQUENCE, &signer),
                 sha256.clone(),
                 der(MARKED, &attributes),
-                der(SEQUENCE, &[hex(ECDSA_SHA256_OID)]),
+                der(SEQUENCE, &[hex(self.algorithm())]),
                 der(OCTETS, &[by]),
             ],
         );
         let content = der(SEQUENCE, &[hex(TST_INFO_OID), der(MARKED, &[der(OCTETS, &[said])])]);
-        let signed = der(SEQUENCE, &[number(3), der(SET, &[sha256]), content, der(SET, &[signer])]);
-        STANDARD.encode(der(SEQUENCE, &[hex(SIGNED_DATA_OID), der(MARKED, &[signed])]))
+        let signers = vec![signer; form.signers];
+        let signed = der(SEQUENCE, &[number(3), der(SET, &[sha256]), content, der(SET, &signers)]);
+        let token = der(SEQUENCE, &[hex(SIGNED_DATA_OID), der(MARKED, &[signed])]);
+        let granted = der(SEQUENCE, &[number(0)]);
+        STANDARD.encode(der(SEQUENCE, &[granted, token]))
     }
+}
+
+/// What a token may be like.
+#[derive(Clone, Copy)]
+pub(crate) struct Form<'a> {
+    pub(crate) time: &'a str,
+    pub(crate) hash: (&'static str, &'static Algorithm),
+    pub(crate) names: Names,
+    pub(crate) signers: usize,
+    pub(crate) extension: bool,
+}
+
+impl Default for Form<'_> {
+    fn default() -> Self {
+        let hash = (SHA256_OID, &SHA256);
+        Self { time: "20261124120000Z", hash, names: Names::Itself, signers: 1, extension: false }
+    }
+}
+
+/// Whose certificate its signing-certificate attribute is of.
+#[derive(Clone, Copy)]
+pub(crate) enum Names {
+    Itself,
+    Other,
+    Nobody,
+}
+
+fn root(change: impl FnOnce(&mut CertificateParams)) -> (Issuer<'static, KeyPair>, Vec<u8>) {
+    let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, "test clocks");
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2036, 1, 1);
+    change(&mut params);
+    let certificate = params.self_signed(&key).unwrap().der().to_vec();
+    (Issuer::new(params, key), certificate)
+}
+
+/// The extension that names purposes, in DER.
+pub(crate) fn purposes(oids: &[&str], critical: bool) -> CustomExtension {
+    let content = der(SEQUENCE, &oids.iter().map(|oid| hex(oid)).collect::<Vec<_>>());
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 37], content);
+    extension.set_criticality(critical);
+    extension
 }
 
 fn hex(text: &str) -> Vec<u8> {

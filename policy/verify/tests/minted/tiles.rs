@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
 use crate::envelopes::{TYPE, pae, provenance};
-use crate::pki::{Entry, Leaf, OIDC_ISSUER, Pki, SAN, key, uri, utf8};
+use crate::pki::{Entry, Leaf, OIDC_ISSUER, Pki, SAN, TILES, key, uri, utf8};
 use crate::stamp::Authority;
 use crate::stamps::{Told, told};
 
@@ -185,9 +185,9 @@ fn such_an_entry_is_in_the_tree_of_a_checkpoint_that_the_log_signed() {
     assert_eq!(with("/logIndex", json!("1")), no(Code::InclusionProofInvalid));
     let other = STANDARD.encode(digest(&SHA256, b"another tree"));
     let envelope = "/inclusionProof/checkpoint/envelope";
-    assert_eq!(with(envelope, json!(case.pki.checkpoint(1, &other))), no(Code::InclusionProofInvalid));
+    assert_eq!(with(envelope, json!(case.pki.checkpoint(TILES, 1, &other))), no(Code::InclusionProofInvalid));
     let root = signed.pointer(&format!("{entry}/inclusionProof/rootHash")).unwrap().as_str().unwrap();
-    let theirs = Pki::new().checkpoint(1, root);
+    let theirs = Pki::new().checkpoint(TILES, 1, root);
     assert_eq!(with(envelope, json!(theirs)), no(Code::CheckpointInvalid));
     let mut unproven = signed.clone();
     unproven.pointer_mut(entry).unwrap().as_object_mut().unwrap().remove("inclusionProof");
