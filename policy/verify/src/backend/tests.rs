@@ -22,12 +22,12 @@ fn vouched(entries: Vec<Entered>, seconds: &[i64]) -> Vouched {
 
 #[test]
 fn of_several_entries_the_earliest_is_the_time_and_all_are_told() {
-    let vouched = vouched(vec![entered(Some(30), 0), entered(Some(20), 1), entered(Some(25), 2)], &[]);
-    assert_eq!((vouched.time, vouched.vouchers.clock), (Some(at(20)), Some(Clock::Log)));
-    let told: Vec<_> = vouched.vouchers.entries.iter().map(|entry| entry.index).collect();
+    let all = vouched(vec![entered(Some(30), 0), entered(Some(20), 1), entered(Some(25), 2)], &[]);
+    assert_eq!((all.time, all.vouchers.clock), (Some(at(20)), Some(Clock::Log)));
+    let told: Vec<_> = all.vouchers.entries.iter().map(|entry| entry.index).collect();
     assert_eq!(told, [Some(0), Some(1), Some(2)]);
-    assert_eq!(vouched.vouchers.sct, evidence::Sct::Verified);
-    let none = super::tests::vouched(Vec::new(), &[]);
+    assert_eq!(all.vouchers.sct, evidence::Sct::Verified);
+    let none = vouched(Vec::new(), &[]);
     assert_eq!((none.time, none.vouchers.clock), (None, None));
 }
 

@@ -19,7 +19,6 @@ use crate::pki::{Entry, Leaf, Pki, pem, usual_leaf_by};
 
 pub(crate) struct Attached {
     pub(crate) envelope: Bytes,
-    pub(crate) signature: Vec<u8>,
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
@@ -56,7 +55,7 @@ impl Attached {
             ("dev.sigstore.cosign/certificate".to_owned(), certificate),
             ("dev.sigstore.cosign/bundle".to_owned(), kept.to_string()),
         ]);
-        Self { envelope: Bytes::from(envelope), signature, annotations }
+        Self { envelope: Bytes::from(envelope), annotations }
     }
 }
 
