@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::state::State;
 use crate::trust::{News, Roots};
 use crate::upstream::Presence;
+use crate::waits::Waits;
 use crate::workers::Workers;
 
 /// A running gate.
@@ -59,6 +60,8 @@ pub struct App {
     pub places: Places,
     /// Threads that verify and decide.
     pub workers: Workers,
+    /// How long a pull waits.
+    pub waits: Waits,
 }
 
 /// The handles that an [`App`] is built from.
@@ -80,14 +83,17 @@ pub struct Parts {
     pub clock: Clock,
     /// Trust roots that are refreshed.
     pub roots: Roots,
+    /// How long a pull waits.
+    pub waits: Waits,
 }
 
 impl App {
     /// Puts the handles together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { live, store, seal, audit, metrics, health, clock, roots } = parts;
-        let memory = Memory::new(live.config().cache.deny_ttl, live.config().cache.tag_ttl);
+        let Parts { live, store, seal, audit, metrics, health, clock, roots, waits } = parts;
+        let cache = &live.config().cache;
+        let memory = Memory::new(cache.deny_ttl, cache.tag_ttl, clock.clone());
         Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             store,
@@ -105,6 +111,7 @@ impl App {
             in_flight: InFlight::default(),
             places: Places::default(),
             workers: Workers::of_this_machine(),
+            waits,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
@@ -15,20 +16,36 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
 use crate::audit::DecisionId;
+use crate::clock::Clock;
 use crate::store::Standing;
 
 /// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
 pub struct Memory {
     permits: Cache<(Subject, Revisions), Arc<Permit>>,
-    denials: Cache<(Subject, Revisions), Arc<Denial>>,
-    tags: Cache<(Repository, Tag, String), Digest>,
+    denials: Cache<(Subject, Revisions), Aging<Arc<Denial>>>,
+    tags: Cache<(Repository, Tag, String), Aging<Digest>>,
     grants: Cache<(Repository, Digest), Arc<Grants>>,
     granted: Cache<Granted, u64>,
     documents: Cache<Digest, Intact<Document>>,
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
-    children: Cache<(Repository, Digest), Child>,
+    children: Cache<(Repository, Digest), Aging<Child>>,
+    lives: Lives,
+}
+
+/// How long what may change is believed, and by which clock: the caches' own is not the gate's.
+struct Lives {
+    clock: Clock,
+    deny_ttl: Duration,
+    tag_ttl: Duration,
+}
+
+/// What counts for a while.
+#[derive(Clone)]
+struct Aging<T> {
+    value: T,
+    until: Timestamp,
 }
 
 /// What came of a child that was read on behalf of a blob.
@@ -80,7 +97,7 @@ const GRANTED_LATELY: Duration = Duration::from_secs(60);
 impl Memory {
     /// An empty memory.
     #[must_use]
-    pub fn new(deny_ttl: Duration, tag_ttl: Duration) -> Self {
+    pub fn new(deny_ttl: Duration, tag_ttl: Duration, clock: Clock) -> Self {
         let bounded = || Cache::builder().max_capacity(limits::VERDICT_ENTRIES);
         Self {
             permits: Cache::builder()
@@ -121,6 +138,7 @@ impl Memory {
                 .max_capacity(limits::NEGATIVE_ENTRIES)
                 .time_to_live(limits::PERMIT_TTL)
                 .build(),
+            lives: Lives { clock, deny_ttl, tag_ttl },
         }
     }
 
@@ -147,12 +165,13 @@ impl Memory {
 
     /// A denial of the last `deny_ttl`.
     pub async fn denial(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Denial>> {
-        self.denials.get(&(subject.clone(), revisions)).await
+        self.lives.of(self.denials.get(&(subject.clone(), revisions)).await?)
     }
 
     /// Remembers a denial for `deny_ttl`.
     pub async fn keep_denial(&self, subject: &Subject, revisions: Revisions, denial: &Denial) {
-        self.denials.insert((subject.clone(), revisions), Arc::new(denial.clone())).await;
+        let denial = self.lives.for_ttl(Arc::new(denial.clone()), self.lives.deny_ttl);
+        self.denials.insert((subject.clone(), revisions), denial).await;
     }
 
     /// Forgets every denial.
@@ -162,11 +181,12 @@ impl Memory {
 
     /// The digest of a tag, if it was resolved within `tag_ttl` for a client that accepts the same types (A038).
     pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: &str) -> Option<Digest> {
-        self.tags.get(&(repository.clone(), tag.clone(), accept.to_owned())).await
+        self.lives.of(self.tags.get(&(repository.clone(), tag.clone(), accept.to_owned())).await?)
     }
 
     /// Remembers a tag.
     pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: &str, digest: Digest) {
+        let digest = self.lives.for_ttl(digest, self.lives.tag_ttl);
         self.tags.insert((repository.clone(), tag.clone(), accept.to_owned()), digest).await;
     }
 
@@ -226,11 +246,12 @@ impl Memory {
 
     /// What came of a child within the last `deny_ttl` (A615).
     pub async fn child(&self, repository: &Repository, child: Digest) -> Option<Child> {
-        self.children.get(&(repository.clone(), child)).await
+        self.lives.of(self.children.get(&(repository.clone(), child)).await?)
     }
 
     /// Remembers what came of a child.
     pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
+        let what = self.lives.for_ttl(what, self.lives.deny_ttl);
         self.children.insert((repository.clone(), child), what).await;
     }
 
@@ -252,6 +273,16 @@ impl Memory {
         for blob in passing.blobs() {
             self.passing_blobs.insert((repository.clone(), blob.digest()), manifest).await;
         }
+    }
+}
+
+impl Lives {
+    fn for_ttl<T>(&self, value: T, ttl: Duration) -> Aging<T> {
+        Aging { value, until: self.clock.now().saturating_add(ttl).unwrap_or(Timestamp::MAX) }
+    }
+
+    fn of<T>(&self, aging: Aging<T>) -> Option<T> {
+        (self.clock.now() < aging.until).then_some(aging.value)
     }
 }
 

@@ -10,7 +10,6 @@ use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::passing::Passing;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
@@ -143,7 +142,7 @@ async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
             }
         }
     };
-    match tokio::time::timeout(limits::VERDICT_DEADLINE, app.pulls.join(key, job)).await {
+    match tokio::time::timeout(app.waits.verdict, app.pulls.join(key, job)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
         Err(_elapsed) => fallback::without_resolving(app, live, pull, Code::Deadline).await,

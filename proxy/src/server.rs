@@ -176,7 +176,7 @@ async fn app(
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
     let (seal, roots) = (Seal::new(&key), Roots::new(copies));
-    let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots });
+    let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots, waits });
     // Before the first request: a root that was fetched before this start counts from it on.
     trust::recall(&app).await;
     Ok(app)

@@ -1,5 +1,5 @@
-//! How long a pull waits for what is this machine's own: the disk and the database under it. A test gives its own, for its
-//! machine may be busy with other things.
+//! How long a pull waits for what is this machine's own: the disk and the database under it, and a verdict. A test gives its
+//! own, for its machine may be busy with other things.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct Waits {
     pub flush: Duration,
     /// For a record of the pull log, where a pull waits for it.
     pub record: Duration,
+    /// For a verdict: its client's wait, not its work's.
+    pub verdict: Duration,
 }
 
 impl Default for Waits {
@@ -27,6 +29,7 @@ impl Default for Waits {
             store_write: limits::WRITE_WAIT,
             flush: limits::FLUSH_WAIT,
             record: audit::RECORD_WAIT,
+            verdict: pullgate_policy::limits::VERDICT_DEADLINE,
         }
     }
 }
@@ -35,7 +38,7 @@ impl Waits {
     /// The same for each.
     #[must_use]
     pub const fn all(wait: Duration) -> Self {
-        Self { store_read: wait, store_write: wait, flush: wait, record: wait }
+        Self { store_read: wait, store_write: wait, flush: wait, record: wait, verdict: wait }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Above every deadline of the gate.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = crate::waiting::PATIENCE;
 
 /// An answer, as far as it came.
 #[derive(Debug, Clone)]

@@ -31,6 +31,7 @@ pub struct Setup {
     policy: String,
     files: Vec<(String, Vec<u8>)>,
     top: String,
+    verdict_wait: Option<Duration>,
 }
 
 impl Setup {
@@ -100,6 +101,12 @@ impl Setup {
         Self { audit: format!("{lines}\n"), ..self }
     }
 
+    /// How long a client waits for a verdict.
+    #[must_use]
+    pub fn verdict_wait(self, wait: Duration) -> Self {
+        Self { verdict_wait: Some(wait), ..self }
+    }
+
     /// Lines above all tables.
     #[must_use]
     pub fn top(self, lines: &str) -> Self {
@@ -129,6 +136,7 @@ pub struct Gate {
     pub admin: SocketAddr,
     folder: TempDir,
     clock: Clock,
+    waits: Waits,
     running: Option<Running>,
     watching: Option<JoinHandle<()>>,
 }
@@ -144,12 +152,14 @@ impl Gate {
         let folder = tempfile::tempdir().expect("a folder");
         setup.write(folder.path());
         let config = config(folder.path(), &clock);
-        let running = start(config, &clock).await.expect("the gate starts");
+        let waits = Waits { verdict: setup.verdict_wait.unwrap_or(PATIENT.verdict), ..PATIENT };
+        let running = start(config, &clock, waits).await.expect("the gate starts");
         Self {
             data: running.data,
             admin: running.admin,
             folder,
             clock,
+            waits,
             running: Some(running),
             watching: None,
         }
@@ -160,7 +170,7 @@ impl Gate {
     /// # Errors
     /// What the gate says of it.
     pub async fn start_second(&self) -> Result<Running, ServeError> {
-        start(config(self.folder.path(), &self.clock), &self.clock).await
+        start(config(self.folder.path(), &self.clock), &self.clock, self.waits).await
     }
 
     /// Stops it in good order and starts it again on the same state.
@@ -178,7 +188,7 @@ impl Gate {
 
     /// Starts it again on the same state.
     pub async fn start_again(&mut self) {
-        let running = start(config(self.folder.path(), &self.clock), &self.clock).await;
+        let running = start(config(self.folder.path(), &self.clock), &self.clock, self.waits).await;
         let running = running.expect("the gate starts again");
         (self.data, self.admin) = (running.data, running.admin);
         self.running = Some(running);
@@ -272,11 +282,11 @@ impl Drop for Gate {
     }
 }
 
-/// How long it waits for the disk and the database: tests share their machine with others, and none is about these.
+/// How long it waits for what is its own: tests share their machine with others, and few are about these.
 const PATIENT: Waits = Waits::all(Duration::from_secs(120));
 
-async fn start(config: Config, clock: &Clock) -> Result<Running, ServeError> {
-    server::start_with(Sockets::default(), config, clock.clone(), PATIENT).await
+async fn start(config: Config, clock: &Clock, waits: Waits) -> Result<Running, ServeError> {
+    server::start_with(Sockets::default(), config, clock.clone(), waits).await
 }
 
 fn load(folder: &Path, clock: &Clock) -> pullgate_config::Loaded {

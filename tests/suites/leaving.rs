@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::stage::{Stage, assert_serves, manifest};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = pullgate_tests::waiting::PATIENCE;
 
 /// Waits until it is so.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {

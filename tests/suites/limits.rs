@@ -1,15 +1,20 @@
 //! Limits of the wire, each crossed by one.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use pullgate::clock::Clock;
 use pullgate::memory::Memory;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Tag};
 use pullgate_policy::verdict::Subject;
+use pullgate_tests::asking::ask;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::{pause, still, until};
+use tokio::sync::Semaphore;
 
-use crate::stage::{Stage, assert_denied, assert_serves, codes};
+use crate::stage::{Stage, assert_denied, assert_serves, codes, manifest};
 
 fn padded(length: usize) -> Made {
     let image = Made::image();
@@ -74,14 +79,14 @@ async fn a529_a_denial_does_not_grow_with_the_evidence() {
 #[tokio::test]
 async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still_answers() {
     let stage = Stage::new().await;
-    let (app, registry) = (std::sync::Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
+    let (app, registry) = (Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
     let mut places = Vec::new();
     for _ in 0..limits::VERDICTS_MAX {
         places.push(app.places.take(&registry).await.unwrap());
     }
     let waiting: Vec<_> = (0..limits::QUEUE_MAX)
         .map(|_| {
-            let (app, registry) = (std::sync::Arc::clone(&app), registry.clone());
+            let (app, registry) = (Arc::clone(&app), registry.clone());
             tokio::spawn(async move { drop(app.places.take(&registry).await) })
         })
         .collect();
@@ -100,19 +105,32 @@ async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still
     assert_serves(&stage.manifest("org/app", "v1").await, &known);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
+    let still = still();
     let stage = Stage::new().await;
-    let (image, late) = (stage.signed("org/app", "v1"), Duration::from_secs(1));
+    let (image, bit) = (stage.signed("org/app", "v1"), Duration::from_millis(10));
     stage.signed("org/app", "late");
-    stage.upstream.fail(When::on("manifests/late"), Fault::Delay(limits::FIRST_BYTE + late));
-    stage.upstream.fail(When::on("manifests/v1"), Fault::Delay(limits::FIRST_BYTE - late));
-    let begun = Instant::now();
-    let (within, over) = tokio::join!(stage.manifest("org/app", "v1"), stage.manifest("org/app", "late"));
-    assert!((limits::FIRST_BYTE..limits::FIRST_BYTE + 4 * late).contains(&begun.elapsed()));
-    assert_serves(&within, &image);
-    crate::stage::assert_undecided(&over);
-    assert_eq!(codes(&stage.gate.record().await), ["upstream-timeout"]);
+    let (within, never) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    stage.upstream.fail(When::on("manifests/v1"), Fault::Hold(Arc::clone(&within)));
+    stage.upstream.fail(When::on("manifests/late"), Fault::Hold(never));
+    let address = stage.gate.data;
+    let asked = ["v1", "late"]
+        .map(|tag| tokio::spawn(async move { ask(address, "GET", &manifest("org/app", tag), &[]).await }));
+    until("both are asked for", || stage.upstream.count("/manifests/v1") + stage.upstream.count("late") == 2)
+        .await;
+    tokio::time::advance(limits::FIRST_BYTE - bit).await;
+    pause(Duration::from_millis(100)).await;
+    assert!(asked.iter().all(|one| !one.is_finished()));
+    within.add_permits(1);
+    let [served, over] = asked;
+    assert_serves(&served.await.unwrap(), &image);
+    tokio::time::advance(bit).await;
+    crate::stage::assert_undecided(&over.await.unwrap());
+    drop(still);
+    tokio::time::resume();
+    let records = stage.gate.records().await;
+    assert!(records.iter().any(|record| codes(record) == ["upstream-timeout"]), "{records:?}");
 }
 
 #[tokio::test]
@@ -154,7 +172,7 @@ fn loaded(text: &str) -> Result<pullgate_config::Loaded, pullgate_config::Diagno
     std::fs::write(folder.path().join("policy.toml"), "unmatched = \"deny\"\n").unwrap();
     let file = folder.path().join("pullgate.toml");
     std::fs::write(&file, format!("{CONFIGURED}{text}")).unwrap();
-    pullgate_config::load(&file, pullgate::clock::Clock::system().now())
+    pullgate_config::load(&file, Clock::system().now())
 }
 
 /// The diagnostics of a configuration with this at its end, none if it is taken.
@@ -215,7 +233,7 @@ async fn so_many_denials_are_remembered_and_not_one_more() {
     let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
     let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
     let denial = app.memory.denial(&subject(Digest::of(&image.bytes)), revisions).await.unwrap();
-    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX, Clock::system());
     let numbered = |n: u64| subject(Digest::of(&n.to_le_bytes()));
     for n in 0..=limits::NEGATIVE_ENTRIES {
         memory.keep_denial(&numbered(n), revisions, &denial).await;
@@ -258,7 +276,7 @@ async fn a059_a_denial_is_remembered_though_memory_is_full_of_others_that_are_as
 
 #[tokio::test]
 async fn so_many_tags_are_remembered_and_not_one_more() {
-    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX);
+    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX, Clock::system());
     let (repository, digest) = ("registry.test/org/app".parse().unwrap(), Digest::of(b"one"));
     let tag = |n: u64| format!("v{n}").parse::<Tag>().unwrap();
     for n in 0..=limits::VERDICT_ENTRIES {

@@ -1,5 +1,7 @@
 //! What nearly every test begins with: an upstream, a key, and a gate whose policy asks for a signature by that key.
 
+use std::time::Duration;
+
 use pullgate::clock::Clock;
 use pullgate_tests::asking::Answer;
 use pullgate_tests::gate_in_process::{Gate, Setup};
@@ -39,22 +41,27 @@ impl Stage {
 
     /// This policy, and more of the configuration.
     pub(crate) async fn with(policy: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
-        let upstream = Upstream::start().await.unwrap();
-        let signer = Signer::new();
-        let setup =
-            Setup::before(&upstream.url()).policy(keyed(policy)).file("release.pub", signer.public_pem());
-        let gate = Gate::start(&change(setup)).await;
-        Self { upstream, gate, signer }
+        // It stands still until the test says that time has passed: no lifetime ends because a machine is slow.
+        Self::by(&Clock::settable(jiff::Timestamp::now()), policy, change).await
     }
 
     /// This policy, by a clock of the test's own.
     pub(crate) async fn at(clock: &Clock, policy: &str) -> Self {
+        Self::by(clock, policy, |setup| setup).await
+    }
+
+    async fn by(clock: &Clock, policy: &str, change: impl FnOnce(Setup) -> Setup) -> Self {
         let upstream = Upstream::start().await.unwrap();
         let signer = Signer::new();
         let setup =
             Setup::before(&upstream.url()).policy(keyed(policy)).file("release.pub", signer.public_pem());
-        let gate = Gate::start_at(&setup, clock.clone()).await;
+        let gate = Gate::start_at(&change(setup), clock.clone()).await;
         Self { upstream, gate, signer }
+    }
+
+    /// Time passes for the gate.
+    pub(crate) fn later(&self, by: Duration) {
+        self.gate.app().clock.advance(by);
     }
 
     /// An image in a repository, signed by `release`, under a tag.

@@ -60,7 +60,7 @@ async fn a_tag_is_believed_for_tag_ttl_and_not_longer() {
     stage.upstream.tag("org/app", "v1", &second.digest());
     assert_serves(&stage.manifest("org/app", "v1").await, &first);
     assert_eq!(stage.upstream.count("org/app/manifests/v1"), 1);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     assert_serves(&stage.manifest("org/app", "v1").await, &second);
 }
 
@@ -78,7 +78,7 @@ async fn a_tag_that_has_not_changed_costs_one_head_and_what_is_cached_whole_noth
     assert_eq!(stage.upstream.seen().len(), 0, "{:?}", stage.upstream.seen());
     // After it: a HEAD, which registries do not count.
     for _ in 0..2 {
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        stage.later(Duration::from_secs(1));
         stage.upstream.forget();
         for _ in 0..3 {
             assert_serves(&stage.manifest("org/app", "v1").await, &image);
@@ -129,7 +129,7 @@ async fn a121_a_tag_that_moved_is_told_with_both_digests() {
     let still = stage.gate.records().await;
     assert!(still.iter().all(|record| !record.to_string().contains("tag-moved")));
     stage.upstream.tag("org/app", "v1", &new.digest());
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     assert_serves(&stage.manifest("org/app", "v1").await, &new);
     let record = stage.gate.record().await;
     assert_eq!(record["moved_from"], old.digest(), "{record}");
@@ -144,7 +144,7 @@ async fn a113_a_tag_that_is_gone_is_404_though_it_had_a_permit() {
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     stage.upstream.untag("org/app", "v1");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     let answer = stage.manifest("org/app", "v1").await;
     assert_eq!((answer.status, answer.code().as_str()), (404, "MANIFEST_UNKNOWN"));
     // A digest that is held is still the judged bytes; one that is not is gone like the tag.

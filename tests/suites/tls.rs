@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::{Answer, ask, ask_over, raw};
 use pullgate_tests::gate_in_process::Setup;
+use pullgate_tests::waiting::still;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::slow_clients::{dribble, may_open_many_files};
+use crate::slow_clients::{assert_closed, assert_open, may_open_many_files};
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, manifest};
 
 /// A certificate authority of the test's own.
@@ -220,24 +220,30 @@ async fn a056_a_client_hello_in_many_pieces_and_one_that_names_no_host_are_hands
     }
 }
 
-#[tokio::test]
+/// The gate is in this thread: its timers stand still but where the test says so, and whoever is served waited for none.
+#[tokio::test(start_paused = true)]
 async fn a056_hundreds_who_connect_and_say_nothing_are_closed_in_time_and_hold_up_nobody() {
     if !may_open_many_files() {
         return;
     }
-    let authority = Authority::new();
+    let (_still, authority) = (still(), Authority::new());
     let stage = stage(&authority).await;
-    let (address, image) = (stage.gate.data, stage.signed("org/app", "v1"));
-    // Longer than the time for a handshake: they never say a byte.
-    let silent: Vec<_> =
-        (0..500).map(|_| tokio::spawn(dribble(address, b"", limits::TLS_HANDSHAKE * 4))).collect();
-    let (config, asked) = (client(&authority, None), Instant::now());
+    let image = stage.signed("org/app", "v1");
+    let mut silent = Vec::new();
+    for _ in 0..500 {
+        silent.push(TcpStream::connect(stage.gate.data).await.unwrap());
+    }
+    let (config, bit) = (client(&authority, None), std::time::Duration::from_millis(10));
     for _ in 0..10 {
         assert_serves(&get(&stage, &config, &manifest("org/app", "v1")).await, &image);
     }
-    assert!(asked.elapsed() < limits::TLS_HANDSHAKE, "{:?} for ten pulls", asked.elapsed());
-    for one in silent {
-        one.await.unwrap().assert_in_time(limits::TLS_HANDSHAKE);
+    tokio::time::advance(limits::TLS_HANDSHAKE - bit).await;
+    for one in &mut silent {
+        assert_open(one).await;
+    }
+    tokio::time::advance(bit).await;
+    for one in &mut silent {
+        assert_closed(one).await;
     }
 }
 

@@ -19,7 +19,7 @@ async fn lapsed(on_undecided: &str) -> (Stage, Made) {
             .await;
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     (stage, image)
 }
 
@@ -64,7 +64,7 @@ async fn a_blob_is_undecided_where_its_root_is_and_served_where_that_is_softened
         assert_serves(&stage.manifest("org/app", "v1").await, &index);
         let (read, unread) = (&index.children[0], &index.children[1]);
         assert_serves(&stage.manifest("org/app", &read.digest()).await, read);
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        stage.later(Duration::from_secs(1));
         stage.upstream.fail(When::on("sha256-"), Fault::Status(500));
         for child in [read, unread] {
             let answer = stage.blob("org/app", &child.layer()).await;
@@ -83,7 +83,7 @@ async fn a_child_is_not_called_unsigned_where_its_index_could_not_be_judged() {
     index.tag(&stage.upstream, "org/app", "v1");
     stage.sign("org/app", &index);
     assert_serves(&stage.manifest("org/app", "v1").await, &index);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     let child = index.children[0].digest();
     // The index cannot be asked about; the child can, and has no signature of its own.
     stage.upstream.fail(When::on(evidence_tag(&index.digest(), "")), Fault::Status(500));
@@ -99,7 +99,7 @@ async fn last_permit_ends_with_its_age() {
     let (stage, image) = lapsed("{ last_permit = \"3s\" }").await;
     stage.upstream.fail(When::on(""), Fault::Status(500));
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    stage.later(Duration::from_millis(2500));
     for reference in ["v1", &image.digest()] {
         assert_undecided(&stage.manifest("org/app", reference).await);
     }
@@ -151,7 +151,7 @@ async fn a148_a_denied_image_gains_nothing_from_an_upstream_that_fails_later() {
     let stage = Stage::with(&policy(LAST), |setup| setup.cache("tag_ttl = \"1s\"\ndeny_ttl = \"1s\"")).await;
     stage.unsigned("org/app", "bad");
     assert_denied(&stage.manifest("org/app", "bad").await);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     stage.upstream.fail(When::on(""), Fault::Status(500));
     assert_undecided(&stage.manifest("org/app", "bad").await);
 }
@@ -162,7 +162,7 @@ async fn a148_what_warn_mode_let_through_is_no_last_permit() {
     let stage = Stage::with(&warn, |setup| setup.cache("tag_ttl = \"1s\"\npermit_ttl = \"1s\"")).await;
     let image = stage.unsigned("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    stage.later(Duration::from_secs(1));
     stage.reload(&policy(LAST)).await;
     stage.upstream.fail(When::on(""), Fault::Status(500));
     assert_undecided(&stage.manifest("org/app", "v1").await);

@@ -1,11 +1,12 @@
 //! Wearing the gate down: slow work is one job, and a dead upstream costs nobody else.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pullgate_policy::limits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, Upstream, When};
+use pullgate_tests::waiting::{pause, still, until};
 
 use crate::slow_clients::may_open_many_files;
 use crate::stage::{KEYED, Stage, assert_serves, assert_undecided, blob, codes, manifest};
@@ -23,10 +24,11 @@ async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
             tokio::spawn(async move {
                 // Each gives up long before the gate does.
                 let asked = pullgate_tests::asking::ask(address, "GET", &target, &[]);
-                tokio::time::timeout(Duration::from_millis(300), asked).await.is_err()
+                tokio::time::timeout(Duration::from_secs(1), asked).await.is_err()
             })
         })
         .collect();
+    until("the evidence is asked for", || stage.upstream.count(".sig") > 0).await;
     for client in clients {
         assert!(client.await.unwrap(), "nobody is answered yet");
     }
@@ -38,9 +40,11 @@ async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
     assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_more_is_undecided() {
     const CLIENTS: usize = 20;
+    // No time limit ends what is held.
+    let still = still();
     let other = Upstream::start().await.unwrap();
     Made::image().tag(&other, "org/app", "v1");
     let url = other.url();
@@ -52,7 +56,7 @@ async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_
     assert_serves(&stage.manifest("org/app", "known").await, &known);
     assert_eq!(stage.blob("org/app", &known.layer()).await.status, 200);
     while stage.gate.app().store.blobs().open(known.layer().parse().unwrap()).await.is_none() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     // Its layer is in the cache, and whether this repository has it was not asked yet.
     known.tag(&stage.upstream, "org/copy", "v1");
@@ -70,11 +74,11 @@ async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_
         })
         .collect();
     while app.places.asked(&registry) < limits::QUESTIONS_MAX {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     // They leave, and what they asked goes on.
     clients.iter().for_each(tokio::task::JoinHandle::abort);
-    let asked = Instant::now();
+    // Whoever waited for the upstream would hear of that, and not of places.
     for target in [
         manifest("org/slow", "over"),
         manifest("org/slow", &known.digest()),
@@ -85,23 +89,26 @@ async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_
     ] {
         assert_undecided(&stage.gate.get(&target).await);
     }
-    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     assert_serves(&stage.manifest("org/app", "known").await, &known);
     assert_eq!(stage.gate.get("/v2/").await.status, 200);
     assert_eq!(stage.gate.get("/v2/other.test/org/app/tags/list").await.status, 200);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(stage.upstream.count("/slow/"), CLIENTS);
+    drop(still);
+    tokio::time::resume();
+    let records = stage.gate.records().await;
+    assert!(records.iter().rev().take(4).any(|record| codes(record) == ["overload"]), "{records:?}");
     hold.add_permits(1);
     drop(held);
     while app.places.asked(&registry) > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
     assert_eq!(stage.manifest("org/slow", "over").await.status, 404);
     assert_eq!(stage.blob("org/copy", &known.layer()).await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a175_a_dead_upstream_slows_nobody_elses() {
+    let _still = still();
     let dead = Upstream::start().await.unwrap();
     let hold = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     // It gives manifests, and no evidence: every verdict about it waits to its end.
@@ -115,11 +122,7 @@ async fn a175_a_dead_upstream_slows_nobody_elses() {
     })
     .await;
     let images: Vec<Made> = (0..20).map(|n| stage.signed("org/app", &format!("v{n}"))).collect();
-    let (address, alone) = (stage.gate.data, Instant::now());
-    for (n, image) in images.iter().take(10).enumerate() {
-        assert_serves(&stage.manifest("org/app", &format!("v{n}")).await, image);
-    }
-    let alone = alone.elapsed();
+    let address = stage.gate.data;
     let stuck: Vec<_> = (0..200)
         .map(|n| {
             let target = format!("/v2/dead.test/org/app/manifests/v{n}");
@@ -127,14 +130,14 @@ async fn a175_a_dead_upstream_slows_nobody_elses() {
         })
         .collect();
     while dead.count(".sig") < limits::VERDICTS_MAX {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
-    let beside = Instant::now();
-    for (n, image) in images.iter().enumerate().skip(10) {
+    // All the while that it says nothing: whoever waited for it, or for a place that it holds, would wait with it.
+    for (n, image) in images.iter().enumerate() {
         assert_serves(&stage.manifest("org/app", &format!("v{n}")).await, image);
+        assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
     }
-    // Ten pulls each time. The dead one is not waited for; what is added is scheduling on a busy machine.
-    assert!(beside.elapsed() < alone * 3 + Duration::from_secs(1), "{:?} after {alone:?}", beside.elapsed());
+    assert!(stuck.iter().any(|one| !one.is_finished()));
     hold.add_permits(10_000);
     for answer in stuck {
         let answer = answer.await.unwrap();
@@ -171,11 +174,13 @@ async fn a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expens
     assert_serves(&asked.await.unwrap(), &cold);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a058_of_a_crowd_that_asks_for_as_many_images_one_more_than_places_and_queue_hold_is_undecided() {
     if !may_open_many_files() {
         return;
     }
+    // No time limit ends what is held.
+    let still = still();
     let (stage, most) = (Stage::new().await, limits::VERDICTS_MAX + limits::QUEUE_MAX);
     let known = stage.signed("org/app", "known");
     assert_serves(&stage.manifest("org/app", "known").await, &known);
@@ -189,15 +194,16 @@ async fn a058_of_a_crowd_that_asks_for_as_many_images_one_more_than_places_and_q
     };
     let crowd: Vec<_> = (0..most).map(ask_for).collect();
     while stage.gate.app().places.taken(&registry) < most {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(Duration::from_millis(5)).await;
     }
-    let asked = Instant::now();
     let over = ask_for(most).await.unwrap();
     assert_eq!((over.status, over.code().as_str()), (503, "UNAVAILABLE"));
-    assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     assert_serves(&stage.manifest("org/app", "known").await, &known);
     assert_eq!(stage.gate.get("/v2/").await.status, 200);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    drop(still);
+    tokio::time::resume();
+    let records = stage.gate.records().await;
+    assert!(records.iter().any(|record| codes(record) == ["overload"]), "{records:?}");
     hold.add_permits(1);
     for one in crowd {
         let answer = one.await.unwrap();

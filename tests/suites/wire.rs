@@ -1,6 +1,6 @@
 //! What arrives on the data port's wire: heads that are too large, bodies where none may be, another protocol.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::raw;
@@ -164,9 +164,8 @@ async fn a051_a_head_that_does_not_end_is_closed_and_others_are_served_meanwhile
     let address = stage.gate.data;
     let slow = tokio::spawn(async move { raw(address, "GET /v2/ HTTP/1.1\r\nhost: a\r\n").await });
     assert_serves(&stage.gate.get(&manifest("org/app", "v1")).await, &image);
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(!slow.is_finished());
     let answer = slow.await.unwrap();
     assert!(!answer.contains("200"), "{answer}");
-    let late = limits::HEADER_TIMEOUT + Duration::from_secs(5);
-    assert!(begun.elapsed() < late, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= limits::HEADER_TIMEOUT, "{:?}", begun.elapsed());
 }

@@ -8,7 +8,7 @@ use pullgate_policy::policy::Revision;
 use super::*;
 
 fn memory() -> Memory {
-    Memory::new(Duration::from_secs(30), Duration::from_secs(60))
+    Memory::new(Duration::from_secs(30), Duration::from_secs(60), Clock::system())
 }
 
 fn repository() -> Repository {

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Above the gate's own deadline for a manifest, so that its answer is seen and not ours.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = crate::waiting::PATIENCE;
 /// Recorded and generated blobs are a few MB.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 

@@ -12,9 +12,9 @@ use std::{
 };
 
 /// A client that takes longer hangs: it is killed and that is its outcome.
-const RUN_MAX: Duration = Duration::from_secs(150);
+const RUN_MAX: Duration = Duration::from_secs(300);
 /// Daemons are up in 1 to 4 s on an idle machine; this is for a busy one.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = crate::waiting::PATIENCE;
 /// What a daemon gets to unmount and to close its files, before it is killed.
 const STOP_MAX: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -111,6 +111,18 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has had of the processor (proc(5), `stat`, at 100 ticks a second): a machine that is busy with other things
+    /// takes none of it.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn processor_time(&self) -> io::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     /// Waits for its end, at most so long, and tells its exit status; none when it was killed by a signal or goes on.

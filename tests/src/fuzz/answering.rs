@@ -13,7 +13,7 @@ use pullgate_policy::oci::Repository;
 use tokio::runtime::Runtime;
 
 /// A client that says nothing for so long is not waited for.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_secs(20);
 /// The longest head that is read, bytes.
 const HEAD_MAX: usize = 64 * 1024;
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -274,6 +275,10 @@ impl Gate {
     pub(super) fn wait_ready(&mut self) -> io::Result<()> {
         let admin = self.admin.clone();
         self.process.wait_ready(|| http::get(&admin, "/readyz").is_ok_and(|answer| answer.status == 200))
+    }
+
+    pub(super) fn processor_time(&self) -> io::Result<Duration> {
+        self.process.processor_time()
     }
 
     pub(super) fn signal(&self, name: &str) -> io::Result<()> {
