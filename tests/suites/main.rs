@@ -61,4 +61,5 @@ mod unsigned;
 mod upstream_faults;
 mod upstream_waits;
 mod wearing;
+mod whole_claims;
 mod wire;
