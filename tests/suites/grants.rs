@@ -280,8 +280,7 @@ async fn a412_a_blob_whose_root_was_judged_under_one_policy_is_not_served_under_
 async fn a_shared_layer_is_served_under_a_root_that_only_the_store_remembers() {
     let mut stage = Stage::new().await;
     let first = Made::image();
-    let layer =
-        pullgate_tests::made::Layer::new("application/vnd.oci.image.layer.v1.tar", first.blobs[1].to_vec());
+    let layer = Layer::new("application/vnd.oci.image.layer.v1.tar", first.blobs[1].to_vec());
     let second = Made::image_of(vec![layer]);
     assert_eq!(first.layer(), second.layer());
     for (tag, image) in [("first", &first), ("second", &second)] {
