@@ -202,6 +202,10 @@ pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
 pub const REQUEST_HEADERS: usize = 100;
 /// Bytes of a request target. Over it: 414.
 pub const TARGET_BYTES: usize = 8 * 1024;
+/// Media types of a client's `Accept`, all its lines together. Over it: 400.
+pub const ACCEPT_TYPES: usize = 1_000;
+/// Bytes of them. Over it: 400. Nothing of them is kept but which of the known types they name.
+pub const ACCEPT_BYTES: usize = 48 * 1024;
 /// Bytes of one query value. Over it: 400.
 pub const QUERY_VALUE_BYTES: usize = 1024;
 /// Answers on one connection of a client; the last one ends it, so that none lives for ever.

@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use http::header::{
-    ACCEPT, ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
-    USER_AGENT,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -21,6 +20,7 @@ use crate::audit::DecisionId;
 use crate::body::Body;
 use crate::clients::{self, Peer};
 use crate::live::Live;
+use crate::pull::accept::Accept;
 use crate::pull::blob::Blob;
 use crate::pull::serve::{self, set};
 use crate::pull::{self, Content, Pull, Pulled, Remembered, blob, listing};
@@ -179,7 +179,7 @@ async fn refused(app: &App, live: &Live, asked: &Asked, route: &Route, refusal: 
     let record = match route {
         Route::Manifest(target, reference) => {
             let (repository, reference) = (target.repository.clone(), reference.clone());
-            let pull = Pull { repository, reference, accept: String::new() };
+            let pull = Pull { repository, reference, accept: Accept::default() };
             record::refused(app, live, asked, &pull, &refusal)
         }
         Route::Blob(target, digest) => {
@@ -211,7 +211,8 @@ async fn manifest(
     target: &Target,
     reference: Reference,
 ) -> Result<Response<Body>, Refusal> {
-    let pull = Pull { repository: target.repository.clone(), reference, accept: accept(&asked.headers) };
+    let accept = Accept::of(&asked.headers).map_err(|_too_long| Refusal::Malformed)?;
+    let pull = Pull { repository: target.repository.clone(), reference, accept };
     let answer = pull::manifest(app, &pull).await;
     // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
     let (record, answered) = match answer {
@@ -237,22 +238,6 @@ async fn rests_on(app: &App, asked: &Asked, pulled: &Pulled) -> Option<String> {
             None
         }
     }
-}
-
-/// The client's list of media types: several lines, one list. An answer depends on the set, not on the
-/// order, which Docker engine changes at random.
-fn accept(headers: &HeaderMap) -> String {
-    let mut types: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|value| !value.is_empty())
-        .collect();
-    types.sort_unstable();
-    types.dedup();
-    types.join(", ")
 }
 
 async fn blob_answer(

@@ -17,13 +17,14 @@ use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
 use crate::audit::DecisionId;
 use crate::clock::Clock;
+use crate::pull::accept::Accept;
 use crate::store::Standing;
 
 /// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
 pub struct Memory {
     permits: Cache<(Subject, Revisions), Arc<Permit>>,
     denials: Cache<(Subject, Revisions), Aging<Arc<Denial>>>,
-    tags: Cache<(Repository, Tag, String), Aging<Digest>>,
+    tags: Cache<(Repository, Tag, Accept), Aging<Digest>>,
     grants: Cache<(Repository, Digest), Arc<Grants>>,
     granted: Cache<Granted, u64>,
     documents: Cache<Digest, Intact<Document>>,
@@ -180,14 +181,14 @@ impl Memory {
     }
 
     /// The digest of a tag, if it was resolved within `tag_ttl` for a client that accepts the same types (A038).
-    pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: &str) -> Option<Digest> {
-        self.lives.of(self.tags.get(&(repository.clone(), tag.clone(), accept.to_owned())).await?)
+    pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: Accept) -> Option<Digest> {
+        self.lives.of(self.tags.get(&(repository.clone(), tag.clone(), accept)).await?)
     }
 
     /// Remembers a tag.
-    pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: &str, digest: Digest) {
+    pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: Accept, digest: Digest) {
         let digest = self.lives.for_ttl(digest, self.lives.tag_ttl);
-        self.tags.insert((repository.clone(), tag.clone(), accept.to_owned()), digest).await;
+        self.tags.insert((repository.clone(), tag.clone(), accept), digest).await;
     }
 
     /// Sealed grants for one digest in one repository.

@@ -15,6 +15,7 @@ use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 use tracing::Instrument as _;
 
+use self::accept::Accept;
 use self::collect::Asked;
 use crate::app::App;
 use crate::clock::Plausible;
@@ -23,6 +24,7 @@ use crate::places::Question;
 use crate::refusal::Refusal;
 use crate::upstream::{Fault, Upstream};
 
+pub mod accept;
 mod beside;
 pub mod blob;
 pub mod children;
@@ -43,8 +45,8 @@ pub struct Pull {
     pub repository: Repository,
     /// The tag or digest.
     pub reference: Reference,
-    /// The media types that the client takes, as it sent them; joined by commas.
-    pub accept: String,
+    /// The media types that the client takes.
+    pub accept: Accept,
 }
 
 /// What merges manifest requests: everything that the answer may depend on.
@@ -52,7 +54,7 @@ pub struct Pull {
 pub struct JobKey {
     repository: Repository,
     reference: Reference,
-    accept: String,
+    accept: Accept,
     revisions: Revisions,
 }
 
@@ -129,7 +131,7 @@ async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
     let key = JobKey {
         repository: pull.repository.clone(),
         reference: pull.reference.clone(),
-        accept: pull.accept.clone(),
+        accept: pull.accept,
         revisions: live.revisions(),
     };
     let job = {

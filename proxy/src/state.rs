@@ -13,6 +13,7 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::Subject;
 
 use crate::clock::Clock;
+use crate::pull::accept::Accept;
 use crate::store::{Blobs, GrantRow, RecordKey, RecordKind, Store, TagKey};
 use crate::upstream::Fault;
 
@@ -135,7 +136,7 @@ impl State {
         &self,
         repository: &Repository,
         tag: &Tag,
-        accept: &str,
+        accept: Accept,
         age: Duration,
     ) -> Option<Digest> {
         let seen = self.store.database().tag(&tag_key(repository, tag, accept)).await?;
@@ -149,7 +150,7 @@ impl State {
         &self,
         repository: &Repository,
         tag: &Tag,
-        accept: &str,
+        accept: Accept,
         digest: Digest,
     ) -> Option<Digest> {
         self.store.database().keep_tag(tag_key(repository, tag, accept), digest, self.clock.now()).await
@@ -178,6 +179,6 @@ fn evidence_key(subject: &Subject) -> RecordKey {
     }
 }
 
-fn tag_key(repository: &Repository, tag: &Tag, accept: &str) -> TagKey {
-    TagKey { repository: repository.clone(), tag: tag.clone(), accept: accept.to_owned() }
+fn tag_key(repository: &Repository, tag: &Tag, accept: Accept) -> TagKey {
+    TagKey { repository: repository.clone(), tag: tag.clone(), accept: accept.key() }
 }

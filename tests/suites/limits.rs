@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pullgate::clock::Clock;
 use pullgate::memory::Memory;
+use pullgate::pull::accept::Accept;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Tag};
 use pullgate_policy::verdict::Subject;
@@ -280,11 +281,11 @@ async fn so_many_tags_are_remembered_and_not_one_more() {
     let (repository, digest) = ("registry.test/org/app".parse().unwrap(), Digest::of(b"one"));
     let tag = |n: u64| format!("v{n}").parse::<Tag>().unwrap();
     for n in 0..=limits::VERDICT_ENTRIES {
-        memory.keep_tag(&repository, &tag(n), "", digest).await;
+        memory.keep_tag(&repository, &tag(n), Accept::default(), digest).await;
     }
     let known = |n| {
         let (memory, repository, tag) = (&memory, &repository, tag(n));
-        async move { memory.tag(repository, &tag, "").await.is_some() }
+        async move { memory.tag(repository, &tag, Accept::default()).await.is_some() }
     };
     assert_eq!(kept(limits::VERDICT_ENTRIES + 1, known).await, limits::VERDICT_ENTRIES);
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use pullgate_policy::limits;
 use pullgate_tests::clients::content::sha256;
 use pullgate_tests::made::MANIFEST;
 use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, manifest};
+use crate::state::count;
 
 const PULLS: usize = 1_000;
 
@@ -18,10 +20,9 @@ async fn a040_a_tag_that_alternates_at_every_request_never_gives_an_unsigned_byt
     stage.upstream.fail(When::on("org/app/manifests/v1"), Fault::Alternate(turns));
     let (mut served, mut refused) = (0, 0);
     for n in 0..PULLS {
-        // Another list of types each time, so that no tag is remembered.
-        let accept = format!("{MANIFEST}, application/x{n}");
+        // Another name for it each time, so that no tag is remembered.
         let before = stage.upstream.count("org/app/manifests/v1");
-        let answer = stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", &accept)]).await;
+        let answer = stage.manifest("org/app", &format!("v1-{n}")).await;
         assert_eq!(stage.upstream.count("org/app/manifests/v1"), before + 1, "resolved once");
         match answer.status {
             200 => {
@@ -48,7 +49,7 @@ async fn a040_a_head_and_the_get_after_it_each_have_their_own_permit() {
     stage.upstream.tag("org/app", "v1", &bad.digest());
     // The digest of the HEAD is what a client then asks for.
     assert_serves(&stage.manifest("org/app", &good.digest()).await, &good);
-    let other = [("accept", "application/vnd.oci.image.manifest.v1+json, application/x")];
+    let other = [("accept", "application/vnd.oci.image.manifest.v1+json, application/json")];
     assert_denied(&stage.gate.get_with(&manifest("org/app", "v1"), &other).await);
 }
 
@@ -164,6 +165,48 @@ async fn a041_a_tag_of_64_hexadecimal_digits_is_a_tag() {
     assert_serves(&stage.manifest("org/app", &unsigned.hex()).await, &signed);
     stage.upstream.tag("org/app", "sha256", &signed.digest());
     assert_serves(&stage.manifest("org/app", "sha256").await, &signed);
+}
+
+#[tokio::test]
+async fn a608_whatever_types_a_client_invents_are_one_key_and_one_request() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    stage.gate.app().store.store().database().flush().await;
+    let (file, rows) = (stage.gate.path("state/cache.db-wal"), count(&stage, "tags").await);
+    let before = std::fs::metadata(&file).unwrap().len();
+    stage.upstream.forget();
+    for n in 0..300 {
+        let invented = format!("x{n:07}{}", "y".repeat(46_000));
+        let named = format!("{invented}, {MANIFEST};q=0.{n}, application/{n}");
+        for (accept, method) in [(&invented, "HEAD"), (&named, "GET")] {
+            let headers = [("accept", accept.as_str()), ("user-agent", &invented[..9_000])];
+            let target = manifest("org/app", "v1");
+            let answer = pullgate_tests::asking::ask(stage.gate.data, method, &target, &headers).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    }
+    assert_eq!(stage.upstream.count("org/app/manifests/v1"), 1, "the second set of types");
+    assert!(stage.upstream.seen().iter().all(|seen| !format!("{seen:?}").contains("yyy")));
+    stage.gate.app().store.store().database().flush().await;
+    assert_eq!(count(&stage, "tags").await, rows + 1);
+    assert!(std::fs::metadata(&file).unwrap().len() < before + 512 * 1024);
+}
+
+#[tokio::test]
+async fn a608_a_list_of_types_over_its_limit_is_refused_without_a_request() {
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    let types = |more: usize| vec!["a/b"; limits::ACCEPT_TYPES + more].join(",");
+    let bytes = |more: usize| "a".repeat(limits::ACCEPT_BYTES + more);
+    for over in [types(1), bytes(1)] {
+        let answer = stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", &over)]).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    assert_eq!(stage.upstream.seen().len(), 0);
+    for most in [types(0), bytes(0)] {
+        assert_serves(&stage.gate.get_with(&manifest("org/app", "v1"), &[("accept", &most)]).await, &image);
+    }
 }
 
 #[tokio::test]

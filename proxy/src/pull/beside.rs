@@ -22,7 +22,7 @@ pub(super) async fn fetch(
     live: &Live,
     pull: &Pull,
 ) -> Result<(Intact<Document>, Option<Asked>), Refusal> {
-    let mut document = pin!(resolve::fetch(app, live, &pull.repository, &pull.reference, &pull.accept));
+    let mut document = pin!(resolve::fetch(app, live, &pull.repository, &pull.reference, pull.accept));
     let mut asked = pin!(async {
         let subject = new_subject(app, live, pull).await?;
         // A verdict that had to wait for its place would not be reached sooner.

@@ -13,6 +13,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::Permitted;
 
+use super::accept::Accept;
 use super::{Content, question, recall, resolve, serve};
 use crate::app::App;
 use crate::live::Live;
@@ -134,5 +135,5 @@ async fn from_upstream(
     child: Digest,
 ) -> Result<Intact<Document>, Refusal> {
     let _place = question(app, repository)?;
-    resolve::fetch(app, live, repository, &Reference::Digest(child), "").await
+    resolve::fetch(app, live, repository, &Reference::Digest(child), Accept::default()).await
 }

@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
 use crate::places::Place;
+use crate::pull::accept::Accept;
 use crate::refusal::Refusal;
 
 pub mod kept;
@@ -217,7 +218,7 @@ async fn by_digest(
 ) -> Result<Intact<Document>, Refusal> {
     match resolve::held(app, repository, &digest).await {
         Some(document) => Ok(document),
-        None => resolve::fetch(app, live, repository, &Reference::Digest(digest), "").await,
+        None => resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn without_resolving(
     let digest = match (&pull.reference, fallback::setting(live.policy(), &pull.repository)) {
         (Reference::Digest(digest), _) => Some(*digest),
         (Reference::Tag(tag), OnUndecided::LastPermit(age)) => {
-            app.store.tag(&pull.repository, tag, &pull.accept, age).await
+            app.store.tag(&pull.repository, tag, pull.accept, age).await
         }
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };

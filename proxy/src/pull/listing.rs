@@ -11,6 +11,7 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Digest, Manifest, Reference, Tag, media_type};
 use serde_json::{Value, json};
 
+use super::accept::Accept;
 use super::{counted, question, resolve, scope, serve::set};
 use crate::app::App;
 use crate::body::Body;
@@ -93,7 +94,7 @@ pub async fn referrers(
         Err(fault) => return Err(Refusal::upstream(&fault, Missing::Manifest)),
     }
     let tag = Reference::Tag(Tag::for_digest(subject, DigestTagSuffix::None));
-    match resolve::fetch(app, live, repository, &tag, media_type::OCI_INDEX).await {
+    match resolve::fetch(app, live, repository, &tag, Accept::only(media_type::OCI_INDEX)).await {
         Ok(document) => {
             if let Manifest::Index(index) = document.value().manifest() {
                 for child in &index.manifests {

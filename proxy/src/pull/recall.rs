@@ -17,6 +17,7 @@ use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
 
+use super::accept::Accept;
 use super::collect::Collected;
 use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
 use crate::app::App;
@@ -222,7 +223,7 @@ async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result
         Some(document) => document,
         None => {
             let reference = Reference::Digest(root.digest);
-            resolve::fetch(app, live, &root.repository, &reference, "").await?
+            resolve::fetch(app, live, &root.repository, &reference, Accept::default()).await?
         }
     };
     if let Some(denial) = decide::blocked(live.policy(), root, document.value()) {

@@ -10,6 +10,7 @@ use pullgate_policy::decide;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
 
+use super::accept::Accept;
 use super::collect::Asked;
 use super::{Pull, beside};
 use crate::app::App;
@@ -38,7 +39,7 @@ pub struct Resolved {
 pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, Refusal> {
     let known = match &pull.reference {
         Reference::Digest(digest) => Some(*digest),
-        Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, &pull.accept).await,
+        Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, pull.accept).await,
     };
     if let Some(digest) = known
         && let Some(document) = held(app, &pull.repository, &digest).await
@@ -69,11 +70,11 @@ async fn unchanged(
     pull: &Pull,
     tag: &Tag,
 ) -> Result<Option<Intact<Document>>, Refusal> {
-    let before = app.store.tag(&pull.repository, tag, &pull.accept, KNOWN_FOR).await;
+    let before = app.store.tag(&pull.repository, tag, pull.accept, KNOWN_FOR).await;
     let Some(before) = before else { return Ok(None) };
     let Some(document) = held(app, &pull.repository, &before).await else { return Ok(None) };
     let upstream = live.upstream(&pull.repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let now = upstream.tag_digest(&pull.repository, tag, &accepted(&pull.accept)).await;
+    let now = upstream.tag_digest(&pull.repository, tag, &pull.accept.types()).await;
     match super::counted(app, upstream, "tag", now) {
         Ok(now) => Ok(Some(document).filter(|_| now == Some(before))),
         // To ask again would only double the wait.
@@ -116,7 +117,7 @@ pub async fn fetch(
     live: &Live,
     repository: &Repository,
     reference: &Reference,
-    accept: &str,
+    accept: Accept,
 ) -> Result<Intact<Document>, Refusal> {
     look(app, live, repository, reference, accept).await.map_err(Refusal::from)
 }
@@ -130,10 +131,10 @@ pub(super) async fn look(
     live: &Live,
     repository: &Repository,
     reference: &Reference,
-    accept: &str,
+    accept: Accept,
 ) -> Result<Intact<Document>, Unresolved> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let fetched = upstream.manifest(repository, reference, &accepted(accept)).await;
+    let fetched = upstream.manifest(repository, reference, &accept.types()).await;
     let fetched = super::counted(app, upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
         Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge),
@@ -214,24 +215,9 @@ fn is_manifest_type(name: &str) -> bool {
         )
 }
 
-/// The client's own list, because the upstream chooses by it; the full list where it sends none.
-fn accepted(accept: &str) -> Vec<String> {
-    let listed: Vec<String> =
-        accept.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
-    let names_a_manifest = listed.iter().any(|one| {
-        let name = one.split(';').next().unwrap_or_default().trim();
-        media_type::MANIFESTS.contains(&name)
-    });
-    if names_a_manifest {
-        listed
-    } else {
-        media_type::MANIFESTS.iter().map(|name| (*name).to_owned()).collect()
-    }
-}
-
 async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
-    app.memory.keep_tag(&pull.repository, tag, &pull.accept, digest).await;
-    let before = app.store.keep_tag(&pull.repository, tag, &pull.accept, digest).await;
+    app.memory.keep_tag(&pull.repository, tag, pull.accept, digest).await;
+    let before = app.store.keep_tag(&pull.repository, tag, pull.accept, digest).await;
     before.filter(|before| *before != digest)
 }
 

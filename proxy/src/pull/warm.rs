@@ -22,7 +22,7 @@ pub(super) async fn answer(app: &App, live: &Live, pull: &Pull) -> Option<Pulled
     scope::may_ask(live, pull).ok()?;
     let digest = match &pull.reference {
         Reference::Digest(digest) => *digest,
-        Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, &pull.accept).await?,
+        Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, pull.accept).await?,
     };
     let document = resolve::remembered(app, &pull.repository, &digest).await?;
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };

@@ -41,8 +41,11 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
     report.policy = governed(live, repository);
     live.upstream(repository).ok_or(Refusal::Request(RouteFault::RegistryUnknown))?;
     may_ask(live, asked)?;
-    let pull =
-        Pull { repository: repository.clone(), reference: asked.reference.clone(), accept: String::new() };
+    let pull = Pull {
+        repository: repository.clone(),
+        reference: asked.reference.clone(),
+        accept: crate::pull::accept::Accept::default(),
+    };
     let document = resolve::manifest(app, live, &pull).await?.document;
     resolved(report, &document);
     let subject = Subject { repository: repository.clone(), digest: document.digest() };

@@ -10,6 +10,7 @@ use pullgate_policy::verdict::Subject;
 use super::{Candidate, Findings, Listed, Listing};
 use crate::app::App;
 use crate::live::Live;
+use crate::pull::accept::Accept;
 use crate::pull::counted;
 use crate::pull::resolve::{self, Unresolved};
 use crate::refusal::{Refusal, upstream_code};
@@ -100,7 +101,7 @@ fn is_likely(artifact_type: &str) -> bool {
 
 /// What lies under one tag: a manifest, or an index of manifests.
 async fn tagged(app: &App, live: &Live, repository: &Repository, tag: Tag, layout: Layout) -> Listed {
-    match resolve::look(app, live, repository, &Reference::Tag(tag), "").await {
+    match resolve::look(app, live, repository, &Reference::Tag(tag), Accept::default()).await {
         Ok(document) => {
             Ok(Listing { candidates: candidates_in(repository, layout, &document), ..Listing::default() })
         }

@@ -18,6 +18,7 @@ const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = normal; \
 const SCHEMA: &[(&str, &str)] = &[
     ("cache", include_str!("../migrations/0001_cache.sql")),
     ("grants", include_str!("../migrations/0002_grants.sql")),
+    ("tags", include_str!("../migrations/0003_tags.sql")),
 ];
 
 pub(super) enum Opening {

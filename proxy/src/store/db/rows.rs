@@ -71,7 +71,8 @@ pub struct TagKey {
     pub repository: Repository,
     /// The tag.
     pub tag: Tag,
-    /// The normalised `Accept` that was sent: upstreams answer one tag with different documents.
+    /// The set of media types that was asked for: upstreams answer one tag with different documents. Its text is no client's
+    /// own, so that there are not many and none is long (A608).
     pub accept: String,
 }
 

@@ -1,0 +1,1 @@
+delete from tags where length(accept) > 1024;
