@@ -191,6 +191,13 @@ pub const ISSUER_PAUSE: Duration = Duration::from_secs(60);
 pub const ISSUER_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The cost of a bcrypt hash in `htpasswd`, at most: each step doubles the time. Over it: a load error.
 pub const BCRYPT_COST_MAX: u32 = 14;
+/// How long a client's password waits to be hashed. Over it: undecided, `overload`.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
+/// Passwords of one client address (of IPv6, of its first 64 bits) that wait to be hashed. Over it: of the name that has most the
+/// newest is undecided, `overload`.
+pub const PASSWORDS_WAITING_OF_ONE: usize = 64;
+/// Passwords of all clients that wait to be hashed. Over it: the same, at the address that has most.
+pub const PASSWORDS_WAITING: usize = 1_024;
 /// Time for a credential helper.
 pub const CREDENTIAL_HELPER: Duration = Duration::from_secs(10);
 /// Bytes of a credential helper's answer, and of any secret file.

@@ -122,3 +122,47 @@ async fn a_user_who_is_removed_is_refused_at_the_next_request() {
     assert_eq!(get(&stage, "ci:other", &manifest("org/app", "v1")).await.status, 401);
     assert_serves(&get(&stage, "node-1:secret", &manifest("org/app", "v1")).await, &image);
 }
+
+/// Of one address, so that nothing but the names tell who is who.
+#[tokio::test(flavor = "multi_thread")]
+async fn a614_while_wrong_passwords_keep_coming_right_ones_are_proven() {
+    let hash = |password: &str| bcrypt::hash(password, 6).unwrap();
+    let users = ["flood", "node-1", "node-2", "node-3"].map(|name| format!("{name}:{}\n", hash(name)));
+    let htpasswd = "[clients]\nhtpasswd = \"users\"\n";
+    let stage = Stage::with(KEYED, |setup| setup.file("users", users.concat()).table(htpasswd)).await;
+    let ask = |user: String| {
+        let (data, header) = (stage.gate.data, format!("Basic {}", STANDARD.encode(user)));
+        async move { pullgate_tests::asking::ask(data, "GET", "/v2/", &[("authorization", &header)]).await.status }
+    };
+    // More than may wait at one address, all at once and again as soon as they are answered.
+    let flood: Vec<_> = (0..2 * pullgate_policy::limits::PASSWORDS_WAITING_OF_ONE)
+        .map(|n| {
+            let first = ask(format!("flood:wrong-{n}"));
+            let again = ask(format!("flood:again-{n}"));
+            tokio::spawn(async move { [first.await, again.await] })
+        })
+        .collect();
+    for name in ["node-1", "node-2", "node-3"] {
+        assert_eq!(ask(format!("{name}:{name}")).await, 200, "{name}");
+    }
+    let mut statuses = std::collections::BTreeSet::new();
+    for one in flood {
+        statuses.extend(one.await.unwrap());
+    }
+    assert!(statuses.is_subset(&[401, 503].into()), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a614_what_was_proven_under_one_load_is_not_hashed_again_under_the_next() {
+    let stage = stage("[clients]\nhtpasswd = \"users\"\n").await;
+    assert_eq!(get(&stage, "ci:other", "/v2/").await.status, 200);
+    stage.reload(KEYED).await;
+    assert_eq!(get(&stage, "ci:other", "/v2/").await.status, 200);
+    // Another hash of the same password is another proof, and one of another password is none.
+    let again = format!("ci:{}\n", bcrypt::hash("other", 4).unwrap());
+    for (users, status) in [(again, 200), (users().replace("ci:", "x:").replace("node-1:", "ci:"), 401)] {
+        stage.gate.write("users", users);
+        stage.reload(KEYED).await;
+        assert_eq!(get(&stage, "ci:other", "/v2/").await.status, status);
+    }
+}

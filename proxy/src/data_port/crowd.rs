@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::pulse::{Pulse, Stage};
+use crate::clients::Group;
 use crate::metrics::{ClosedFor, ConnectionSeries};
 
 /// Everybody who is connected.
@@ -37,10 +38,6 @@ struct Inner {
     placed: usize,
     next: u64,
 }
-
-/// Whose a connection is: an IPv4 address, or the 64 bits that one customer has of IPv6 at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Group(IpAddr);
 
 struct Member {
     group: Group,
@@ -213,15 +210,6 @@ impl Inner {
             among(member, size).then(|| (size, member.pulse.still(now), Reverse(*id)))
         });
         found.max().map(|(_, _, Reverse(id))| id)
-    }
-}
-
-impl Group {
-    fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Who gets a place, and whose it was.
 
-use std::net::Ipv4Addr;
-
 use super::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -152,16 +150,6 @@ async fn where_no_descriptor_is_left_a_silent_connection_is_closed_and_none_that
     crowd.relieve();
     crowd.relieve();
     assert_eq!((closed(&all[0]), closed(&all[1])), (false, true));
-}
-
-#[test]
-fn a613_an_address_is_one_of_ipv4_or_64_bits_of_ipv6() {
-    let group = |text: &str| Group::of(text.parse().unwrap());
-    assert_eq!(group("::ffff:192.0.2.1"), group("192.0.2.1"));
-    assert_ne!(group("192.0.2.1"), group("192.0.2.2"));
-    assert_eq!(group("2001:db8:1:2::1"), group("2001:db8:1:2:ffff:ffff:ffff:ffff"));
-    assert_ne!(group("2001:db8:1:2::1"), group("2001:db8:1:3::1"));
-    assert_eq!(Group::of(IpAddr::V4(Ipv4Addr::LOCALHOST)), group("::ffff:127.0.0.1"));
 }
 
 #[tokio::test(start_paused = true)]

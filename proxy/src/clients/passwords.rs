@@ -1,0 +1,174 @@
+//! Passwords of `[clients] htpasswd`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use moka::future::Cache;
+use pullgate_config::Secret as Hash;
+use pullgate_policy::code::Code;
+use pullgate_policy::limits;
+
+use super::group::Group;
+use super::secret::Secret;
+use super::turns::{Full, Turns, Who};
+use crate::refusal::Refusal;
+
+/// The passwords of one load, and what is remembered of those that were right.
+pub(super) struct Passwords {
+    hashes: BTreeMap<String, Hash>,
+    highest: u32,
+    memory: Memory,
+}
+
+/// What outlives a load: a key is also one of the hash that the file had.
+#[derive(Clone)]
+struct Memory {
+    /// Passwords that verified a while ago, by their keyed hash: bcrypt takes its time, and a node asks often.
+    known: Cache<Vec<u8>, ()>,
+    /// The same for longer: they are hashed again, and first.
+    lately: Cache<Vec<u8>, ()>,
+    secret: std::sync::Arc<Secret>,
+    turns: Turns,
+}
+
+/// How long a password that verified is not verified again.
+const KNOWN_FOR: Duration = Duration::from_secs(600);
+/// How long one that verified is hashed before others.
+const FIRST_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Passwords hashed at once.
+const WORK: usize = 2;
+/// A hash of nothing that anybody knows, behind its cost.
+const NOBODY: &str = "$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+
+impl Passwords {
+    pub(super) fn new(hashes: &BTreeMap<String, Hash>, before: Option<&Self>) -> Self {
+        let highest = hashes.values().map(|hash| cost(hash.reveal())).max().unwrap_or_default();
+        let memory = before.map_or_else(Memory::new, |before| before.memory.clone());
+        Self { hashes: hashes.clone(), highest, memory }
+    }
+
+    /// # Errors
+    /// It is wrong; or undecided, where it could not be looked at in time.
+    pub(super) async fn verify(&self, from: Group, name: &str, password: String) -> Result<(), Refusal> {
+        if self.hashes.is_empty() {
+            return Err(Refusal::Unauthenticated);
+        }
+        let hash = self.hashes.get(name).map(|hash| hash.reveal().to_owned());
+        let memory = &self.memory;
+        let expected = hash.as_deref().unwrap_or_default().as_bytes();
+        let key = memory.secret.hash(&[name.as_bytes(), password.as_bytes(), expected]);
+        if memory.known.contains_key(&key) {
+            return Ok(());
+        }
+        let who = if memory.lately.contains_key(&key) { Who::RightLately } else { Who::Anybody(from, name) };
+        let turn = tokio::time::timeout(limits::PASSWORD_WAIT, memory.turns.take(who)).await;
+        let turn = turn.unwrap_or(Err(Full)).map_err(|Full| Refusal::undecided(Code::Overload))?;
+        let highest = self.highest;
+        let checked = tokio::task::spawn_blocking(move || {
+            // Work that has begun ends, whoever still waits for it.
+            let _turn = turn;
+            check(&password, hash.as_deref(), highest, |password, hash| {
+                bcrypt::verify(password, hash).is_ok_and(|right| right)
+            })
+        });
+        match checked.await {
+            Ok(Checked::Right) => {
+                memory.known.insert(key.clone(), ()).await;
+                memory.lately.insert(key, ()).await;
+                Ok(())
+            }
+            Ok(Checked::Wrong) => Err(Refusal::Unauthenticated),
+            Err(_) => Err(Refusal::undecided(Code::Internal)),
+        }
+    }
+}
+
+impl Memory {
+    fn new() -> Self {
+        let cache = |time| Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(time).build();
+        let (secret, turns) = (std::sync::Arc::new(Secret::random()), Turns::new(WORK));
+        Self { known: cache(KNOWN_FOR), lately: cache(FIRST_FOR), secret, turns }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    Right,
+    Wrong,
+}
+
+/// A wrong password costs as much as one of the highest cost of the file, whether there is such a name and whatever its own
+/// cost is: else the time would tell which names there are (A614). Each step of the cost doubles the work, so that a hash of
+/// cost c and one of each cost from c up to the highest make that.
+fn check(
+    password: &str,
+    hash: Option<&str>,
+    highest: u32,
+    mut verify: impl FnMut(&str, &str) -> bool,
+) -> Checked {
+    let nobody = |cost: u32| format!("$2b${cost:02}{NOBODY}");
+    let Some(hash) = hash else {
+        verify(password, &nobody(highest));
+        return Checked::Wrong;
+    };
+    if verify(password, hash) {
+        return Checked::Right;
+    }
+    for cost in cost(hash)..highest {
+        verify(password, &nobody(cost));
+    }
+    Checked::Wrong
+}
+
+/// The cost of a hash, whose form was checked at load.
+fn cost(hash: &str) -> u32 {
+    hash.split('$').nth(2).and_then(|cost| cost.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_cost(cost: u32) -> String {
+        format!("$2y${cost:02}{NOBODY}")
+    }
+
+    /// Rounds of the key schedule, which is all that takes time.
+    fn rounds(hash: Option<&str>, highest: u32) -> u64 {
+        let mut rounds = 0;
+        let checked = check("wrong", hash, highest, |_, hash| {
+            rounds += 1 << cost(hash);
+            false
+        });
+        assert_eq!(checked, Checked::Wrong);
+        rounds
+    }
+
+    #[test]
+    fn a614_a_wrong_password_costs_the_same_whether_there_is_the_name_and_whatever_its_cost() {
+        for highest in [4, 5, 10, limits::BCRYPT_COST_MAX] {
+            assert_eq!(rounds(None, highest), 1 << highest);
+            for own in 4..=highest {
+                assert_eq!(rounds(Some(&of_cost(own)), highest), 1 << highest, "{own} of {highest}");
+            }
+        }
+    }
+
+    #[test]
+    fn a614_what_nobody_knows_is_a_hash_that_is_worked_on() {
+        let right = bcrypt::hash("right", 4).unwrap();
+        let verify = |password: &str, hash: &str| bcrypt::verify(password, hash).unwrap();
+        assert_eq!(check("right", Some(&right), 5, verify), Checked::Right);
+        assert_eq!(check("wrong", Some(&right), 5, verify), Checked::Wrong);
+        assert_eq!(check("right", None, 5, verify), Checked::Wrong);
+    }
+
+    #[test]
+    fn the_highest_cost_is_that_of_the_file() {
+        let file = |costs: &[u32]| {
+            costs.iter().map(|cost| (cost.to_string(), Hash::new(of_cost(*cost)))).collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(Passwords::new(&file(&[5, 12, 10]), None).highest, 12);
+        assert_eq!(Passwords::new(&file(&[4]), None).highest, 4);
+    }
+}
