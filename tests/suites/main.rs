@@ -62,4 +62,5 @@ mod upstream_faults;
 mod upstream_waits;
 mod wearing;
 mod whole_claims;
+mod whole_costs;
 mod wire;

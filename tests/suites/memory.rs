@@ -35,7 +35,7 @@ async fn peak_above<T>(stage: &Stage, work: impl Future<Output = T>) -> (u64, T)
     (memory(pid, "VmHWM:").saturating_sub(before), done)
 }
 
-fn memory(pid: u32, field: &str) -> u64 {
+pub(crate) fn memory(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024

@@ -81,6 +81,23 @@ fn a549_secrets_are_compared_by_the_cryptography_library_alone() {
         .map(|file| file.path)
         .collect();
     assert_none("compares what a client shows byte by byte", &findings);
+    // Anywhere: what a secret reveals goes to who sends it or hashes it, and is held against nothing.
+    let against = ["==", "!=", ".eq(", ".ne(", ".cmp(", "starts_with(", "ends_with(", "matches!("];
+    let ours = ["policy/", "config/src", "proxy/src"];
+    let findings: Vec<_> = files(&[".rs"])
+        .into_iter()
+        .filter(|file| {
+            ours.iter().any(|folder| file.path.starts_with(folder)) && !file.path.contains("tests")
+        })
+        .flat_map(|file| {
+            // What stands behind this is a test.
+            let code = file.text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+            let lines = code.lines().filter(|line| line.contains(".reveal()")).map(str::trim);
+            let found = lines.filter(|line| against.iter().any(|text| line.contains(text)));
+            found.map(|line| format!("{}: {line}", file.path)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_none("holds a secret against something", &findings);
 }
 
 /// A panic's message goes to the log: what could put a body or a secret into one is not written outside tests, and the lints
