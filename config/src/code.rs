@@ -58,6 +58,7 @@ codes! {
     Error DuplicateName = "duplicate-name", "Two things have one name.";
     Error DurationInvalid = "duration-invalid", "Not one integer and `s`, `m`, `h` or `d`; or zero where that makes no sense.";
     Error EmptyValue = "empty-value", "A list, table or text that is there and says nothing.";
+    Warning EvidenceWellFormed = "evidence-well-formed", "A policy serves evidence that nobody it trusts has signed.";
     Error ExemptEverything = "exempt-everything", "An exemption of every repository.";
     Warning ExemptExpired = "exempt-expired", "An exemption that has run out; it counts for nothing.";
     Error ExemptNoEnd = "exempt-no-end", "An exemption without an end.";

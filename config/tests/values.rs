@@ -11,7 +11,9 @@ use pullgate_config::{
 };
 use pullgate_policy::identity::{By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::{Digest, Registry};
-use pullgate_policy::policy::{Asks, Covers, ForeignLayers, Mode, OnUndecided, Rule, Unmatched};
+use pullgate_policy::policy::{
+    Asks, Covers, EvidencePasses, ForeignLayers, Mode, OnUndecided, Rule, Unmatched,
+};
 use pullgate_verify::Sct;
 
 const CONFIG: &str = r#"
@@ -72,6 +74,7 @@ scope = ["ghcr.io/myorg/**", "docker.io/myorg/*"]
 mode = "warn"
 on_undecided = { last_permit = "24h" }
 foreign_layers = "permit"
+evidence = "well-formed"
 
 [[policy.require]]
 signed_by = { any_of = ["release", "hub"], threshold = 2 }
@@ -209,6 +212,7 @@ fn what_the_policy_says_arrives() {
     let [production, open] = set.policies.as_slice() else { panic!("{:?}", set.policies) };
     assert_eq!(production.location.to_string(), "policy.toml:15");
     assert_eq!((production.mode, production.foreign_layers), (Mode::Warn, ForeignLayers::Permit));
+    assert_eq!((production.evidence, open.evidence), (EvidencePasses::WellFormed, EvidencePasses::Verified));
     assert_eq!(production.on_undecided, OnUndecided::LastPermit(Duration::from_secs(86_400)));
     assert!(matches!(open.rule, Rule::InsecurePermitAnything));
     let Rule::Requirements(requirements) = &production.rule else { panic!("{production:?}") };

@@ -39,6 +39,8 @@ codes! {
     // What the gate refuses before or beside any evidence.
     Blocked = "blocked", "A `[[block]]` of the policy names this digest.", "Use another digest, or remove the block if it is no longer right.";
     ClientNotAllowed = "client-not-allowed", "No rule of `[clients] allow` lets this client read the repository.", "Add one to the configuration if the client may pull from it.";
+    EvidenceRunnable = "evidence-runnable", "It is dressed as evidence, and a runtime could unpack or start it too.", "Sign again with a current tool; its config must name nothing to run, and no layer may read as an archive.";
+    EvidenceUnverified = "evidence-unverified", "It is evidence, and nothing in it was verified by an authority of the policy about a subject of this repository.", "Name its signer in the policy; or say evidence = \"well-formed\" there, where no client unpacks by content.";
     ForeignLayer = "foreign-layer", "A descriptor has `urls`: nodes would fetch it past the gate.", "Push the layer to the registry, or say foreign_layers = \"permit\" in the policy.";
     IndexTooLarge = "index-too-large", "An index lists more children, or nests deeper, than the gate judges.", "Split the index.";
     ManifestAmbiguous = "manifest-ambiguous", "Two readers could take the manifest for two different things.", "Build the image again with a tool that writes one story: one kind, each key once, types that agree.";

@@ -20,6 +20,7 @@ pub mod fallback;
 mod matching;
 mod meet;
 mod unmet;
+pub(crate) mod vouch;
 
 /// Says what `set` says of `subject` before any evidence is looked at; none means that evidence must be collected.
 ///
@@ -207,12 +208,25 @@ fn judge_within(
     }
     let (reasons, skipped): (Vec<_>, Vec<_>) =
         unmet.into_iter().map(|unmet| (unmet.reason, unmet.skipped)).unzip();
-    let reasons = foreign(policy, document).into_iter().chain(reasons).collect();
+    let reasons =
+        unpassed(policy, evidence).into_iter().chain(foreign(policy, document)).chain(reasons).collect();
     let denial = denial(policy, reasons).with_skipped(skipped.into_iter().flatten().collect());
     match policy.mode {
         Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
         Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),
     }
+}
+
+/// Why what is dressed as evidence did not leave as that: of what people can do about it, this is first.
+fn unpassed(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
+    let code = evidence.unpassed?;
+    let text = match code {
+        Code::EvidenceUnverified => {
+            "no authority of the policy signed this evidence; evidence = \"well-formed\" would let it pass"
+        }
+        code => code.cause(),
+    };
+    Some(Reason { code, location: Some(policy.location.clone()), text: text.to_owned() })
 }
 
 /// What an expression may know of what is judged: nothing that is not part of the verdict's key (A551).

@@ -250,6 +250,8 @@ pub struct Evidence {
     pub rejected: Vec<Rejected>,
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
+    /// Why the subject, which is itself dressed as evidence, did not leave as that; none for any other.
+    pub unpassed: Option<Code>,
 }
 
 impl Evidence {
@@ -263,6 +265,7 @@ impl Evidence {
             attestations: Vec::new(),
             rejected: Vec::new(),
             unread: Vec::new(),
+            unpassed: None,
         }
     }
 }

@@ -105,6 +105,8 @@ pub struct Policy {
     pub on_undecided: OnUndecided,
     /// Whether layers may come from `urls`.
     pub foreign_layers: ForeignLayers,
+    /// Which evidence leaves without a verdict of its own.
+    pub evidence: EvidencePasses,
     /// What it asks for.
     pub rule: Rule,
 }
@@ -136,6 +138,15 @@ pub enum ForeignLayers {
     Deny,
     /// They are not.
     Permit,
+}
+
+/// Which evidence leaves without a verdict of its own (A601).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvidencePasses {
+    /// That in which something by an authority of the policy was verified, about a subject of the same repository.
+    Verified,
+    /// That which is nothing but evidence, whoever signed it.
+    WellFormed,
 }
 
 /// What a policy asks for.

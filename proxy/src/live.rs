@@ -130,6 +130,12 @@ impl Live {
         self.config.upstreams.get(repository.registry())?.evidence.as_ref()
     }
 
+    /// Whether a repository is the separate evidence repository of some upstream.
+    #[must_use]
+    pub fn keeps_evidence(&self, repository: &Repository) -> bool {
+        self.config.upstreams.values().any(|upstream| upstream.evidence.as_ref() == Some(repository))
+    }
+
     /// What answers TLS handshakes on the data port; none where it speaks plain HTTP.
     #[must_use]
     pub fn handshakes(&self) -> Option<&Handshakes> {

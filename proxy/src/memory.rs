@@ -261,16 +261,21 @@ impl Memory {
         self.passing.get(&(repository.clone(), manifest)).await
     }
 
-    /// The evidence that owns a blob in this repository.
-    pub async fn passing_with_blob(&self, repository: &Repository, blob: Digest) -> Option<Arc<Passing>> {
-        let manifest = self.passing_blobs.get(&(repository.clone(), blob)).await?;
-        self.passing(repository, manifest).await
+    /// The manifest of the evidence that owns a blob in this repository.
+    pub async fn passing_with_blob(&self, repository: &Repository, blob: Digest) -> Option<Digest> {
+        self.passing_blobs.get(&(repository.clone(), blob)).await
     }
 
     /// Remembers evidence that passed.
     pub async fn keep_passing(&self, repository: &Repository, passing: &Arc<Passing>) {
         let manifest = passing.document().digest();
         self.passing.insert((repository.clone(), manifest), Arc::clone(passing)).await;
+        self.keep_passing_blobs(repository, passing).await;
+    }
+
+    /// Remembers whose its blobs are: of a blob that several have, the last that was asked for.
+    pub async fn keep_passing_blobs(&self, repository: &Repository, passing: &Passing) {
+        let manifest = passing.document().digest();
         for blob in passing.blobs() {
             self.passing_blobs.insert((repository.clone(), blob.digest()), manifest).await;
         }

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use self::accept::Accept;
 use self::collect::Asked;
+use self::collect::passing::Looked;
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -206,10 +207,17 @@ async fn verdict(
     document: &Intact<Document>,
     asked: Option<Asked>,
 ) -> Result<Pulled, Refusal> {
-    if let Some(passing) = collect::passing::look(app, live, subject, document).await? {
-        return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
-    }
-    match shared_verdict(app, live, subject, document, asked).await {
+    let unpassed = match collect::passing::look(app, live, subject, document).await {
+        Ok(Looked::Passes(passing)) => {
+            return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
+        }
+        Ok(Looked::Not(not)) => not.code(),
+        Err(Refusal::Undecided(undecided)) => {
+            return fallback::resolved(app, live, subject, document, undecided).await;
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    match shared_verdict(app, live, subject, document, (asked, unpassed)).await {
         Ok(judged) => Pulled::under(judged, document),
         Err(Refusal::Undecided(undecided)) => {
             fallback::resolved(app, live, subject, document, undecided).await
@@ -219,13 +227,13 @@ async fn verdict(
 }
 
 /// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked before, if
-/// anything was.
+/// anything was; `unpassed` why the document does not leave as evidence, if it is dressed as that.
 pub(crate) async fn shared_verdict(
     app: &Arc<App>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    asked: Option<Asked>,
+    (asked, unpassed): (Option<Asked>, Option<Code>),
 ) -> Result<Judged, Refusal> {
     let key = (subject.clone(), live.revisions());
     let (handle, live) = (Arc::clone(app), Arc::clone(live));
@@ -240,7 +248,7 @@ pub(crate) async fn shared_verdict(
                 place.map_err(|_full| Refusal::undecided(Code::Overload))?
             }
         };
-        reach(&app, &live, &subject, &document, asked).await
+        reach(&app, &live, &subject, &document, (asked, unpassed)).await
     };
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
@@ -251,11 +259,12 @@ async fn reach(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    asked: Option<Asked>,
+    (asked, unpassed): (Option<Asked>, Option<Code>),
 ) -> Result<Judged, Refusal> {
     let now = app.clock.now();
     if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
+        let evidence = Evidence { unpassed, ..evidence };
         let (outcome, evidence) = outcome(app, live, subject, document, evidence).await?;
         if let Outcome::Decided(Verdict::Permit(permit)) = outcome {
             return Ok(recall::keep(app, permit, evidence, &kept, Remembered::Kept).await);
@@ -264,6 +273,7 @@ async fn reach(
     }
     let collected = stage(app, "collect", collect::evidence(app, live, subject, document, asked)).await?;
     let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
+    let evidence = Evidence { unpassed, ..evidence };
     let (outcome, evidence) = stage(app, "decide", outcome(app, live, subject, document, evidence)).await?;
     match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {

@@ -51,7 +51,14 @@ pub fn served(app: &App, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulle
     }
     .to_owned();
     match &pulled.content {
-        Content::Evidence(_) => "evidence".clone_into(&mut record.ground),
+        Content::Evidence(passing) => {
+            "evidence".clone_into(&mut record.ground);
+            if let Some(vouched) = passing.vouched() {
+                record.authorities.push(vouched.authority.to_string());
+                record.identities.push(vouched.identity.clone());
+                record.evidence.push(vouched.blob.to_string());
+            }
+        }
         Content::Permitted(permitted) => {
             rests_on(&mut record, permitted.permit());
             if let Basis::Grant(grant) = permitted.basis() {

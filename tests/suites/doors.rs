@@ -9,7 +9,7 @@ use pullgate_tests::signing::{
 use pullgate_tests::upstream::ReferrersApi;
 use serde_json::json;
 
-use crate::stage::{KEYED, Stage, assert_denied, assert_serves, blob, codes, manifest};
+use crate::stage::{KEYED, Stage, WELL_FORMED, assert_denied, assert_serves, blob, codes, manifest};
 
 fn sha512(bytes: &[u8]) -> String {
     format!("sha512:{}", hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, bytes)))
@@ -201,7 +201,7 @@ async fn a031_whatever_its_layers_are_called_what_unpacks_is_judged_with_everyth
         let content = pullgate_tests::clients::image::single("x", &fresh());
         content.blobs.into_iter().max_by_key(Vec::len).unwrap()
     };
-    let about = Made::image().digest();
+    let about = stage.unsigned("org/app", "v1").digest();
     let honest = stage.signer.signature(&about);
     for clothes in [
         SIMPLE_SIGNING,
@@ -234,7 +234,7 @@ async fn a031_whatever_its_layers_are_called_what_unpacks_is_judged_with_everyth
 #[tokio::test]
 async fn a031_more_layers_of_evidence_than_are_read_do_not_pass_and_the_denial_says_so() {
     let stage = Stage::new().await;
-    let layer = Signer::new().signature(&Made::image().digest());
+    let layer = stage.signer.signature(&stage.unsigned("org/app", "v1").digest());
     let of = |count: usize| carrier(vec![layer.clone(); count]);
     let (fits, over) = (of(limits::SIGNATURES_MAX), of(limits::SIGNATURES_MAX + 1));
     fits.tag(&stage.upstream, "org/app", "fits");
@@ -252,7 +252,7 @@ async fn a031_more_layers_of_evidence_than_are_read_do_not_pass_and_the_denial_s
 #[tokio::test]
 async fn a032_a_payload_in_config_or_data_is_no_layer() {
     let stage = Stage::new().await;
-    let signature = stage.signer.signature(&Made::image().digest());
+    let signature = stage.signer.signature(&stage.unsigned("org/app", "v1").digest());
     let in_config = Made::manifest((SIMPLE_SIGNING, signature.bytes.clone()), Vec::new(), json!({}));
     let in_image_config = Made::manifest((CONFIG, signature.bytes.clone()), Vec::new(), json!({}));
     let config = b"{}".to_vec();
@@ -276,7 +276,7 @@ async fn a032_a_payload_in_config_or_data_is_no_layer() {
 
 #[tokio::test]
 async fn a034_no_index_passes_as_evidence_and_each_true_child_of_it_does() {
-    let stage = Stage::new().await;
+    let stage = Stage::on(WELL_FORMED).await;
     stage.upstream.set_referrers(ReferrersApi::Absent);
     let image = stage.unsigned("org/app", "v1");
     let bundle = referrer(&image.descriptor(), Signer::new().bundle(&image.digest(), SIGN_PREDICATE));
@@ -313,7 +313,8 @@ async fn a034_no_index_passes_as_evidence_and_each_true_child_of_it_does() {
 #[tokio::test]
 async fn a035_evidence_with_a_second_reading_is_an_ambiguous_manifest_in_every_place() {
     let stage = Stage::new().await;
-    let true_one = carrier(vec![stage.signer.signature(&Made::image().digest())]);
+    let about = stage.unsigned("org/app", "v1").digest();
+    let true_one = carrier(vec![stage.signer.signature(&about)]);
     let text = String::from_utf8(true_one.bytes.clone()).unwrap();
     let image = pullgate_tests::made::descriptor(LAYER, b"runnable");
     for (what, changed) in [

@@ -60,6 +60,7 @@ mod undecided;
 mod unsigned;
 mod upstream_faults;
 mod upstream_waits;
+mod vouched;
 mod wearing;
 mod whole_claims;
 mod whole_costs;

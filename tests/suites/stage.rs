@@ -22,6 +22,16 @@ scope = ["registry.test/**"]
 signed_by = { any_of = ["release"] }
 "#;
 
+/// The same, and evidence leaves whoever signed it.
+pub(crate) const WELL_FORMED: &str = r#"
+[[policy]]
+name = "production"
+scope = ["registry.test/**"]
+evidence = "well-formed"
+[[policy.require]]
+signed_by = { any_of = ["release"] }
+"#;
+
 pub(crate) struct Stage {
     pub(crate) upstream: Upstream,
     pub(crate) gate: Gate,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pullgate_policy::identity::Name;
-use pullgate_policy::policy::{ForeignLayers, Mode, OnUndecided, Policy, Requirement, Rule};
+use pullgate_policy::policy::{EvidencePasses, ForeignLayers, Mode, OnUndecided, Policy, Requirement, Rule};
 use pullgate_policy::scope::Scope;
 
 use super::authority::Authorities;
@@ -55,10 +55,11 @@ fn one(
     let on_undecided = on_undecided(context, &mut table);
     let foreign = [("deny", ForeignLayers::Deny), ("permit", ForeignLayers::Permit)];
     let foreign_layers = table.word(context, "foreign_layers", &foreign, ForeignLayers::Deny);
+    let evidence = evidence(context, &mut table);
     let rule = rule(context, &mut table, authorities);
     table.finish(context);
     let scopes = scopes.into_iter().map(|scope| scope.value).collect();
-    Some(Policy { name: name?, location, scopes, mode, on_undecided, foreign_layers, rule: rule? })
+    Some(Policy { name: name?, location, scopes, mode, on_undecided, foreign_layers, evidence, rule: rule? })
 }
 
 fn rule(context: &mut Context<'_, '_>, table: &mut Table, authorities: &Authorities) -> Option<Rule> {
@@ -93,6 +94,26 @@ fn rule(context: &mut Context<'_, '_>, table: &mut Table, authorities: &Authorit
             None
         }
     }
+}
+
+fn evidence(context: &mut Context<'_, '_>, table: &mut Table) -> EvidencePasses {
+    let words = [("verified", EvidencePasses::Verified), ("well-formed", EvidencePasses::WellFormed)];
+    let Some(value) = table.take("evidence") else { return EvidencePasses::Verified };
+    let span = value.span.clone();
+    let text = context.string("evidence", value);
+    let read =
+        text.and_then(|text| context.word("evidence", &text, &words)).unwrap_or(EvidencePasses::Verified);
+    if read == EvidencePasses::WellFormed {
+        let message = "what looks like a signature is served whoever wrote it; podman, CRI-O and buildah unpack a layer by its \
+             content, whatever its media type says";
+        context.advise(
+            &span,
+            Code::EvidenceWellFormed,
+            message,
+            "leave it out: evidence by the policy's own authorities is served",
+        );
+    }
+    read
 }
 
 fn insecure(context: &mut Context<'_, '_>, anything: &At<bool>) -> Option<Rule> {

@@ -225,6 +225,7 @@ pub(crate) const CASES: &[Case] = &[
         Part::After("[trust.corp]\ntuf = { url = \"https://tuf.example\", root = \"release.pub\" }\n"),
     ),
     case(Code::NothingEnforced, Part::InPolicy("mode = \"warn\"\n")),
+    case(Code::EvidenceWellFormed, Part::InPolicy("evidence = \"well-formed\"\n")),
     case(Code::OnUndecidedInsecure, Part::InPolicy("on_undecided = \"insecure_permit\"\n")),
     case(
         Code::RefUnpinned,

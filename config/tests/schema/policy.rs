@@ -121,12 +121,25 @@ pub(crate) struct Policy {
     on_undecided: Option<OnUndecided>,
     /// Whether a layer may name URLs, from which a client fetches it past the gate. Default: "deny".
     foreign_layers: Option<ForeignLayers>,
+    /// Which evidence leaves without a verdict of its own: that in which something by an authority of the policy was verified,
+    /// or whatever is nothing but evidence. Default: "verified".
+    evidence: Option<EvidencePasses>,
     /// Requirements, of which every one must hold.
     #[schemars(length(min = 1))]
     require: Option<Vec<Require>>,
     /// In place of requirements: nothing is checked.
     #[schemars(extend("const" = true))]
     insecure_permit_anything: Option<bool>,
+}
+
+/// Which evidence leaves without a verdict of its own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EvidencePasses {
+    /// That in which something by an authority of the policy was verified.
+    Verified,
+    /// Whatever is nothing but evidence.
+    WellFormed,
 }
 
 /// Whether a denial denies.

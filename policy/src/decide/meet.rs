@@ -183,7 +183,7 @@ fn worth<'a>(
     let mut named = Vec::new();
     let mut nearest = Skipped { near: Near::Stranger, code: Code::UnknownAuthority };
     for authority in authorities {
-        match counts_for(authority, requirement, piece) {
+        match counts_for(authority, &requirement.asks, (piece.principal, piece.logged)) {
             Ok(()) => named.push(*authority),
             Err(Code::UnknownAuthority) => {}
             Err(code) => nearest = nearest.min(Skipped { near: Near::Authority, code }),
@@ -202,9 +202,14 @@ fn worth<'a>(
     }
 }
 
-fn counts_for(authority: &Authority, requirement: &Requirement, piece: &Piece<'_>) -> Result<(), Code> {
-    authority.recognises(piece.principal)?;
-    match (authority.uses, &requirement.asks) {
+/// Whether what this one signed counts as the authority's, as evidence of the kind that is asked for.
+pub(super) fn counts_for(
+    authority: &Authority,
+    asks: &Asks,
+    (principal, logged): (&Principal, Logged),
+) -> Result<(), Code> {
+    authority.recognises(principal)?;
+    match (authority.uses, asks) {
         (Uses::Both, _)
         | (Uses::Signatures, Asks::Signature)
         | (Uses::Attestations, Asks::Attestation(_)) => {}
@@ -212,7 +217,7 @@ fn counts_for(authority: &Authority, requirement: &Requirement, piece: &Piece<'_
             return Err(Code::AuthorityUse);
         }
     }
-    match (authority.transparency, piece.logged) {
+    match (authority.transparency, logged) {
         (Transparency::Required, Logged::No(code)) => Err(code),
         (Transparency::Required, Logged::Yes) | (Transparency::Optional | Transparency::None, _) => Ok(()),
     }

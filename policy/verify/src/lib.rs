@@ -22,6 +22,7 @@ mod keyless;
 mod legacy;
 mod material;
 pub mod refresh;
+mod subjects;
 pub mod token;
 mod trust;
 
@@ -29,6 +30,7 @@ pub use artifact::Artifact;
 pub use engine::verify_all;
 pub use found::{Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
+pub use subjects::named_subjects;
 pub use trust::{
     SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind, Unusable,
     VERIFIER_VERSION,

@@ -1,9 +1,16 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Untrusted;
 use pullgate_policy::decide;
+use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::identity::Name;
 use pullgate_policy::oci::media_type;
-use pullgate_policy::policy::Revision;
+use pullgate_policy::policy::{
+    EvidencePasses, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Revision, Rule, Unmatched,
+};
+use pullgate_policy::scope::Scope;
 
 use super::*;
 
@@ -127,6 +134,30 @@ fn padded(text: &str, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// A policy that takes evidence by its form.
+fn open() -> PolicySet {
+    let revisions = Revisions { policy: Revision::of([]), trust: Revision::of([]) };
+    let policy = Policy {
+        name: Name::new("open"),
+        location: Location { file: "policy.toml".into(), line: 1 },
+        scopes: vec![Scope::parse("**").unwrap()],
+        mode: Mode::Enforce,
+        on_undecided: OnUndecided::Deny,
+        foreign_layers: ForeignLayers::Deny,
+        evidence: EvidencePasses::WellFormed,
+        rule: Rule::Requirements(Vec::new()),
+    };
+    PolicySet {
+        revisions,
+        unmatched: Unmatched::Deny,
+        authorities: BTreeMap::new(),
+        policies: vec![policy],
+        blocks: Vec::new(),
+        exemptions: Vec::new(),
+        permit_ttl: Duration::from_secs(60),
+    }
+}
+
 /// Evidence of so many bytes, manifest and config among them.
 fn evidence(weighs: usize) -> Arc<Passing> {
     let payload = r#"{"critical":{"image":{"docker-manifest-digest":"sha256:00"},"type":"cosign container image signature"}}"#;
@@ -143,7 +174,8 @@ fn evidence(weighs: usize) -> Arc<Passing> {
     let around = manifest(&padded(payload, weighs - 1024)).len() + b"{}".len();
     let layer = padded(payload, weighs - around);
     let document = intact(manifest(&layer).into_bytes()).parse(None).unwrap();
-    let passing = Passing::check(document, vec![intact(b"{}".to_vec()), intact(layer)]).unwrap();
+    let only = EvidenceOnly::check(document, vec![intact(b"{}".to_vec()), intact(layer)]).unwrap();
+    let passing = Passing::well_formed(only, &open(), &repository()).unwrap();
     assert_eq!(weight(&passing) as usize, weighs);
     Arc::new(passing)
 }

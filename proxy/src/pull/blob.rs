@@ -8,7 +8,7 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
-use super::{children, counted, question, recall, scope};
+use super::{children, collect, counted, question, recall, scope};
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -60,11 +60,8 @@ async fn under(
     if is_manifest(app, &digest).await {
         return Err(Refusal::Missing(Missing::Blob));
     }
-    if let Some(passing) = app.memory.passing_with_blob(repository, digest).await
-        && let Some(copy) = passing.blobs().iter().find(|copy| copy.digest() == digest)
-    {
-        scope::not_blocked(live, &passing.document().digest())?;
-        return Ok(Blob::Evidence(copy.value().clone()));
+    if let Some(copy) = collect::passing::blob(app, live, repository, digest).await? {
+        return Ok(Blob::Evidence(copy));
     }
     let grant = match recall::grant(app, live, repository, digest, Role::Blob).await? {
         Some(grant) => Some(grant),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::passing::EvidenceOnly;
 use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Manifest, Reference, Repository};
@@ -27,6 +27,7 @@ use crate::places::Place;
 use crate::pull::accept::Accept;
 use crate::refusal::Refusal;
 
+mod carried;
 pub mod kept;
 mod layouts;
 pub mod passing;
@@ -122,7 +123,7 @@ pub(crate) async fn evidence(
         .await
         .map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
-    if Passing::too_many(document.value()) {
+    if EvidenceOnly::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
     }
     let Asked { at, listed, .. } = match asked {

@@ -234,7 +234,7 @@ async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result
         Some(Verdict::Deny(denial)) => return Err(Refusal::Denied(Box::new(denial))),
         None => {}
     }
-    match super::shared_verdict(app, live, root, &document, None).await {
+    match super::shared_verdict(app, live, root, &document, (None, None)).await {
         Ok(judged) => Ok(judged.permit),
         Err(Refusal::Undecided(undecided)) => {
             let found = super::fallback::resolved(app, live, root, &document, undecided).await?;

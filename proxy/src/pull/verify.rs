@@ -7,9 +7,10 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::identity::Authority;
-use pullgate_policy::oci::Document;
+use pullgate_policy::oci::{Digest, Document};
 use pullgate_policy::policy::PolicySet;
 use pullgate_policy::verdict::Subject;
+use pullgate_verify::Artifact;
 
 use super::collect::Collected;
 use crate::app::App;
@@ -28,17 +29,36 @@ pub async fn evidence(
     document: &Intact<Document>,
     collected: &Collected,
 ) -> Result<Evidence, Refusal> {
+    about(app, live, subject, Some(document), collected).await
+}
+
+/// The same where the document of the subject may not be here: then nothing is verified that signs more than its digest.
+///
+/// # Errors
+/// As [`evidence`].
+pub(super) async fn about(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    document: Option<&Intact<Document>>,
+    collected: &Collected,
+) -> Result<Evidence, Refusal> {
     let authorities: Vec<Authority> =
         live.policy().authorities_for(&subject.repository).into_iter().cloned().collect();
     let (keys, trust) = (Arc::clone(&live.config().policy.keys), Arc::clone(&live.config().policy.trust));
-    let manifest = document.value().bytes().clone();
+    let manifest = document.map(|document| document.value().bytes().clone());
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);
     let now = app.clock.now();
     let verified = app.workers.run(move || {
         let authorities: Vec<&Authority> = authorities.iter().collect();
+        let artifact = match (&manifest, digest) {
+            (Some(manifest), _) => Artifact::Bytes(manifest),
+            (None, Digest::Sha256(known)) => Artifact::Sha256(known),
+            (None, Digest::Sha512(_)) => Artifact::Bytes(&[]),
+        };
         pullgate_verify::verify_all(&pullgate_verify::Request {
             subject: digest,
-            artifact: pullgate_verify::Artifact::Bytes(&manifest),
+            artifact,
             found: &found,
             authorities: &authorities,
             keys: &keys,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pullgate_policy::content::Untrusted;
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::passing::EvidenceOnly;
 use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
@@ -264,7 +264,7 @@ fn passes(made: &Made) -> Result<(), String> {
     let intact = |bytes: &[u8]| Untrusted::new(Bytes::copy_from_slice(bytes)).hash();
     let Ok(document) = intact(&made.bytes).parse(None) else { return Ok(()) };
     let blobs = made.blobs.iter().map(|blob| intact(blob)).collect();
-    let Ok(_passing) = Passing::check(document, blobs) else { return Ok(()) };
+    let Ok(_only) = EvidenceOnly::check(document, blobs) else { return Ok(()) };
     let layer = made.blobs.last().map(Vec::as_slice).unwrap_or_default();
     let value: Value =
         serde_json::from_slice(layer).map_err(|error| format!("it passes, and is no JSON: {error}"))?;

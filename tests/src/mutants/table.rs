@@ -7,11 +7,20 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A031",
         without: "the look into the layers of what is dressed as evidence",
-        file: "policy/src/evidence/passing.rs",
-        text: "if !is_evidence(kind, find(layer)?.value()) {",
-        put: "if !is_evidence(kind, find(layer)?.value()) && false {",
+        file: "policy/src/evidence/passing/only.rs",
+        text: "if !is_evidence(kind, bytes) {",
+        put: "if !is_evidence(kind, bytes) && false {",
         suite: Suite::Gate,
         test: "a031_a_runnable_image_in_the_clothes_of_evidence_is_denied_with_its_blobs",
+    },
+    Protection {
+        id: "A601",
+        without: "the verification of what leaves as evidence",
+        file: "policy/src/evidence/passing.rs",
+        text: "match policy.evidence {",
+        put: "match Some(policy.evidence).map_or(EvidencePasses::WellFormed, |_| EvidencePasses::WellFormed) {",
+        suite: Suite::Gate,
+        test: "a601_evidence_by_strangers_is_denied_and_the_denial_names_the_word_that_lets_it_pass",
     },
     Protection {
         id: "A023",

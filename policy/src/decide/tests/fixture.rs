@@ -18,8 +18,8 @@ use crate::identity::{
 };
 use crate::oci::{Digest, Document, media_type};
 use crate::policy::{
-    Asks, Block, ClaimedReference, Covers, Exemption, ForeignLayers, Location, Mode, OnUndecided, Policy,
-    PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, EvidencePasses, Exemption, ForeignLayers, Location, Mode,
+    OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use crate::scope::Scope;
 use crate::verdict::{Denial, Permit, Subject, Verdict};
@@ -165,6 +165,7 @@ pub(crate) fn policy(name: &str, scope: &str, rule: Rule) -> Policy {
         mode: Mode::Enforce,
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Deny,
+        evidence: EvidencePasses::Verified,
         rule,
     }
 }

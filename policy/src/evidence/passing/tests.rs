@@ -1,6 +1,11 @@
+use super::only::EvidenceOnly;
 use super::*;
 use crate::content::Untrusted;
-use crate::decide::tests::fixture::index;
+use crate::decide::tests::fixture::{self, index, policy_set, signed_by};
+use crate::evidence::{SignatureFacts, Source};
+use crate::limits;
+use crate::oci::media_type;
+use crate::policy::EvidencePasses;
 
 fn intact(bytes: &[u8]) -> Intact<Bytes> {
     Untrusted::new(Bytes::copy_from_slice(bytes)).hash()
@@ -33,23 +38,23 @@ const PAYLOAD: &[u8] =
 #[test]
 fn a_true_signature_manifest_passes() {
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
-    assert_eq!(Passing::needs(document.value()).unwrap().len(), 2);
-    assert!(Passing::check(document, vec![intact(b"{}"), intact(PAYLOAD)]).is_ok());
+    assert_eq!(EvidenceOnly::needs(document.value()).unwrap().len(), 2);
+    assert!(EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD)]).is_ok());
 }
 
 #[test]
 fn a031_an_image_in_evidence_clothing_does_not_pass() {
     let tar = [&b"{\"critical\":{}}"[..], &[0; 512]].concat();
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, &tar)]);
-    assert!(Passing::check(document, vec![intact(b"{}"), intact(&tar)]).is_err());
+    assert!(EvidenceOnly::check(document, vec![intact(b"{}"), intact(&tar)]).is_err());
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
-    assert!(Passing::check(document, vec![intact(b"{}")]).is_err(), "a layer that was not read");
+    assert!(EvidenceOnly::check(document, vec![intact(b"{}")]).is_err(), "a layer that was not read");
 }
 
 /// Tells whether a manifest with this one layer passes.
 fn passes(media_type: &str, layer: &[u8]) -> bool {
     let document = manifest(b"{}", &[(media_type, layer)]);
-    Passing::check(document, vec![intact(b"{}"), intact(layer)]).is_ok()
+    EvidenceOnly::check(document, vec![intact(b"{}"), intact(layer)]).is_ok()
 }
 
 /// One JSON text whose first 512 bytes are a tar header with this checksum: the name ends in its first string, `signs` and
@@ -66,26 +71,152 @@ fn json_and_tar(signs: &str, checksum: &str) -> Vec<u8> {
     both
 }
 
+/// Evidence with this one layer, where it is nothing else.
+fn only(layer: &[u8]) -> Result<EvidenceOnly, NotPassing> {
+    let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, layer)]);
+    EvidenceOnly::check(document, vec![intact(b"{}"), intact(layer)])
+}
+
+/// What a policy that takes evidence by its form says of it.
+fn well_formed(layer: &[u8]) -> Result<Passing, NotPassing> {
+    let mut set = policy_set(vec![signed_by(&["a"], 1)]);
+    set.policies[0].evidence = EvidencePasses::WellFormed;
+    only(layer).and_then(|only| Passing::well_formed(only, &set, &fixture::subject().repository))
+}
+
 #[test]
-fn a031_a_payload_that_is_json_and_tar_at_once_does_not_pass() {
+fn a031_a601_a_payload_that_is_json_and_tar_at_once_does_not_pass() {
     // A reader may take the bytes over 127 as signed or as unsigned.
     for signs in ["", "\u{e9}"] {
         let without = json_and_tar(signs, "");
         let unsigned: i32 = without.iter().map(|byte| i32::from(*byte)).sum();
         let signed: i32 = without.iter().map(|byte| i32::from(byte.cast_signed())).sum();
         let clothed = |checksum: i32| json_and_tar(signs, &format!("{checksum:06o}"));
-        assert!(passes(media_type::SIMPLE_SIGNING, &without), "without the checksum it is only JSON");
-        assert!(passes(media_type::SIMPLE_SIGNING, &clothed(unsigned + 1)), "so it is with a wrong one");
-        assert!(!passes(media_type::SIMPLE_SIGNING, &clothed(unsigned)));
-        assert!(!passes(media_type::SIMPLE_SIGNING, &clothed(signed)));
+        for sum in [unsigned, signed] {
+            assert_eq!(only(&clothed(sum)).err(), Some(NotPassing::Runnable));
+        }
+        // By its form alone it does not pass either where the sum is wrong, or nothing stands in its place.
+        for text in [without, clothed(unsigned + 1)] {
+            assert!(only(&text).is_ok());
+            assert_eq!(well_formed(&text).err(), Some(NotPassing::Runnable));
+        }
+        assert!(well_formed(&json_and_tar(signs, "x")).is_ok(), "no number stands in its place");
     }
+}
+
+#[test]
+fn a601_a_blank_checksum_is_zero_to_go_and_a_signed_sum_of_zero_meets_it() {
+    // As many bytes below zero as make up for the others: C3 80 is -189, and `z` and `A` fill in between.
+    let mut both = json_and_tar("", "");
+    let (mut at, end) = (PAYLOAD.len() + 20, 500);
+    let sum = |text: &[u8]| text.iter().map(|byte| i32::from(byte.cast_signed())).sum::<i32>();
+    while sum(&both) > 0 {
+        if (147..157).contains(&at) {
+            at = 157;
+        }
+        both[at..at + 2].copy_from_slice("\u{c0}".as_bytes());
+        at += 2;
+    }
+    let missing = sum(&both).unsigned_abs();
+    for (n, byte) in both[at..end].iter_mut().enumerate() {
+        *byte += u8::try_from((missing as usize).saturating_sub(n * 90).min(90)).unwrap();
+    }
+    assert_eq!(sum(&both), 0);
+    assert_eq!(only(&both).err(), Some(NotPassing::Runnable));
+    both[end - 1] += 1;
+    assert!(only(&both).is_ok(), "one more is no header to anybody");
+    assert_eq!(well_formed(&both).err(), Some(NotPassing::Runnable));
+}
+
+#[test]
+fn a601_nothing_with_a_config_that_names_something_to_run_is_evidence() {
+    for (config, passes) in [
+        (r#"{"config":{"Entrypoint":["/bin/run"]}}"#, false),
+        (r#"{"Config":{"cmd":["/bin/run"]}}"#, false),
+        (r#"{"config":{"User":"0"}}"#, false),
+        (r#"{"config":{"Volumes":{"/srv":{}}}}"#, false),
+        (
+            r#"{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":["sha256:00"]},"config":{}}"#,
+            true,
+        ),
+    ] {
+        let document = manifest(config.as_bytes(), &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+        let found = EvidenceOnly::check(document, vec![intact(config.as_bytes()), intact(PAYLOAD)]);
+        assert_eq!(found.is_ok(), passes, "{config}");
+        assert!(passes || found.err() == Some(NotPassing::Runnable), "{config}");
+    }
+}
+
+/// What was verified in a piece of evidence: a signature by `a` about the fixture's image, that lies in this blob of it.
+fn verified(only: &EvidenceOnly, blob: &[u8]) -> Evidence {
+    let source =
+        Source { manifest: only.document().digest(), blob: Digest::of(blob), ..fixture::source("x") };
+    fixture::evidence(vec![SignatureFacts { source, ..fixture::signature(fixture::by_key("a")) }], vec![])
+}
+
+#[test]
+fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it() {
+    let (set, about) = (policy_set(vec![signed_by(&["a", "b"], 2)]), fixture::subject());
+    let evidence = only(PAYLOAD).unwrap();
+    let good = verified(&evidence, PAYLOAD);
+    let passing = Passing::verified(evidence.clone(), &set, &about, &good).unwrap();
+    assert_eq!(passing.vouched().map(|one| one.authority.to_string()).as_deref(), Some("a"));
+    assert!(passing.counts(&about.repository, set.revisions));
+    let mut other = set.clone();
+    other.revisions.policy = crate::policy::Revision::of([&b"another"[..]]);
+    assert!(!passing.counts(&about.repository, other.revisions), "another policy asks anew");
+    assert!(!passing.counts(&"r.io/other/app".parse().unwrap(), set.revisions), "another repository does");
+
+    let unverified = |set: &PolicySet, about: &Subject, verified: &Evidence| {
+        Passing::verified(evidence.clone(), set, about, verified).err() == Some(NotPassing::Unverified)
+    };
+    assert!(unverified(&set, &about, &fixture::evidence(vec![], vec![])), "nothing is verified");
+    let strangers = policy_set(vec![signed_by(&["b"], 1)]);
+    assert!(unverified(&strangers, &about, &good), "nobody whom the policy names");
+    let elsewhere = Subject { repository: "r.io/other/app".parse().unwrap(), ..about.clone() };
+    assert!(unverified(&set, &elsewhere, &good), "no policy governs that repository");
+    let about_another = Subject { digest: Digest::of(b"another"), ..about.clone() };
+    assert!(unverified(&set, &about_another, &good), "it is about something else");
+    assert!(
+        unverified(&set, &about, &verified(&evidence, b"another")),
+        "it lies in a blob of somebody else's"
+    );
+    let dressed = json_and_tar("", "01234567");
+    let document =
+        manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD), (media_type::SIMPLE_SIGNING, &dressed)]);
+    let beside =
+        EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD), intact(&dressed)]).unwrap();
+    let found =
+        |signed: &[u8]| Passing::verified(beside.clone(), &set, &about, &verified(&beside, signed)).err();
+    assert_eq!(
+        found(PAYLOAD),
+        Some(NotPassing::Runnable),
+        "a true signature beside what could be an archive"
+    );
+    assert_eq!(found(&dressed), None, "what could be one is what was signed");
+    let in_another = only(&[PAYLOAD, b" "].concat()).unwrap();
+    assert!(unverified(&set, &about, &verified(&in_another, PAYLOAD)), "it lies in another manifest");
+}
+
+#[test]
+fn a601_evidence_by_its_form_alone_leaves_only_where_the_policy_says_so() {
+    let (set, repository) = (policy_set(vec![signed_by(&["a"], 1)]), fixture::subject().repository);
+    let found = |set: &PolicySet, repository: &Repository| {
+        Passing::well_formed(only(PAYLOAD).unwrap(), set, repository)
+            .map(|passing| passing.vouched().is_none())
+    };
+    assert_eq!(found(&set, &repository), Err(NotPassing::Unverified));
+    let mut open = set;
+    open.policies[0].evidence = EvidencePasses::WellFormed;
+    assert_eq!(found(&open, &repository), Ok(true));
+    assert_eq!(found(&open, &"r.io/other/app".parse().unwrap()), Err(NotPassing::Unverified));
 }
 
 #[test]
 fn blobs_that_the_manifest_does_not_name_are_not_handed_out() {
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
     let blobs = vec![intact(b"{}"), intact(b"something else"), intact(PAYLOAD)];
-    let passing = Passing::check(document, blobs).unwrap();
+    let passing = EvidenceOnly::check(document, blobs).unwrap();
     assert_eq!(passing.blobs().len(), 2);
     assert!(!passing.blobs().iter().any(|blob| blob.digest() == Digest::of(b"something else")));
 }
@@ -102,7 +233,7 @@ fn a032_a033_empty_mixed_and_odd_clothes_are_no_evidence() {
         &[(parameter, PAYLOAD)],
     ];
     for layers in clothes {
-        assert!(Passing::needs(manifest(b"{}", layers).value()).is_none(), "{layers:?}");
+        assert!(EvidenceOnly::needs(manifest(b"{}", layers).value()).is_none(), "{layers:?}");
     }
 }
 
@@ -114,9 +245,9 @@ fn a031_a_configuration_of_64_kib_is_that_of_evidence_and_one_byte_more_is_not()
         let mut config = b"{}".to_vec();
         config.resize(length, b' ');
         let document = manifest(&config, &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
-        assert_eq!(Passing::needs(document.value()).is_some(), passes, "{length}");
+        assert_eq!(EvidenceOnly::needs(document.value()).is_some(), passes, "{length}");
         let blobs = vec![intact(&config), intact(PAYLOAD)];
-        assert_eq!(Passing::check(document, blobs).is_ok(), passes, "{length}");
+        assert_eq!(EvidenceOnly::check(document, blobs).is_ok(), passes, "{length}");
     }
 }
 
@@ -208,7 +339,7 @@ fn evidence_passes_up_to_sixteen_mebibytes_a_layer_and_sixty_four_in_all() {
         (vec![MEBIBYTES_16; 5], false),
         (vec![MEBIBYTES_16 + 1], false),
     ] {
-        assert_eq!(Passing::needs(claiming(&sizes).value()).is_some(), may_pass, "{sizes:?}");
+        assert_eq!(EvidenceOnly::needs(claiming(&sizes).value()).is_some(), may_pass, "{sizes:?}");
     }
 }
 
@@ -217,11 +348,11 @@ fn more_evidence_than_is_read_is_told_apart_from_an_image_and_from_what_may_pass
     let signatures = |count: usize| vec![(media_type::SIMPLE_SIGNING, PAYLOAD); count];
     for (layers, too_many) in [(signatures(1), false), (signatures(512), false), (signatures(513), true)] {
         let document = manifest(b"{}", &layers);
-        assert_eq!(Passing::too_many(document.value()), too_many, "{}", layers.len());
-        assert_eq!(Passing::needs(document.value()).is_none(), too_many, "{}", layers.len());
+        assert_eq!(EvidenceOnly::too_many(document.value()), too_many, "{}", layers.len());
+        assert_eq!(EvidenceOnly::needs(document.value()).is_none(), too_many, "{}", layers.len());
     }
     let mut mixed = signatures(513);
     mixed.push(("application/vnd.oci.image.layer.v1.tar", PAYLOAD));
-    assert!(!Passing::too_many(manifest(b"{}", &mixed).value()));
-    assert!(!Passing::too_many(index().value()));
+    assert!(!EvidenceOnly::too_many(manifest(b"{}", &mixed).value()));
+    assert!(!EvidenceOnly::too_many(index().value()));
 }

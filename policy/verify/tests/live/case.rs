@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate_policy::decide::{self, Outcome};
+use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Requirement,
-    Revision, Revisions, Rule, Unmatched,
+    Asks, ClaimedReference, EvidencePasses, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet,
+    Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
-use pullgate_verify::{Artifact, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{Artifact, Found, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
 use serde_json::Value;
 
 use crate::layout::{Layout, root};
@@ -53,9 +54,6 @@ impl Case {
     pub(crate) fn judge(&self) -> (Answer, String) {
         let layout = Layout::read(self.whole["layout"].as_str().unwrap());
         let digest: Digest = self.whole["digest"].as_str().unwrap().parse().unwrap();
-        if layout.passes(&digest) {
-            return (Answer::Permit, "it is nothing but evidence".to_owned());
-        }
         let mut found = layout.find(&digest);
         if let Some(apart) = self.whole["evidence_layout"].as_str() {
             found.extend(Layout::read(apart).find_apart(&digest));
@@ -67,16 +65,27 @@ impl Case {
         let subject =
             Subject { repository: format!("registry.example/live/{}", self.group).parse().unwrap(), digest };
         let document = layout.document(&digest).value();
-        let evidence = verify_all(&Request {
-            subject: digest,
-            artifact: Artifact::Bytes(document.bytes()),
-            found: &found,
-            authorities: &set.authorities_for(&subject.repository),
-            keys: &keys,
-            trust: &trust,
-            now,
-            collected: now,
-        });
+        let verify = |digest: Digest, found: &[Found]| {
+            verify_all(&Request {
+                subject: digest,
+                artifact: Artifact::Bytes(layout.document(&digest).value().bytes()),
+                found,
+                authorities: &set.authorities_for(&subject.repository),
+                keys: &keys,
+                trust: &trust,
+                now,
+                collected: now,
+            })
+        };
+        let (only, named) = layout.evidence_only(&digest).unzip();
+        for about in named.unwrap_or_default() {
+            let verified = verify(about, &layout.carried(&digest));
+            let about = Subject { digest: about, ..subject.clone() };
+            if Passing::verified(only.clone().unwrap(), &set, &about, &verified).is_ok() {
+                return (Answer::Permit, "it is evidence that was verified".to_owned());
+            }
+        }
+        let evidence = verify(digest, &found);
         let rejected: Vec<_> =
             evidence.rejected.iter().map(|one| format!("{} {}", one.code, one.detail)).collect();
         match decide::judge(&set, &subject, document, &evidence, now) {
@@ -146,6 +155,7 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
         mode: Mode::Enforce,
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Permit,
+        evidence: EvidencePasses::Verified,
         rule: Rule::Requirements(vec![requirement]),
     };
     let revision = Revision::of([]);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::evidence::passing::{LayerKind, Passing};
+use pullgate_policy::evidence::passing::{EvidenceOnly, LayerKind};
 use pullgate_policy::evidence::{Layout as Place, Source};
 use pullgate_policy::oci::{Digest, Document, Manifest};
-use pullgate_verify::{Found, Item};
+use pullgate_verify::{Found, Item, named_subjects};
 
 pub(crate) struct Layout {
     folder: PathBuf,
@@ -40,16 +40,30 @@ impl Layout {
         &self.manifests[digest]
     }
 
-    /// Tells whether a manifest is nothing but evidence, and so served without a verdict.
-    pub(crate) fn passes(&self, digest: &Digest) -> bool {
+    /// A manifest that is nothing but evidence, and the subjects of this repository that it names.
+    pub(crate) fn evidence_only(&self, digest: &Digest) -> Option<(EvidenceOnly, Vec<Digest>)> {
         let document = self.document(digest);
-        let Some(needs) = Passing::needs(document.value()) else { return false };
+        let needs = EvidenceOnly::needs(document.value())?;
         let blobs: Vec<_> = needs
             .iter()
             .filter_map(|digest| blob(&self.folder, digest))
             .map(|bytes| Untrusted::new(bytes).hash())
             .collect();
-        Passing::check(document.clone(), blobs).is_ok()
+        let only = EvidenceOnly::check(document.clone(), blobs).ok()?;
+        let own = document.value().manifest().subject().and_then(|descriptor| descriptor.digest);
+        let mut named: Vec<_> = own.into_iter().collect();
+        for found in self.carried(digest) {
+            named.extend(named_subjects(&found.item));
+        }
+        named.retain(|digest| self.manifests.contains_key(digest));
+        Some((only, named))
+    }
+
+    /// What one manifest carries.
+    pub(crate) fn carried(&self, manifest: &Digest) -> Vec<Found> {
+        let mut found = Vec::new();
+        self.pieces(Place::Referrers, manifest, &mut found);
+        found
     }
 
     /// Everything that may be evidence about `subject` in this repository.

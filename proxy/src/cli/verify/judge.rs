@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
+use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Document, Manifest, Reference, Repository};
 use pullgate_policy::policy::{Governing, Mode, Unmatched};
 use pullgate_policy::verdict::{self, Denial, Ground, Subject, Verdict};
@@ -13,6 +14,7 @@ use super::{evidence, requirement};
 use crate::app::App;
 use crate::cli::image::Image;
 use crate::live::Live;
+use crate::pull::collect::passing::Looked;
 use crate::pull::{Pull, collect, resolve, verify};
 use crate::refusal::{Missing, Refusal};
 use crate::route::{Registries as _, RouteFault};
@@ -54,15 +56,19 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
         decided(report, &verdict);
         return Ok(());
     }
-    if collect::passing::look(app, live, &subject, &document).await?.is_some() {
-        report.verdict = Word::Permit;
-        report.ground = Some("evidence");
-        return Ok(());
-    }
+    let unpassed = match collect::passing::look(app, live, &subject, &document).await? {
+        Looked::Passes(_) => {
+            report.verdict = Word::Permit;
+            report.ground = Some("evidence");
+            return Ok(());
+        }
+        Looked::Not(not) => not.code(),
+    };
     let collected = collect::evidence(app, live, &subject, &document, None).await?;
     let verified = verify::evidence(app, live, &subject, &document, &collected).await?;
     evidence::describe(report, live, &subject, (&collected, &verified));
     report.requirements = requirement::each(policy, &subject, document.value(), &verified, app.clock.now());
+    let verified = Evidence { unpassed, ..verified };
     match decide::judge(policy, &subject, document.value(), &verified, app.clock.now()) {
         Outcome::Decided(verdict) => {
             decided(report, &verdict);

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::Document;
-use pullgate_policy::policy::{self, Asks, ForeignLayers, Governing, Mode, Policy, PolicySet, Rule};
+use pullgate_policy::policy::{
+    self, Asks, EvidencePasses, ForeignLayers, Governing, Mode, Policy, PolicySet, Rule,
+};
 use pullgate_policy::text;
 use pullgate_policy::verdict::{Subject, Verdict};
 
@@ -34,6 +36,7 @@ fn alone(set: &PolicySet, policy: &Policy, requirement: &policy::Requirement) ->
     let policy = Policy {
         mode: Mode::Enforce,
         foreign_layers: ForeignLayers::Permit,
+        evidence: EvidencePasses::Verified,
         rule: Rule::Requirements(vec![requirement.clone()]),
         ..policy.clone()
     };

@@ -96,18 +96,21 @@ fn gather(fetched: Vec<(Wanted, Result<Intact<Bytes>, Refusal>)>, findings: &mut
     for (Wanted { source, kind, annotations, .. }, bytes) in fetched {
         match bytes {
             Ok(bytes) => {
-                let bytes = bytes.value().clone();
-                let item = match kind {
-                    LayerKind::Bundle => Item::Bundle { json: bytes },
-                    LayerKind::Dsse => Item::Dsse { envelope: bytes, annotations },
-                    LayerKind::SimpleSigning => Item::SimpleSigning { payload: bytes, annotations },
-                };
-                found.push(Found { source, item });
+                found.push(Found { source, item: item(kind, bytes.value().clone(), annotations) });
             }
             Err(refusal) => findings.refused(source.layout, source.manifest, source.blob, &refusal),
         }
     }
     found
+}
+
+/// A layer as the piece of evidence that its type says.
+pub(super) fn item(kind: LayerKind, bytes: Bytes, annotations: BTreeMap<String, String>) -> Item {
+    match kind {
+        LayerKind::Bundle => Item::Bundle { json: bytes },
+        LayerKind::Dsse => Item::Dsse { envelope: bytes, annotations },
+        LayerKind::SimpleSigning => Item::SimpleSigning { payload: bytes, annotations },
+    }
 }
 
 fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {

@@ -1,0 +1,196 @@
+//! What was fetched, hashed and strictly parsed, and is evidence in every part.
+//!
+//! podman, CRI-O and buildah unpack a layer by its content, whatever its media type says. One that they could unpack is no
+//! JSON text, but for a tar archive that is made to be both: that one is looked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::archive::{self, Checksum};
+use super::{NotPassing, config};
+use crate::content::Intact;
+use crate::limits;
+use crate::oci::manifest::Image;
+use crate::oci::{Descriptor, Digest, Document, Manifest, media_type};
+use crate::strict_json;
+
+/// A manifest that is nothing but evidence, with the gate's own copies of its blobs. It does not leave for that alone.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct EvidenceOnly {
+    document: Intact<Document>,
+    blobs: Vec<Intact<Bytes>>,
+    numbered: BTreeSet<Digest>,
+}
+
+/// What evidence a layer's media type says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerKind {
+    /// A Sigstore bundle.
+    Bundle,
+    /// A DSSE envelope.
+    Dsse,
+    /// A simple-signing payload.
+    SimpleSigning,
+}
+
+impl LayerKind {
+    /// Reads the kind from a media type, exactly: no parameters, no other case (A033).
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            media_type::SIMPLE_SIGNING => Some(Self::SimpleSigning),
+            media_type::DSSE => Some(Self::Dsse),
+            text if media_type::is_bundle(text) => Some(Self::Bundle),
+            _ => None,
+        }
+    }
+}
+
+impl EvidenceOnly {
+    /// The blobs that must be fetched before [`EvidenceOnly::check`] can say yes; none when the manifest cannot pass.
+    #[must_use]
+    pub fn needs(document: &Document) -> Option<Vec<Digest>> {
+        let Manifest::Image(image) = document.manifest() else { return None };
+        let sum = image.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+        // "Every layer" must not be vacuously true (A032).
+        let count = (1..=limits::SIGNATURES_MAX).contains(&image.layers.len());
+        if !count || sum > limits::EVIDENCE_BYTES || !config_may_pass(image) {
+            return None;
+        }
+        let fits = |layer: &Descriptor| {
+            LayerKind::of(&layer.media_type).is_some() && layer.size <= limits::EVIDENCE_ITEM_BYTES
+        };
+        if !image.layers.iter().all(fits) {
+            return None;
+        }
+        document.manifest().content().map(|descriptor| descriptor.digest).collect()
+    }
+
+    /// Tells whether the manifest wears nothing but evidence, and more of it than is ever read: that is no reason to pass
+    /// it, and a denial says so (A031).
+    #[must_use]
+    pub fn too_many(document: &Document) -> bool {
+        let Manifest::Image(image) = document.manifest() else { return false };
+        image.layers.len() > limits::SIGNATURES_MAX
+            && image.layers.iter().all(|layer| LayerKind::of(&layer.media_type).is_some())
+    }
+
+    /// Checks that the manifest is nothing but evidence. `blobs` are those that [`EvidenceOnly::needs`] named.
+    ///
+    /// # Errors
+    /// [`NotPassing`] when a blob is missing or is not what its type says.
+    pub fn check(document: Intact<Document>, blobs: Vec<Intact<Bytes>>) -> Result<Self, NotPassing> {
+        Self::needs(document.value()).ok_or(NotPassing::Other)?;
+        let Manifest::Image(image) = document.value().manifest() else { return Err(NotPassing::Other) };
+        let by_digest = by_digest(image, blobs);
+        let find = |descriptor: &Descriptor| {
+            let blob =
+                descriptor.digest.and_then(|digest| by_digest.get(&digest)).ok_or(NotPassing::Other)?;
+            if blob.value().len() as u64 == descriptor.size { Ok(blob) } else { Err(NotPassing::Other) }
+        };
+        let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotPassing::Other)?;
+        if !config.is_object() {
+            return Err(NotPassing::Other);
+        }
+        if config::is_of_something_that_runs(&config) {
+            return Err(NotPassing::Runnable);
+        }
+        let mut numbered = BTreeSet::new();
+        for layer in &image.layers {
+            let kind = LayerKind::of(&layer.media_type).ok_or(NotPassing::Other)?;
+            let bytes = find(layer)?.value();
+            if !is_evidence(kind, bytes) {
+                return Err(NotPassing::Other);
+            }
+            if archive::begins_like_tar(bytes) {
+                return Err(NotPassing::Runnable);
+            }
+            match archive::checksum(bytes) {
+                Checksum::Possible => numbered.extend(layer.digest),
+                Checksum::Impossible => {}
+            }
+        }
+        // Nothing leaves that the manifest does not name, whatever was handed in.
+        let named = document.value().manifest().content().filter_map(|descriptor| descriptor.digest);
+        let blobs = named
+            .collect::<BTreeSet<_>>()
+            .iter()
+            .filter_map(|digest| by_digest.get(digest).cloned())
+            .collect();
+        Ok(Self { document, blobs, numbered })
+    }
+
+    /// The manifest.
+    pub fn document(&self) -> &Intact<Document> {
+        &self.document
+    }
+
+    /// The gate's own copies of config and layers.
+    pub fn blobs(&self) -> &[Intact<Bytes>] {
+        &self.blobs
+    }
+
+    /// The copy that this digest names, by either algorithm.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest) -> Option<&Bytes> {
+        let is = |blob: &&Intact<Bytes>| match digest {
+            Digest::Sha256(_) => blob.digest() == *digest,
+            Digest::Sha512(_) => digest.recompute(blob.value()) == *digest,
+        };
+        self.blobs.iter().find(is).map(Intact::value)
+    }
+
+    /// The layers that have what could be a number where a tar header has its checksum, though the sum is another.
+    pub(super) fn numbered(&self) -> &BTreeSet<Digest> {
+        &self.numbered
+    }
+}
+
+/// The blobs by every digest that the manifest can name them by; each is hashed once, however many there are.
+fn by_digest(image: &Image, blobs: Vec<Intact<Bytes>>) -> BTreeMap<Digest, Intact<Bytes>> {
+    let sha512 = std::iter::once(&image.config)
+        .chain(&image.layers)
+        .any(|descriptor| matches!(descriptor.digest, Some(Digest::Sha512(_))));
+    let mut found = BTreeMap::new();
+    for blob in blobs {
+        if sha512 {
+            found.insert(Digest::sha512_of(blob.value()), blob.clone());
+        }
+        found.insert(blob.digest(), blob);
+    }
+    found
+}
+
+/// The config is OCI's empty one, or a small image config as cosign writes (A032).
+fn config_may_pass(image: &Image) -> bool {
+    let known = matches!(
+        image.config.media_type.as_str(),
+        media_type::OCI_EMPTY | media_type::OCI_CONFIG | media_type::DOCKER_CONFIG
+    );
+    known && image.config.size <= limits::EVIDENCE_CONFIG_BYTES
+}
+
+/// Tells whether `bytes` are a document of this kind and nothing else.
+fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
+    let Ok(value) = strict_json::parse(bytes) else { return false };
+    let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
+    match kind {
+        // The first releases of cosign wrote capitals.
+        LayerKind::SimpleSigning => {
+            text("/critical/image/docker-manifest-digest") && text("/critical/type")
+                || text("/Critical/Image/Docker-manifest-digest") && text("/Critical/Type")
+        }
+        LayerKind::Dsse => {
+            text("/payload") && text("/payloadType") && value.get("signatures").is_some_and(Value::is_array)
+        }
+        LayerKind::Bundle => {
+            let typed = value.get("mediaType").and_then(Value::as_str).is_some_and(media_type::is_bundle);
+            let holds = |key: &str| value.get(key).is_some_and(|content| !content.is_null());
+            let one = holds("dsseEnvelope") != holds("messageSignature");
+            typed && one && value.get("verificationMaterial").is_some_and(Value::is_object)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a piece of evidence carries, and about which subjects: as it says itself, before anything is verified.
+
+use std::collections::BTreeSet;
+
+use pullgate_policy::evidence::passing::{EvidenceOnly, LayerKind};
+use pullgate_policy::evidence::{Layout, Source};
+use pullgate_policy::oci::{Digest, Manifest};
+use pullgate_verify::{Found, named_subjects};
+
+use super::pieces;
+
+/// The pieces of one manifest, each with the subjects that it names.
+#[derive(Debug)]
+pub(super) struct Carried {
+    subject: Option<Digest>,
+    pieces: Vec<(Found, Vec<Digest>)>,
+}
+
+/// Reads what a manifest that is nothing but evidence carries.
+pub(super) fn read(only: &EvidenceOnly) -> Carried {
+    let document = only.document();
+    let Manifest::Image(image) = document.value().manifest() else {
+        return Carried { subject: None, pieces: Vec::new() };
+    };
+    let subject = document.value().manifest().subject().and_then(|descriptor| descriptor.digest);
+    let pieces = image.layers.iter().filter_map(|layer| {
+        let (kind, blob) = (LayerKind::of(&layer.media_type)?, layer.digest?);
+        let item = pieces::item(kind, only.blob(&blob)?.clone(), layer.annotations.clone());
+        let layout = match (subject, kind) {
+            (Some(_), _) | (None, LayerKind::Bundle) => Layout::Referrers,
+            (None, LayerKind::Dsse) => Layout::AttTag,
+            (None, LayerKind::SimpleSigning) => Layout::SigTag,
+        };
+        let named = named_subjects(&item);
+        Some((Found { source: Source { layout, manifest: document.digest(), blob }, item }, named))
+    });
+    Carried { subject, pieces: pieces.collect() }
+}
+
+impl Carried {
+    /// Every digest that is named: none of them may be blocked.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Digest> {
+        self.subject.iter().chain(self.pieces.iter().flat_map(|(_, named)| named))
+    }
+
+    /// What it may be about: the manifest's own subject, if it has one; else what its pieces name.
+    pub(super) fn subjects(&self) -> Vec<Digest> {
+        let mut seen = BTreeSet::new();
+        match self.subject {
+            Some(subject) => vec![subject],
+            None => self.named().copied().filter(|digest| seen.insert(*digest)).collect(),
+        }
+    }
+
+    /// The pieces that may be about `subject`: those that name it, and those that name nothing.
+    pub(super) fn about(&self, subject: &Digest) -> Vec<Found> {
+        let may_be = |named: &Vec<Digest>| named.is_empty() || named.contains(subject);
+        self.pieces.iter().filter(|(_, named)| may_be(named)).map(|(found, _)| found.clone()).collect()
+    }
+}
