@@ -249,6 +249,11 @@ pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
 pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
 /// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
 pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
+/// Bytes of manifests and evidence on the disk that something permitted rests on. Over it: what was used longest ago goes, and
+/// is fetched again.
+pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
+/// Bytes of the others, denied ones among them. Over it: as above.
+pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
 /// Entries of the memory of denials and absences. Over it: the oldest goes.
 pub const NEGATIVE_ENTRIES: u64 = 10_000;
 /// Verdicts remembered in memory. Over it: the least used goes (it is still in the store).

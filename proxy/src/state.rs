@@ -56,6 +56,11 @@ impl State {
         self.store.documents().keep(document).await;
     }
 
+    /// Something that is permitted rests on these documents (A607).
+    pub fn rest_on(&self, documents: Vec<Digest>) {
+        self.store.documents().rest_on(documents);
+    }
+
     /// Whether this repository's own upstream once gave this content (A026).
     pub async fn present(&self, repository: &Repository, digest: &Digest) -> bool {
         if self.known_present(repository, digest).await {

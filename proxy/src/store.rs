@@ -17,12 +17,12 @@ pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
 pub use db::{
     Availability, Database, DatabaseError, GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen,
 };
-pub use documents::Documents;
+pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};
 
 use crate::waits::Waits;
 
-use self::limits::{DOCUMENT_FILES_BYTES, PRUNE_EVERY, ROWS_KEPT};
+use self::limits::{PRUNE_EVERY, ROWS_KEPT};
 
 /// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`]): they know the upstream's errors.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Store {
     /// Keeps documents and rows within their limits, for ever.
     pub async fn prune(&self) {
         loop {
-            self.documents.prune(DOCUMENT_FILES_BYTES).await;
+            self.documents.prune().await;
             self.database.prune(ROWS_KEPT);
             tokio::time::sleep(PRUNE_EVERY).await;
         }

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::stage::{KEYED, RELEASE, assert_denied, assert_serves, manifest};
 
+mod denied;
 mod log;
 mod owner;
 

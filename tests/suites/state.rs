@@ -189,7 +189,7 @@ async fn a507_in_a_state_folder_that_everybody_can_enter_everything_is_ours_alon
             seen.push(path.strip_prefix(&state).unwrap().display().to_string());
         }
     }
-    for name in ["seal.key", "cache.db", "cache.db-wal", "audit.db", "lock", "tmp", "blobs", "documents"] {
+    for name in ["seal.key", "cache.db", "cache.db-wal", "audit.db", "lock", "tmp", "blobs", "unproven"] {
         assert!(seen.iter().any(|path| path == name), "{name}: {seen:?}");
     }
     let log = std::fs::metadata(stage.gate.path("audit.jsonl")).unwrap();

@@ -263,6 +263,9 @@ pub(super) async fn keep(
     if memory == Remembered::Miss {
         keep_evidence(app, subject, collected, outcome);
     }
+    let manifests = collected.manifests.iter().map(|(_, digest)| *digest);
+    let carried = collected.found.iter().map(|found| found.source.blob);
+    app.store.rest_on(manifests.chain(carried).collect());
     app.memory.keep_permit(&permit).await;
     app.store.keep_permit(subject, permit.revisions(), app.seal.seal(&permit));
     Judged { permit, evidence: Arc::new(evidence), memory }

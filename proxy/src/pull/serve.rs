@@ -42,6 +42,7 @@ pub(super) async fn remember(app: &App, content: &Content) {
                 }
             }
             app.store.keep_grants(rows);
+            app.store.rest_on(vec![permitted.digest()]);
             app.memory.keep_granted(permitted, lost).await;
         }
     }

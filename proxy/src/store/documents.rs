@@ -1,32 +1,63 @@
 //! Manifests and evidence by digest. What is read back is as untrusted as what comes from a socket (A506).
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::limits::EVIDENCE_ITEM_BYTES;
+use pullgate_policy::limits::{EVIDENCE_ITEM_BYTES, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
 use pullgate_policy::oci::Digest;
 
 use super::files::Shelf;
 use super::folder::StateFolder;
+use super::limits::{DISK_RESERVE, DISK_RESERVE_SHARE, FILE_BYTES};
 
-/// Documents of at most `EVIDENCE_ITEM_BYTES` in files.
+/// Documents of at most `EVIDENCE_ITEM_BYTES` in files. Each is unproven until something that is permitted rests on it, and
+/// what is unproven has a small share of its own: whatever anybody pushes and is denied takes no room from what is permitted
+/// (A607).
 #[derive(Debug, Clone)]
 pub struct Documents(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    shelf: Shelf,
+    permitted: Part,
+    unproven: Part,
     lost: AtomicU64,
+}
+
+/// One kind of documents, with its limit.
+#[derive(Debug)]
+struct Part {
+    shelf: Shelf,
+    most: u64,
+    /// Bytes that are there, each file at least a block. Counted as they come and go, and anew by each look at all of them.
+    used: Mutex<u64>,
+}
+
+/// How many bytes there are, and may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// Bytes that are there.
+    pub used: u64,
+    /// Bytes that may be.
+    pub most: u64,
 }
 
 impl Documents {
     /// The documents of a state folder.
     #[must_use]
     pub fn new(folder: &StateFolder) -> Self {
-        Self(Arc::new(Inner { shelf: Shelf::new(folder, "documents"), lost: AtomicU64::new(0) }))
+        Self::within(folder, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES)
+    }
+
+    fn within(folder: &StateFolder, permitted: u64, unproven: u64) -> Self {
+        let part = |name, most| Part { shelf: Shelf::new(folder, name), most, used: Mutex::new(0) };
+        Self(Arc::new(Inner {
+            permitted: part("documents", permitted),
+            unproven: part("unproven", unproven),
+            lost: AtomicU64::new(0),
+        }))
     }
 
     /// A document whose bytes still hash to `digest`, a SHA-256 one. A file that does not is removed.
@@ -35,7 +66,8 @@ impl Documents {
         tokio::task::spawn_blocking(move || inner.find(&digest)).await.ok().flatten()
     }
 
-    /// Keeps a document. When that fails it is lost and counted: who has it now can still be served.
+    /// Keeps a document as one that nothing rests on yet. When that fails it is lost and counted: who has it now can still be
+    /// served. It is not waited for until it is on the disk: it can be had again, and is hashed whenever it is read.
     pub async fn keep(&self, document: &Intact<Bytes>) {
         let inner = Arc::clone(&self.0);
         let (digest, bytes) = (document.digest(), document.value().clone());
@@ -52,13 +84,21 @@ impl Documents {
         }
     }
 
-    /// Removes what was used longest ago until at most `most` bytes are left.
-    pub async fn prune(&self, most: u64) {
+    /// Something that is permitted rests on these: they count among the permitted ones from now on. Nobody waits for it.
+    pub fn rest_on(&self, digests: Vec<Digest>) {
         let inner = Arc::clone(&self.0);
-        let removed = tokio::task::spawn_blocking(move || inner.prune(most)).await.unwrap_or_default();
-        if removed > 0 {
-            tracing::info!(removed, "documents made room for others");
-        }
+        // Without it they stay where they are, and are found there.
+        drop(tokio::task::spawn_blocking(move || inner.rest_on(&digests)));
+    }
+
+    /// Counts what is there, and removes what was used longest ago where it is too much.
+    pub async fn prune(&self) {
+        let inner = Arc::clone(&self.0);
+        let _ = tokio::task::spawn_blocking(move || {
+            inner.permitted.prune(inner.permitted.most);
+            inner.unproven.prune(inner.unproven.most);
+        })
+        .await;
     }
 
     /// How many documents could not be kept.
@@ -66,9 +106,73 @@ impl Documents {
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
+
+    /// How full it is: what is permitted, and what is not.
+    #[must_use]
+    pub fn fill(&self) -> (Fill, Fill) {
+        (self.0.permitted.fill(), self.0.unproven.fill())
+    }
 }
 
 impl Inner {
+    fn find(&self, digest: &Digest) -> Option<Intact<Bytes>> {
+        self.permitted.find(digest).or_else(|| self.unproven.find(digest))
+    }
+
+    fn keep(&self, digest: &Digest, bytes: &Bytes) -> io::Result<()> {
+        let size = bytes.len() as u64;
+        if size > EVIDENCE_ITEM_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if self.permitted.has(digest, size) || self.unproven.has(digest, size) {
+            return Ok(());
+        }
+        self.make_room(block(size))?;
+        let mut temp = self.unproven.shelf.temp()?;
+        temp.write_all(bytes)?;
+        // Whatever else is in the way (a link, a shortened file) is replaced.
+        self.unproven.shelf.place(&temp.into_temp_path(), digest)?;
+        *self.unproven.used() += block(size);
+        Ok(())
+    }
+
+    /// Room for so many bytes, by the limit and on the disk, which others need too.
+    fn make_room(&self, size: u64) -> io::Result<()> {
+        let Part { shelf, most, .. } = &self.unproven;
+        if self.unproven.fill().used.saturating_add(size) > *most {
+            self.unproven.prune(less(*most).saturating_sub(size));
+        }
+        let missing = || Ok(size.saturating_sub(shelf.spare(DISK_RESERVE, DISK_RESERVE_SHARE)?));
+        let over: u64 = missing()?;
+        if over > 0 {
+            let used = self.unproven.prune(u64::MAX);
+            self.unproven.prune(less(used).min(used.saturating_sub(over)));
+        }
+        match missing() {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::StorageFull.into()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rest_on(&self, digests: &[Digest]) {
+        for digest in digests {
+            let Ok(Some((_, stamp))) = self.unproven.shelf.open(digest) else { continue };
+            if self.unproven.shelf.hand_over(digest, &self.permitted.shelf).is_ok() {
+                let size = block(stamp.size());
+                let mut unproven = self.unproven.used();
+                *unproven = unproven.saturating_sub(size);
+                drop(unproven);
+                *self.permitted.used() += size;
+            }
+        }
+        if self.permitted.fill().used > self.permitted.most {
+            self.permitted.prune(less(self.permitted.most));
+        }
+    }
+}
+
+impl Part {
     fn find(&self, digest: &Digest) -> Option<Intact<Bytes>> {
         let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
         let mut bytes = Vec::new();
@@ -78,173 +182,60 @@ impl Inner {
         match Untrusted::new(Bytes::from(bytes)).check(digest) {
             Ok(intact) => Some(intact),
             Err(mismatch) => {
-                tracing::warn!(%digest, error = %mismatch, "a stored document was altered and is removed");
+                tracing::warn!(%digest, error = %mismatch, "a stored document was altered or is not whole, and is removed");
                 let _ = self.shelf.remove(digest);
                 None
             }
         }
     }
 
-    /// A file that is read meanwhile is read to its end: only its name goes.
-    fn prune(&self, most: u64) -> usize {
-        let mut found = self.shelf.scan();
-        let mut left: u64 = found.iter().map(|one| one.size).sum();
-        found.sort_by_key(|one| one.used);
-        let over = found.into_iter().take_while(|one| {
-            let goes = left > most;
-            left = left.saturating_sub(one.size);
-            goes
-        });
-        over.filter(|one| self.shelf.remove(&one.digest).is_ok()).count()
+    fn has(&self, digest: &Digest, size: u64) -> bool {
+        matches!(self.shelf.open(digest), Ok(Some((_, stamp))) if stamp.size() == size)
     }
 
-    fn keep(&self, digest: &Digest, bytes: &Bytes) -> io::Result<()> {
-        if bytes.len() as u64 > EVIDENCE_ITEM_BYTES {
-            return Err(io::ErrorKind::FileTooLarge.into());
+    /// Removes what was used longest ago until at most `most` bytes are left, and tells how many are. A file that is read
+    /// meanwhile is read to its end: only its name goes.
+    fn prune(&self, most: u64) -> u64 {
+        // One look at a time; who comes next counts what this one has left.
+        let mut used = self.used();
+        let mut found = self.shelf.scan();
+        let mut left: u64 = found.iter().map(|one| block(one.size)).sum();
+        found.sort_by_key(|one| one.used);
+        let mut removed = 0_usize;
+        for one in found {
+            if left <= most {
+                break;
+            }
+            if self.shelf.remove(&one.digest).is_ok() {
+                left = left.saturating_sub(block(one.size));
+                removed += 1;
+            }
         }
-        // Whatever else is in the way (a link, a shortened file) is replaced.
-        if let Ok(Some((_, stamp))) = self.shelf.open(digest)
-            && stamp.size() == bytes.len() as u64
-        {
-            return Ok(());
+        if removed > 0 {
+            tracing::info!(removed, left, "documents made room for others");
         }
-        let mut temp = self.shelf.temp()?;
-        temp.write_all(bytes)?;
-        temp.as_file().sync_data()?;
-        self.shelf.place(&temp.into_temp_path(), digest)
+        *used = left;
+        left
     }
+
+    fn fill(&self) -> Fill {
+        Fill { used: *self.used(), most: self.most }
+    }
+
+    fn used(&self) -> MutexGuard<'_, u64> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a file takes on the disk, about.
+fn block(size: u64) -> u64 {
+    size.next_multiple_of(FILE_BYTES).max(FILE_BYTES)
+}
+
+/// What is left where room is made: some more than is needed, so that not each file makes its own.
+fn less(most: u64) -> u64 {
+    most - most / 8
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::{Path, PathBuf};
-
-    fn path(root: &Path, digest: &Digest) -> PathBuf {
-        root.join("documents/sha256").join(digest.hex().get(..2).unwrap()).join(digest.hex())
-    }
-
-    fn document(bytes: &'static [u8]) -> Intact<Bytes> {
-        Untrusted::new(Bytes::from_static(bytes)).hash()
-    }
-
-    #[tokio::test]
-    async fn of_too_many_bytes_those_used_longest_ago_go() {
-        let root = tempfile::tempdir().unwrap();
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        let kept: Vec<_> = [&b"first"[..], b"other", b"third"].map(document).into();
-        for (age, one) in [30, 10, 20].into_iter().zip(&kept) {
-            documents.keep(one).await;
-            let file = std::fs::File::open(path(root.path(), &one.digest())).unwrap();
-            let used = std::time::SystemTime::now() - std::time::Duration::from_secs(age * 86_400);
-            file.set_times(std::fs::FileTimes::new().set_accessed(used).set_modified(used)).unwrap();
-        }
-        let mut left = Vec::new();
-        for most in [15, 14, 5, 4] {
-            documents.prune(most).await;
-            let there = kept.iter().filter(|one| path(root.path(), &one.digest()).exists());
-            left.push(there.map(|one| one.value().to_vec()).collect::<Vec<_>>());
-        }
-        let (first, other, third) = (b"first".to_vec(), b"other".to_vec(), b"third".to_vec());
-        assert_eq!(
-            left,
-            [vec![first, other.clone(), third.clone()], vec![other.clone(), third], vec![other], vec![]]
-        );
-    }
-
-    #[tokio::test]
-    async fn a_document_is_found_after_a_restart() {
-        let root = tempfile::tempdir().unwrap();
-        let kept = document(b"manifest");
-        let folder = StateFolder::open(root.path()).unwrap();
-        Documents::new(&folder).keep(&kept).await;
-        drop(folder);
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        let found = documents.find(kept.digest()).await.unwrap();
-        assert_eq!(found.value(), kept.value());
-        assert_eq!(found.digest(), kept.digest());
-        let mode = std::fs::metadata(path(root.path(), &kept.digest())).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(documents.lost(), 0);
-    }
-
-    #[tokio::test]
-    async fn a506_altered_bytes_are_absent_and_removed() {
-        let root = tempfile::tempdir().unwrap();
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        let kept = document(b"manifest");
-        documents.keep(&kept).await;
-        let file = path(root.path(), &kept.digest());
-        std::fs::write(&file, b"manifesT").unwrap();
-        assert!(documents.find(kept.digest()).await.is_none());
-        assert!(!file.exists());
-        documents.keep(&kept).await;
-        assert!(documents.find(kept.digest()).await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a506_shortened_grown_and_swapped_documents_are_absent_and_kept_anew() {
-        let root = tempfile::tempdir().unwrap();
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        let kept = document(b"manifest");
-        let file = path(root.path(), &kept.digest());
-        for content in [&b""[..], b"manif", b"manifest and more", b"MANIFEST"] {
-            documents.keep(&kept).await;
-            let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
-            std::fs::write(&file, content).unwrap();
-            std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
-            assert!(documents.find(kept.digest()).await.is_none(), "{content:?}");
-        }
-        documents.keep(&kept).await;
-        assert!(documents.find(kept.digest()).await.is_some());
-        std::fs::remove_file(&file).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
-            .unwrap();
-        assert!(documents.find(kept.digest()).await.is_none(), "and nobody waits for its other end");
-        documents.keep(&kept).await;
-        assert!(documents.find(kept.digest()).await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a505_links_are_not_followed() {
-        let root = tempfile::tempdir().unwrap();
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        let kept = document(b"manifest");
-        documents.keep(&kept).await;
-        let file = path(root.path(), &kept.digest());
-        let elsewhere = root.path().join("elsewhere");
-        std::fs::rename(&file, &elsewhere).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
-        assert!(documents.find(kept.digest()).await.is_none());
-        std::fs::remove_file(&file).unwrap();
-        std::fs::hard_link(&elsewhere, &file).unwrap();
-        assert!(documents.find(kept.digest()).await.is_none());
-        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"manifest");
-    }
-
-    #[tokio::test]
-    async fn a501_what_cannot_be_kept_is_counted() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = StateFolder::open(root.path()).unwrap();
-        std::fs::write(root.path().join("documents"), b"in the way").unwrap();
-        let documents = Documents::new(&folder);
-        let lost = document(b"manifest");
-        documents.keep(&lost).await;
-        assert_eq!(documents.lost(), 1);
-        assert!(documents.find(lost.digest()).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_document_over_the_limit_is_not_kept() {
-        let root = tempfile::tempdir().unwrap();
-        let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-        for (over, lost) in [(0, 0), (1, 1)] {
-            let size = usize::try_from(EVIDENCE_ITEM_BYTES).unwrap() + over;
-            let bytes = Untrusted::new(Bytes::from(vec![0; size])).hash();
-            documents.keep(&bytes).await;
-            assert_eq!(documents.lost(), lost);
-            assert_eq!(documents.find(bytes.digest()).await.is_some(), lost == 0);
-        }
-    }
-}
+mod tests;

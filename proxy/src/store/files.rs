@@ -97,6 +97,13 @@ impl Shelf {
         Ok(rustix::fs::renameat(rustix::fs::CWD, &**temp, folder, digest.hex())?)
     }
 
+    /// Gives a file to another shelf, in place of whatever it has there.
+    pub(super) fn hand_over(&self, digest: &Digest, to: &Self) -> io::Result<()> {
+        let from = self.folder(digest, Missing::Fails)?;
+        let to = to.folder(digest, Missing::IsMade)?;
+        Ok(rustix::fs::renameat(from, digest.hex(), to, digest.hex())?)
+    }
+
     /// Removes a name; whether it was there does not matter.
     pub(super) fn remove(&self, digest: &Digest) -> io::Result<()> {
         match self
@@ -128,6 +135,13 @@ impl Shelf {
     pub(super) fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.state)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// The same without what is left to others: so many bytes, or this part of the disk where that is less.
+    pub(super) fn spare(&self, leave: u64, part: u64) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.state)?;
+        let all = stat.f_blocks.saturating_mul(stat.f_frsize);
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize).saturating_sub(leave.min(all / part.max(1))))
     }
 
     /// Walks down without following links: the folder might have been prepared by another hand.

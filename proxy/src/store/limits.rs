@@ -23,9 +23,7 @@ pub const READERS: u32 = 4;
 pub const GRANTS_READ: usize = 64;
 /// Rows of one table. Over it: the oldest go, and are decided or asked again.
 pub const ROWS_KEPT: i64 = 500_000;
-/// Bytes of manifests and evidence on the disk. Over it: what was used longest ago goes, and is fetched again.
-pub const DOCUMENT_FILES_BYTES: u64 = 4 * 1024 * 1024 * 1024;
-/// How often it is looked whether that is so.
+/// How often what is kept is counted anew.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Largest database whose pages are all checked when it is opened, bytes: a start takes seconds, not minutes.
 pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
@@ -33,6 +31,10 @@ pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
 pub const KNOWN_BLOBS: usize = 65_536;
 /// Bytes that blobs leave free on the disk, for the databases and the log.
 pub const DISK_RESERVE: u64 = 64 * 1024 * 1024;
+/// Documents leave as much, or this part of a small disk where that is less.
+pub const DISK_RESERVE_SHARE: u64 = 4;
+/// Bytes that the smallest file takes on the disk, about.
+pub const FILE_BYTES: u64 = 4096;
 /// How long no file is tried after one could not be written.
 pub const DISK_REST: Duration = Duration::from_secs(30);
 /// How long a finished transfer can still be joined by who looked before it ended.

@@ -8,7 +8,7 @@ use super::world::{ELSEWHERE, Gate, REPOSITORY, World};
 use crate::clients::http;
 
 /// What may stand in a state folder. Anything else was left over.
-const STATE: [&str; 11] = [
+const STATE: [&str; 12] = [
     "audit.db",
     "audit.db-shm",
     "audit.db-wal",
@@ -20,6 +20,7 @@ const STATE: [&str; 11] = [
     "lock",
     "seal.key",
     "tmp",
+    "unproven",
 ];
 /// How clients name a repository: without its registry, which is the default one here, and with it.
 const PREFIXES: [&str; 2] = ["", "registry.test/"];

@@ -30,7 +30,7 @@ impl Rest {
             return Ok(Self { permits: 0 }); // killed before it made one
         }
         nothing_was_moved_aside(&state)?;
-        for folder in ["blobs", "documents"] {
+        for folder in ["blobs", "documents", "unproven"] {
             named_by_their_bytes(&state.join(folder))?;
         }
         let copies = TempDir::with_prefix("pullgate-kills-copy-")?;
