@@ -104,8 +104,10 @@ codes! {
     Warning UpstreamPlaintext = "upstream-plaintext", "An upstream is asked without TLS.";
     Error UrlInvalid = "url-invalid", "Not a URL of an upstream or of a TUF repository.";
     Error ValueInvalid = "value-invalid", "Not one of the values that are allowed.";
+    Warning WhereConstant = "where-constant", "An expression that asks about nothing.";
     Error WhereCost = "where-cost", "An expression that could cost too much.";
     Error WhereSyntax = "where-syntax", "Not an expression.";
+    Warning WhereUnanchored = "where-unanchored", "A pattern that is found anywhere in an identity.";
     Error WhereUnknownFunction = "where-unknown-function", "An expression calls what does not exist.";
     Error WhereUnknownName = "where-unknown-name", "An expression names what does not exist.";
     Error WrongType = "wrong-type", "A value of another type than the key takes.";

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::oci::Repository;
 use crate::provenance::Provenance;
 
+mod anchors;
 mod shape;
 mod values;
 
@@ -25,6 +26,25 @@ mod values;
 pub struct Condition {
     text: String,
     program: Arc<Program>,
+    remarks: Vec<Remark>,
+}
+
+/// What an author may not have meant, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remark {
+    /// What it is.
+    pub kind: RemarkKind,
+    /// The byte of the text at which it stands.
+    pub at: usize,
+}
+
+/// What an author may not have meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// It asks about nothing: its answer is always the same.
+    Constant,
+    /// A pattern that is looked for anywhere in what somebody is called.
+    Unanchored,
 }
 
 /// What an expression may speak of.
@@ -110,8 +130,8 @@ impl Condition {
         shape::of_text(text)?;
         on_a_deep_stack(|| {
             let program = Program::compile(text).map_err(|errors| shape::syntax(text, &errors))?;
-            shape::of_program(text, &program)?;
-            Ok(Self { text: text.to_owned(), program: Arc::new(program) })
+            let remarks = shape::of_program(text, &program)?;
+            Ok(Self { text: text.to_owned(), program: Arc::new(program), remarks })
         })
         .unwrap_or_else(|| {
             let message = "the expression cannot be read".to_owned();
@@ -123,6 +143,12 @@ impl Condition {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What its author may not have meant.
+    #[must_use]
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     /// Asks it about one attestation.

@@ -77,6 +77,8 @@ pub const IDENTITY_BYTES: usize = 2 * 1024;
 pub const WHERE_TEXT_BYTES: usize = 4 * 1024;
 /// Nesting of a `where` expression. Over it: `where-cost` at load.
 pub const WHERE_NESTING: usize = 32;
+/// Entries of a list that is written out behind `in` inside a comprehension. Over it: `where-cost` at load.
+pub const WHERE_LIST: usize = 32;
 /// Bytes of a statement that a `where` expression is asked about. Over it: `where-too-large`.
 pub const WHERE_BYTES: usize = 1024 * 1024;
 /// Entries of one list or object in it. Over it: `where-too-large`.

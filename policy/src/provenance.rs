@@ -107,20 +107,18 @@ impl Provenance {
     /// What the certificate says stands before what the predicate says.
     fn certified(&mut self, identity: &Identity) -> Result<(), Code> {
         let claim = |name: &str| identity.claims.get(name);
-        // The older claim names no host; another installation of GitHub has another one, which its workflows are named by.
-        let older = || {
-            let host = match identity.issuer.as_str() {
-                GITHUB_ISSUER => "github.com",
-                _ => identity.san.strip_prefix("https://")?.split('/').next()?,
-            };
-            claim("github_workflow_repository").map(|path| format!("https://{host}/{path}"))
-        };
-        let source = claim("source_repository_uri").cloned().or_else(older);
-        if let Some(source) = source.as_deref().and_then(Source::parse) {
-            if self.source.as_ref().is_some_and(|said| *said != source) {
-                return Err(Code::ProvenanceConflict);
+        self.level = level(identity);
+        match certified_source(identity) {
+            Certified::Nothing => {}
+            Certified::Source(source) => {
+                if self.source.as_ref().is_some_and(|said| *said != source) {
+                    return Err(Code::ProvenanceConflict);
+                }
+                self.source = Some(source);
             }
-            self.source = Some(source);
+            // What the predicate says in its place is the caller's word (A620).
+            Certified::Unreadable if self.source.is_some() => return Err(Code::ProvenanceConflict),
+            Certified::Unreadable => self.level = Level::One,
         }
         for (field, names) in [
             (&mut self.reference, ["source_repository_ref", "github_workflow_ref"]),
@@ -134,9 +132,34 @@ impl Provenance {
             }
             *field = certified.or(field.take());
         }
-        self.level = level(identity);
         Ok(())
     }
+}
+
+/// What a certificate says of the source.
+enum Certified {
+    Nothing,
+    Source(Source),
+    /// Something, and no repository that could be compared with another.
+    Unreadable,
+}
+
+fn certified_source(identity: &Identity) -> Certified {
+    let claim = |name: &str| identity.claims.get(name).cloned();
+    // The older claim names no host; another installation of GitHub has another one, which its workflows are named by.
+    let older = |path: String| {
+        let host = match identity.issuer.as_str() {
+            GITHUB_ISSUER => "github.com",
+            _ => identity.san.strip_prefix("https://")?.split('/').next()?,
+        };
+        Some(format!("https://{host}/{path}"))
+    };
+    let said = match (claim("source_repository_uri"), claim("github_workflow_repository")) {
+        (Some(uri), _) => Some(uri),
+        (None, Some(path)) => older(path),
+        (None, None) => return Certified::Nothing,
+    };
+    said.as_deref().and_then(Source::parse).map_or(Certified::Unreadable, Certified::Source)
 }
 
 /// Whether this signer may say that `builder` built something. A provenance that merely claims a builder is not the builder's.

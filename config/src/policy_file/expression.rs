@@ -1,6 +1,6 @@
 //! `where` and `slsa`: what an attestation must say.
 
-use pullgate_policy::expression::{Condition, ConditionFault, FaultKind};
+use pullgate_policy::expression::{Condition, ConditionFault, FaultKind, Remark, RemarkKind};
 use pullgate_policy::policy::Asks;
 use pullgate_policy::provenance::{Builder, Level, Slsa, Source};
 
@@ -22,7 +22,10 @@ pub(super) fn condition(
         return None;
     }
     match Condition::compile(&text.value) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            condition.remarks().iter().for_each(|one| remark(context, &text, *one));
+            Some(condition)
+        }
         Err(fault) => {
             report(context, &text, &fault);
             None
@@ -37,17 +40,42 @@ fn report(context: &mut Context<'_, '_>, text: &At<String>, fault: &ConditionFau
         FaultKind::UnknownFunction => Code::WhereUnknownFunction,
         FaultKind::UnknownName => Code::WhereUnknownName,
     };
-    // Where the text stands in the file as it is, the place is exact; an escape in it moves it, and then the whole is shown.
+    let span = place(context, text, fault.at);
+    let message = pullgate_policy::text::escape(&fault.message);
+    match (fault.kind, fault.near.as_slice()) {
+        (FaultKind::Cost, _) => {
+            let hint =
+                "one comprehension beside another, `in` over a list that is written out, a pattern likewise";
+            context.advise(&span, code, message, hint);
+        }
+        (_, []) => context.report(&span, code, message),
+        (_, near) => context.advise(&span, code, message, format!("there are {}", near.join(", "))),
+    }
+}
+
+fn remark(context: &mut Context<'_, '_>, text: &At<String>, remark: Remark) {
+    let span = place(context, text, remark.at);
+    match remark.kind {
+        RemarkKind::Constant => {
+            let hint =
+                "leave `where` out, or name `predicate`, `statement`, `provenance`, `identity` or `image`";
+            context.advise(&span, Code::WhereConstant, "`where` asks about nothing", hint);
+        }
+        RemarkKind::Unanchored => {
+            let message = "`matches` finds the pattern anywhere in an identity";
+            let hint = "\"^…$\"; or `==` and `startsWith`, where that says it";
+            context.advise(&span, Code::WhereUnanchored, message, hint);
+        }
+    }
+}
+
+/// Where the text stands in the file as it is, the place is exact; an escape in it moves it, and then the whole is shown.
+fn place(context: &Context<'_, '_>, text: &At<String>, at: usize) -> std::ops::Range<usize> {
     let written = context.text.text.get(text.span.clone()).and_then(|written| written.find(&text.value));
-    let at = written.map(|before| text.span.start + before + fault.at);
-    let span = match at.filter(|at| *at < text.span.end) {
+    let at = written.map(|before| text.span.start + before + at);
+    match at.filter(|at| *at < text.span.end) {
         Some(at) => at..at + 1,
         None => text.span.clone(),
-    };
-    let message = pullgate_policy::text::escape(&fault.message);
-    match fault.near.as_slice() {
-        [] => context.report(&span, code, message),
-        near => context.advise(&span, code, message, format!("there are {}", near.join(", "))),
     }
 }
 

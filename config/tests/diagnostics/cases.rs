@@ -46,6 +46,17 @@ macro_rules! oidc {
     };
 }
 
+/// A `where`.
+macro_rules! asks {
+    ($text:literal) => {
+        Part::Require(concat!(
+            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = '",
+            $text,
+            "'\n"
+        ))
+    };
+}
+
 macro_rules! exempt {
     ($rest:literal) => {
         Part::After(concat!("[[exempt]]\nreason = \"INC-1\"\n", $rest))
@@ -334,41 +345,18 @@ pub(crate) const CASES: &[Case] = &[
         exempt!("scope = [\"ghcr.io/a/b\"]\ndigest = \"x\"\nowner = \"me\"\nuntil = 2027-01-31\n"),
     ),
     case(
-        Code::WhereCost,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.a.all(x, predicate.b.all(y, x == y))'\n",
-        ),
+        Code::WhereConstant,
+        Part::Require("signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'true'\n"),
     ),
-    case(
-        Code::WhereCost,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.x.matches(predicate.y)'\n",
-        ),
-    ),
-    case(
-        Code::WhereSyntax,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'predicate.x =='\n",
-        ),
-    ),
-    case(
-        Code::WhereUnknownFunction,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'env(\"HOME\") == \"\"'\n",
-        ),
-    ),
-    case(
-        Code::WhereUnknownName,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'image.tag == \"v1\"'\n",
-        ),
-    ),
-    case(
-        Code::WhereUnknownName,
-        Part::Require(
-            "signed_by = { any_of = [\"release\"] }\nattestation = \"vuln\"\nwhere = 'identity.claims.source_repo == \"x\"'\n",
-        ),
-    ),
+    case(Code::WhereCost, asks!("predicate.a.all(x, predicate.b.all(y, x == y))")),
+    case(Code::WhereCost, asks!("predicate.x.matches(predicate.y)")),
+    case(Code::WhereCost, asks!("predicate.a.all(x, x in predicate.b)")),
+    case(Code::WhereSyntax, asks!("predicate.x ==")),
+    case(Code::WhereUnanchored, asks!("identity.subject.matches(\"github.com/myorg\")")),
+    case(Code::WhereUnknownFunction, asks!("env(\"HOME\") == \"\"")),
+    case(Code::WhereUnknownName, asks!("image.tag == \"v1\"")),
+    case(Code::WhereUnknownName, asks!("identity.claims.source_repo == \"x\"")),
+    case(Code::WhereUnknownName, asks!("identity.claims[\"source_repo\"] == \"x\"")),
     case(Code::ValueInvalid, Part::Require("signed_by = { any_of = [\"release\"] }\nwhere = 'true'\n")),
     case(
         Code::ValueInvalid,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{ParseErrors, Program};
 
-use super::{ConditionFault, FaultKind};
+use super::{ConditionFault, FaultKind, Remark, RemarkKind, anchors};
 use crate::identity::{CLAIMS, WholeRegex};
 use crate::limits;
 
@@ -92,9 +92,21 @@ pub(super) fn syntax(text: &str, errors: &ParseErrors) -> ConditionFault {
 }
 
 /// Walks what was compiled.
-pub(super) fn of_program(text: &str, program: &Program) -> Result<(), ConditionFault> {
-    let mut walk = Walk { program, text, bound: BTreeSet::new(), within: Within::Nothing };
-    walk.expression(program.expression(), 0)
+pub(super) fn of_program(text: &str, program: &Program) -> Result<Vec<Remark>, ConditionFault> {
+    let (bound, within) = (BTreeSet::new(), Within::Nothing);
+    let mut walk = Walk { program, text, bound, within, asks: Asks::Nothing, remarks: Vec::new() };
+    walk.expression(program.expression(), 0)?;
+    if walk.asks == Asks::Nothing {
+        walk.remarks.push(Remark { kind: RemarkKind::Constant, at: 0 });
+    }
+    Ok(walk.remarks)
+}
+
+/// Whether an expression asks about anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    Something,
 }
 
 /// Whether a comprehension is open: one inside another multiplies their lengths.
@@ -109,6 +121,8 @@ struct Walk<'a> {
     text: &'a str,
     bound: BTreeSet<String>,
     within: Within,
+    asks: Asks,
+    remarks: Vec<Remark>,
 }
 
 impl Walk<'_> {
@@ -147,7 +161,10 @@ impl Walk<'_> {
         }
     }
 
-    fn name(&self, name: &str, at: usize) -> Result<(), ConditionFault> {
+    fn name(&mut self, name: &str, at: usize) -> Result<(), ConditionFault> {
+        if NAMES.contains(&name) && !self.bound.contains(name) {
+            self.asks = Asks::Something;
+        }
         // What the compiler writes for its macros begins with what no author can write.
         if name.starts_with('@') || NAMES.contains(&name) || self.bound.contains(name) {
             return Ok(());
@@ -164,7 +181,7 @@ impl Walk<'_> {
                     None => return Ok(()),
                 }
             }
-            Expr::Select(select) if select.field == "claims" && is_identity(&select.operand) => &CLAIMS,
+            _ if self.is_claims(of) => &CLAIMS,
             _ => return Ok(()),
         };
         if known.contains(&field) {
@@ -196,32 +213,110 @@ impl Walk<'_> {
         if name == "matches" {
             self.pattern(call, at)?;
         }
-        // `image["tag"]` is `image.tag`.
-        if name == "_[_]"
-            && let [of, index] = call.args.as_slice()
-            && matches!(&of.expr, Expr::Ident(name) if FIELDS.iter().any(|(owner, _)| owner == name))
-        {
-            match &index.expr {
-                Expr::Literal(LiteralValue::String(field)) => self.field(of, field.inner(), at)?,
-                _ => {
-                    let message = "a field of this is named, not computed".to_owned();
-                    return Err(fault(FaultKind::UnknownName, at, message, &[]));
-                }
-            }
+        if self.within == Within::Comprehension {
+            self.search(call, at)?;
+        }
+        match (name, call.args.as_slice()) {
+            // `image["tag"]` is `image.tag`.
+            ("_[_]" | "_[?_]", [of, index]) if self.has_fixed_fields(of) => self.named(of, index, at)?,
+            ("@in", [index, of]) if self.has_fixed_fields(of) => self.named(of, index, at)?,
+            _ => {}
         }
         call.target.iter().map(Box::as_ref).chain(&call.args).try_for_each(|one| self.expression(one, depth))
     }
 
+    /// Whether all that this may have is known.
+    fn has_fixed_fields(&self, of: &IdedExpr) -> bool {
+        let named = |name: &String| FIELDS.iter().any(|(owner, _)| owner == name);
+        matches!(&of.expr, Expr::Ident(name) if named(name) && !self.bound.contains(name))
+            || self.is_claims(of)
+    }
+
+    /// `identity.claims`, in either form.
+    fn is_claims(&self, of: &IdedExpr) -> bool {
+        let is_identity = |of: &IdedExpr| matches!(&of.expr, Expr::Ident(name) if name == "identity" && !self.bound.contains(name));
+        match &of.expr {
+            Expr::Select(select) => select.field == "claims" && is_identity(&select.operand),
+            Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+                ("_[_]" | "_[?_]", [of, index]) => {
+                    is_identity(of) && text_of(index).is_some_and(|field| field == "claims")
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn named(&self, of: &IdedExpr, index: &IdedExpr, at: usize) -> Result<(), ConditionFault> {
+        match text_of(index) {
+            Some(field) => self.field(of, field, at),
+            None => {
+                let message = "a field of this is named, not computed".to_owned();
+                Err(fault(FaultKind::UnknownName, at, message, &[]))
+            }
+        }
+    }
+
+    /// Inside a comprehension, what searches a list or text that is not of this round multiplies their lengths (A621).
+    fn search(&self, call: &CallExpr, at: usize) -> Result<(), ConditionFault> {
+        let name = call.func_name.as_str();
+        let searched = match (name, &call.target, call.args.as_slice()) {
+            ("@in", _, [_, list]) => (!is_written_out(list)).then_some("in"),
+            ("contains" | "matches" | "size", Some(target), _) => self.is_foreign(target).then_some(name),
+            ("contains" | "matches" | "size", None, [target, ..]) => self.is_foreign(target).then_some(name),
+            _ => None,
+        };
+        match searched {
+            Some(name) => Err(cost(at, format!("`{name}` searches anew in each round of a comprehension"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is of a document that an attacker may have written, and not of the round.
+    fn is_foreign(&self, of: &IdedExpr) -> bool {
+        match &of.expr {
+            Expr::Ident(name) => {
+                matches!(name.as_str(), "predicate" | "provenance" | "statement")
+                    && !self.bound.contains(name)
+            }
+            Expr::Select(select) => self.is_foreign(&select.operand),
+            Expr::Call(call) => {
+                call.target.iter().map(Box::as_ref).chain(&call.args).any(|one| self.is_foreign(one))
+            }
+            Expr::List(list) => list.elements.iter().any(|one| self.is_foreign(one)),
+            _ => false,
+        }
+    }
+
     /// A pattern out of a predicate would be the attacker's own program.
-    fn pattern(&self, call: &CallExpr, at: usize) -> Result<(), ConditionFault> {
+    fn pattern(&mut self, call: &CallExpr, at: usize) -> Result<(), ConditionFault> {
+        let target = call.target.as_deref().or_else(|| call.args.first().filter(|_| call.args.len() > 1));
         match call.args.last().map(|last| &last.expr) {
             Some(Expr::Literal(LiteralValue::String(pattern))) => match WholeRegex::new(pattern.inner()) {
-                Ok(_) => Ok(()),
+                Ok(_) => {
+                    if target.is_some_and(|target| self.is_of_identity(target))
+                        && !anchors::is_whole(pattern.inner())
+                    {
+                        self.remarks.push(Remark { kind: RemarkKind::Unanchored, at });
+                    }
+                    Ok(())
+                }
                 Err(_) => {
                     Err(cost(at, "the pattern is no regular expression, or too large a one".to_owned()))
                 }
             },
             _ => Err(cost(at, "`matches` takes a pattern that is written out".to_owned())),
+        }
+    }
+
+    fn is_of_identity(&self, of: &IdedExpr) -> bool {
+        match &of.expr {
+            Expr::Ident(name) => name == "identity" && !self.bound.contains(name),
+            Expr::Select(select) => self.is_of_identity(&select.operand),
+            Expr::Call(call) => {
+                call.target.iter().map(Box::as_ref).chain(&call.args).any(|one| self.is_of_identity(one))
+            }
+            _ => false,
         }
     }
 
@@ -252,8 +347,22 @@ impl Walk<'_> {
     }
 }
 
-fn is_identity(of: &IdedExpr) -> bool {
-    matches!(&of.expr, Expr::Ident(name) if name == "identity")
+fn text_of(one: &IdedExpr) -> Option<&str> {
+    match &one.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+/// A list of literals, short enough to be looked through in each round.
+fn is_written_out(list: &IdedExpr) -> bool {
+    match &list.expr {
+        Expr::List(list) => {
+            list.elements.len() <= limits::WHERE_LIST
+                && list.elements.iter().all(|one| matches!(one.expr, Expr::Literal(_)))
+        }
+        _ => false,
+    }
 }
 
 fn cost(at: usize, message: String) -> ConditionFault {

@@ -288,3 +288,75 @@ fn a255_values_are_counted_to_the_byte() {
     assert!(!values::is_too_large(&keyed(limits::WHERE_BYTES)));
     assert!(values::is_too_large(&keyed(limits::WHERE_BYTES + 1)));
 }
+
+#[test]
+fn a621_a_search_in_each_round_of_a_comprehension_is_refused_unless_what_it_looks_through_is_written_out() {
+    for (text, at) in [
+        ("predicate.a.all(x, x in predicate.b)", 21),
+        ("predicate.a.exists(x, 'y' in x)", 26),
+        ("predicate.a.filter(x, !(x in statement.subject)).size() == 0", 26),
+        ("predicate.a.all(x, predicate.b.contains(x))", 31),
+        ("predicate.a.all(x, size(predicate.b) > 3)", 19),
+        ("predicate.a.map(x, predicate.b.matches('^a$')) == []", 31),
+    ] {
+        assert_eq!(fault(text), (FaultKind::Cost, at), "{text}");
+    }
+    let list = |entries: usize| format!("predicate.a.all(x, x in [{}])", vec!["1"; entries].join(","));
+    assert_eq!(fault(&list(limits::WHERE_LIST + 1)).0, FaultKind::Cost);
+    for text in [
+        list(limits::WHERE_LIST).as_str(),
+        "'a' in predicate.b && predicate.a.all(x, x != 'c')",
+        "predicate.a.all(x, x.name in ['a', 'b'] && size(x.name) < 9 && x.name.contains('a'))",
+        "predicate.a.all(x, image.repository.contains(x))",
+        "predicate.a.all(predicate, predicate.contains('x'))",
+    ] {
+        assert!(Condition::compile(text).is_ok(), "{text}");
+    }
+    assert_eq!(asked("predicate.a.all(x, x in ['a', 'b'])", json!({ "a": ["a", "b"] })), Ok(()));
+    assert_eq!(asked("predicate.a.all(x, x in ['a', 'b'])", json!({ "a": ["c"] })), Err(Code::WhereFalse));
+}
+
+#[test]
+fn a621_a_claim_that_no_certificate_has_is_refused_in_every_form() {
+    for text in [
+        "identity.claims['source_repo'] == 'x'",
+        "identity['claims']['source_repo'] == 'x'",
+        "identity['claims'].source_repo == 'x'",
+        "'source_repo' in identity.claims",
+        "has(identity.claims.source_repo)",
+        "identity.claims[predicate.x] == 'x'",
+    ] {
+        assert_eq!(fault(text).0, FaultKind::UnknownName, "{text}");
+    }
+    assert!(Condition::compile("identity.claims['x'] == 'y'").unwrap_err().near.contains(&"build_trigger"));
+    for text in [
+        "identity.claims['build_trigger'] == 'push'",
+        "identity['claims']['build_trigger'] == 'push'",
+        "'build_trigger' in identity.claims && identity['claims'].build_trigger == 'push'",
+        "has(identity.claims.build_trigger)",
+    ] {
+        assert_eq!(asked(text, json!({})), Ok(()), "{text}");
+    }
+    assert_eq!(asked("predicate.claims['x'] == 'y'", json!({ "claims": { "x": "y" } })), Ok(()));
+}
+
+#[test]
+fn a621_what_an_author_may_not_have_meant_is_remarked_and_an_honest_expression_is_not() {
+    let remarks = |text: &str| Condition::compile(text).unwrap().remarks().to_vec();
+    let unanchored = |at| vec![Remark { kind: RemarkKind::Unanchored, at }];
+    assert_eq!(remarks("identity.subject.matches('github.com/myorg')"), unanchored(17));
+    assert_eq!(remarks("matches(identity.subject, '^https://github.com/myorg')"), unanchored(0));
+    assert_eq!(remarks("identity['claims'].token_subject.matches('repo')"), unanchored(33));
+    for text in ["true", "1 == 1", "[1, 2].all(x, x > 0)", "'a'.matches('a')"] {
+        assert_eq!(remarks(text), [Remark { kind: RemarkKind::Constant, at: 0 }], "{text}");
+    }
+    for text in [
+        "identity.subject.matches('^https://github.com/myorg/.+$')",
+        "identity.subject.matches('^https://github.com/myorg/.*')",
+        "predicate.name.matches('release')",
+        "predicate.passed == true",
+        "predicate.a.all(x, x == 1)",
+    ] {
+        assert_eq!(remarks(text), [], "{text}");
+    }
+}

@@ -5,6 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::identity::{KeyId, Name};
 
+mod certified;
+
 const WORKFLOW: &str = "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main";
 
 fn github(san: &str, claims: &[(&str, &str)]) -> Principal {

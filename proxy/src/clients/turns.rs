@@ -184,7 +184,7 @@ impl Drop for Turn {
                 }
             };
             // Who has left is passed over.
-            match next.send(Turn(Some(turns.clone()))) {
+            match next.send(Self(Some(turns.clone()))) {
                 Ok(()) => return,
                 Err(mut unused) => unused.0 = None,
             }
