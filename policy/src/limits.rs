@@ -264,6 +264,8 @@ pub const VERDICT_ENTRIES: u64 = 100_000;
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
+/// How long after grants may have been lost one that is not found is unknown: as long as a pull that was under way. Over it: denied.
+pub const LOST_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is: undecided, `overload`.
 pub const GRANTS_SEARCHED: usize = 1_024;

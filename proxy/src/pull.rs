@@ -12,12 +12,13 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
-use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
+use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
 use tracing::Instrument as _;
 
 use self::accept::Accept;
 use self::collect::Asked;
 use self::collect::passing::Looked;
+use self::recall::Recalled;
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -185,15 +186,17 @@ async fn decided(
     if let Some(denial) = decide::blocked(live.policy(), &subject, document.value()) {
         return Err(Refusal::Denied(Box::new(denial))); // before anything that is remembered (A409)
     }
-    let found = match recall::content(app, live, &subject, document).await? {
-        Some(found) => found,
-        None => match verdict(app, live, &subject, document, asked).await {
-            Ok(found) => found,
-            Err(Refusal::Denied(denial)) => {
-                return Err(recall::unless_undecided(app, live, &subject, denial).await);
+    let found = match recall::content(app, live, &subject, document, &pull.reference).await? {
+        Recalled::Found(found) => *found,
+        nothing @ (Recalled::Nothing | Recalled::Unknown) => {
+            match verdict(app, live, &subject, document, asked, &nothing).await {
+                Ok(found) => found,
+                Err(Refusal::Denied(denial)) => {
+                    recall::denied(app, live, (&subject, document), denial, &pull.reference).await?
+                }
+                Err(refusal) => return Err(refusal),
             }
-            Err(refusal) => return Err(refusal),
-        },
+        }
     };
     serve::remember(app, &found.content).await;
     Ok(found)
@@ -206,6 +209,7 @@ async fn verdict(
     subject: &Subject,
     document: &Intact<Document>,
     asked: Option<Asked>,
+    recalled: &Recalled,
 ) -> Result<Pulled, Refusal> {
     let unpassed = match collect::passing::look(app, live, subject, document).await {
         Ok(Looked::Passes(passing)) => {
@@ -213,16 +217,32 @@ async fn verdict(
         }
         Ok(Looked::Not(not)) => not.code(),
         Err(Refusal::Undecided(undecided)) => {
-            return fallback::resolved(app, live, subject, document, undecided).await;
+            return softened(app, live, (subject, document), undecided, recalled).await;
         }
         Err(refusal) => return Err(refusal),
     };
     match shared_verdict(app, live, subject, document, (asked, unpassed)).await {
         Ok(judged) => Pulled::under(judged, document),
         Err(Refusal::Undecided(undecided)) => {
-            fallback::resolved(app, live, subject, document, undecided).await
+            softened(app, live, (subject, document), undecided, recalled).await
         }
         Err(refusal) => Err(refusal),
+    }
+}
+
+/// What `on_undecided` allows. What the store could not say is no matter of it: one grave cause is enough (A148, A603).
+async fn softened(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    (subject, document): (&Subject, &Intact<Document>),
+    undecided: Undecided,
+    recalled: &Recalled,
+) -> Result<Pulled, Refusal> {
+    match recalled {
+        Recalled::Unknown => Err(Refusal::undecided(Code::Storage)),
+        Recalled::Found(_) | Recalled::Nothing => {
+            fallback::resolved(app, live, subject, document, undecided).await
+        }
     }
 }
 
@@ -262,7 +282,7 @@ async fn reach(
     (asked, unpassed): (Option<Asked>, Option<Code>),
 ) -> Result<Judged, Refusal> {
     let now = app.clock.now();
-    if let Some(kept) = collect::kept::find(app, subject, live.policy().permit_ttl, now).await {
+    if let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
         let evidence = Evidence { unpassed, ..evidence };
         let (outcome, evidence) = outcome(app, live, subject, document, evidence).await?;

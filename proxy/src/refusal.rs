@@ -6,6 +6,7 @@ use pullgate_policy::oci::Document;
 use pullgate_policy::verdict::{Denial, Undecided};
 
 use crate::route::RouteFault;
+use crate::store::Unknown;
 use crate::upstream::Fault;
 
 /// Why no content is served.
@@ -65,6 +66,16 @@ impl Refusal {
         }
     }
 
+    /// The same after the store could not say whether the content is here: that the upstream does not have it is then no
+    /// answer (A603).
+    #[must_use]
+    pub fn after(self, store: Result<(), Unknown>) -> Self {
+        match (self, store) {
+            (Self::Missing(_), Err(unknown)) => unknown.into(),
+            (refusal, _) => refusal,
+        }
+    }
+
     /// What an upstream's failure means for a request about `missing`.
     #[must_use]
     pub fn upstream(fault: &Fault, missing: Missing) -> Self {
@@ -99,6 +110,13 @@ impl Refusal {
             Self::Unauthenticated => "unauthenticated",
             Self::Undecided(undecided) => undecided.code().as_str(),
         }
+    }
+}
+
+/// What the store could not say is undecided, and never a no (A603).
+impl From<Unknown> for Refusal {
+    fn from(_unknown: Unknown) -> Self {
+        Self::undecided(Code::Storage)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::reload;
 use crate::state::State;
-use crate::store::{Availability, Store, StoreError, folder};
+use crate::store::{Availability, Grants, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
 use crate::waits::Waits;
 
@@ -155,6 +155,8 @@ async fn app(
     waits: Waits,
 ) -> Result<Arc<App>, ServeError> {
     let key = store.folder().seal_key(key_file).map_err(ServeError::Seal)?;
+    // Grants under another key cannot be opened: they are lost, and that is said (A603).
+    store.database().sealed_by(&Seal::fingerprint(&key)).await;
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let blobs = state.blobs().series();
     let metrics = Metrics::with_store(state.store().database().writes_lost_counter(), &blobs);
@@ -215,9 +217,21 @@ fn watch_health(app: &Arc<App>) {
         }),
     );
     app.health.watch(
+        "grants",
+        ask(app, |app| match app.store.grants_are() {
+            Grants::AllThere => Condition::Good,
+            Grants::MayBeLost => Condition::Degraded(
+                "grants may have been lost: for some minutes a blob without one is undecided".to_owned(),
+            ),
+        }),
+    );
+    app.health.watch(
         "store",
         ask(app, |app| match app.store.store().database().availability() {
             Availability::Ready => Condition::Good,
+            Availability::Unreadable => Condition::Unready(
+                "what is remembered cannot be read, or not in time: look at the state folder".to_owned(),
+            ),
             Availability::Failing => {
                 Condition::Unready("what is decided is not remembered: look at the state folder".to_owned())
             }

@@ -14,7 +14,7 @@ use pullgate_policy::verdict::Subject;
 
 use crate::clock::Clock;
 use crate::pull::accept::Accept;
-use crate::store::{Blobs, GrantRow, RecordKey, RecordKind, Store, TagKey};
+use crate::store::{Blobs, GrantRow, Grants, Known, RecordKey, RecordKind, Store, TagKey};
 use crate::upstream::Fault;
 
 /// The store of a running gate.
@@ -46,14 +46,30 @@ impl State {
         &self.blobs
     }
 
-    /// A manifest or a piece of evidence, hashed as it is read (A506).
-    pub async fn document(&self, digest: &Digest) -> Option<Intact<Bytes>> {
+    /// The gate's own copy of a manifest or a piece of evidence, hashed as it is read (A506), where this repository's own
+    /// upstream once gave it. This is the one place: what is known of a digest counts nowhere else (A026, A605, A619).
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn document(&self, repository: &Repository, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
+        if !self.present(repository, digest).await? {
+            return Ok(None);
+        }
         self.store.documents().find(*digest).await
     }
 
-    /// Keeps a manifest or a piece of evidence.
-    pub async fn keep_document(&self, document: &Intact<Bytes>) {
+    /// Keeps a manifest or a piece of evidence that this repository's own upstream gave.
+    pub async fn keep_document(&self, repository: &Repository, document: &Intact<Bytes>) {
         self.store.documents().keep(document).await;
+        self.keep_present(repository, &document.digest()).await;
+    }
+
+    /// Whether a copy lies here, whoever gave it: nothing is served by it.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn lies_here(&self, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
+        self.store.documents().find(*digest).await
     }
 
     /// Something that is permitted rests on these documents (A607).
@@ -62,16 +78,19 @@ impl State {
     }
 
     /// Whether this repository's own upstream once gave this content (A026).
-    pub async fn present(&self, repository: &Repository, digest: &Digest) -> bool {
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn present(&self, repository: &Repository, digest: &Digest) -> Known<bool> {
         if self.known_present(repository, digest).await {
-            return true;
+            return Ok(true);
         }
         let key = (repository.clone(), *digest);
-        let known = self.store.database().presence(repository, digest).await.is_some();
+        let known = self.store.database().presence(repository, digest).await?.is_some();
         if known {
             self.present.insert(key, ()).await;
         }
-        known
+        Ok(known)
     }
 
     /// The same as far as memory knows.
@@ -89,7 +108,10 @@ impl State {
     }
 
     /// The sealed permit of a subject under these revisions.
-    pub async fn permit(&self, subject: &Subject, revisions: Revisions) -> Option<Sealed> {
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn permit(&self, subject: &Subject, revisions: Revisions) -> Known<Option<Sealed>> {
         self.store.database().find(&permit_key(subject, revisions)).await
     }
 
@@ -105,7 +127,10 @@ impl State {
     }
 
     /// The sealed record of what was collected about a subject.
-    pub async fn evidence(&self, subject: &Subject) -> Option<Sealed> {
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn evidence(&self, subject: &Subject) -> Known<Option<Sealed>> {
         self.store.database().find(&evidence_key(subject)).await
     }
 
@@ -116,38 +141,62 @@ impl State {
 
     /// Sealed grants for a digest in a repository after the first `passed` of them: first those whose root has a permit under
     /// these revisions, then those whose root was proven once.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
     pub async fn grants(
         &self,
         repository: &Repository,
         digest: &Digest,
         revisions: Revisions,
         passed: usize,
-    ) -> Vec<Sealed> {
+    ) -> Known<Vec<Sealed>> {
         self.store.database().grants_for(repository, digest, &both(revisions), passed).await
     }
 
+    /// Whether a grant that is not found may have been lost (A603).
+    #[must_use]
+    pub fn grants_are(&self) -> Grants {
+        self.store.database().grants()
+    }
+
     /// The newest children that an index of this repository was granted.
-    pub async fn granted_children(&self, repository: &Repository, most: usize) -> Vec<Digest> {
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn granted_children(&self, repository: &Repository, most: usize) -> Known<Vec<Digest>> {
         self.store.database().children_of(repository, most).await
     }
 
-    /// Keeps sealed grants.
-    pub fn keep_grants(&self, grants: Vec<GrantRow>) {
-        self.store.database().keep_grants(grants, self.clock.now());
+    /// Remembers that a child is not there.
+    pub fn keep_tried(&self, repository: &Repository, child: Digest) {
+        self.store.database().keep_tried(repository.clone(), child);
+    }
+
+    /// Keeps sealed grants, and waits a moment until they are written: a kill must not take what a client was told.
+    pub async fn keep_grants(&self, grants: Vec<GrantRow>) {
+        if !grants.is_empty() {
+            self.store.database().keep_grants(grants, self.clock.now());
+            self.store.database().written().await;
+        }
     }
 
     /// The last digest seen of a tag, if it was seen within `age`.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
     pub async fn tag(
         &self,
         repository: &Repository,
         tag: &Tag,
         accept: Accept,
         age: Duration,
-    ) -> Option<Digest> {
-        let seen = self.store.database().tag(&tag_key(repository, tag, accept)).await?;
-        let now = self.clock.now();
-        let ends = seen.seen.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
-        (seen.seen <= now && now < ends).then_some(seen.digest)
+    ) -> Known<Option<Digest>> {
+        let (seen, now) =
+            (self.store.database().tag(&tag_key(repository, tag, accept)).await?, self.clock.now());
+        let ends = |seen: Timestamp| seen.checked_add(SignedDuration::try_from(age).ok()?).ok();
+        let counts = |seen: Timestamp| seen <= now && ends(seen).is_some_and(|ends| now < ends);
+        Ok(seen.filter(|seen| counts(seen.seen)).map(|seen| seen.digest))
     }
 
     /// Keeps what a tag is now, and tells what it was.

@@ -11,14 +11,17 @@ pub mod documents;
 mod files;
 pub mod folder;
 pub mod limits;
+mod loss;
 pub(crate) mod sqlite;
+pub mod unknown;
 
 pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
 pub use db::{
-    Availability, Database, DatabaseError, GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen,
+    Availability, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, Standing, TagKey, TagSeen,
 };
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};
+pub use unknown::{Known, OrAnew, Unknown};
 
 use crate::waits::Waits;
 

@@ -9,8 +9,12 @@ use crate::store::limits;
 /// How long each of them is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
-    /// For a read of the store's database, and for a lock on it.
+    /// For a read of the store's database whose absence costs work, and for a lock on it.
     pub store_read: Duration,
+    /// For a read of it whose absence would be a *no*.
+    pub store_known: Duration,
+    /// For grants to be written, before their manifest is answered.
+    pub grants_written: Duration,
     /// For the connection by which the store writes.
     pub store_write: Duration,
     /// For what is queued to be written, at a shutdown.
@@ -26,6 +30,8 @@ impl Default for Waits {
     fn default() -> Self {
         Self {
             store_read: limits::READ_WAIT,
+            store_known: limits::KNOWN_WAIT,
+            grants_written: limits::GRANTS_WAIT,
             store_write: limits::WRITE_WAIT,
             flush: limits::FLUSH_WAIT,
             record: audit::RECORD_WAIT,
@@ -38,7 +44,15 @@ impl Waits {
     /// The same for each.
     #[must_use]
     pub const fn all(wait: Duration) -> Self {
-        Self { store_read: wait, store_write: wait, flush: wait, record: wait, verdict: wait }
+        Self {
+            store_read: wait,
+            store_known: wait,
+            grants_written: wait,
+            store_write: wait,
+            flush: wait,
+            record: wait,
+            verdict: wait,
+        }
     }
 }
 

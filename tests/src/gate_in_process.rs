@@ -32,6 +32,7 @@ pub struct Setup {
     files: Vec<(String, Vec<u8>)>,
     top: String,
     verdict_wait: Option<Duration>,
+    waits: Option<Waits>,
 }
 
 impl Setup {
@@ -107,6 +108,12 @@ impl Setup {
         Self { verdict_wait: Some(wait), ..self }
     }
 
+    /// How long it waits for the disk and the database: for tests that are about these.
+    #[must_use]
+    pub fn waits(self, waits: Waits) -> Self {
+        Self { waits: Some(waits), ..self }
+    }
+
     /// Lines above all tables.
     #[must_use]
     pub fn top(self, lines: &str) -> Self {
@@ -152,7 +159,8 @@ impl Gate {
         let folder = tempfile::tempdir().expect("a folder");
         setup.write(folder.path());
         let config = config(folder.path(), &clock);
-        let waits = Waits { verdict: setup.verdict_wait.unwrap_or(PATIENT.verdict), ..PATIENT };
+        let waits = setup.waits.unwrap_or(PATIENT);
+        let waits = Waits { verdict: setup.verdict_wait.unwrap_or(waits.verdict), ..waits };
         let running = start(config, &clock, waits).await.expect("the gate starts");
         Self {
             data: running.data,

@@ -136,7 +136,7 @@ impl Database {
 
     async fn connect(&mut self) -> Result<AnyPool, OpenFault> {
         self.tried = Instant::now();
-        let opened = self.sqlite.prepare().await.and_then(|()| self.sqlite.pool(1, ACQUIRE));
+        let opened = self.sqlite.prepare().await.and_then(|_| self.sqlite.pool(1, ACQUIRE));
         match &opened {
             Ok(pool) => self.pool = Some(pool.clone()),
             Err(fault) => self.standing.database_fails(&fault.to_string()),

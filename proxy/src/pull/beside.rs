@@ -12,6 +12,7 @@ use super::{Pull, resolve};
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::Refusal;
+use crate::store::OrAnew as _;
 
 /// Fetches the document of `pull`, and asks for what lies beside it where a verdict will need that.
 ///
@@ -37,7 +38,7 @@ pub(super) async fn fetch(
 }
 
 /// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no denial and
-/// no kept evidence speaks of it.
+/// no kept evidence speaks of it. Where the store cannot say, to ask is no more than a request.
 async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
     let Reference::Digest(digest @ Digest::Sha256(_)) = pull.reference else { return None };
     let subject = Subject { repository: pull.repository.clone(), digest };
@@ -47,7 +48,11 @@ async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
     }
     let known = app.memory.denial(&subject, live.revisions()).await.is_some()
         || app.memory.grants(&subject.repository, digest).await.is_some()
-        || !app.store.grants(&subject.repository, &digest, live.revisions(), 0).await.is_empty()
-        || app.store.evidence(&subject).await.is_some();
+        || app
+            .store
+            .grants(&subject.repository, &digest, live.revisions(), 0)
+            .await
+            .is_ok_and(|grants| !grants.is_empty())
+        || app.store.evidence(&subject).await.or_anew().is_some();
     (!known).then_some(subject)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
 use pullgate_policy::decide::shape_denial;
 use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
@@ -14,7 +15,7 @@ use crate::clock::Plausible;
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::{Missing, Refusal};
-use crate::store::{BlobFault, FlightKey, Reader};
+use crate::store::{BlobFault, FlightKey, Grants, Reader};
 use crate::upstream::{Fault, Presence, Upstream, resumed};
 
 /// A blob that may leave.
@@ -57,7 +58,7 @@ async fn under(
     scope::governed(live, repository)?;
     scope::not_blocked(live, &digest)?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
-    if is_manifest(app, &digest).await {
+    if is_manifest(app, repository, &digest).await? {
         return Err(Refusal::Missing(Missing::Blob));
     }
     if let Some(copy) = collect::passing::blob(app, live, repository, digest).await? {
@@ -97,11 +98,21 @@ async fn known_by_sha256(
     if read.parse(None).is_ok() { Err(Refusal::Missing(Missing::Blob)) } else { Ok(()) }
 }
 
-async fn is_manifest(app: &App, digest: &Digest) -> bool {
-    app.store.document(digest).await.is_some_and(|bytes| bytes.parse(None).is_ok())
+/// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose it is,
+/// one that lies here is not given away, and whatever else is asked for goes on to its grant.
+async fn is_manifest(app: &App, repository: &Repository, digest: &Digest) -> Result<bool, Refusal> {
+    let is_one = |bytes: Intact<bytes::Bytes>| bytes.parse(None).is_ok();
+    match app.store.document(repository, digest).await {
+        Ok(bytes) => Ok(bytes.is_some_and(is_one)),
+        Err(unknown) => match app.store.lies_here(digest).await.map(|bytes| bytes.is_some_and(is_one)) {
+            Ok(true) => Err(unknown.into()),
+            Ok(false) | Err(_) => Ok(false),
+        },
+    }
 }
 
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
+/// Where its grant may have been lost a moment ago it is not known, and the next manifest mends it (A603).
 async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
@@ -112,7 +123,10 @@ async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Dig
     };
     match counted(app, upstream, "presence", upstream.blob_exists(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
-        Ok(Presence::Here(_)) => denied(),
+        Ok(Presence::Here(_)) => match app.store.grants_are() {
+            Grants::AllThere => denied(),
+            Grants::MayBeLost => Refusal::undecided(Code::Storage),
+        },
         // Not knowing is not a denial; the answer gives nothing away either.
         Err(fault) => Refusal::upstream(&fault, Missing::Blob),
     }
@@ -128,14 +142,15 @@ async fn open(
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     if let Some(reader) = app.store.blobs().open(digest).await {
         // A copy counts here only once this repository's own upstream has had the blob (A026).
-        if app.store.present(repository, &digest).await {
+        let present = app.store.present(repository, &digest).await;
+        if present == Ok(true) {
             app.metrics.cache("blobs", CacheResult::Hit);
             return Ok(Blob::Granted(Box::new(reader)));
         }
         app.metrics.cache("blobs", CacheResult::Miss);
         return match presence(app, upstream, repository, digest).await? {
             Presence::Here(_) => Ok(Blob::Granted(Box::new(reader))),
-            Presence::Absent => Err(Refusal::Missing(Missing::Blob)),
+            Presence::Absent => Err(Refusal::Missing(Missing::Blob).after(present.map(drop))),
         };
     }
     app.metrics.cache("blobs", CacheResult::Miss);

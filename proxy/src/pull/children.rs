@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::live::Live;
 use crate::memory::Child;
 use crate::refusal::Refusal;
+use crate::store::Known;
 
 /// How reading the children ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ async fn read(
     digest: Digest,
 ) -> Result<End, Refusal> {
     let (mut failed, mut undecided) = (0, None);
-    for child in unread(app, repository).await {
+    for child in unread(app, repository).await? {
         match read_one(app, live, repository, child, digest).await {
             Ok(Some(End::Found)) => return Ok(End::Found),
             Ok(Some(End::Through) | None) => {}
@@ -80,7 +81,10 @@ async fn read(
                 undecided = Some(refusal);
                 failed += 1;
             }
-            Err(_) => app.memory.keep_child(repository, child, Child::Absent).await,
+            Err(_) => {
+                app.memory.keep_child(repository, child, Child::Absent).await;
+                app.store.keep_tried(repository, child);
+            }
         }
         if failed == limits::CHILDREN_FAILED_FOR_BLOB {
             break;
@@ -90,9 +94,9 @@ async fn read(
 }
 
 /// The children that are to be read, those last that could not be had a moment ago: others must come to be read.
-async fn unread(app: &App, repository: &Repository) -> Vec<Digest> {
+async fn unread(app: &App, repository: &Repository) -> Known<Vec<Digest>> {
     let (mut first, mut last) = (Vec::new(), Vec::new());
-    for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await {
+    for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await? {
         match app.memory.child(repository, child).await {
             None => first.push(child),
             Some(Child::Failed) => last.push(child),
@@ -100,7 +104,7 @@ async fn unread(app: &App, repository: &Repository) -> Vec<Digest> {
         }
     }
     first.append(&mut last);
-    first
+    Ok(first)
 }
 
 /// Reads one, and keeps what it grants; nothing where it is granted no more.
@@ -118,8 +122,12 @@ async fn read_one(
         Ok(None) | Err(_) => return Ok(None),
     };
     let document = match resolve::held(app, repository, &child).await {
-        Some(document) => document,
-        None => from_upstream(app, live, repository, child).await?,
+        Ok(Some(document)) => document,
+        Ok(None) => from_upstream(app, live, repository, child).await?,
+        Err(unknown) => {
+            let fetched = from_upstream(app, live, repository, child).await;
+            fetched.map_err(|refusal| refusal.after(Err(unknown)))?
+        }
     };
     let lists_it = document.value().manifest().content().any(|descriptor| descriptor.digest == Some(digest));
     let Ok(permitted) = Permitted::under_grant(grant, document) else { return Ok(None) };

@@ -15,7 +15,7 @@ use pullgate_policy::decide;
 use pullgate_policy::evidence::passing::EvidenceOnly;
 use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Document, Manifest, Reference, Repository};
+use pullgate_policy::oci::{Digest, Document, Manifest, Repository};
 use pullgate_policy::verdict::{Subject, Undecided};
 use pullgate_verify::Found;
 
@@ -24,7 +24,6 @@ use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
 use crate::places::Place;
-use crate::pull::accept::Accept;
 use crate::refusal::Refusal;
 
 mod carried;
@@ -185,7 +184,7 @@ async fn read(
     let mut read = stream::iter(candidates.into_iter().map(|candidate| async move {
         let document = match candidate.document.clone() {
             Some(document) => Ok(document),
-            None => by_digest(app, live, &candidate.repository, candidate.digest).await,
+            None => resolve::by_digest(app, live, &candidate.repository, candidate.digest).await,
         };
         (candidate, document)
     }))
@@ -209,18 +208,6 @@ async fn read(
         }
     }
     carriers
-}
-
-async fn by_digest(
-    app: &App,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-) -> Result<Intact<Document>, Refusal> {
-    match resolve::held(app, repository, &digest).await {
-        Some(document) => Ok(document),
-        None => resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await,
-    }
 }
 
 /// A referrer must itself name the subject; the list that led to it is a hint only (A145).
@@ -253,10 +240,20 @@ impl Findings {
     }
 }
 
-/// Whether nothing came of which it could be said that it is broken (A161, A164, A172).
+/// Whether nothing came of which it could be said that it is broken (A161, A164, A172, A603): what was cut or altered on its way, and
+/// a page in its place, say nothing of a piece that is known by its digest.
 fn could_not_be_asked(undecided: &Undecided) -> bool {
-    let refused = matches!(undecided.code(), Code::RealmRefused | Code::RedirectRefused | Code::UpstreamTls);
-    refused || decide::fallback::applies(undecided)
+    let own = matches!(
+        undecided.code(),
+        Code::RealmRefused
+            | Code::RedirectRefused
+            | Code::Storage
+            | Code::UpstreamEncoding
+            | Code::UpstreamIntegrity
+            | Code::UpstreamProtocol
+            | Code::UpstreamTls
+    );
+    own || decide::fallback::applies(undecided)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use pullgate_policy::oci::{Document, Reference};
 use pullgate_policy::policy::{OnUndecided, PolicySet};
 use pullgate_policy::verdict::{Subject, Undecided};
 
+use super::recall::Recalled;
 use super::{Pull, Pulled, Remembered, collect, permitted, recall, resolve, serve, verify};
 use crate::app::App;
 use crate::live::Live;
@@ -30,20 +31,21 @@ pub(super) async fn without_resolving(
     let digest = match (&pull.reference, fallback::setting(live.policy(), &pull.repository)) {
         (Reference::Digest(digest), _) => Some(*digest),
         (Reference::Tag(tag), OnUndecided::LastPermit(age)) => {
-            app.store.tag(&pull.repository, tag, pull.accept, age).await
+            app.store.tag(&pull.repository, tag, pull.accept, age).await?
         }
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };
     let Some(digest) = digest else { return Err(Refusal::Undecided(undecided)) };
-    let Some(document) = resolve::held(app, &pull.repository, &digest).await else {
+    let Some(document) = resolve::held(app, &pull.repository, &digest).await? else {
         return Err(Refusal::Undecided(undecided));
     };
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
     super::scope::not_blocked(live, &subject.digest)?;
     // A permit or grant that still counts needs no fallback.
-    let mut found = match recall::content(app, live, &subject, &document).await? {
-        Some(found) => found,
-        None => resolved(app, live, &subject, &document, undecided).await?,
+    let mut found = match recall::content(app, live, &subject, &document, &pull.reference).await? {
+        Recalled::Found(found) => *found,
+        Recalled::Nothing => resolved(app, live, &subject, &document, undecided).await?,
+        Recalled::Unknown => return Err(Refusal::undecided(Code::Storage)), // one grave cause is enough (A148)
     };
     found.undecided = Some(code);
     serve::remember(app, &found.content).await;
@@ -69,7 +71,7 @@ pub(super) async fn resolved(
             fallback::insecure_permit(policy, subject, document.value(), &undecided, now)
         }
         OnUndecided::LastPermit(age) => {
-            match collect::kept::find_with_outcome(app, subject, age, now).await {
+            match collect::kept::find_with_outcome(app, live, subject, age, now).await? {
                 None => None,
                 Some((kept, outcome)) => {
                     let evidence = verify::evidence(app, live, subject, document, &kept).await?;

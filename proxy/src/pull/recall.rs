@@ -17,7 +17,6 @@ use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
 
-use super::accept::Accept;
 use super::collect::Collected;
 use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
 use crate::app::App;
@@ -25,6 +24,18 @@ use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::refusal::Refusal;
 use crate::store::limits::GRANTS_READ;
+use crate::store::{Grants, OrAnew as _};
+
+/// What is remembered of a subject.
+#[derive(Debug)]
+pub(super) enum Recalled {
+    /// A verdict that needs no evidence now.
+    Found(Box<Pulled>),
+    /// Nothing: the evidence decides.
+    Nothing,
+    /// The store could not say whether there is a grant: the evidence may permit, and cannot deny (A603).
+    Unknown,
+}
 
 /// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
 /// permitted now, or a denial of the last moments.
@@ -33,46 +44,82 @@ pub(super) async fn content(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-) -> Result<Option<Pulled>, Refusal> {
+    asked_by: &Reference,
+) -> Result<Recalled, Refusal> {
+    let found = |content, memory| Ok(Recalled::Found(Box::new(Pulled::new(content, memory))));
     if let Some(verdict) = decide::without_evidence(live.policy(), subject, document.value(), app.clock.now())
     {
         return match verdict {
-            Verdict::Permit(permit) => Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Miss))),
+            Verdict::Permit(permit) => found(permitted(permit, document)?, Remembered::Miss),
             Verdict::Deny(denial) => Err(Refusal::Denied(Box::new(denial))),
         };
     }
     let own = permit(app, live, subject).await;
     app.metrics.cache("verdicts", if own.is_some() { CacheResult::Hit } else { CacheResult::Miss });
     if let Some(permit) = own {
-        return Ok(Some(Pulled::new(permitted(permit, document)?, Remembered::Hit)));
+        return found(permitted(permit, document)?, Remembered::Hit);
     }
-    let grant =
-        Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await.ok().flatten();
-    if let Some(grant) = grant
+    let grant = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await;
+    let unknown = grant.as_ref().err().is_some_and(
+        |refusal| matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage),
+    );
+    if let Ok(Some(grant)) = grant
         && let Ok(permitted) = Permitted::under_grant(grant, document.clone())
     {
-        return Ok(Some(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)));
+        return found(Content::Permitted(Box::new(permitted)), Remembered::Hit);
     }
     match app.memory.denial(subject, live.revisions()).await {
-        Some(denial) => Err(unless_undecided(app, live, subject, Box::new(denial.as_ref().clone())).await),
-        None => Ok(None),
+        Some(denial) => {
+            let denial = Box::new(denial.as_ref().clone());
+            let denied = denied(app, live, (subject, document), denial, asked_by).await?;
+            Ok(Recalled::Found(Box::new(denied)))
+        }
+        None if unknown => Ok(Recalled::Unknown),
+        None => Ok(Recalled::Nothing),
     }
 }
 
-/// The denial of a subject, unless an index that would grant it could not be judged: not knowing never reads like
-/// unsigned (invariant 4). An index below a permitted one that is refused for its depth is told so (A128).
-pub(super) async fn unless_undecided(
+/// The denial of a subject, unless an index that would grant it could not be judged, or the store cannot say whether there is
+/// one: not knowing never reads like unsigned (invariant 4). Who asks by digest may have its index already, and a grant that was
+/// lost with it (A603). An index below a permitted one that is refused for its depth is told so (A128).
+///
+/// # Errors
+/// The denial, or what stands in its way. Only a grant that could not be read a moment ago, and now can, is none.
+pub(super) async fn denied(
     app: &Arc<App>,
     live: &Arc<Live>,
-    subject: &Subject,
+    (subject, document): (&Subject, &Intact<Document>),
     denial: Box<Denial>,
-) -> Refusal {
+    asked_by: &Reference,
+) -> Result<Pulled, Refusal> {
     match Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await {
-        Err(refusal) => refusal,
-        Ok(Some(grant)) if grant.nests_too_deep() => {
-            Refusal::Denied(Box::new(decide::shape_denial(Code::IndexTooLarge)))
+        // Who begins with a tag has no index yet, and is told what is known of the image itself.
+        Err(refusal) if is_unknown(&refusal) && matches!(asked_by, Reference::Tag(_)) => {
+            Err(Refusal::Denied(denial))
         }
-        Ok(_) => Refusal::Denied(denial),
+        Err(refusal) => Err(refusal),
+        Ok(Some(grant)) if grant.nests_too_deep() => {
+            Err(Refusal::Denied(Box::new(decide::shape_denial(Code::IndexTooLarge))))
+        }
+        Ok(Some(grant)) => match Permitted::under_grant(grant, document.clone()) {
+            Ok(permitted) => Ok(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)),
+            Err(_another) => Err(Refusal::Denied(denial)),
+        },
+        Ok(None) if may_be_lost(app, asked_by) => Err(Refusal::undecided(Code::Storage)),
+        Ok(None) => Err(Refusal::Denied(denial)),
+    }
+}
+
+fn is_unknown(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage)
+}
+
+/// Whether a pull that is under way may have lost the grant of what it asks for. A pull begins with a tag: that one is judged
+/// by its own evidence.
+fn may_be_lost(app: &App, asked_by: &Reference) -> bool {
+    match asked_by {
+        Reference::Digest(_) => app.store.grants_are() == Grants::MayBeLost,
+        Reference::Tag(_) => false,
     }
 }
 
@@ -113,7 +160,8 @@ async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
         return Some(permit);
     }
     let (revisions, now, lifetime) = (live.revisions(), app.clock.now(), live.policy().permit_ttl);
-    let sealed = app.store.permit(subject, revisions).await?;
+    // Where the store cannot say, the verdict is reached anew.
+    let sealed = app.store.permit(subject, revisions).await.or_anew()?;
     let permit = Permit::recall(&app.seal, &sealed, subject, revisions, now)
         .map(|permit| permit.within(lifetime))
         .filter(|permit| permit.counts(revisions, now));
@@ -146,7 +194,13 @@ pub(super) async fn grant(
     }
     let mut passed = 0;
     loop {
-        let stored = app.store.grants(repository, &digest, live.revisions(), passed).await;
+        let stored = match app.store.grants(repository, &digest, live.revisions(), passed).await {
+            Ok(stored) => stored,
+            Err(unknown) => {
+                search.undecided = Some(unknown.into()); // not the same as none (A603)
+                break;
+            }
+        };
         if let Some(grant) = search.among(app, live, claims(app, &stored, repository, &digest)).await {
             return Ok(Some(grant));
         }
@@ -219,13 +273,7 @@ fn claims(app: &App, sealed: &[Sealed], repository: &Repository, digest: &Digest
 
 /// The permit of a root, reached again, or what `on_undecided` gives.
 async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
-    let document = match resolve::held(app, &root.repository, &root.digest).await {
-        Some(document) => document,
-        None => {
-            let reference = Reference::Digest(root.digest);
-            resolve::fetch(app, live, &root.repository, &reference, Accept::default()).await?
-        }
-    };
+    let document = resolve::by_digest(app, live, &root.repository, root.digest).await?;
     if let Some(denial) = decide::blocked(live.policy(), root, document.value()) {
         return Err(Refusal::Denied(Box::new(denial)));
     }

@@ -16,6 +16,7 @@ use super::{Pull, beside};
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::{Missing, Refusal};
+use crate::store::{Known, OrAnew as _};
 use crate::upstream::{Fault, FetchedManifest};
 
 /// How long ago a tag was seen, at most, for the question whether it has changed.
@@ -41,10 +42,13 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
         Reference::Digest(digest) => Some(*digest),
         Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, pull.accept).await,
     };
-    if let Some(digest) = known
-        && let Some(document) = held(app, &pull.repository, &digest).await
-    {
-        return Ok(Resolved { document, moved_from: None, asked: None });
+    let mut store = Ok(());
+    if let Some(digest) = known {
+        match held(app, &pull.repository, &digest).await {
+            Ok(Some(document)) => return Ok(Resolved { document, moved_from: None, asked: None }),
+            Ok(None) => {}
+            Err(unknown) => store = Err(unknown),
+        }
     }
     let _place = super::question(app, &pull.repository)?;
     if let Reference::Tag(tag) = &pull.reference
@@ -53,7 +57,11 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
         note_tag(app, pull, tag, document.digest()).await;
         return Ok(Resolved { document, moved_from: None, asked: None });
     }
-    let (document, asked) = beside::fetch(app, live, pull).await?;
+    let (document, asked) = match (beside::fetch(app, live, pull).await, &pull.reference) {
+        (Ok(fetched), _) => fetched,
+        (Err(refusal), Reference::Digest(_)) => return Err(refusal.after(store)),
+        (Err(refusal), Reference::Tag(_)) => return Err(refusal),
+    };
     let moved_from = match &pull.reference {
         Reference::Digest(_) => None,
         Reference::Tag(tag) => note_tag(app, pull, tag, document.digest()).await,
@@ -70,9 +78,10 @@ async fn unchanged(
     pull: &Pull,
     tag: &Tag,
 ) -> Result<Option<Intact<Document>>, Refusal> {
-    let before = app.store.tag(&pull.repository, tag, pull.accept, KNOWN_FOR).await;
+    // What is not known here costs a GET.
+    let before = app.store.tag(&pull.repository, tag, pull.accept, KNOWN_FOR).await.or_anew();
     let Some(before) = before else { return Ok(None) };
-    let Some(document) = held(app, &pull.repository, &before).await else { return Ok(None) };
+    let Some(document) = held(app, &pull.repository, &before).await.or_anew() else { return Ok(None) };
     let upstream = live.upstream(&pull.repository).ok_or(Refusal::undecided(Code::Internal))?;
     let now = upstream.tag_digest(&pull.repository, tag, &pull.accept.types()).await;
     match super::counted(app, upstream, "tag", now) {
@@ -88,17 +97,36 @@ async fn unchanged(
 
 /// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
 /// from another repository does not count: existence there is not existence here (A026).
-pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
+///
+/// # Errors
+/// [`Unknown`](crate::store::Unknown).
+pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Known<Option<Intact<Document>>> {
     if let Some(document) = remembered(app, repository, digest).await {
-        return Some(document);
+        return Ok(Some(document));
     }
-    let bytes = app.store.document(digest).await?;
-    if !app.store.present(repository, &bytes.digest()).await {
-        return None;
-    }
-    let document = bytes.parse(None).ok()?;
+    let Some(bytes) = app.store.document(repository, digest).await? else { return Ok(None) };
+    let Ok(document) = bytes.parse(None) else { return Ok(None) };
     app.memory.keep_document(&document).await;
-    Some(document)
+    Ok(Some(document))
+}
+
+/// The same, else the upstream's.
+///
+/// # Errors
+/// [`Refusal`].
+pub(super) async fn by_digest(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Intact<Document>, Refusal> {
+    let store = match held(app, repository, &digest).await {
+        Ok(Some(document)) => return Ok(document),
+        Ok(None) => Ok(()),
+        Err(unknown) => Err(unknown),
+    };
+    let fetched = fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await;
+    fetched.map_err(|refusal| refusal.after(store))
 }
 
 /// The same without a look at the disk.
@@ -141,8 +169,7 @@ pub(super) async fn look(
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
     let (bytes, document) = read(fetched, reference)?;
-    app.store.keep_document(&bytes).await;
-    app.store.keep_present(repository, &document.digest()).await;
+    app.store.keep_document(repository, &bytes).await;
     app.memory.keep_document(&document).await;
     Ok(document)
 }

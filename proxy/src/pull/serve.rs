@@ -41,7 +41,7 @@ pub(super) async fn remember(app: &App, content: &Content) {
                     }),
                 }
             }
-            app.store.keep_grants(rows);
+            app.store.keep_grants(rows).await;
             app.store.rest_on(vec![permitted.digest()]);
             app.memory.keep_granted(permitted, lost).await;
         }

@@ -1,46 +1,41 @@
 //! `cache.db`: sealed records, grants, tags, presence. Disposable: what is lost is work.
 //!
-//! A read that fails is an absence, a write that fails is a loss, each counted; neither is ever an error that a caller
-//! could turn into an answer (A503). No hot pull comes here: memory stands before it.
+//! A read that fails is [`Unknown`], never an absence (A603); a write that fails is a loss, counted and, of a grant, noted:
+//! neither is ever an error that a caller could turn into an answer (A503). No hot pull comes here: memory stands before it.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use pullgate_policy::grant::Role;
 use pullgate_policy::limits::GRANTS_SEARCHED;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyPool, Row};
+use sqlx::{Any, Row};
 use tokio::sync::oneshot;
 
+mod keeper;
 mod open;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use self::open::Opening;
+use self::keeper::{Keeper, Open};
 pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen};
-use self::writer::{Write, Writer};
+use self::writer::Write;
 use super::limits::GRANTS_READ;
+use super::sqlite;
+use super::unknown::{Known, Unknown};
 use crate::waits::Waits;
 
 /// The database, or its absence.
 #[derive(Debug)]
 pub struct Database {
-    state: State,
-    counts: Arc<Counts>,
-    waits: Waits,
-}
-
-#[derive(Debug)]
-enum State {
-    Ready { pool: AnyPool, writer: Writer },
-    Unavailable,
+    keeper: Arc<Keeper>,
 }
 
 /// Whether anything is remembered: what `/readyz` says.
@@ -50,8 +45,19 @@ pub enum Availability {
     Failing,
     /// Reads and writes reach the file.
     Ready,
-    /// The file cannot be used: reads find nothing, writes are lost and counted.
+    /// The file cannot be used: nothing is known, writes are lost and counted. It is tried again.
     Unavailable,
+    /// The last read failed, or was too slow. It is tried again.
+    Unreadable,
+}
+
+/// Whether a grant that is not found was ever given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grants {
+    /// Nothing was lost of late: it was not.
+    AllThere,
+    /// Some may have been lost a short while ago (A603).
+    MayBeLost,
 }
 
 /// Why the database must not be touched.
@@ -69,62 +75,90 @@ pub enum DatabaseError {
 struct Counts {
     reads_failed: AtomicU64,
     writes_lost: Counter,
+    /// The last write failed.
     failing: AtomicBool,
+    /// The last read failed.
+    unreadable: AtomicBool,
+    /// A read or a write met a page that is none.
+    corrupt: AtomicBool,
 }
 
 impl Counts {
     fn lose(&self, writes: u64) {
         self.writes_lost.inc_by(writes);
     }
+
+    fn note(&self, error: &sqlx::Error) {
+        if sqlite::is_corrupt(error) {
+            self.corrupt.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Database {
     /// Opens or makes `cache.db` in `folder`. A corrupt one is moved aside, loudly; one that cannot be used at all leaves
-    /// the gate without memory, loudly.
+    /// the gate without memory, loudly, and is tried again.
     ///
     /// # Errors
     /// [`DatabaseError::Newer`].
     pub async fn open(folder: &Path, waits: Waits) -> Result<Self, DatabaseError> {
-        let counts = Arc::new(Counts::default());
-        let state = match open::open(&folder.join("cache.db"), waits).await? {
-            Opening::Ready { readers, writer } => {
-                State::Ready { pool: readers, writer: Writer::start(writer, Arc::clone(&counts)) }
-            }
-            Opening::Unavailable => State::Unavailable,
-        };
-        Ok(Self { state, counts, waits })
+        Ok(Self { keeper: Keeper::start(folder, waits).await? })
     }
 
     /// Whether anything is remembered.
     #[must_use]
     pub fn availability(&self) -> Availability {
-        match self.state {
-            State::Ready { .. } if self.counts.failing.load(Ordering::Relaxed) => Availability::Failing,
-            State::Ready { .. } => Availability::Ready,
-            State::Unavailable => Availability::Unavailable,
-        }
+        self.keeper.availability()
     }
 
-    /// Reads that failed and were taken for an absence.
+    /// Whether a grant that is not found here may have been lost.
+    #[must_use]
+    pub fn grants(&self) -> Grants {
+        if self.keeper.loss.is_recent() { Grants::MayBeLost } else { Grants::AllThere }
+    }
+
+    /// Reads that failed.
     #[must_use]
     pub fn reads_failed(&self) -> u64 {
-        self.counts.reads_failed.load(Ordering::Relaxed)
+        self.keeper.counts.reads_failed.load(Ordering::Relaxed)
     }
 
     /// Writes that were lost.
     #[must_use]
     pub fn writes_lost(&self) -> u64 {
-        self.counts.writes_lost.get()
+        self.keeper.counts.writes_lost.get()
     }
 
     /// The same, as it counts on.
     #[must_use]
     pub fn writes_lost_counter(&self) -> Counter {
-        self.counts.writes_lost.clone()
+        self.keeper.counts.writes_lost.clone()
+    }
+
+    /// Tells under which key what is stored is sealed, by a fingerprint. Another one than before is a loss: of what is there
+    /// nothing can be opened any more.
+    pub async fn sealed_by(&self, fingerprint: &str) {
+        let Some(open) = self.keeper.open() else { return };
+        let query = sqlx::query("select value from standing where name = 'seal'");
+        let value = |row: &AnyRow| Ok(Some(row.try_get::<String, _>("value")?));
+        match self
+            .read(&open, query.fetch_all(&open.pool), value, self.keeper.waits.store_known)
+            .await
+            .map(|mut rows| rows.pop())
+        {
+            Ok(Some(before)) if before == fingerprint => return,
+            Ok(Some(_)) => self.keeper.loss.mark("the seal key is another one"),
+            Ok(None) | Err(Unknown { .. }) => {}
+        }
+        self.write(Write::Seal(fingerprint.to_owned()));
     }
 
     /// A sealed record, as it lies there: only its seal can say what it is worth.
-    pub async fn find(&self, key: &RecordKey) -> Option<Sealed> {
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn find(&self, key: &RecordKey) -> Known<Option<Sealed>> {
+        let Some(open) = self.readable()? else { return Ok(None) };
         let query = sqlx::query(
             "select body, mac from records where kind = $1 and repository = $2 and key = $3 and revisions = $4",
         )
@@ -132,7 +166,7 @@ impl Database {
         .bind(key.repository.to_string())
         .bind(key.key.to_string())
         .bind(key.revisions.clone());
-        self.read(query.fetch_all(self.pool()?), sealed).await.pop()
+        Ok(self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.store_read).await?.pop())
     }
 
     /// Keeps a sealed record in place of an older one under its key.
@@ -148,14 +182,17 @@ impl Database {
 
     /// Grants that name `child`, at most `GRANTS_READ` after the first `passed` of them: first those whose root has a permit
     /// under `revisions`, then those whose root was proven once, of each the newest first (A616).
+    ///
+    /// # Errors
+    /// [`Unknown`].
     pub async fn grants_for(
         &self,
         repository: &Repository,
         child: &Digest,
         revisions: &str,
         passed: usize,
-    ) -> Vec<Sealed> {
-        let Some(pool) = self.pool() else { return Vec::new() };
+    ) -> Known<Vec<Sealed>> {
+        let Some(open) = self.readable()? else { return Ok(Vec::new()) };
         let query = sqlx::query(
             "select g.body, g.mac from (select root, body, mac, proven, stored from grants \
              where repository = $1 and child = $2 order by proven desc, stored desc limit $3) g \
@@ -168,23 +205,28 @@ impl Database {
         .bind(revisions.to_owned())
         .bind(rows(GRANTS_READ))
         .bind(rows(passed));
-        self.read(query.fetch_all(pool), sealed).await
+        self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.store_known).await
     }
 
     /// Children of indexes that were granted in this repository, at most `most`: those that were never read first, then
-    /// the newest.
-    pub async fn children_of(&self, repository: &Repository, most: usize) -> Vec<Digest> {
-        let Some(pool) = self.pool() else { return Vec::new() };
+    /// the newest. By an index of that order: no other row of the repository is looked at.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn children_of(&self, repository: &Repository, most: usize) -> Known<Vec<Digest>> {
+        let Some(open) = self.readable()? else { return Ok(Vec::new()) };
         let query = sqlx::query(
-            "select g.child, count(p.digest) as read, max(g.stored) as newest from grants g \
-             left join presence p on p.repository = g.repository and p.digest = g.child \
-             where g.repository = $1 and g.role = $2 group by g.child order by read, newest desc limit $3",
+            "select child from children where repository = $1 order by tried, stored desc limit $2",
         )
         .bind(repository.to_string())
-        .bind(Role::Child.as_str())
         .bind(rows(most));
         let child = |row: &AnyRow| Ok(row.try_get::<String, _>("child")?.parse().ok());
-        self.read(query.fetch_all(pool), child).await
+        self.read(&open, query.fetch_all(&open.pool), child, self.keeper.waits.store_known).await
+    }
+
+    /// Remembers that a child was asked for and is not there, so that others come to be read.
+    pub fn keep_tried(&self, repository: Repository, child: Digest) {
+        self.write(Write::Tried { repository, child });
     }
 
     /// Keeps grants, in place of older ones for the same child and root.
@@ -194,31 +236,54 @@ impl Database {
         }
     }
 
+    /// Waits until what was handed over is written, for a while: who is told of a grant finds it after a kill. What cannot be
+    /// written in time may be lost, and is noted.
+    pub async fn written(&self) {
+        let Some(open) = self.keeper.open() else { return };
+        if self.keeper.counts.failing.load(Ordering::Relaxed) || !open.writer.is_behind() {
+            return;
+        }
+        if tokio::time::timeout(self.keeper.waits.grants_written, open.writer.flush()).await.is_err() {
+            self.keeper.loss.mark("grants could not be written in time");
+        }
+    }
+
     /// What a tag was last seen to be.
-    pub async fn tag(&self, key: &TagKey) -> Option<TagSeen> {
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn tag(&self, key: &TagKey) -> Known<Option<TagSeen>> {
+        let Some(open) = self.readable()? else { return Ok(None) };
         let query =
             sqlx::query("select digest, seen from tags where repository = $1 and tag = $2 and accept = $3")
                 .bind(key.repository.to_string())
                 .bind(key.tag.to_string())
                 .bind(key.accept.clone());
-        self.read(query.fetch_all(self.pool()?), rows::tag_seen).await.pop()
+        Ok(self
+            .read(&open, query.fetch_all(&open.pool), rows::tag_seen, self.keeper.waits.store_read)
+            .await?
+            .pop())
     }
 
     /// Keeps what a tag is now seen to be, and tells what it was before, if that can be known in time.
     pub async fn keep_tag(&self, key: TagKey, digest: Digest, seen: Timestamp) -> Option<Digest> {
         let (reply, before) = oneshot::channel();
         self.write(Write::Tag { key, digest, seen: seen.as_millisecond(), reply });
-        tokio::time::timeout(self.waits.store_read, before).await.ok()?.ok()?
+        tokio::time::timeout(self.keeper.waits.store_read, before).await.ok()?.ok()?
     }
 
     /// When the repository's own upstream last answered for a blob: a blob kept for another repository is nothing to it
     /// before that (A026).
-    pub async fn presence(&self, repository: &Repository, digest: &Digest) -> Option<Timestamp> {
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn presence(&self, repository: &Repository, digest: &Digest) -> Known<Option<Timestamp>> {
+        let Some(open) = self.readable()? else { return Ok(None) };
         let query = sqlx::query("select seen from presence where repository = $1 and digest = $2")
             .bind(repository.to_string())
             .bind(digest.to_string());
         let seen = |row: &AnyRow| Ok(Timestamp::from_millisecond(row.try_get("seen")?).ok());
-        self.read(query.fetch_all(self.pool()?), seen).await.pop()
+        Ok(self.read(&open, query.fetch_all(&open.pool), seen, self.keeper.waits.store_read).await?.pop())
     }
 
     /// Remembers that the repository's own upstream answered 200 for a blob.
@@ -233,57 +298,77 @@ impl Database {
 
     /// Waits until what was queued before is written or lost.
     pub async fn flush(&self) {
-        if let State::Ready { writer, .. } = &self.state {
-            let _ = tokio::time::timeout(self.waits.flush, writer.flush()).await;
+        if let Some(open) = self.keeper.open() {
+            let _ = tokio::time::timeout(self.keeper.waits.flush, open.writer.flush()).await;
         }
     }
 
     /// Writes what is queued and closes the file.
     pub async fn close(&self) {
-        self.flush().await;
-        if let State::Ready { pool, writer } = &self.state {
-            let _ = tokio::time::timeout(self.waits.flush, async {
-                pool.close().await;
-                writer.close().await;
-            })
-            .await;
-        }
+        self.keeper.close().await;
     }
 
-    fn pool(&self) -> Option<&AnyPool> {
-        match &self.state {
-            State::Ready { pool, .. } => Some(pool),
-            State::Unavailable => None,
+    /// The database where there is one, or nothing where there never was; else nothing is known.
+    fn readable(&self) -> Known<Option<Arc<Open>>> {
+        match self.keeper.open() {
+            Some(open) => Ok(Some(open)),
+            None if self.keeper.is_first() => Ok(None),
+            None => {
+                self.keeper.counts.reads_failed.fetch_add(1, Ordering::Relaxed);
+                Err(Unknown::read())
+            }
         }
     }
 
     fn write(&self, write: Write) {
-        match &self.state {
-            State::Ready { writer, .. } => writer.enqueue(write),
-            State::Unavailable => self.counts.lose(1),
+        match self.keeper.open() {
+            Some(open) => open.writer.enqueue(write),
+            None => {
+                self.keeper.counts.lose(1);
+                if write.is_grant() {
+                    self.keeper.loss.mark("there is no database");
+                }
+            }
         }
     }
 
-    /// Reads rows, each as `parse` takes it; a row that cannot be read is absent. Own writes that still wait are let go
-    /// first, so that a grant is found by the blob request that comes right after its manifest.
+    /// Reads rows, each as `parse` takes it. One that cannot be read is unknown, and so is all that stands beside it. Own
+    /// writes that still wait are let go first, so that a grant is found by the blob request that comes right after its
+    /// manifest.
     async fn read<T>(
         &self,
+        open: &Open,
         rows: impl Future<Output = Result<Vec<AnyRow>, sqlx::Error>>,
         parse: impl Fn(&AnyRow) -> Result<Option<T>, sqlx::Error>,
-    ) -> Vec<T> {
-        if let State::Ready { writer, .. } = &self.state
-            && writer.is_behind()
-        {
-            let _ = tokio::time::timeout(self.waits.store_read, writer.flush()).await;
+        wait: Duration,
+    ) -> Known<Vec<T>> {
+        let mut written = true;
+        if open.writer.is_behind() {
+            written = tokio::time::timeout(self.keeper.waits.store_read, open.writer.flush()).await.is_ok();
         }
-        let Ok(Ok(rows)) = tokio::time::timeout(self.waits.store_read, rows).await else {
-            self.counts.reads_failed.fetch_add(1, Ordering::Relaxed);
-            return Vec::new();
+        let read = match tokio::time::timeout(wait, rows).await {
+            Ok(Ok(rows)) => rows.iter().map(parse).collect::<Result<Vec<_>, _>>(),
+            Ok(Err(error)) => Err(error),
+            Err(_elapsed) => Err(sqlx::Error::PoolTimedOut),
         };
-        let parsed: Vec<T> = rows.iter().filter_map(|row| parse(row).ok().flatten()).collect();
-        let failed = (rows.len() - parsed.len()) as u64;
-        self.counts.reads_failed.fetch_add(failed, Ordering::Relaxed);
-        parsed
+        let counts = &self.keeper.counts;
+        match read {
+            Ok(rows) => {
+                counts.unreadable.store(false, Ordering::Relaxed);
+                let rows: Vec<T> = rows.into_iter().flatten().collect();
+                // What waits to be written may be what was asked for.
+                if rows.is_empty() && !written { Err(Unknown::read()) } else { Ok(rows) }
+            }
+            Err(error) => {
+                counts.reads_failed.fetch_add(1, Ordering::Relaxed);
+                counts.note(&error);
+                // A short wait that was not enough is asked anew by the next one; no alarm.
+                if !matches!(error, sqlx::Error::PoolTimedOut) || wait >= self.keeper.waits.store_known {
+                    counts.unreadable.store(true, Ordering::Relaxed);
+                }
+                Err(Unknown::read())
+            }
+        }
     }
 }
 

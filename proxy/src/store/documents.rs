@@ -9,9 +9,12 @@ use pullgate_policy::content::{Intact, Untrusted};
 use pullgate_policy::limits::{EVIDENCE_ITEM_BYTES, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
 use pullgate_policy::oci::Digest;
 
+use rustix::io::Errno;
+
 use super::files::Shelf;
 use super::folder::StateFolder;
 use super::limits::{DISK_RESERVE, DISK_RESERVE_SHARE, FILE_BYTES};
+use super::unknown::{Known, Unknown};
 
 /// Documents of at most `EVIDENCE_ITEM_BYTES` in files. Each is unproven until something that is permitted rests on it, and
 /// what is unproven has a small share of its own: whatever anybody pushes and is denied takes no room from what is permitted
@@ -61,9 +64,12 @@ impl Documents {
     }
 
     /// A document whose bytes still hash to `digest`, a SHA-256 one. A file that does not is removed.
-    pub async fn find(&self, digest: Digest) -> Option<Intact<Bytes>> {
+    ///
+    /// # Errors
+    /// [`Unknown`]: there may be one, and it cannot be read.
+    pub async fn find(&self, digest: Digest) -> Known<Option<Intact<Bytes>>> {
         let inner = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || inner.find(&digest)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || inner.find(&digest)).await.unwrap_or(Err(Unknown::read()))
     }
 
     /// Keeps a document as one that nothing rests on yet. When that fails it is lost and counted: who has it now can still be
@@ -115,8 +121,14 @@ impl Documents {
 }
 
 impl Inner {
-    fn find(&self, digest: &Digest) -> Option<Intact<Bytes>> {
-        self.permitted.find(digest).or_else(|| self.unproven.find(digest))
+    fn find(&self, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
+        match self.permitted.find(digest) {
+            Ok(Some(found)) => Ok(Some(found)),
+            permitted => match (self.unproven.find(digest), permitted) {
+                (Ok(None), Err(unknown)) => Err(unknown),
+                (unproven, _) => unproven,
+            },
+        }
     }
 
     fn keep(&self, digest: &Digest, bytes: &Bytes) -> io::Result<()> {
@@ -173,18 +185,24 @@ impl Inner {
 }
 
 impl Part {
-    fn find(&self, digest: &Digest) -> Option<Intact<Bytes>> {
-        let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
+    fn find(&self, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
+        let (file, stamp) = match self.shelf.open(digest) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) if is_in_the_way(&error) => return Ok(None),
+            Err(error) => return Err(unknown(digest, &error)),
+        };
         let mut bytes = Vec::new();
         if stamp.size() <= EVIDENCE_ITEM_BYTES {
-            file.take(EVIDENCE_ITEM_BYTES).read_to_end(&mut bytes).ok()?;
+            let read = file.take(EVIDENCE_ITEM_BYTES).read_to_end(&mut bytes);
+            read.map_err(|error| unknown(digest, &error))?;
         }
         match Untrusted::new(Bytes::from(bytes)).check(digest) {
-            Ok(intact) => Some(intact),
+            Ok(intact) => Ok(Some(intact)),
             Err(mismatch) => {
                 tracing::warn!(%digest, error = %mismatch, "a stored document was altered or is not whole, and is removed");
                 let _ = self.shelf.remove(digest);
-                None
+                Ok(None)
             }
         }
     }
@@ -235,6 +253,16 @@ fn block(size: u64) -> u64 {
 /// What is left where room is made: some more than is needed, so that not each file makes its own.
 fn less(most: u64) -> u64 {
     most - most / 8
+}
+
+/// Whether something else lies there: a link, or a file for a folder. That is no document.
+fn is_in_the_way(error: &io::Error) -> bool {
+    [Errno::LOOP, Errno::NOTDIR].iter().any(|way| error.raw_os_error() == Some(way.raw_os_error()))
+}
+
+fn unknown(digest: &Digest, error: &io::Error) -> Unknown {
+    tracing::debug!(%digest, %error, "a document cannot be read");
+    Unknown::read()
 }
 
 #[cfg(test)]

@@ -13,8 +13,16 @@ pub const WRITE_AGAIN: Duration = Duration::from_secs(2);
 pub const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// Rows of one insert statement.
 pub const ROWS_PER_STATEMENT: usize = 100;
-/// How long a read, or a lock on the database, is waited for. Over it: absent.
+/// How long a read is waited for whose absence costs work, or a lock on the database. Over it: unknown, and asked anew.
 pub const READ_WAIT: Duration = Duration::from_millis(250);
+/// How long a read is waited for whose absence would be a *no*. Over it: unknown, undecided, `storage`.
+pub const KNOWN_WAIT: Duration = Duration::from_secs(2);
+/// How long the answer to a manifest waits until its grants are written. Over it: it leaves, and they may be lost.
+pub const GRANTS_WAIT: Duration = Duration::from_secs(1);
+/// How often it is looked whether the database is where it was, and one that cannot be used is tried again.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often, at most, a loss is noted for the next process.
+pub const LOSS_NOTED_EVERY: Duration = Duration::from_secs(5);
 /// How long the store and the pull log are waited for at a shutdown. Over it: what is queued is lost.
 pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 /// Connections that read.

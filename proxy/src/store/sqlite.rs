@@ -47,6 +47,17 @@ pub(crate) enum Strange {
     StaysThere,
 }
 
+/// What there was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    /// A corrupt file, which lies aside now.
+    Anew,
+    /// The file.
+    Found,
+    /// Nothing.
+    Made,
+}
+
 /// Why the file is not in use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenFault {
@@ -64,25 +75,34 @@ enum Fault {
     Unusable(String),
 }
 
+impl From<Fault> for OpenFault {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Newer(version) => Self::Newer(version),
+            Fault::Corrupt(error) | Fault::Unusable(error) => Self::Unusable(error),
+        }
+    }
+}
+
 impl Sqlite {
     /// Makes the file if need be, and brings its schema up to date. A corrupt one is moved aside, loudly, and a new one
     /// begun.
-    pub(crate) async fn prepare(&self) -> Result<(), OpenFault> {
+    pub(crate) async fn prepare(&self) -> Result<Prepared, OpenFault> {
         sqlx::any::install_default_drivers();
-        let mut attempt = self.attempt().await;
-        if let Err(Fault::Corrupt(error)) = &attempt {
-            let aside = aside(&self.file);
-            tracing::error!(file = %self.file.display(), aside = %aside.display(), error,
-                "a database is corrupt: it is moved aside and kept, and a new one begun");
-            attempt = match move_aside(&self.file, &aside) {
-                Ok(()) => self.attempt().await,
-                Err(error) => Err(Fault::Unusable(error.to_string())),
-            };
+        match self.attempt().await {
+            Err(Fault::Corrupt(error)) => self.begin_anew(&error).await,
+            attempt => Ok(attempt?),
         }
-        attempt.map_err(|fault| match fault {
-            Fault::Newer(version) => OpenFault::Newer(version),
-            Fault::Corrupt(error) | Fault::Unusable(error) => OpenFault::Unusable(error),
-        })
+    }
+
+    /// Moves a corrupt file aside, loudly, and begins a new one.
+    pub(crate) async fn begin_anew(&self, error: &str) -> Result<Prepared, OpenFault> {
+        let aside = aside(&self.file);
+        tracing::error!(file = %self.file.display(), aside = %aside.display(), error,
+            "a database is corrupt: it is moved aside and kept, and a new one begun");
+        move_aside(&self.file, &aside).map_err(|error| OpenFault::Unusable(error.to_string()))?;
+        self.attempt().await?;
+        Ok(Prepared::Anew)
     }
 
     /// Connections to it, made when they are needed and waited for so long.
@@ -104,12 +124,12 @@ impl Sqlite {
         format!("pragma busy_timeout = {}; {}", self.lock_wait.as_millis(), self.pragmas)
     }
 
-    async fn attempt(&self) -> Result<(), Fault> {
+    async fn attempt(&self) -> Result<Prepared, Fault> {
         let size = private_file(&self.file)?;
         let mut connection = AnyConnection::connect(&url(&self.file)).await.map_err(|error| fault(&error))?;
         let prepared = self.check_and_migrate(&mut connection, size).await;
         let _ = connection.close().await;
-        prepared
+        prepared.map(|()| if size == 0 { Prepared::Made } else { Prepared::Found })
     }
 
     async fn check_and_migrate(&self, connection: &mut AnyConnection, size: u64) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use super::world::{ELSEWHERE, Gate, REPOSITORY, World};
 use crate::clients::http;
 
 /// What may stand in a state folder. Anything else was left over.
-const STATE: [&str; 12] = [
+const STATE: [&str; 14] = [
     "audit.db",
     "audit.db-shm",
     "audit.db-wal",
@@ -16,6 +16,8 @@ const STATE: [&str; 12] = [
     "cache.db",
     "cache.db-shm",
     "cache.db-wal",
+    "cache.lost",
+    "cache.running",
     "documents",
     "lock",
     "seal.key",

@@ -8,7 +8,7 @@ use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, When};
 
 use super::edit;
-use crate::stage::{KEYED, RELEASE, Stage, assert_denied, assert_serves, manifest};
+use crate::stage::{KEYED, RELEASE, Stage, assert_denied, assert_serves, assert_undecided, manifest};
 
 const LAST_PERMIT: &str = r#"
 [[policy]]
@@ -108,7 +108,7 @@ fn forgeries(good: &Made, bad: &Made) -> Vec<(&'static str, String)> {
         (
             "presence",
             format!(
-                "insert or replace into presence select repository, '{layer}', seen from presence where digest = '{}'",
+                "insert or replace into presence select repository, '{layer}', seen, media_type from presence where digest = '{}'",
                 good.layer()
             ),
         ),
@@ -131,8 +131,10 @@ async fn a504_the_database_of_another_gate_is_worth_nothing_under_this_ones_secr
     stage.gate.stop().await;
     std::fs::copy(other.path("state/cache.db"), stage.gate.path("state/cache.db")).unwrap();
     stage.gate.start_again().await;
-    assert_denied(&stage.manifest("org/app", &image.digest()).await);
-    assert_denied(&stage.blob("org/app", &image.layer()).await);
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    // What was under the other secret is lost, and so unknown for a while (A603).
+    assert_undecided(&stage.manifest("org/app", &image.digest()).await);
+    assert_undecided(&stage.blob("org/app", &image.layer()).await);
     // With its secret, its own database counts.
     other.start_again().await;
     assert_serves(&other.get(&target).await, &image);
@@ -149,7 +151,8 @@ async fn a504_without_its_secret_a_gate_makes_another_and_believes_nothing_of_be
     stage.gate.stop().await;
     std::fs::remove_file(stage.gate.path("state/seal.key")).unwrap();
     stage.gate.start_again().await;
-    assert_denied(&stage.manifest("org/app", &image.digest()).await);
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    assert_undecided(&stage.manifest("org/app", &image.digest()).await);
     let other = stage.signed("org/app", "v2");
     assert_serves(&stage.manifest("org/app", "v2").await, &other);
     assert_eq!(

@@ -5,42 +5,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pullgate_policy::evidence::Unread;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
+use pullgate_policy::evidence::{Layout, Unread};
+use pullgate_policy::oci::Repository;
+use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::Subject;
 
 use super::{Carrier, Collected, Findings, is_about, pieces};
 use crate::app::App;
+use crate::live::Live;
+use crate::store::{Known, OrAnew as _};
 
-/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there.
-pub(crate) async fn find(app: &App, subject: &Subject, age: Duration, now: Timestamp) -> Option<Collected> {
-    find_with_outcome(app, subject, age, now).await.map(|(collected, _)| collected)
-}
-
-/// The same, with what came of it then.
-pub(crate) async fn find_with_outcome(
+/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store cannot say, it
+/// is collected anew.
+pub(crate) async fn find(
     app: &App,
+    live: &Live,
     subject: &Subject,
     age: Duration,
     now: Timestamp,
-) -> Option<(Collected, KeptOutcome)> {
-    let sealed = app.store.evidence(subject).await?;
-    let kept = Kept::open(&app.seal, &sealed, subject)?;
-    let ends = kept.collected.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
-    // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
-    if now < kept.collected || ends <= now {
-        return None;
-    }
-    let mut held = app.in_flight.begin(subject.repository.registry()).await.ok()?;
+) -> Option<Collected> {
+    let found = find_with_outcome(app, live, subject, age, now).await.or_anew();
+    found.map(|(collected, _)| collected)
+}
+
+/// The same, with what came of it then.
+///
+/// # Errors
+/// [`Unknown`](crate::store::Unknown).
+pub(crate) async fn find_with_outcome(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    age: Duration,
+    now: Timestamp,
+) -> Known<Option<(Collected, KeptOutcome)>> {
+    let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
+    let Some(kept) = young(app, &sealed, subject, age, now) else { return Ok(None) };
+    let Ok(mut held) = app.in_flight.begin(subject.repository.registry()).await else { return Ok(None) };
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
-        let document = app.store.document(&digest).await?.parse(None).ok()?;
+        let Some(repository) = repository_of(live, subject, layout) else { return Ok(None) };
+        // It counts where it lay, and only as long as that is known (A605).
+        let Some(bytes) = app.store.document(&repository, &digest).await? else { return Ok(None) };
+        let Ok(document) = bytes.parse(None) else { return Ok(None) };
         if is_about(layout, document.value().manifest(), &subject.digest) {
-            carriers.push(Carrier { layout, repository: subject.repository.clone(), document });
+            carriers.push(Carrier { layout, repository, document });
         }
     }
     let mut findings = Findings::default();
     let found = pieces::kept(app, &carriers, (&mut findings, &mut held)).await?;
+    let Some(found) = found else { return Ok(None) };
     let unread = kept.unread.iter().map(|(layout, code)| Unread { layout: *layout, code: *code }).collect();
     let collected = Collected {
         at: kept.collected,
@@ -50,5 +65,23 @@ pub(crate) async fn find_with_outcome(
         unread,
         held: Arc::new(held),
     };
-    Some((collected, kept.outcome))
+    Ok(Some((collected, kept.outcome)))
+}
+
+/// The record, if it is one and young enough.
+fn young(app: &App, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<Kept> {
+    let kept = Kept::open(&app.seal, sealed, subject)?;
+    let ends = kept.collected.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
+    // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
+    (kept.collected <= now && now < ends).then_some(kept)
+}
+
+/// Where a layout lies.
+fn repository_of(live: &Live, subject: &Subject, layout: Layout) -> Option<Repository> {
+    match layout {
+        Layout::EvidenceRepository => live.evidence_repository(&subject.repository).cloned(),
+        Layout::AttTag | Layout::BuildKit | Layout::FallbackTag | Layout::Referrers | Layout::SigTag => {
+            Some(subject.repository.clone())
+        }
+    }
 }

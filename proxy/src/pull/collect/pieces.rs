@@ -9,15 +9,17 @@ use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::passing::LayerKind;
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Descriptor, Digest, Manifest, Repository, media_type};
+use pullgate_policy::oci::{Descriptor, Digest, Manifest, ManifestFault, Repository, media_type};
 use pullgate_verify::{Found, Item};
 
 use super::{Carrier, FETCHED_AT_ONCE, Findings, interleave};
 use crate::app::App;
 use crate::in_flight::{Full, Held};
 use crate::live::Live;
-use crate::pull::counted;
+use crate::pull::{counted, resolve};
 use crate::refusal::{Missing, Refusal};
+use crate::store::Known;
+use crate::upstream::Fault;
 
 /// A layer that is worth fetching.
 struct Wanted {
@@ -57,22 +59,29 @@ fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result
 }
 
 /// The pieces that the carriers hold, from the store alone; none when one of them is lost, or there is no room.
+///
+/// # Errors
+/// [`Unknown`](crate::store::Unknown).
 pub(super) async fn kept(
     app: &App,
     carriers: &[Carrier],
     (findings, held): (&mut Findings, &mut Held),
-) -> Option<Vec<Found>> {
+) -> Known<Option<Vec<Found>>> {
     let mut fetched = Vec::new();
     let wanted = within_limits(wanted(carriers, findings), carriers, findings);
-    make_room(held, carriers, &wanted).ok()?;
+    if make_room(held, carriers, &wanted).is_err() {
+        return Ok(None);
+    }
     for one in wanted {
-        let bytes = app.store.document(&one.source.blob).await?;
+        let bytes = app.store.document(&one.repository, &one.source.blob).await?;
+        let Some(bytes) = bytes else { return Ok(None) };
         fetched.push((one, Ok(bytes)));
     }
-    Some(gather(fetched, findings))
+    Ok(Some(gather(fetched, findings)))
 }
 
-/// One blob of evidence: the store's copy, else the upstream's, hashed and cut at its size.
+/// One blob of evidence: the store's copy where this repository's upstream gave it, else the upstream's, hashed and cut at its
+/// size (A605).
 pub(super) async fn blob(
     app: &App,
     live: &Live,
@@ -80,15 +89,51 @@ pub(super) async fn blob(
     digest: Digest,
     size: u64,
 ) -> Result<Intact<Bytes>, Refusal> {
-    if let Some(bytes) = app.store.document(&digest).await {
-        return Ok(bytes);
+    let store = match app.store.document(repository, &digest).await {
+        Ok(Some(bytes)) => return Ok(bytes),
+        Ok(None) => Ok(()),
+        Err(unknown) => Err(unknown),
+    };
+    let mut fetched = from_upstream(app, live, repository, digest, size).await?;
+    if fetched.as_ref().is_err_and(may_have_broken) {
+        fetched = from_upstream(app, live, repository, digest, size).await?;
     }
+    let bytes = fetched.map_err(|fault| match fault {
+        // Its own manifest says how large it is: that is not the way's fault.
+        Fault::TooLarge => resolve::shape(ManifestFault::TooLarge),
+        fault => Refusal::upstream(&fault, Missing::Blob).after(store),
+    })?;
+    app.store.keep_document(repository, &bytes).await;
+    Ok(bytes)
+}
+
+async fn from_upstream(
+    app: &App,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+    size: u64,
+) -> Result<Result<Intact<Bytes>, Fault>, Refusal> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.small_blob(repository, &digest, size).await;
-    let fetched = counted(app, upstream, "evidence", fetched);
-    let bytes = fetched.map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
-    app.store.keep_document(&bytes).await;
-    Ok(bytes)
+    Ok(counted(app, upstream, "evidence", fetched))
+}
+
+/// Whether what came may have broken on its way: it is asked for once more, and is undecided then, as its manifest would be.
+fn may_have_broken(fault: &Fault) -> bool {
+    match fault {
+        Fault::Encoding | Fault::Integrity | Fault::Protocol => true,
+        Fault::Internal
+        | Fault::NotFound
+        | Fault::RealmRefused
+        | Fault::RedirectRefused
+        | Fault::Status(_)
+        | Fault::Timeout
+        | Fault::Tls
+        | Fault::TooLarge
+        | Fault::Unauthorized
+        | Fault::Unreachable => false,
+    }
 }
 
 fn gather(fetched: Vec<(Wanted, Result<Intact<Bytes>, Refusal>)>, findings: &mut Findings) -> Vec<Found> {

@@ -2,10 +2,13 @@ use super::*;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pullgate_policy::grant::Role;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 /// For tests that are about no wait: a busy machine is no reason to fail.
 const PATIENT: Waits = Waits::all(Duration::from_secs(120));
+
+mod known;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -48,18 +51,18 @@ async fn a_record_is_found_under_its_very_key_and_after_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     database.keep(key("one"), sealed_as("first"), at(1), at(2));
-    assert_eq!(database.find(&key("one")).await, Some(sealed_as("first")));
+    assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("first")));
     database.keep(key("one"), sealed_as("second"), at(1), at(3));
-    assert_eq!(database.find(&key("one")).await, Some(sealed_as("second")));
-    assert_eq!(database.find(&key("two")).await, None);
-    assert_eq!(database.find(&RecordKey { kind: RecordKind::Evidence, ..key("one") }).await, None);
-    assert_eq!(database.find(&RecordKey { repository: repository("b"), ..key("one") }).await, None);
-    assert_eq!(database.find(&RecordKey { key: Digest::of(b"other"), ..key("one") }).await, None);
+    assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("second")));
+    assert_eq!(database.find(&key("two")).await.unwrap(), None);
+    assert_eq!(database.find(&RecordKey { kind: RecordKind::Evidence, ..key("one") }).await.unwrap(), None);
+    assert_eq!(database.find(&RecordKey { repository: repository("b"), ..key("one") }).await.unwrap(), None);
+    assert_eq!(database.find(&RecordKey { key: Digest::of(b"other"), ..key("one") }).await.unwrap(), None);
     database.close().await;
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    assert_eq!(database.find(&key("one")).await, Some(sealed_as("second")));
+    assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("second")));
     database.forget(key("one"));
-    assert_eq!(database.find(&key("one")).await, None);
+    assert_eq!(database.find(&key("one")).await.unwrap(), None);
     assert_eq!((database.reads_failed(), database.writes_lost()), (0, 0));
 }
 
@@ -77,10 +80,10 @@ async fn a_grant_is_found_by_the_request_right_after_its_manifest() {
     };
     database.keep_grants((0..250).map(row).collect(), at(1));
     for n in [0, 99, 100, 249] {
-        let found = database.grants_for(&repository("app"), &row(n).child, "", 0).await;
+        let found = database.grants_for(&repository("app"), &row(n).child, "", 0).await.unwrap();
         assert_eq!(found, [sealed_as(&n.to_string())]);
     }
-    assert!(database.grants_for(&repository("other"), &row(0).child, "", 0).await.is_empty());
+    assert!(database.grants_for(&repository("other"), &row(0).child, "", 0).await.unwrap().is_empty());
 }
 
 fn grant_of_base_layer(n: usize, standing: Standing) -> GrantRow {
@@ -104,14 +107,17 @@ async fn a616_grants_come_the_permitted_first_then_the_proven_then_the_newest_pa
     let permit = RecordKey { key: Digest::of(&7_usize.to_be_bytes()), ..key("now") };
     database.keep(permit, sealed_as("permit"), at(1), at(1));
     let (repository, child) = (repository("app"), Digest::of(b"base layer"));
-    let mut found = database.grants_for(&repository, &child, "now", 0).await;
+    let mut found = database.grants_for(&repository, &child, "now", 0).await.unwrap();
     assert_eq!(found.len(), GRANTS_READ);
-    found.extend(database.grants_for(&repository, &child, "now", GRANTS_READ).await);
+    found.extend(database.grants_for(&repository, &child, "now", GRANTS_READ).await.unwrap());
     let mut expected = vec![7, 3];
     expected.extend((0..most).rev().filter(|n| ![7, 3].contains(n)));
     let expected: Vec<_> = expected.into_iter().map(|n| sealed_as(&n.to_string())).collect();
     assert_eq!(found, expected);
-    assert_eq!(database.grants_for(&repository, &child, "then", 0).await.first(), Some(&sealed_as("3")));
+    assert_eq!(
+        database.grants_for(&repository, &child, "then", 0).await.unwrap().first(),
+        Some(&sealed_as("3"))
+    );
 }
 
 #[tokio::test]
@@ -124,7 +130,7 @@ async fn a616_a_database_of_an_earlier_release_keeps_its_grants() {
                    delete from _sqlx_migrations where version = 2";
     execute(root.path(), earlier).await;
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    let found = database.grants_for(&repository("app"), &Digest::of(b"base layer"), "", 0).await;
+    let found = database.grants_for(&repository("app"), &Digest::of(b"base layer"), "", 0).await.unwrap();
     assert_eq!(found, [sealed_as("1")]);
     assert!(corrupt_files(root.path()).is_empty());
 }
@@ -142,7 +148,7 @@ async fn of_too_many_rows_the_oldest_go() {
         database.prune(most);
         database.flush().await;
         for n in 0..10 {
-            let known = database.presence(&repository("app"), &blob(n)).await.is_some();
+            let known = database.presence(&repository("app"), &blob(n)).await.unwrap().is_some();
             assert_eq!(known, n >= oldest, "{n} of {most}");
         }
     }
@@ -156,8 +162,8 @@ async fn a_tag_tells_what_it_was_before() {
     let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
     assert_eq!(database.keep_tag(tag.clone(), one, at(1)).await, None);
     assert_eq!(database.keep_tag(tag.clone(), two, at(2)).await, Some(one));
-    assert_eq!(database.tag(&tag).await, Some(TagSeen { digest: two, seen: at(2) }));
-    assert_eq!(database.tag(&TagKey { accept: "b".to_owned(), ..tag }).await, None);
+    assert_eq!(database.tag(&tag).await.unwrap(), Some(TagSeen { digest: two, seen: at(2) }));
+    assert_eq!(database.tag(&TagKey { accept: "b".to_owned(), ..tag }).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -166,8 +172,8 @@ async fn a026_presence_is_remembered_per_repository() {
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     let blob = Digest::of(b"blob");
     database.keep_presence(repository("a"), blob, at(5));
-    assert_eq!(database.presence(&repository("a"), &blob).await, Some(at(5)));
-    assert_eq!(database.presence(&repository("b"), &blob).await, None);
+    assert_eq!(database.presence(&repository("a"), &blob).await.unwrap(), Some(at(5)));
+    assert_eq!(database.presence(&repository("b"), &blob).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -189,10 +195,10 @@ async fn a503_a_corrupt_file_is_moved_aside_and_a_new_one_begun() {
         std::fs::write(&file, bytes).unwrap();
         let database = Database::open(root.path(), PATIENT).await.unwrap();
         assert_eq!(database.availability(), Availability::Ready, "{damage}");
-        assert_eq!(database.find(&key("1")).await, None, "{damage}");
+        assert_eq!(database.find(&key("1")).await.unwrap(), None, "{damage}");
         assert_eq!(corrupt_files(root.path()).len(), 1, "{damage}");
         database.keep(key("1"), sealed_as("new"), at(1), at(1));
-        assert_eq!(database.find(&key("1")).await, Some(sealed_as("new")), "{damage}");
+        assert_eq!(database.find(&key("1")).await.unwrap(), Some(sealed_as("new")), "{damage}");
     }
 }
 
@@ -231,21 +237,22 @@ async fn a501_without_a_file_reads_find_nothing_and_writes_are_counted() {
     database.keep(key("one"), sealed_as("x"), at(1), at(1));
     let tag = TagKey { repository: repository("app"), tag: "v1".parse().unwrap(), accept: String::new() };
     assert_eq!(database.keep_tag(tag.clone(), Digest::of(b"one"), at(1)).await, None);
-    assert_eq!(database.find(&key("one")).await, None);
-    assert_eq!(database.tag(&tag).await, None);
-    assert!(database.grants_for(&repository("app"), &Digest::of(b"x"), "", 0).await.is_empty());
+    assert_eq!(database.find(&key("one")).await.unwrap(), None);
+    assert_eq!(database.tag(&tag).await.unwrap(), None);
+    assert!(database.grants_for(&repository("app"), &Digest::of(b"x"), "", 0).await.unwrap().is_empty());
     assert_eq!(database.writes_lost(), 2);
     database.close().await;
 }
 
 #[tokio::test]
-async fn a503_a_row_that_cannot_be_read_is_absent_and_counted() {
+async fn a603_a_row_that_cannot_be_read_is_unknown_and_counted() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     database.keep(key("one"), sealed_as("x"), at(1), at(1));
     database.flush().await;
     execute(root.path(), "update records set body = 1.5, mac = 'text'").await;
-    assert_eq!(database.find(&key("one")).await, None);
+    assert_eq!(database.find(&key("one")).await, Err(Unknown::read()));
+    assert_eq!(database.availability(), Availability::Unreadable);
     assert_eq!(database.reads_failed(), 1);
 }
 
@@ -267,7 +274,7 @@ async fn a503_a_file_locked_by_another_process_costs_the_write_not_the_pull() {
     assert_eq!(hasty.writes_lost(), 1);
     sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
-    assert_eq!(database.find(&key("one")).await, Some(sealed_as("x")));
+    assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("x")));
 }
 
 #[tokio::test]
@@ -280,8 +287,8 @@ async fn a_full_queue_loses_writes_and_counts_them() {
     }
     assert_eq!(database.writes_lost(), 1);
     database.flush().await;
-    assert_eq!(database.find(&key("1023")).await, Some(sealed_as("x")));
-    assert_eq!(database.find(&key("1024")).await, None);
+    assert_eq!(database.find(&key("1023")).await.unwrap(), Some(sealed_as("x")));
+    assert_eq!(database.find(&key("1024")).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -314,8 +321,8 @@ async fn children_of_a_repository_are_found_the_unread_first() {
         at(1),
     );
     database.keep_presence(repository("app"), Digest::of(b"read"), at(1));
-    let found = database.children_of(&repository("app"), 32).await;
+    let found = database.children_of(&repository("app"), 32).await.unwrap();
     assert_eq!(found, [Digest::of(b"unread"), Digest::of(b"read")]);
-    assert_eq!(database.children_of(&repository("app"), 1).await, [Digest::of(b"unread")]);
-    assert!(database.children_of(&repository("other"), 32).await.is_empty());
+    assert_eq!(database.children_of(&repository("app"), 1).await.unwrap(), [Digest::of(b"unread")]);
+    assert!(database.children_of(&repository("other"), 32).await.unwrap().is_empty());
 }

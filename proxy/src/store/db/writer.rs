@@ -8,8 +8,11 @@ use pullgate_policy::seal::Sealed;
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 use tokio::sync::{mpsc, oneshot};
 
+use pullgate_policy::grant::Role;
+
 use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
 use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
+use crate::store::loss::Loss;
 use crate::store::sqlite::{self, transact};
 
 #[derive(Debug)]
@@ -27,6 +30,13 @@ pub(super) enum Write {
     },
     /// Leaves at most so many rows in each table.
     Prune(i64),
+    /// The fingerprint of the key that seals from now on.
+    Seal(String),
+    /// A child of an index that need not be asked for soon again.
+    Tried {
+        repository: Repository,
+        child: Digest,
+    },
     Record {
         key: RecordKey,
         sealed: Sealed,
@@ -41,12 +51,20 @@ pub(super) enum Write {
     },
 }
 
+impl Write {
+    /// Whether what it says would be a *no* if it were lost.
+    pub(super) fn is_grant(&self) -> bool {
+        matches!(self, Self::Grants { .. })
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Write>,
     waiting: Arc<AtomicUsize>,
     pool: AnyPool,
     counts: Arc<Counts>,
+    loss: Arc<Loss>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,20 +74,28 @@ enum Health {
 }
 
 impl Writer {
-    pub(super) fn start(pool: AnyPool, counts: Arc<Counts>) -> Self {
+    pub(super) fn start(pool: AnyPool, counts: Arc<Counts>, loss: Arc<Loss>) -> Self {
         let (queue, writes) = mpsc::channel(WRITE_QUEUE);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let task = Task { pool: pool.clone(), waiting: Arc::clone(&waiting), counts: Arc::clone(&counts) };
+        let task = Task {
+            pool: pool.clone(),
+            waiting: Arc::clone(&waiting),
+            counts: Arc::clone(&counts),
+            loss: Arc::clone(&loss),
+        };
         tokio::spawn(task.run(writes));
-        Self { queue, waiting, pool, counts }
+        Self { queue, waiting, pool, counts, loss }
     }
 
     /// Never waits: a pull must not be as slow as the disk. What the queue does not take is lost.
     pub(super) fn enqueue(&self, write: Write) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        if self.queue.try_send(write).is_err() {
+        if let Err(error) = self.queue.try_send(write) {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             self.counts.lose(1);
+            if error.into_inner().is_grant() {
+                self.loss.mark("more is to be written than the database takes");
+            }
         }
     }
 
@@ -93,6 +119,7 @@ struct Task {
     pool: AnyPool,
     waiting: Arc<AtomicUsize>,
     counts: Arc<Counts>,
+    loss: Arc<Loss>,
 }
 
 impl Task {
@@ -142,8 +169,12 @@ impl Task {
 
     /// Says once that writing fails and once that it works again.
     async fn write(&self, rows: Vec<Write>, before: Health) -> Health {
-        let count = rows.len() as u64;
-        self.told(transact(&self.pool, async |open| apply(open, rows).await).await, count, before)
+        let (count, grants) = (rows.len() as u64, rows.iter().any(Write::is_grant));
+        let written = transact(&self.pool, async |open| apply(open, rows).await).await;
+        if grants && written.is_err() {
+            self.loss.mark("a write failed");
+        }
+        self.told(written, count, before)
     }
 
     fn told(&self, written: Result<(), sqlx::Error>, count: u64, before: Health) -> Health {
@@ -156,6 +187,7 @@ impl Task {
             Ok(()) => Health::Good,
             Err(error) => {
                 self.counts.lose(count);
+                self.counts.note(&error);
                 if before == Health::Good {
                     tracing::warn!(%error, "the database cannot be written: what is decided now is not remembered");
                 }
@@ -187,6 +219,8 @@ async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<
                 presence(transaction, &repository, &digest, seen).await?;
             }
             Write::Prune(most) => prune(transaction, most).await?,
+            Write::Seal(fingerprint) => seal(transaction, fingerprint).await?,
+            Write::Tried { repository, child } => tried(transaction, &repository, &child).await?,
             Write::Record { key, sealed, collected, stored } => {
                 record(transaction, &key, sealed, collected, stored).await?;
             }
@@ -260,7 +294,39 @@ async fn grants(
             .bind(row.standing.as_row())
             .bind(stored);
     }
+    query.execute(&mut **transaction).await?;
+    let children: Vec<_> = rows.iter().filter(|row| row.role == Role::Child).collect();
+    if children.is_empty() { Ok(()) } else { to_read(transaction, &children, stored).await }
+}
+
+/// The children of indexes stand apart, in the order in which they are read for a blob that nobody granted.
+async fn to_read(
+    transaction: &mut Transaction<'_>,
+    children: &[&GrantRow],
+    stored: i64,
+) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "insert into children (repository, child, tried, stored) values {} \
+         on conflict (repository, child) do update set stored = excluded.stored",
+        sqlite::placeholders(children.len(), 4)
+    );
+    // Safe: the text is made of numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for row in children {
+        query = query.bind(row.repository.to_string()).bind(row.child.to_string()).bind(0_i64).bind(stored);
+    }
     query.execute(&mut **transaction).await.map(drop)
+}
+
+async fn seal(transaction: &mut Transaction<'_>, fingerprint: String) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into standing (name, value) values ('seal', $1) \
+         on conflict (name) do update set value = excluded.value",
+    )
+    .bind(fingerprint)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
 }
 
 async fn tag(
@@ -304,15 +370,32 @@ async fn presence(
     .bind(digest.to_string())
     .bind(seen)
     .execute(&mut **transaction)
-    .await
-    .map(drop)
+    .await?;
+    tried(transaction, repository, digest).await
+}
+
+async fn tried(
+    transaction: &mut Transaction<'_>,
+    repository: &Repository,
+    child: &Digest,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update children set tried = 1 where repository = $1 and child = $2")
+        .bind(repository.to_string())
+        .bind(child.to_string())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
 }
 
 /// By count and not by age: a clock that jumps must not cost what is remembered.
 async fn prune(transaction: &mut Transaction<'_>, most: i64) -> Result<(), sqlx::Error> {
-    for (table, written) in
-        [("grants", "stored"), ("presence", "seen"), ("records", "stored"), ("tags", "seen")]
-    {
+    for (table, written) in [
+        ("children", "stored"),
+        ("grants", "stored"),
+        ("presence", "seen"),
+        ("records", "stored"),
+        ("tags", "seen"),
+    ] {
         // Safe: the text is made of what stands here.
         let count = sqlx::query(AssertSqlSafe(format!("select count(*) from {table}")));
         let over = count.fetch_one(&mut **transaction).await?.try_get::<i64, _>(0)?.saturating_sub(most);

@@ -24,7 +24,7 @@ fn aged(file: &Path, days: u64) {
 async fn there(documents: &Documents, numbers: std::ops::Range<u32>) -> Vec<u32> {
     let mut found = Vec::new();
     for n in numbers {
-        if documents.find(numbered(n).digest()).await.is_some() {
+        if documents.find(numbered(n).digest()).await.unwrap().is_some() {
             found.push(n);
         }
     }
@@ -59,7 +59,7 @@ async fn a607_what_nothing_rests_on_takes_no_room_from_what_is_permitted() {
     for n in 1..50 {
         documents.keep(&numbered(n)).await;
     }
-    assert!(documents.find(numbered(0).digest()).await.is_some());
+    assert!(documents.find(numbered(0).digest()).await.unwrap().is_some());
     let (permitted, unproven) = documents.fill();
     assert_eq!(permitted.used, FILE_BYTES);
     assert!(unproven.used <= unproven.most, "{unproven:?}");
@@ -86,7 +86,7 @@ async fn a_document_is_found_after_a_restart() {
     Documents::new(&folder).keep(&kept).await;
     drop(folder);
     let documents = Documents::new(&StateFolder::open(root.path()).unwrap());
-    let found = documents.find(kept.digest()).await.unwrap();
+    let found = documents.find(kept.digest()).await.unwrap().unwrap();
     assert_eq!(found.value(), kept.value());
     assert_eq!(found.digest(), kept.digest());
     let mode = std::fs::metadata(path(root.path(), &kept.digest())).unwrap().permissions().mode();
@@ -102,10 +102,10 @@ async fn a506_altered_bytes_are_absent_and_removed() {
     documents.keep(&kept).await;
     let file = path(root.path(), &kept.digest());
     std::fs::write(&file, b"manifesT").unwrap();
-    assert!(documents.find(kept.digest()).await.is_none());
+    assert!(documents.find(kept.digest()).await.unwrap().is_none());
     assert!(!file.exists());
     documents.keep(&kept).await;
-    assert!(documents.find(kept.digest()).await.is_some());
+    assert!(documents.find(kept.digest()).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -119,16 +119,16 @@ async fn a506_shortened_grown_and_swapped_documents_are_absent_and_kept_anew() {
         let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
         std::fs::write(&file, content).unwrap();
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
-        assert!(documents.find(kept.digest()).await.is_none(), "{content:?}");
+        assert!(documents.find(kept.digest()).await.unwrap().is_none(), "{content:?}");
     }
     documents.keep(&kept).await;
-    assert!(documents.find(kept.digest()).await.is_some());
+    assert!(documents.find(kept.digest()).await.unwrap().is_some());
     std::fs::remove_file(&file).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .unwrap();
-    assert!(documents.find(kept.digest()).await.is_none(), "and nobody waits for its other end");
+    assert!(documents.find(kept.digest()).await.unwrap().is_none(), "and nobody waits for its other end");
     documents.keep(&kept).await;
-    assert!(documents.find(kept.digest()).await.is_some());
+    assert!(documents.find(kept.digest()).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -141,10 +141,10 @@ async fn a505_links_are_not_followed() {
     let elsewhere = root.path().join("elsewhere");
     std::fs::rename(&file, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
-    assert!(documents.find(kept.digest()).await.is_none());
+    assert!(documents.find(kept.digest()).await.unwrap().is_none());
     std::fs::remove_file(&file).unwrap();
     std::fs::hard_link(&elsewhere, &file).unwrap();
-    assert!(documents.find(kept.digest()).await.is_none());
+    assert!(documents.find(kept.digest()).await.unwrap().is_none());
     assert_eq!(std::fs::read(&elsewhere).unwrap(), b"manifest");
 }
 
@@ -157,7 +157,7 @@ async fn a501_what_cannot_be_kept_is_counted() {
     let lost = document(b"manifest");
     documents.keep(&lost).await;
     assert_eq!(documents.lost(), 1);
-    assert!(documents.find(lost.digest()).await.is_none());
+    assert!(documents.find(lost.digest()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -169,6 +169,16 @@ async fn a_document_over_the_limit_is_not_kept() {
         let bytes = Untrusted::new(Bytes::from(vec![0; size])).hash();
         documents.keep(&bytes).await;
         assert_eq!(documents.lost(), lost);
-        assert_eq!(documents.find(bytes.digest()).await.is_some(), lost == 0);
+        assert_eq!(documents.find(bytes.digest()).await.unwrap().is_some(), lost == 0);
+    }
+}
+
+#[test]
+fn a603_what_the_system_cannot_read_is_unknown_and_what_is_in_the_way_is_no_document() {
+    for errno in [Errno::IO, Errno::ACCESS, Errno::MFILE, Errno::NFILE, Errno::STALE] {
+        assert!(!is_in_the_way(&errno.into()), "{errno:?}");
+    }
+    for errno in [Errno::LOOP, Errno::NOTDIR] {
+        assert!(is_in_the_way(&errno.into()), "{errno:?}");
     }
 }

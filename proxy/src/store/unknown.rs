@@ -1,0 +1,51 @@
+//! The third answer of a store: it could not say.
+//!
+//! What is absent is a *no* for grants, and for whatever else a pull may rest on; a read that was slow, failed, or met no
+//! database is no absence (A603). So a read tells three things apart, and the type makes whoever asks do so:
+//!
+//! ```compile_fail,E0308
+//! use pullgate::store::Database;
+//! use pullgate_policy::oci::{Digest, Repository};
+//! async fn is_granted(database: &Database, repository: &Repository, child: &Digest) -> bool {
+//!     let grants: Vec<_> = database.grants_for(repository, child).await;
+//!     !grants.is_empty()
+//! }
+//! ```
+//! Nobody but the store can say that it could not:
+//! ```compile_fail,E0423
+//! let made_up = pullgate::store::Unknown(());
+//! ```
+//! It becomes UNDECIDED (`storage`), which `on_undecided` never softens, and nothing else:
+//! ```compile_fail,E0277
+//! use pullgate::store::Unknown;
+//! fn say_no(unknown: Unknown) -> pullgate::refusal::Missing {
+//!     unknown.into()
+//! }
+//! ```
+
+/// The store could not say whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store could not be read")]
+pub struct Unknown(());
+
+/// What the store says, if it can say anything.
+pub type Known<T> = Result<T, Unknown>;
+
+impl Unknown {
+    /// A read that did not come to its end.
+    pub(super) const fn read() -> Self {
+        Self(())
+    }
+}
+
+/// For reads whose absence costs work and is no *no*: what is not known is asked or decided anew.
+pub trait OrAnew<T> {
+    /// Absent, where it is not known.
+    fn or_anew(self) -> Option<T>;
+}
+
+impl<T> OrAnew<T> for Known<Option<T>> {
+    fn or_anew(self) -> Option<T> {
+        self.unwrap_or_else(|Unknown(())| None)
+    }
+}
