@@ -109,8 +109,7 @@ async fn ruling(app: &Arc<App>, repository: &str) -> Ruling {
     let (Ok(repository), Ok(reference)) = (repository_named(repository), TAG.parse()) else {
         return none(Word::Undecided);
     };
-    match pull::manifest(app, &Pull { repository, reference, accept: crate::pull::accept::Accept::default() })
-        .await
+    match pull::manifest(app, &Pull { repository, reference, accept: pull::accept::Accept::default() }).await
     {
         Ok((pulled, _)) => match &pulled.content {
             Content::Permitted(permitted) => permit(permitted.permit()),

@@ -87,7 +87,7 @@ pub async fn blob(
     let passing = match remembered(app, live, &subject).await {
         Some(passing) => passing,
         None => {
-            let Some(document) = resolve::held(app, repository, &manifest).await else { return Ok(None) };
+            let Some(document) = resolve::held(app, repository, &manifest).await? else { return Ok(None) };
             match look(app, live, &subject, &document).await? {
                 Looked::Passes(passing) => passing,
                 Looked::Not(_) => return Ok(None),
@@ -179,7 +179,8 @@ async fn verified(
 async fn candidates(app: &App, repository: &Repository, carried: &Carried) -> Vec<Digest> {
     let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
     for digest in carried.subjects() {
-        if app.store.present(repository, &digest).await {
+        // Where the store cannot say, its turn comes later.
+        if app.store.present(repository, &digest).await == Ok(true) {
             here.push(digest);
         } else {
             elsewhere.push(digest);
@@ -197,14 +198,17 @@ async fn subject_of(
     digest: Digest,
 ) -> Result<Option<(Subject, Option<Intact<Document>>)>, Refusal> {
     let of = |digest| Subject { repository: repository.clone(), digest };
-    if let Some(document) = resolve::held(app, repository, &digest).await {
-        return Ok(Some((of(document.digest()), Some(document))));
-    }
+    let store = match resolve::held(app, repository, &digest).await {
+        Ok(Some(document)) => return Ok(Some((of(document.digest()), Some(document)))),
+        Ok(None) => Ok(()),
+        Err(unknown) => Err(unknown),
+    };
     if live.keeps_evidence(repository) {
         return Ok(Some((of(digest), None)));
     }
     let _place = question(app, repository)?;
-    match resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await {
+    let fetched = resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await;
+    match fetched.map_err(|refusal| refusal.after(store)) {
         Ok(document) => Ok(Some((of(document.digest()), Some(document)))),
         Err(Refusal::Missing(_)) => Ok(None),
         Err(refusal) => Err(refusal),
