@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
-use sqlx::{AnyPool, AssertSqlSafe, Row};
+use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
 use crate::store::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
 use crate::store::loss::Loss;
-use crate::store::sqlite::{self, transact};
+use crate::store::sqlite::transact;
 
 mod statements;
 
