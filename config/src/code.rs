@@ -97,6 +97,7 @@ codes! {
     Error Syntax = "syntax", "Not TOML.";
     Error ThresholdImpossible = "threshold-impossible", "A threshold that can never be met.";
     Warning TrustInsufficient = "trust-insufficient", "A trust table that lacks what an authority demands.";
+    Warning TrustPartUnusable = "trust-part-unusable", "A part of a trust table that has run out, or cannot be used.";
     Error TrustRootInvalid = "trust-root-invalid", "Not a Sigstore trusted root.";
     Error TrustUnknown = "trust-unknown", "A trust table that is not defined.";
     Error UnknownKey = "unknown-key", "A key or table that does not exist.";

@@ -48,7 +48,7 @@ pub(crate) fn read(
     }
     let mut context = Context::new(from.files, text);
     let mut file = context.parse();
-    let trust = trust::read(&mut context, &mut file);
+    let trust = trust::read(&mut context, &mut file, around.now);
     let authorities = authority::read_all(&mut context, &mut file, &trust);
     let words = [("deny", Unmatched::Deny), ("warn", Unmatched::Warn), ("permit", Unmatched::Permit)];
     let unmatched = file.word(&mut context, "unmatched", &words, Unmatched::Deny);

@@ -121,6 +121,8 @@ pub(crate) struct Trust {
     pub(crate) names: Vec<String>,
     /// Whether `github` is the built-in table, the only one that is known to have no log.
     pub(crate) github: Github,
+    /// For what has run out.
+    pub(crate) now: Timestamp,
 }
 
 /// Which table the name `github` means.
@@ -131,7 +133,7 @@ pub(crate) enum Github {
 }
 
 /// Reads the tables; the built-in ones are there unless redefined.
-pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table) -> Trust {
+pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table, now: Timestamp) -> Trust {
     let written: Entries = file.table(context, "trust").map(|mut table| table.take_all()).unwrap_or_default();
     let built_in =
         |table: TrustTable| (table.name().to_string(), (TrustSource::built_in(&table), Some(table)));
@@ -152,7 +154,7 @@ pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table) -> Trust {
         names.push(name);
     }
     let (sources, tables): (Vec<_>, Vec<_>) = tables.into_values().unzip();
-    Trust { set: TrustSet::new(tables.into_iter().flatten().collect()), sources, names, github }
+    Trust { set: TrustSet::new(tables.into_iter().flatten().collect()), sources, names, github, now }
 }
 
 /// Whether a table of a built-in name only says more about the instance that is built in.

@@ -63,10 +63,18 @@ fn files(part: &Part) -> Memory {
         .with("tuf-root.json", include_bytes!("../../policy/verify/roots/github/root.json"))
         .with("no-tlog.json", fixture("roots/no-tlog.json"))
         .with("no-ctlog.json", fixture("roots/no-ctlog.json"))
+        .with("spoilt.json", spoilt())
         .with("garbage.json", "{}")
         .with("password", "hunter2\n")
         .with("helper.json", "{ \"credHelpers\": { \"ghcr.io\": \"../bin/evil\" } }")
         .with_open("open-password", "hunter2\n")
+}
+
+/// A trusted root whose first certificate log has a key without a beginning.
+fn spoilt() -> String {
+    let root = String::from_utf8(fixture("roots/trusted_root.json")).unwrap();
+    let (before, behind) = root.split_once("\"ctlogs\"").unwrap();
+    format!("{before}\"ctlogs\"{}", behind.replacen("\"start\"", "\"begin\"", 1))
 }
 
 /// RFC 8037, appendix A.2.

@@ -4,6 +4,7 @@
 pub mod asking;
 pub mod clients;
 pub mod conformance;
+pub mod differ;
 pub mod fuzz;
 pub mod gate_in_process;
 pub mod issuer;

@@ -1,12 +1,13 @@
 //! `[authority.…]`: whom the policy trusts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pullgate_policy::identity::{Authority, By, KeyId, Name, Transparency, Uses};
 use pullgate_policy::limits;
-use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary};
+use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary, TrustTable};
 
 use super::{ByName, identity};
 use crate::code::Code;
@@ -24,6 +25,8 @@ pub(super) struct Authorities {
     /// In the order of the authorities' names: part of the policy's revision.
     pub(super) key_files: Vec<Arc<Content>>,
     owners: BTreeMap<KeyId, Name>,
+    /// Trust tables of which it was told what cannot be used.
+    told: BTreeSet<Name>,
 }
 
 /// How an authority is known, before that is read.
@@ -55,7 +58,7 @@ fn one(
     let kind = if table.has("key") { Kind::Keyed } else { Kind::Keyless };
     let head = table.head.clone();
     let uses = uses(context, &mut table);
-    let (table_name, transparency) = believed(context, &mut table, kind, trust);
+    let (table_name, transparency) = believed(context, &mut table, kind, trust, &mut authorities.told);
     let by = match kind {
         Kind::Keyed => {
             identity::excluded(context, &mut table);
@@ -95,6 +98,7 @@ fn believed(
     table: &mut Table,
     kind: Kind,
     trust: &Trust,
+    told: &mut BTreeSet<Name>,
 ) -> (Option<Name>, Transparency) {
     let head = table.head.clone();
     let written = table.string(context, "trust");
@@ -128,8 +132,23 @@ fn believed(
     let name = Name::new(&name);
     if let Some(table) = trust.set.get(&name) {
         suffices(context, &place, kind, transparency, (&table.describe(), table.sct()));
+        // Once, where it is named first.
+        if told.insert(name.clone()) {
+            spoilt(context, &place, table, trust.now);
+        }
     }
     (Some(name), transparency)
+}
+
+/// What of a table cannot be used, or not any more.
+fn spoilt(context: &mut Context<'_, '_>, place: &Range<usize>, table: &TrustTable, now: Timestamp) {
+    for part in table.unusable(now) {
+        let what = format!("{} {}: {}", part.kind, quoted(&part.name), part.why);
+        let table = quoted(table.name().as_str());
+        let message = format!("the trust table {table} has a part that counts for nothing: {what}");
+        let hint = "a current trusted_root.json from its owner; `pullgate trust` shows what it holds";
+        context.advise(place, Code::TrustPartUnusable, message, hint);
+    }
 }
 
 /// What the table lacks no signature can bring: the authority would never be met.

@@ -313,6 +313,12 @@ pub(crate) const CASES: &[Case] = &[
             "[authority.ci]\ntrust = \"github\"\ntransparency = \"required\"\nissuer = \"a\"\nidentity = \"b\"\n",
         ),
     ),
+    case(
+        Code::TrustPartUnusable,
+        Part::Authority(
+            "[trust.corp]\ntrusted_root = \"spoilt.json\"\nsct = \"none\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"a\"\nidentity = \"b\"\n",
+        ),
+    ),
     case(Code::TrustRootInvalid, Part::Authority("[trust.corp]\ntrusted_root = \"garbage.json\"\n")),
     case(
         Code::TrustUnknown,

@@ -33,7 +33,7 @@ use logs::Logs;
 pub(crate) use note::is_within_limits;
 use path::Path;
 use profile::Purpose;
-use root::Root;
+use root::{End, Root};
 use sct::CertificateLogs;
 
 /// One trusted root, ready to verify.
@@ -45,6 +45,7 @@ pub(crate) struct Backend {
     clocks: Clocks,
     contents: Vec<Trusted>,
     unusable: Vec<Unusable>,
+    ends: Vec<End>,
 }
 
 /// Whether the transparency log is part of what is checked.
@@ -95,12 +96,12 @@ impl Vouched {
 impl Backend {
     /// Reads a trusted root; the error is for people.
     pub(crate) fn new(root: Value) -> Result<Self, String> {
-        let Root { library, logs, certificate_logs, authorities, clocks, contents, unusable } =
+        let Root { library, logs, certificate_logs, authorities, clocks, contents, unusable, ends } =
             Root::read(root)?;
         let verifier = Verifier::new(&library).map_err(|error| error.to_string())?;
         let (logs, certificate_logs) = (Logs(logs), CertificateLogs(certificate_logs));
         let clocks = Clocks(clocks);
-        Ok(Self { verifier, logs, authorities, certificate_logs, clocks, contents, unusable })
+        Ok(Self { verifier, logs, authorities, certificate_logs, clocks, contents, unusable, ends })
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {
@@ -117,8 +118,16 @@ impl Backend {
         &self.contents
     }
 
-    pub(crate) fn unusable(&self) -> &[Unusable] {
-        &self.unusable
+    /// What of the root cannot be used at all, or not any more: a certificate has run out in a window that is open.
+    pub(crate) fn unusable(&self, now: Timestamp) -> Vec<Unusable> {
+        let spent = |end: &&End| end.at < now && end.closes.is_none_or(|closes| closes >= now);
+        let told = |end: &End| Unusable {
+            kind: end.kind,
+            name: end.name.clone(),
+            why: format!("a certificate of its chain ran out at {}", end.at),
+        };
+        let ends = self.ends.iter().filter(spent).map(told);
+        self.unusable.iter().cloned().chain(ends).collect()
     }
 
     /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that all

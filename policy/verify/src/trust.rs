@@ -102,6 +102,17 @@ pub struct Unusable {
     pub why: String,
 }
 
+impl fmt::Display for TrustedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CertificateAuthority => "certificate authority",
+            Self::CertificateLog => "certificate log",
+            Self::Log => "transparency log",
+            Self::TimestampAuthority => "timestamp authority",
+        })
+    }
+}
+
 /// Why bytes are no trust table (A347).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustFault {
@@ -185,10 +196,10 @@ impl TrustTable {
         self.backend.contents()
     }
 
-    /// What its trusted root has that cannot be used.
+    /// What its trusted root has that cannot be used, or at this time not any more (A622, A628).
     #[must_use]
-    pub fn unusable(&self) -> &[Unusable] {
-        self.backend.unusable()
+    pub fn unusable(&self, now: Timestamp) -> Vec<Unusable> {
+        self.backend.unusable(now)
     }
 
     /// The hash of its bytes.

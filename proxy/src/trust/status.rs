@@ -45,6 +45,8 @@ pub struct Status {
     pub failed: Option<Failed>,
     /// What it holds.
     pub holds: Vec<Holds>,
+    /// What of it counts for nothing, and why.
+    pub spoilt: Vec<Spoilt>,
 }
 
 /// How a trust table is.
@@ -115,6 +117,17 @@ pub struct Holds {
     pub until: Option<Timestamp>,
 }
 
+/// A part of a table that counts for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spoilt {
+    /// What it is.
+    pub kind: &'static str,
+    /// Its address.
+    pub name: String,
+    /// For people.
+    pub why: String,
+}
+
 /// Tells of every table.
 pub(super) fn of(policies: &Policies, set: &TrustSet, known: &Known, now: Timestamp) -> Vec<Status> {
     policies.sources.iter().map(|source| one(policies, set, known, source, now)).collect()
@@ -177,18 +190,31 @@ fn one(policies: &Policies, set: &TrustSet, known: &Known, source: &TrustSource,
         stale_from,
         next_refresh: next.or_else(|| Some(schedule::planned(refreshed?, expires?))),
         failed: root.and_then(|root| root.failed.clone()),
+        spoilt: table.map(|table| table.unusable(now).iter().map(spoilt).collect()).unwrap_or_default(),
         holds: table.map(|table| table.contents().iter().map(holds).collect()).unwrap_or_default(),
     }
 }
 
-fn holds(trusted: &pullgate_verify::Trusted) -> Holds {
-    let kind = match trusted.kind {
+fn spoilt(part: &pullgate_verify::Unusable) -> Spoilt {
+    Spoilt { kind: kind(part.kind), name: text::escape(&part.name), why: text::escape(&part.why) }
+}
+
+fn kind(kind: TrustedKind) -> &'static str {
+    match kind {
         TrustedKind::CertificateAuthority => "certificate authority",
         TrustedKind::CertificateLog => "certificate log",
         TrustedKind::Log => "transparency log",
         TrustedKind::TimestampAuthority => "timestamp authority",
-    };
-    Holds { kind, name: text::escape(&trusted.name), from: trusted.from, until: trusted.until }
+    }
+}
+
+fn holds(trusted: &pullgate_verify::Trusted) -> Holds {
+    Holds {
+        kind: kind(trusted.kind),
+        name: text::escape(&trusted.name),
+        from: trusted.from,
+        until: trusted.until,
+    }
 }
 
 /// When a pinned file was last written: all that is known of its age.

@@ -62,6 +62,18 @@ impl Clock {
         Ok(Self { leaf: Some(first.clone()), path, window })
     }
 
+    /// When the first of its certificates runs out.
+    pub(super) fn ends(&self) -> Timestamp {
+        let leaf = self.leaf.as_ref().and_then(|leaf| profile::until(leaf).ok());
+        let path = self.path.as_ref().map(Path::ends);
+        leaf.into_iter().chain(path).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Until when the table gives it a window; none where that has no end.
+    pub(super) fn closes(&self) -> Option<Timestamp> {
+        self.window.and_then(|window| window.end)
+    }
+
     /// When it says that `signed` was there.
     fn said(&self, token: &Token) -> Result<Timestamp, Fault> {
         let untrusted = |detail: &str| Fault::new(Code::TimestampUntrusted, detail);

@@ -42,12 +42,12 @@ pub(super) fn known<'a>(logs: &Logs, listed: &'a [Value]) -> Result<Vec<&'a Valu
             // One entry twice is not two (A312).
             return Err(Fault::new(Code::BundleInvalid, "a log entry stands twice"));
         }
-        match logs
-            .holds(&id)
-            .then_some(())
-            .ok_or(Code::LogUnknown.into())
-            .and_then(|()| promised(logs, entry))
-        {
+        if !logs.holds(&id) {
+            fault = Code::LogUnknown.into();
+            continue;
+        }
+        labelled(entry)?;
+        match promised(logs, entry) {
             Ok(()) => known.push(entry),
             Err(other) => fault = other,
         }
@@ -120,6 +120,13 @@ fn kind_of<'a>(listed: &'a Value, body: &Value) -> Result<(&'a str, &'a str), Fa
     } else {
         Err(Fault::new(Code::LogEntryKind, "the entry's body is of another kind than it says"))
     }
+}
+
+/// Checks the label where the body can be read at all: the library takes it for granted.
+fn labelled(listed: &Value) -> Result<(), Fault> {
+    let body = text(listed, "/canonicalizedBody").and_then(encoding::standard);
+    let body = body.and_then(|body| strict_json::parse(&body).ok()).filter(|body| body.get("kind").is_some());
+    body.map_or(Ok(()), |body| kind_of(listed, &body).map(|_| ()))
 }
 
 fn body(entry: &TransparencyLogEntry) -> Result<Value, Fault> {

@@ -37,6 +37,17 @@ impl Path {
         Ok(Self { anchor, root, between: chain.collect(), window })
     }
 
+    /// When the first of its certificates runs out.
+    pub(super) fn ends(&self) -> Timestamp {
+        let between = self.between.iter().filter_map(|der| profile::until(der).ok());
+        between.chain([self.root.until()]).min().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Until when the table gives it a window; none where that has no end.
+    pub(super) fn closes(&self) -> Option<Timestamp> {
+        self.window.and_then(|window| window.end)
+    }
+
     /// When it may be relied on: within the window that the table gives it, and its root's own.
     pub(super) fn holds_at(&self, time: Timestamp) -> bool {
         self.window.is_none_or(|window| window.contains(time)) && self.root.holds_at(time)

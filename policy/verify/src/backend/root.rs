@@ -3,6 +3,7 @@
 //! The library refuses a whole root for a key that it does not know, or for a log that is listed twice (as a log is that has
 //! two windows). A part that cannot be used spoils itself and nothing else; it is told by name.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use sigstore_crypto::{SigningScheme, VerificationKey};
 use sigstore_trust_root::{TimeRange, TrustedRoot};
@@ -28,6 +29,15 @@ pub(super) struct Root {
     pub(super) clocks: Vec<Clock>,
     pub(super) contents: Vec<Trusted>,
     pub(super) unusable: Vec<Unusable>,
+    pub(super) ends: Vec<End>,
+}
+
+/// When the first certificate of an authority runs out, and when the root closes the authority's window.
+pub(super) struct End {
+    pub(super) kind: TrustedKind,
+    pub(super) name: String,
+    pub(super) at: Timestamp,
+    pub(super) closes: Option<Timestamp>,
 }
 
 /// The key of a log, within one window.
@@ -47,14 +57,15 @@ impl Root {
         let mut unusable = Vec::new();
         let logs = keys(&mut root, "tlogs", TrustedKind::Log, &mut unusable);
         let certificate_logs = keys(&mut root, "ctlogs", TrustedKind::CertificateLog, &mut unusable);
-        let authorities = authorities(&mut root)?;
+        let authorities = authorities(&mut root, &mut unusable)?;
         let clocks = clocks(&mut root, &mut unusable);
+        let ends = ends(&root, &authorities, &clocks);
         let whole: TrustedRoot = read(&root)?;
         let contents = contents(&whole);
         reduce(&mut root, "tlogs", &logs);
         reduce(&mut root, "ctlogs", &certificate_logs);
         let library = read(&root)?;
-        Ok(Self { library, logs, certificate_logs, authorities, clocks, contents, unusable })
+        Ok(Self { library, logs, certificate_logs, authorities, clocks, contents, unusable, ends })
     }
 }
 
@@ -98,6 +109,7 @@ fn key(listed: &Value) -> Result<Key, String> {
     let window = listed.pointer("/publicKey/validFor").ok_or("its key has no validFor.start")?;
     let window = window.get("start").map(|_| window.clone()).ok_or("its key has no validFor.start")?;
     let window: TimeRange = serde_json::from_value(window).map_err(|_| "its key's validFor is no window")?;
+    ordered(Some(window))?;
     let der = DerPublicKey::new(der);
     let known = VerificationKey::from_spki(&der).is_ok()
         || VerificationKey::from_der(&der, SigningScheme::RsaPkcs1Sha256).is_ok();
@@ -143,6 +155,12 @@ fn window(listed: &Value) -> Result<Option<TimeRange>, String> {
     window.map_err(|_| "a validFor that is no window".to_owned())
 }
 
+/// The library refuses the whole root for a window that ends before it begins; no time is in it.
+fn ordered(window: Option<TimeRange>) -> Result<(), String> {
+    let ends_first = window.is_some_and(|window| window.end.is_some_and(|end| end < window.start));
+    if ends_first { Err("its validFor ends before it begins".to_owned()) } else { Ok(()) }
+}
+
 /// A beginning that is left out is none: authorities count since ever.
 fn begin(listed: &mut Value) {
     let window = listed.get_mut("validFor").and_then(Value::as_object_mut);
@@ -151,19 +169,34 @@ fn begin(listed: &mut Value) {
     }
 }
 
-/// The certificate authorities. What is wrong with one is wrong with the root: half a chain is half a trust (A347).
-fn authorities(root: &mut Value) -> Result<Vec<Path>, String> {
-    let listed = root.get_mut("certificateAuthorities").and_then(Value::as_array_mut);
-    let one = |listed: &mut Value| {
-        begin(listed);
-        let chain = chain(listed)?;
-        // An anchor is a root: what names another issuer is held against that one, and here it is not (A622).
-        if !chain.last().is_some_and(|last| certificate::is_self_issued(last)) {
-            return Err("a certificate authority's chain does not end in its root".to_owned());
+/// The certificate authorities. What is wrong with the chain of one is wrong with the root: half a chain is half a trust
+/// (A347).
+fn authorities(root: &mut Value, unusable: &mut Vec<Unusable>) -> Result<Vec<Path>, String> {
+    let list = "certificateAuthorities";
+    root.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(begin);
+    let (mut authorities, mut fault) = (Vec::new(), None);
+    sift(root, list, |listed| {
+        if let Err(why) = window(listed).and_then(ordered) {
+            let (kind, name) = (TrustedKind::CertificateAuthority, text(listed, "/uri").to_owned());
+            unusable.push(Unusable { kind, name, why });
+            return false;
         }
-        Path::of(chain.iter().map(Vec::as_slice), window(listed)?)
-    };
-    listed.into_iter().flatten().map(one).collect()
+        match authority(listed) {
+            Ok(authority) => authorities.push(authority),
+            Err(why) => fault = Some(why),
+        }
+        true
+    });
+    fault.map_or(Ok(authorities), Err)
+}
+
+fn authority(listed: &Value) -> Result<Path, String> {
+    let chain = chain(listed)?;
+    // An anchor is a root: what names another issuer is held against that one, and here it is not (A622).
+    if !chain.last().is_some_and(|last| certificate::is_self_issued(last)) {
+        return Err("a certificate authority's chain does not end in its root".to_owned());
+    }
+    Path::of(chain.iter().map(Vec::as_slice), window(listed)?)
 }
 
 fn clocks(root: &mut Value, unusable: &mut Vec<Unusable>) -> Vec<Clock> {
@@ -171,7 +204,10 @@ fn clocks(root: &mut Value, unusable: &mut Vec<Unusable>) -> Vec<Clock> {
     let listed = root.get_mut("timestampAuthorities").and_then(Value::as_array_mut);
     listed.into_iter().flatten().for_each(begin);
     sift(root, "timestampAuthorities", |listed| {
-        let clock = chain(listed).and_then(|chain| Clock::of(&chain, window(listed)?));
+        let clock = chain(listed).and_then(|chain| {
+            ordered(window(listed)?)?;
+            Clock::of(&chain, window(listed)?)
+        });
         match clock {
             Ok(clock) => {
                 clocks.push(clock);
@@ -185,6 +221,24 @@ fn clocks(root: &mut Value, unusable: &mut Vec<Unusable>) -> Vec<Clock> {
         }
     });
     clocks
+}
+
+/// Every part that can be used is still in the lists, in their order.
+fn ends(root: &Value, authorities: &[Path], clocks: &[Clock]) -> Vec<End> {
+    let named = |list: &str, at: usize| text(root, &format!("/{list}/{at}/uri")).to_owned();
+    let of_authorities = authorities.iter().enumerate().map(|(at, path)| End {
+        kind: TrustedKind::CertificateAuthority,
+        name: named("certificateAuthorities", at),
+        at: path.ends(),
+        closes: path.closes(),
+    });
+    let of_clocks = clocks.iter().enumerate().map(|(at, clock)| End {
+        kind: TrustedKind::TimestampAuthority,
+        name: named("timestampAuthorities", at),
+        at: clock.ends(),
+        closes: clock.closes(),
+    });
+    of_authorities.chain(of_clocks).collect()
 }
 
 fn contents(root: &TrustedRoot) -> Vec<Trusted> {

@@ -121,6 +121,10 @@ impl Issuing {
         self.length.is_none_or(|length| between <= length)
     }
 
+    pub(crate) fn until(&self) -> Timestamp {
+        self.until
+    }
+
     pub(crate) fn check(&self, purpose: Purpose) -> Result<(), Fault> {
         let serves = |oid: &ObjectIdentifier| *oid == purpose.oid() || *oid == ANY;
         match self.fault {
@@ -179,6 +183,11 @@ pub(crate) fn is_authority(der: &[u8]) -> bool {
     let constraints =
         read(der).and_then(|certificate| extension::<BasicConstraints>(&certificate, BASIC_CONSTRAINTS));
     constraints.is_ok_and(|constraints| constraints.is_some_and(|one| one.ca))
+}
+
+/// When a certificate runs out.
+pub(crate) fn until(der: &[u8]) -> Result<Timestamp, Fault> {
+    moment(read(der)?.tbs_certificate.validity.not_after)
 }
 
 /// Whether a certificate's own window holds `time`.

@@ -1,5 +1,7 @@
 use super::*;
 
+const NOW: Timestamp = Timestamp::constant(1_795_521_600, 0);
+
 #[test]
 fn the_built_in_tables_load_and_are_what_their_names_say() {
     let sigstore = TrustTable::sigstore().unwrap().describe();
@@ -40,8 +42,8 @@ fn a628_a_key_that_cannot_be_used_spoils_itself_and_is_told() {
         TrustTable::from_json(Name::new("corp"), bytes.as_bytes(), Sct::Required).unwrap()
     };
     let whole = load(&good);
-    assert_eq!(whole.unusable(), []);
-    assert_eq!(TrustTable::github().unwrap().unusable(), []);
+    assert_eq!(whole.unusable(NOW), []);
+    assert_eq!(TrustTable::github().unwrap().unusable(NOW), []);
     for (list, kind) in [("tlogs", TrustedKind::Log), ("ctlogs", TrustedKind::CertificateLog)] {
         let at = format!("/{list}/0/publicKey");
         let changes: [fn(&mut Value); 4] = [
@@ -54,7 +56,8 @@ fn a628_a_key_that_cannot_be_used_spoils_itself_and_is_told() {
             let mut root = good.clone();
             change(root.pointer_mut(&at).unwrap());
             let table = load(&root);
-            let [told] = table.unusable() else { panic!("{:?}", table.unusable()) };
+            let told = table.unusable(NOW);
+            let [told] = told.as_slice() else { panic!("{told:?}") };
             assert_eq!((told.kind, told.name.as_str()), (kind, good[list][0]["baseUrl"].as_str().unwrap()));
             assert_eq!(told.why.contains("validFor.start"), n > 0, "{}", told.why);
             assert_eq!(table.contents().len(), whole.contents().len() - 1);
@@ -144,4 +147,42 @@ fn a342_a_table_that_becomes_stale_makes_another_revision() {
     assert_eq!(set(None).revision(), set(Some(at(10))).revision_at(at(9)));
     assert_ne!(set(None).revision(), set(Some(at(10))).revision_at(at(10)));
     assert_eq!(SNAPSHOTS_EXPIRED.to_string(), "2026-08-28T19:25:56Z");
+}
+
+#[test]
+fn a628_a_window_that_ends_before_it_begins_spoils_its_part_alone() {
+    let good: Value = serde_json::from_slice(SIGSTORE).unwrap();
+    for (list, window) in [
+        ("tlogs", "/publicKey/validFor"),
+        ("ctlogs", "/publicKey/validFor"),
+        ("certificateAuthorities", "/validFor"),
+        ("timestampAuthorities", "/validFor"),
+    ] {
+        let mut root = good.clone();
+        *root.pointer_mut(&format!("/{list}/0{window}")).unwrap() =
+            serde_json::json!({ "start": "2026-01-01T00:00:00Z", "end": "2025-01-01T00:00:00Z" });
+        let table =
+            TrustTable::from_json(Name::new("corp"), root.to_string().as_bytes(), Sct::Required).unwrap();
+        let told = table.unusable(NOW);
+        assert!(told.iter().any(|one| one.why.contains("before it begins")), "{list}: {told:?}");
+    }
+}
+
+#[test]
+fn a622_an_authority_that_has_run_out_in_an_open_window_is_told() {
+    let told = |table: &TrustTable, now: &str| -> Vec<(TrustedKind, String)> {
+        let told = table.unusable(now.parse().unwrap());
+        told.into_iter().map(|one| (one.kind, one.name)).collect()
+    };
+    let github = TrustTable::github().unwrap();
+    assert_eq!(told(&github, "2027-06-11T00:00:00Z"), []);
+    let spent = told(&github, "2027-06-13T00:00:00Z");
+    let authority = (TrustedKind::CertificateAuthority, "fulcio.githubapp.com".to_owned());
+    assert!(spent.contains(&authority), "{spent:?}");
+    // A window that the root has closed says so already.
+    let sigstore = TrustTable::sigstore().unwrap();
+    assert_eq!(told(&sigstore, "2026-11-24T00:00:00Z"), []);
+    let staging = include_bytes!("../../../../tests/fixtures/bundles/roots/staging.json");
+    let staging = TrustTable::from_json(Name::new("staging"), staging, Sct::Required).unwrap();
+    assert_eq!(told(&staging, "2026-11-24T00:00:00Z"), []);
 }

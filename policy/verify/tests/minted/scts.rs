@@ -117,7 +117,7 @@ fn a628_a_key_without_a_beginning_vouches_for_nothing() {
     let mut root = pki.root(&[]);
     root["tlogs"][0]["publicKey"]["validFor"] = json!({});
     let table = TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None).unwrap();
-    assert_eq!(table.unusable().len(), 1);
+    assert_eq!(table.unusable(LOGGED.parse().unwrap()).len(), 1);
     let question = Question::new(vec![table], vec![identity(Transparency::Required)]);
     let signed = pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Whole);
     assert_eq!(question.code(bundle(&signed)), Some(Code::LogUnknown));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-use crate::pki::key;
+use super::pki::key;
 
 pub(crate) const SHA512_OID: &str = "0609608648016503040203";
 const SHA256_OID: &str = "0609608648016503040201";

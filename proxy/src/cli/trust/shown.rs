@@ -51,6 +51,9 @@ fn table(status: &Status, now: Timestamp, paint: Paint) -> String {
     for holds in &status.holds {
         row("holds", held(holds));
     }
+    for part in &status.spoilt {
+        row("worth nothing", format!("{} {}: {}", part.kind, part.name, paint.bad(&part.why)));
+    }
     shown
 }
 
