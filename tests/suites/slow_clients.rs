@@ -149,9 +149,7 @@ async fn a052_at_the_data_port_a_reader_that_stops_is_cut_and_one_that_goes_on_g
     stage.sign("org/app", &image);
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     assert_eq!(stage.blob("org/app", &image.layer()).await.body.len(), LENGTH);
-    while stage.gate.app().store.blobs().open(image.layer().parse().unwrap()).await.is_none() {
-        pause(Duration::from_millis(5)).await;
-    }
+    stage.kept(&image.layer()).await;
     let (mut stopped, mut slow) = (reading(&stage, &image).await, reading(&stage, &image).await);
     let nearly = limits::CLIENT_WRITE_IDLE - Duration::from_secs(2);
     pass(nearly).await;

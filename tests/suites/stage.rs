@@ -69,6 +69,13 @@ impl Stage {
         Self { upstream, gate, signer }
     }
 
+    /// Waits until a blob that was served is in the cache: it is kept behind the answer.
+    pub(crate) async fn kept(&self, digest: &str) {
+        while self.gate.app().store.blobs().open(digest.parse().unwrap()).await.is_none() {
+            pullgate_tests::waiting::pause(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Time passes for the gate.
     pub(crate) fn later(&self, by: Duration) {
         self.gate.app().clock.advance(by);

@@ -71,6 +71,7 @@ async fn a_tag_that_has_not_changed_costs_one_head_and_what_is_cached_whole_noth
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    stage.kept(&image.layer()).await;
     stage.upstream.forget();
     // Within tag_ttl: nothing at all.
     assert_serves(&stage.manifest("org/app", "v1").await, &image);

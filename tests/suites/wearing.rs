@@ -55,9 +55,7 @@ async fn a059_an_upstream_that_does_not_answer_is_asked_so_much_at_once_and_one_
     let known = stage.signed("org/app", "known");
     assert_serves(&stage.manifest("org/app", "known").await, &known);
     assert_eq!(stage.blob("org/app", &known.layer()).await.status, 200);
-    while stage.gate.app().store.blobs().open(known.layer().parse().unwrap()).await.is_none() {
-        pause(Duration::from_millis(5)).await;
-    }
+    stage.kept(&known.layer()).await;
     // Its layer is in the cache, and whether this repository has it was not asked yet.
     known.tag(&stage.upstream, "org/copy", "v1");
     stage.sign("org/copy", &known);
