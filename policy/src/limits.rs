@@ -143,6 +143,15 @@ pub const FIRST_BYTE: Duration = Duration::from_secs(8);
 pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
 /// Pause between two pieces of a manifest or evidence from an upstream.
 pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
+/// Time for the whole body of a manifest, a list or a piece of evidence, and a second more for each so many bytes that came.
+/// Over it: undecided, `upstream-timeout`.
+pub const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// So many bytes give a body a second more.
+pub const ANSWER_BYTES_PER_SECOND: usize = 64 * 1024;
+/// Time in which a blob's transfer is waited for, and after which it is looked how much came.
+pub const BLOB_WINDOW: Duration = Duration::from_secs(10);
+/// Bytes of a blob that come in that time at least. Below it: its connection is left, and the rest asked for over another.
+pub const BLOB_WINDOW_BYTES: usize = 10 * 1024;
 /// Repeats of one upstream request (connect errors, 502, 503, 504).
 pub const UPSTREAM_RETRIES: usize = 2;
 /// How long an endpoint that failed is asked after the others; doubled with each failure.

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 use pullgate_policy::content::{Intact, Untrusted};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
+use tokio::time::Instant;
 
 mod access;
 mod address;
@@ -120,6 +121,22 @@ impl Upstream {
     /// # Errors
     /// [`Fault`]; [`Fault::Integrity`] where the announced digest is not that of the bytes (A101).
     pub async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        accept: &[String],
+    ) -> Result<FetchedManifest, Fault> {
+        let begun = Instant::now();
+        match self.manifest_once(repository, reference, accept).await {
+            // It trickled: over another connection it may come, in time for those who wait.
+            Err(Fault::Timeout) if begun.elapsed() >= limits::ANSWER_TIME => {
+                self.manifest_once(repository, reference, accept).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn manifest_once(
         &self,
         repository: &Repository,
         reference: &Reference,

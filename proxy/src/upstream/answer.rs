@@ -1,13 +1,16 @@
 //! What came back, and how much of it is believed: bounded, timed, and no header chosen from two.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Fault;
 use super::origin::Origin;
@@ -109,11 +112,12 @@ impl Answer {
             return Err(Fault::TooLarge);
         }
         let mut body = self.response.into_body();
-        let mut bytes = BytesMut::new();
+        let (mut bytes, begun) = (BytesMut::new(), Instant::now());
         loop {
-            let frame = tokio::time::timeout(limits::BETWEEN_BYTES, body.frame())
-                .await
-                .map_err(|_| Fault::Timeout)?;
+            // What trickles would hold those who wait for it, and who ask meanwhile, for as long as it likes.
+            let due = begun + limits::ANSWER_TIME + time_of(bytes.len());
+            let until = due.min(Instant::now() + limits::BETWEEN_BYTES);
+            let frame = tokio::time::timeout_at(until, body.frame()).await.map_err(|_| Fault::Timeout)?;
             let Some(frame) = frame else { return Ok(bytes.freeze()) };
             let Ok(data) = frame.map_err(|_| Fault::Integrity)?.into_data() else { continue };
             if bytes.len().saturating_add(data.len()) as u64 > most {
@@ -129,20 +133,55 @@ impl Answer {
     /// [`Fault`], before the first byte.
     pub(super) fn stream(self) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
         self.plain()?;
-        let pieces = stream::unfold(Some(self.response.into_body()), |body| async {
-            let mut body = body?;
-            loop {
-                let Ok(frame) = tokio::time::timeout(limits::BETWEEN_BYTES_BLOB, body.frame()).await else {
-                    return Some((Err(Fault::Timeout), None));
-                };
-                match frame?.map(hyper::body::Frame::into_data) {
-                    Ok(Ok(data)) => return Some((Ok(data), Some(body))),
-                    // Trailers say nothing that is asked for.
-                    Ok(Err(_)) => {}
-                    Err(_) => return Some((Err(Fault::Integrity), None)),
-                }
+        let flow = Flow { body: self.response.into_body(), waited: Duration::ZERO, came: 0 };
+        let pieces = stream::unfold(Some(flow), |flow| async {
+            let mut flow = flow?;
+            match flow.next().await {
+                Some(Ok(data)) => Some((Ok(data), Some(flow))),
+                Some(Err(fault)) => Some((Err(fault), None)),
+                None => None,
             }
         });
         Ok(pieces.boxed())
+    }
+}
+
+/// How long so many bytes may take.
+fn time_of(bytes: usize) -> Duration {
+    Duration::from_secs((bytes / limits::ANSWER_BYTES_PER_SECOND) as u64)
+}
+
+/// A body as it comes, and how fast. Only the time counts in which it was waited for: a reader may be slow.
+struct Flow {
+    body: Incoming,
+    waited: Duration,
+    came: usize,
+}
+
+impl Flow {
+    async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
+        if self.waited >= limits::BLOB_WINDOW {
+            // Below the least rate it is a break like any other, and the rest is asked for anew.
+            if self.came < limits::BLOB_WINDOW_BYTES && !self.body.is_end_stream() {
+                return Some(Err(Fault::Timeout));
+            }
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        }
+        let begun = Instant::now();
+        loop {
+            let Ok(frame) = tokio::time::timeout(limits::BETWEEN_BYTES_BLOB, self.body.frame()).await else {
+                return Some(Err(Fault::Timeout));
+            };
+            match frame?.map(hyper::body::Frame::into_data) {
+                Ok(Ok(data)) => {
+                    self.waited += begun.elapsed();
+                    self.came = self.came.saturating_add(data.len());
+                    return Some(Ok(data));
+                }
+                // Trailers say nothing that is asked for.
+                Ok(Err(_)) => {}
+                Err(_) => return Some(Err(Fault::Integrity)),
+            }
+        }
     }
 }

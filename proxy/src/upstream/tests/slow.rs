@@ -1,5 +1,6 @@
 //! Upstreams that take their time. Where nothing but time passes, the clock is the test's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::server::{answer, upstream};
 use super::{BODY, TYPE, manifest, repository};
-use crate::upstream::Fault;
+use crate::upstream::{Fault, resumed};
 
 /// Each connection says this at once, and then that, byte by byte, one in each pause; it stays to its end.
 async fn dripping(at_once: Vec<u8>, rest: Vec<u8>, pause: Duration) -> String {
@@ -82,11 +83,11 @@ async fn a174_a_byte_a_minute_is_no_answer_and_a_byte_in_time_is_one() {
     let length = format!("content-length: {}", BODY.len());
     let (head, whole) = (answer("200 OK", &[TYPE, &length], b""), answer("200 OK", &[TYPE, &length], BODY));
     assert_times_out(ends(&dripping(Vec::new(), whole.clone(), MINUTE).await).await, limits::FIRST_BYTE);
-    // A head has one time, however it comes; a body one for each piece.
+    // A head has one time, however it comes; a body one for each piece, and one for the whole.
     let second = Duration::from_secs(1);
     assert_times_out(ends(&dripping(Vec::new(), whole, second).await).await, limits::FIRST_BYTE);
     assert_times_out(ends(&dripping(head.clone(), BODY.to_vec(), MINUTE).await).await, limits::BETWEEN_BYTES);
-    assert_eq!(ends(&dripping(head, BODY.to_vec(), second).await).await.0, Ok(()));
+    assert_eq!(ends(&dripping(head, BODY.to_vec(), second / 2).await).await.0, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,6 +99,81 @@ async fn a174_a_blob_that_stalls_ends_with_a_fault_after_its_pause() {
     assert_times_out((pieces.pop().unwrap().map(|_| ()), asked.elapsed()), limits::BETWEEN_BYTES_BLOB);
     assert_eq!(pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat(), BODY);
 }
+
+/// Its first connection gives a byte a second, the others the rest at once.
+async fn well_again(head: &'static [&'static str], body: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut trickles = true;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let first = std::mem::take(&mut trickles);
+            tokio::spawn(async move {
+                let mut asked = vec![0; 4096];
+                let length = stream.read(&mut asked).await.unwrap();
+                let asked = String::from_utf8_lossy(&asked[..length]).to_ascii_lowercase();
+                let from = asked.split_once("range: bytes=").and_then(|(_, rest)| rest.split_once('-'));
+                let from: usize = from.map_or(0, |(from, _)| from.parse().unwrap());
+                let length = format!("content-length: {}", body.len() - from);
+                let range = format!("content-range: bytes {from}-{}/{}", body.len() - 1, body.len());
+                let status = if from == 0 { "200 OK" } else { "206 Partial Content" };
+                let headers = [head, &[&length, &range]].concat();
+                stream.write_all(&answer(status, &headers, b"")).await.unwrap();
+                if first {
+                    for byte in body {
+                        if stream.write_all(&[*byte]).await.is_err() {
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                } else {
+                    stream.write_all(&body[from..]).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(start_paused = true)]
+async fn a174_a_body_that_trickles_is_left_after_ten_seconds_and_a_manifest_asked_for_once_more() {
+    let length = format!("content-length: {}", LONG.len());
+    let head = answer("200 OK", &[TYPE, &length], b"");
+    let second = Duration::from_secs(1);
+    let (answer, took) = ends(&dripping(head, LONG.to_vec(), second).await).await;
+    assert_times_out((answer, took / 2), limits::ANSWER_TIME);
+    let (answer, took) = ends(&well_again(&[TYPE], LONG).await).await;
+    assert_eq!(answer, Ok(()));
+    assert!((limits::ANSWER_TIME..limits::ANSWER_TIME + second).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a174_a_blob_that_trickles_goes_on_over_another_connection_from_where_it_was() {
+    let upstream = Arc::new(upstream(&well_again(&[], LONG).await, |_| {}));
+    let (repository, digest) = (repository(), Digest::of(LONG));
+    let body = upstream.blob(&repository, &digest).await.unwrap();
+    let asked = Instant::now();
+    let pieces: Vec<_> = resumed(&upstream, &repository, &digest, body).stream.collect().await;
+    assert_eq!(pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat(), LONG);
+    let took = asked.elapsed();
+    assert!((limits::BLOB_WINDOW..limits::BLOB_WINDOW + Duration::from_secs(2)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a174_a_blob_of_the_least_rate_or_with_a_pause_before_its_last_bytes_is_read_to_its_end() {
+    // Each pause is as long as a window: ten bytes after one are few, and the last.
+    let first = vec![7; limits::BLOB_WINDOW_BYTES];
+    let length = format!("content-length: {}", first.len() + 1);
+    let head = answer("200 OK", &[&length], &first);
+    let begun = dripping(head, vec![8], limits::BLOB_WINDOW + Duration::from_secs(1)).await;
+    let body = upstream(&begun, |_| {}).blob(&repository(), &Digest::of(BODY)).await.unwrap();
+    let pieces: Vec<_> = body.stream.collect().await;
+    let got = pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat();
+    assert_eq!(got, [first, vec![8]].concat());
+}
+
+/// More than trickles through in any time that is given.
+const LONG: &[u8] = &[b' '; 600];
 
 #[tokio::test]
 async fn a174_an_upstream_that_closes_its_half_has_answered_as_far_as_it_has() {
