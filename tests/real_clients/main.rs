@@ -14,3 +14,4 @@ mod private_ca;
 mod secured;
 mod skopeo;
 mod stage;
+mod unpack;

@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod kills;
 pub mod made;
 pub mod mutants;
+pub mod polyglot;
 pub mod random;
 pub mod signing;
 pub mod tuf;

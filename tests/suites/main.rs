@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod archives;
 mod audit;
 mod beside;
 mod blobs;
