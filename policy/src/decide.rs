@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::code::Code;
 use crate::evidence::Evidence;
+use crate::evidence::passing::NotPassing;
 use crate::expression::Image;
 use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
@@ -219,14 +220,15 @@ fn judge_within(
 
 /// Why what is dressed as evidence did not leave as that: of what people can do about it, this is first.
 fn unpassed(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
-    let code = evidence.unpassed?;
-    let text = match code {
-        Code::EvidenceUnverified => {
+    let not = evidence.unpassed?;
+    let text = match not {
+        NotPassing::Other => return None,
+        NotPassing::Runnable => "dressed as evidence, and a runtime could unpack or start it too",
+        NotPassing::Unverified => {
             "no authority of the policy signed this evidence; evidence = \"well-formed\" would let it pass"
         }
-        code => code.cause(),
     };
-    Some(Reason { code, location: Some(policy.location.clone()), text: text.to_owned() })
+    Some(Reason { code: not.code()?, location: Some(policy.location.clone()), text: text.to_owned() })
 }
 
 /// What an expression may know of what is judged: nothing that is not part of the verdict's key (A551).

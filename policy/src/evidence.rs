@@ -251,7 +251,7 @@ pub struct Evidence {
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
     /// Why the subject, which is itself dressed as evidence, did not leave as that; none for any other.
-    pub unpassed: Option<Code>,
+    pub unpassed: Option<passing::NotPassing>,
 }
 
 impl Evidence {

@@ -38,7 +38,9 @@ pub const EVIDENCE_SIGNATURE_BYTES: u64 = MIB;
 pub const EVIDENCE_BYTES: u64 = 64 * MIB;
 /// Bytes of the config of a manifest that passes as evidence. Over it: judged as an image.
 pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
-/// Subjects for which a piece of evidence is tried before it leaves, of those that it names. The rest: not looked at.
+/// Subjects that are looked up of those that a piece of evidence names, before it leaves. The rest: not looked at.
+pub const EVIDENCE_SUBJECTS_NAMED: usize = 32;
+/// Subjects among them for which it is tried, those first that are known in the repository. The rest: not looked at.
 pub const EVIDENCE_SUBJECTS: usize = 4;
 /// Pages of a referrers list. Over it: `referrers-incomplete`.
 pub const REFERRERS_PAGES: usize = 20;

@@ -9,7 +9,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::passing::{NotPassing, Passing};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
@@ -215,7 +215,7 @@ async fn verdict(
         Ok(Looked::Passes(passing)) => {
             return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
         }
-        Ok(Looked::Not(not)) => not.code(),
+        Ok(Looked::Not(not)) => Some(not),
         Err(Refusal::Undecided(undecided)) => {
             return softened(app, live, (subject, document), undecided, recalled).await;
         }
@@ -253,7 +253,7 @@ pub(crate) async fn shared_verdict(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<Code>),
+    (asked, unpassed): (Option<Asked>, Option<NotPassing>),
 ) -> Result<Judged, Refusal> {
     let key = (subject.clone(), live.revisions());
     let (handle, live) = (Arc::clone(app), Arc::clone(live));
@@ -279,7 +279,7 @@ async fn reach(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<Code>),
+    (asked, unpassed): (Option<Asked>, Option<NotPassing>),
 ) -> Result<Judged, Refusal> {
     let now = app.clock.now();
     if let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await {

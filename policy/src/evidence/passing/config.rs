@@ -20,7 +20,9 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(values) => values.is_empty(),
         Value::Object(members) => members.values().all(|value| match value {
             Value::Object(inner) => inner.is_empty(),
-            value => is_empty(value),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                is_empty(value)
+            }
         }),
     }
 }

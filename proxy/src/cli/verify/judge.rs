@@ -62,7 +62,7 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
             report.ground = Some("evidence");
             return Ok(());
         }
-        Looked::Not(not) => not.code(),
+        Looked::Not(not) => Some(not),
     };
     let collected = collect::evidence(app, live, &subject, &document, None).await?;
     let verified = verify::evidence(app, live, &subject, &document, &collected).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pullgate_policy::evidence::passing::{EvidenceOnly, LayerKind};
 use pullgate_policy::evidence::{Layout, Source};
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Manifest};
 use pullgate_verify::{Found, named_subjects};
 
@@ -12,7 +13,7 @@ use super::pieces;
 /// The pieces of one manifest, each with the subjects that it names.
 #[derive(Debug)]
 pub(super) struct Carried {
-    subject: Option<Digest>,
+    subjects: Vec<Digest>,
     pieces: Vec<(Found, Vec<Digest>)>,
 }
 
@@ -20,7 +21,7 @@ pub(super) struct Carried {
 pub(super) fn read(only: &EvidenceOnly) -> Carried {
     let document = only.document();
     let Manifest::Image(image) = document.value().manifest() else {
-        return Carried { subject: None, pieces: Vec::new() };
+        return Carried { subjects: Vec::new(), pieces: Vec::new() };
     };
     let subject = document.value().manifest().subject().and_then(|descriptor| descriptor.digest);
     let pieces = image.layers.iter().filter_map(|layer| {
@@ -34,22 +35,24 @@ pub(super) fn read(only: &EvidenceOnly) -> Carried {
         let named = named_subjects(&item);
         Some((Found { source: Source { layout, manifest: document.digest(), blob }, item }, named))
     });
-    Carried { subject, pieces: pieces.collect() }
+    let pieces: Vec<_> = pieces.collect();
+    Carried { subjects: subjects(subject, &pieces), pieces }
+}
+
+/// The manifest's own subject, if it has one; else what its pieces name, at most `evidence_subjects_named`.
+fn subjects(own: Option<Digest>, pieces: &[(Found, Vec<Digest>)]) -> Vec<Digest> {
+    let mut seen = BTreeSet::new();
+    let named = pieces.iter().flat_map(|(_, named)| named).filter(|digest| seen.insert(**digest));
+    match own {
+        Some(subject) => vec![subject],
+        None => named.take(limits::EVIDENCE_SUBJECTS_NAMED).copied().collect(),
+    }
 }
 
 impl Carried {
-    /// Every digest that is named: none of them may be blocked.
-    pub(super) fn named(&self) -> impl Iterator<Item = &Digest> {
-        self.subject.iter().chain(self.pieces.iter().flat_map(|(_, named)| named))
-    }
-
-    /// What it may be about: the manifest's own subject, if it has one; else what its pieces name.
-    pub(super) fn subjects(&self) -> Vec<Digest> {
-        let mut seen = BTreeSet::new();
-        match self.subject {
-            Some(subject) => vec![subject],
-            None => self.named().copied().filter(|digest| seen.insert(*digest)).collect(),
-        }
+    /// What it may be about: none of them may be blocked.
+    pub(super) fn named(&self) -> &[Digest] {
+        &self.subjects
     }
 
     /// The pieces that may be about `subject`: those that name it, and those that name nothing.

@@ -178,7 +178,7 @@ async fn verified(
 /// The subjects to be tried, at most `evidence_subjects`: those first whose manifests are here, which cost no request.
 async fn candidates(app: &App, repository: &Repository, carried: &Carried) -> Vec<Digest> {
     let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
-    for digest in carried.subjects() {
+    for digest in carried.named().iter().copied() {
         // Where the store cannot say, its turn comes later.
         if app.store.present(repository, &digest).await == Ok(true) {
             here.push(digest);
