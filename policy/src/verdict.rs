@@ -307,8 +307,13 @@ impl Permitted<Document> {
     /// # Errors
     /// [`OtherSubject`] when one of them differs, or the parent nests too deep to speak for an index.
     pub fn under_grant(grant: Grant, value: Intact<Document>) -> Result<Self, OtherSubject> {
-        let listed = grant.size() == value.value().bytes().len() as u64
-            && grant.media_type() == value.value().media_type();
+        let size = grant.size() == value.value().bytes().len() as u64;
+        // The type is the grant's, and not what an upstream said last (A610).
+        let value = match grant.media_type() == value.value().media_type() {
+            true => value,
+            false => value.listed_as(grant.media_type()).map_err(|_another| OtherSubject)?,
+        };
+        let listed = size && grant.media_type() == value.value().media_type();
         if listed && grant.digest() == value.digest() && !grant.nests_too_deep() {
             Ok(Self { value, basis: Basis::Grant(grant) })
         } else {

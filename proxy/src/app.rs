@@ -52,6 +52,8 @@ pub struct App {
     pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
     pub presences: Flight<(Repository, Digest), Result<Presence, Refusal>>,
+    /// Blobs that are read for their other name, under way (A609).
+    pub names: Flight<(Repository, Digest), Result<Digest, Refusal>>,
     /// Children of indexes that are read on behalf of blobs, one reader for each repository (A615).
     pub children: Flight<(Repository, Revisions), Result<End, Refusal>>,
     /// Bytes of evidence that verdicts hold.
@@ -107,6 +109,7 @@ impl App {
             pulls: Flight::new(),
             verdicts: Flight::new(),
             presences: Flight::new(),
+            names: Flight::new(),
             children: Flight::new(),
             in_flight: InFlight::default(),
             places: Places::default(),

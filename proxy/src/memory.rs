@@ -27,8 +27,9 @@ pub struct Memory {
     tags: Cache<(Repository, Tag, Accept), Aging<Digest>>,
     grants: Cache<(Repository, Digest), Arc<Grants>>,
     granted: Cache<Granted, u64>,
-    documents: Cache<Digest, Intact<Document>>,
+    documents: Cache<(Repository, Digest), Intact<Document>>,
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
+    other_names: Cache<Digest, Digest>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
     children: Cache<(Repository, Digest), Aging<Child>>,
@@ -130,6 +131,7 @@ impl Memory {
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(deny_ttl)
                 .build(),
+            other_names: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).build(),
             passing: Cache::builder()
                 .weigher(|_, passing: &Arc<Passing>| weight(passing))
                 .max_capacity(limits::PASSING_BYTES)
@@ -236,13 +238,13 @@ impl Memory {
     }
 
     /// A document that was hashed and read before; who may have it is another question.
-    pub async fn document(&self, digest: &Digest) -> Option<Intact<Document>> {
-        self.documents.get(digest).await
+    pub async fn document(&self, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
+        self.documents.get(&(repository.clone(), *digest)).await
     }
 
     /// Remembers a document.
-    pub async fn keep_document(&self, document: &Intact<Document>) {
-        self.documents.insert(document.digest(), document.clone()).await;
+    pub async fn keep_document(&self, repository: &Repository, document: &Intact<Document>) {
+        self.documents.insert((repository.clone(), document.digest()), document.clone()).await;
     }
 
     /// What came of a child within the last `deny_ttl` (A615).
@@ -254,6 +256,16 @@ impl Memory {
     pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
         let what = self.lives.for_ttl(what, self.lives.deny_ttl);
         self.children.insert((repository.clone(), child), what).await;
+    }
+
+    /// The digest of the same bytes by the other algorithm.
+    pub async fn other_name(&self, digest: Digest) -> Option<Digest> {
+        self.other_names.get(&digest).await
+    }
+
+    /// Remembers it.
+    pub async fn keep_other_name(&self, digest: Digest, name: Digest) {
+        self.other_names.insert(digest, name).await;
     }
 
     /// Evidence that passed in this repository a while ago.

@@ -33,6 +33,7 @@ pub mod children;
 pub mod collect;
 mod fallback;
 pub mod listing;
+mod other_name;
 mod recall;
 pub mod resolve;
 mod scope;

@@ -23,7 +23,8 @@ pub struct State {
     store: Store,
     blobs: Blobs<Fault>,
     clock: Clock,
-    present: Cache<(Repository, Digest), ()>,
+    /// What each repository's own upstream gave, and as which type of document, as far as memory knows.
+    present: Cache<(Repository, Digest), Option<&'static str>>,
 }
 
 impl State {
@@ -88,7 +89,7 @@ impl State {
         let key = (repository.clone(), *digest);
         let known = self.store.database().presence(repository, digest).await?.is_some();
         if known {
-            self.present.insert(key, ()).await;
+            self.present.insert(key, None).await;
         }
         Ok(known)
     }
@@ -102,8 +103,29 @@ impl State {
     pub async fn keep_present(&self, repository: &Repository, digest: &Digest) {
         let key = (repository.clone(), *digest);
         if self.present.get(&key).await.is_none() {
-            self.present.insert(key, ()).await;
-            self.store.database().keep_presence(repository.clone(), *digest, self.clock.now());
+            self.present.insert(key, None).await;
+            self.store.database().keep_presence(repository.clone(), *digest, None, self.clock.now());
+        }
+    }
+
+    /// What this repository's upstream called a document, if that is known: the same after a restart (A610).
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn document_type(&self, repository: &Repository, digest: &Digest) -> Known<Option<String>> {
+        match self.present.get(&(repository.clone(), *digest)).await.flatten() {
+            Some(media_type) => Ok(Some(media_type.to_owned())),
+            None => self.store.database().media_type(repository, digest).await,
+        }
+    }
+
+    /// Remembers what this repository's upstream called a document.
+    pub async fn keep_type(&self, repository: &Repository, digest: &Digest, media_type: &'static str) {
+        let key = (repository.clone(), *digest);
+        if self.present.get(&key).await.flatten() != Some(media_type) {
+            self.present.insert(key, Some(media_type)).await;
+            let now = self.clock.now();
+            self.store.database().keep_presence(repository.clone(), *digest, Some(media_type), now);
         }
     }
 

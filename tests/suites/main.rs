@@ -67,4 +67,5 @@ mod vouched;
 mod wearing;
 mod whole_claims;
 mod whole_costs;
+mod whose;
 mod wire;

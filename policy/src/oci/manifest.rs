@@ -122,6 +122,17 @@ impl Intact<Bytes> {
     }
 }
 
+impl Intact<Document> {
+    /// The same bytes under the type that a parent lists them by: of a document that names no type itself, whatever an
+    /// upstream called it (A610).
+    ///
+    /// # Errors
+    /// [`ManifestFault`], where the document is something else.
+    pub(crate) fn listed_as(self, media_type: &str) -> Result<Self, ManifestFault> {
+        self.try_map(|document| Document::read(document.bytes, Some(media_type)))
+    }
+}
+
 fn lists_manifests(bytes: &[u8]) -> bool {
     let key = b"\"manifests\"";
     bytes.windows(key.len()).any(|window| window == key)

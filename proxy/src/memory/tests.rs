@@ -204,6 +204,7 @@ async fn evidence_that_passed_is_remembered_up_to_its_limit_and_not_a_byte_more(
 
 #[tokio::test]
 async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
+    let repository: Repository = "registry.test/app".parse().unwrap();
     const FULL: usize = 5;
     let text = |n: usize| {
         let config =
@@ -219,12 +220,12 @@ async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
         let memory = memory();
         let all: Vec<_> = full.iter().cloned().chain([document(FULL, len)]).collect();
         for document in &all {
-            memory.keep_document(document).await;
+            memory.keep_document(&repository, document).await;
         }
         memory.documents.run_pending_tasks().await;
         let mut found = 0;
         for document in &all {
-            found += usize::from(memory.document(&document.digest()).await.is_some());
+            found += usize::from(memory.document(&repository, &document.digest()).await.is_some());
         }
         assert_eq!(found, held, "{len}");
     }

@@ -9,7 +9,7 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
-use super::{children, collect, counted, question, recall, scope};
+use super::{children, collect, counted, other_name, question, recall, scope};
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -71,6 +71,7 @@ async fn under(
     match grant {
         Some(grant) => {
             known_by_sha256(app, live, repository, digest, &grant).await?;
+            other_name::not_blocked(app, live, repository, digest, &grant).await?;
             open(app, live, repository, digest, grant).await
         }
         None => Err(ungranted(app, live, repository, &digest).await),
@@ -132,7 +133,7 @@ async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Dig
     }
 }
 
-async fn open(
+pub(super) async fn open(
     app: &Arc<App>,
     live: &Live,
     repository: &Repository,

@@ -105,8 +105,10 @@ pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Known<
         return Ok(Some(document));
     }
     let Some(bytes) = app.store.document(repository, digest).await? else { return Ok(None) };
-    let Ok(document) = bytes.parse(None) else { return Ok(None) };
-    app.memory.keep_document(&document).await;
+    // Where it names no type itself, it is what this repository's upstream called it (A610).
+    let media_type = app.store.document_type(repository, digest).await?;
+    let Ok(document) = bytes.parse(media_type.as_deref()) else { return Ok(None) };
+    app.memory.keep_document(repository, &document).await;
     Ok(Some(document))
 }
 
@@ -135,7 +137,7 @@ pub(super) async fn remembered(
     repository: &Repository,
     digest: &Digest,
 ) -> Option<Intact<Document>> {
-    let document = app.memory.document(digest).await?;
+    let document = app.memory.document(repository, digest).await?;
     app.store.known_present(repository, &document.digest()).await.then_some(document)
 }
 
@@ -170,7 +172,8 @@ pub(super) async fn look(
     })?;
     let (bytes, document) = read(fetched, reference)?;
     app.store.keep_document(repository, &bytes).await;
-    app.memory.keep_document(&document).await;
+    app.store.keep_type(repository, &document.digest(), document.value().media_type()).await;
+    app.memory.keep_document(repository, &document).await;
     Ok(document)
 }
 

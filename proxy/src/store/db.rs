@@ -287,8 +287,30 @@ impl Database {
     }
 
     /// Remembers that the repository's own upstream answered 200 for a blob.
-    pub fn keep_presence(&self, repository: Repository, digest: Digest, seen: Timestamp) {
-        self.write(Write::Presence { repository, digest, seen: seen.as_millisecond() });
+    pub fn keep_presence(
+        &self,
+        repository: Repository,
+        digest: Digest,
+        media_type: Option<&'static str>,
+        seen: Timestamp,
+    ) {
+        self.write(Write::Presence { repository, digest, media_type, seen: seen.as_millisecond() });
+    }
+
+    /// What the repository's own upstream called a document.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn media_type(&self, repository: &Repository, digest: &Digest) -> Known<Option<String>> {
+        let Some(open) = self.readable()? else { return Ok(None) };
+        let query = sqlx::query("select media_type from presence where repository = $1 and digest = $2")
+            .bind(repository.to_string())
+            .bind(digest.to_string());
+        let media_type = |row: &AnyRow| row.try_get::<Option<String>, _>("media_type");
+        Ok(self
+            .read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.store_read)
+            .await?
+            .pop())
     }
 
     /// Drops the oldest rows of each table, so that at most `most` stay.

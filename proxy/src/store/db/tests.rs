@@ -142,7 +142,7 @@ async fn of_too_many_rows_the_oldest_go() {
     let blob = |n: i64| Digest::of(&n.to_be_bytes());
     // The newest were written first: age is what counts.
     for n in (0..10).rev() {
-        database.keep_presence(repository("app"), blob(n), at(n));
+        database.keep_presence(repository("app"), blob(n), None, at(n));
     }
     for (most, oldest) in [(10, 0), (4, 6), (4, 6)] {
         database.prune(most);
@@ -171,7 +171,7 @@ async fn a026_presence_is_remembered_per_repository() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     let blob = Digest::of(b"blob");
-    database.keep_presence(repository("a"), blob, at(5));
+    database.keep_presence(repository("a"), blob, None, at(5));
     assert_eq!(database.presence(&repository("a"), &blob).await.unwrap(), Some(at(5)));
     assert_eq!(database.presence(&repository("b"), &blob).await.unwrap(), None);
 }
@@ -320,7 +320,7 @@ async fn children_of_a_repository_are_found_the_unread_first() {
         vec![row(b"read", Role::Child), row(b"unread", Role::Child), row(b"layer", Role::Blob)],
         at(1),
     );
-    database.keep_presence(repository("app"), Digest::of(b"read"), at(1));
+    database.keep_presence(repository("app"), Digest::of(b"read"), None, at(1));
     let found = database.children_of(&repository("app"), 32).await.unwrap();
     assert_eq!(found, [Digest::of(b"unread"), Digest::of(b"read")]);
     assert_eq!(database.children_of(&repository("app"), 1).await.unwrap(), [Digest::of(b"unread")]);

@@ -28,6 +28,7 @@ pub(super) enum Write {
     Presence {
         repository: Repository,
         digest: Digest,
+        media_type: Option<&'static str>,
         seen: i64,
     },
     /// Leaves at most so many rows in each table.
@@ -217,8 +218,8 @@ async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<
                     grants(transaction, rows, stored).await?;
                 }
             }
-            Write::Presence { repository, digest, seen } => {
-                presence(transaction, &repository, &digest, seen).await?;
+            Write::Presence { repository, digest, media_type, seen } => {
+                presence(transaction, &repository, &digest, (media_type, seen)).await?;
             }
             Write::Prune(most) => prune(transaction, most).await?,
             Write::Seal(fingerprint) => seal(transaction, fingerprint).await?,

@@ -112,7 +112,7 @@ async fn a603_a_database_that_rots_is_unknown_moved_aside_and_begun_anew() {
     }
     until("it is seen", async || {
         let _ = database.grants_for(&repository("app"), &Digest::of(b"child"), "", 0).await;
-        database.keep_presence(repository("app"), Digest::of(b"x"), at(1));
+        database.keep_presence(repository("app"), Digest::of(b"x"), None, at(1));
         !corrupt_files(root.path()).is_empty()
     })
     .await;
@@ -170,7 +170,7 @@ async fn a603_a_grant_that_could_not_be_written_may_be_lost_and_what_is_no_grant
     let root = tempfile::tempdir().unwrap();
     let database = filled(root.path()).await;
     execute(root.path(), "drop table presence").await;
-    database.keep_presence(repository("app"), Digest::of(b"x"), at(1));
+    database.keep_presence(repository("app"), Digest::of(b"x"), None, at(1));
     database.flush().await;
     assert_eq!((database.writes_lost(), database.grants()), (1, Grants::AllThere));
     execute(root.path(), "drop table grants").await;

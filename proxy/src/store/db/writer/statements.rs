@@ -135,15 +135,17 @@ pub(super) async fn presence(
     transaction: &mut Transaction<'_>,
     repository: &Repository,
     digest: &Digest,
-    seen: i64,
+    (media_type, seen): (Option<&'static str>, i64),
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into presence (repository, digest, seen) values ($1, $2, $3) \
-         on conflict (repository, digest) do update set seen = excluded.seen",
+        "insert into presence (repository, digest, seen, media_type) values ($1, $2, $3, $4) \
+         on conflict (repository, digest) do update set seen = excluded.seen, \
+         media_type = coalesce(excluded.media_type, presence.media_type)",
     )
     .bind(repository.to_string())
     .bind(digest.to_string())
     .bind(seen)
+    .bind(media_type.map(str::to_owned))
     .execute(&mut **transaction)
     .await?;
     tried(transaction, repository, digest).await

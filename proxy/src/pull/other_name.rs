@@ -1,0 +1,85 @@
+//! A block names bytes, whatever they are asked for by (A609): where one names them by another algorithm than the one of a
+//! request, the blob is read to its end first, and nothing of it leaves before. Names of bytes are remembered: they are a fact
+//! about bytes, and say nothing of who may have them.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use pullgate_policy::code::Code;
+use pullgate_policy::grant::Grant;
+
+use pullgate_policy::oci::{Digest, Hasher, Repository};
+
+use super::blob::{Blob, open};
+use super::scope;
+use crate::app::App;
+use crate::live::Live;
+use crate::refusal::Refusal;
+
+/// Refuses a blob whose bytes are blocked under their other name.
+///
+/// # Errors
+/// The denial, or why the bytes could not be read.
+pub(super) async fn not_blocked(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+    grant: &Grant,
+) -> Result<(), Refusal> {
+    if live.policy().blocks.iter().all(|block| block.digest.algorithm() == digest.algorithm()) {
+        return Ok(());
+    }
+    let name = match app.memory.other_name(digest).await {
+        Some(name) => name,
+        None => read_once(app, live, repository, digest, grant).await?,
+    };
+    scope::not_blocked(live, &name)
+}
+
+/// The other name, found once for all who ask.
+async fn read_once(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+    grant: &Grant,
+) -> Result<Digest, Refusal> {
+    let work = {
+        let (app, live, repository, grant) =
+            (Arc::clone(app), Arc::clone(live), repository.clone(), grant.clone());
+        || async move {
+            let name = read(&app, &live, &repository, digest, grant).await?;
+            app.memory.keep_other_name(digest, name).await;
+            Ok(name)
+        }
+    };
+    let lost = |_lost| Err(Refusal::undecided(Code::Internal));
+    app.names.join((repository.clone(), digest), work).await.unwrap_or_else(lost)
+}
+
+/// What is kept of it is served after this: the upstream is asked once.
+async fn read(
+    app: &Arc<App>,
+    live: &Live,
+    repository: &Repository,
+    digest: Digest,
+    grant: Grant,
+) -> Result<Digest, Refusal> {
+    let Blob::Granted(reader) = open(app, live, repository, digest, grant).await? else {
+        return Err(Refusal::undecided(Code::Internal));
+    };
+    let mut hasher = match digest {
+        Digest::Sha256(_) => Hasher::sha512(),
+        Digest::Sha512(_) => Hasher::sha256(),
+    };
+    let mut body = reader.into_body();
+    // The last piece comes only when the whole is what its digest says.
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_broken| Refusal::undecided(Code::UpstreamIntegrity))?;
+        if let Some(bytes) = frame.data_ref() {
+            hasher.update(bytes);
+        }
+    }
+    Ok(hasher.finish())
+}
