@@ -196,20 +196,6 @@ async fn a609_a_large_layer_that_is_blocked_by_its_sha256_is_so_under_its_sha512
 }
 
 #[tokio::test]
-async fn a609_a_layer_that_is_blocked_by_its_sha512_is_so_under_its_sha256() {
-    let stage = Stage::new().await;
-    let (bad, good) = (stage.signed("org/app", "bad"), stage.signed("org/app", "good"));
-    stage.reload(&block(&sha512(&bad.blobs[1]))).await;
-    for image in [&bad, &good] {
-        assert_serves(&stage.manifest("org/app", &image.digest()).await, image);
-    }
-    assert_denied(&stage.blob("org/app", &bad.layer()).await);
-    assert_eq!(codes(&stage.gate.record().await), ["blocked"]);
-    assert_eq!(stage.blob("org/app", &good.layer()).await.body.to_vec(), good.blobs[1]);
-    assert_eq!(stage.blob("org/app", &bad.config()).await.status, 200);
-}
-
-#[tokio::test]
 async fn a603_a_payload_that_could_not_be_had_whole_is_undecided_and_served_at_once_afterwards() {
     let page = || b"<html>log in</html>".to_vec();
     for fault in [
