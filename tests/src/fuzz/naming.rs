@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use http::{HeaderMap, Method, Uri};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use pullgate::pull::accept::Accept;
 use pullgate::range::{self, Wanted};
 use pullgate::route::{self, Registries, Route};
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
@@ -104,6 +106,35 @@ fn said_again(method: &Method, route: &Route) -> Result<(), String> {
     Ok(())
 }
 
+pub(super) fn accepts() -> Vec<Vec<u8>> {
+    [
+        "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.index.v1+json;q=0.5,*/*;q=0",
+        "text/html",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// A list is a small set, whatever stands in it and in whatever order, and says itself again.
+pub(super) fn accept(input: &[u8]) -> Result<(), String> {
+    let Ok(value) = HeaderValue::from_bytes(input) else { return Ok(()) };
+    let read = |value: HeaderValue| Accept::of(&HeaderMap::from_iter([(ACCEPT, value)]));
+    let Ok(set) = read(value.clone()) else { return Ok(()) };
+    let key = set.key();
+    if key.len() > 1024 || set.types().is_empty() {
+        return Err(format!("a key of {} bytes for {} types", key.len(), set.types().len()));
+    }
+    let again = HeaderValue::from_str(&key).map_err(|error| error.to_string())?;
+    if read(again) != Ok(set) {
+        return Err(format!("{key} is read as another set"));
+    }
+    let Ok(text) = value.to_str() else { return Ok(()) };
+    let turned = text.split(',').rev().collect::<Vec<_>>().join(",");
+    let turned = HeaderValue::from_str(&turned).map_err(|error| error.to_string())?;
+    if read(turned) == Ok(set) { Ok(()) } else { Err("the order makes a difference".to_owned()) }
+}
+
 pub(super) fn ranges() -> Vec<Vec<u8>> {
     ["bytes=0-9", "bytes=-5", "bytes=5-", "bytes=0-0,2-3", "bytes=9-1"]
         .map(|text| text.as_bytes().to_vec())
@@ -111,7 +142,7 @@ pub(super) fn ranges() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn range_header(input: &[u8]) -> Result<(), String> {
-    let Ok(value) = http::HeaderValue::from_bytes(input) else { return Ok(()) };
+    let Ok(value) = HeaderValue::from_bytes(input) else { return Ok(()) };
     let headers = HeaderMap::from_iter([(http::header::RANGE, value)]);
     for length in [0, 1, 10, u64::MAX] {
         if let Wanted::Part(first, last) = range::wanted(&headers, length)

@@ -1,10 +1,11 @@
 //! The targets.
 
 use super::words::{EVIDENCE, EXPRESSION, HEADER, KEYS, MANIFEST, PEM, ROUTE};
-use super::{Target, asked, conditions, documents, files, keyed, keyless, naming, shown, tokens};
+use super::{Target, asked, conditions, documents, files, keyed, keyless, naming, passing, shown, tokens};
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
+    Target { name: "accept", seeds: naming::accepts, words: TYPES, check: naming::accept },
     Target { name: "annotations", seeds: keyed::annotations, words: EVIDENCE, check: keyed::annotated },
     Target { name: "bundle", seeds: keyed::bundles, words: EVIDENCE, check: keyed::bundle },
     Target { name: "certificate", seeds: keyless::certificates, words: &[], check: keyless::certificate },
@@ -23,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log-entry", seeds: keyless::entries, words: EVIDENCE, check: keyless::entry },
     Target { name: "login", seeds: files::docker_configs, words: KEYS, check: asked::login },
     Target { name: "manifest", seeds: documents::manifests, words: MANIFEST, check: documents::manifest },
+    Target { name: "passing", seeds: passing::layers, words: EVIDENCE, check: passing::only },
     Target { name: "payload", seeds: keyed::payloads, words: EVIDENCE, check: keyed::payload },
     Target { name: "policy", seeds: files::policies, words: KEYS, check: files::policy },
     Target {
@@ -55,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "where", seeds: conditions::conditions, words: EXPRESSION, check: conditions::condition },
 ];
 
+const TYPES: &[&str] =
+    &["application/vnd.oci.image.index.v1+json", ";q=0", "; q=0.0", ",", "*/*", "application/*"];
 const CHECKPOINT: &[&str] = &["\n\n", "\u{2014} ", "rekor.sigstore.dev - ", "18446744073709551615", "AAAA"];
 /// Headers and members of tokens and keys; the first three in base64url: `{"alg":"none"}`, `{"alg":"HS256","kid":"a"}`, `{}`.
 const JOSE: &[&str] = &[
