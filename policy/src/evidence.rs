@@ -4,6 +4,7 @@
 //! workspace's lints forbid both outside `policy/verify`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -193,12 +194,23 @@ pub struct AttestationFacts {
     pub vouchers: Vouchers,
     /// The predicate type, exactly.
     pub predicate_type: String,
-    /// The whole statement.
-    pub statement: Value,
+    /// The statement.
+    pub statement: Arc<Value>,
+    /// Whether its predicate stands in it.
+    pub predicate: Predicate,
     /// The annotations of the matching subject.
     pub annotations: BTreeMap<String, String>,
     /// Where it was found.
     pub source: Source,
+}
+
+/// Whether a predicate was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predicate {
+    /// It stands in the statement, whatever it is; or there is none.
+    Kept,
+    /// It is an object, was read strictly, and was left: it is too large, or by nobody whom the policy names.
+    Left,
 }
 
 impl VerifiedAttestation {

@@ -13,6 +13,9 @@ pub const MANIFEST_BYTES: u64 = 4 * MIB;
 pub const JSON_DEPTH: usize = 64;
 /// JSON values of one manifest or index. Over it: `manifest-invalid`.
 pub const MANIFEST_VALUES: usize = 100_000;
+/// Bytes of memory that the values of one JSON text take: of evidence, a list, a trusted root, a token. Over it:
+/// `payload-invalid`, `bundle-invalid`, or as of what is not JSON.
+pub const JSON_MEMORY: usize = 32 * MIB as usize;
 /// Layers of one manifest. Over it: `manifest-invalid`.
 pub const LAYERS_PER_MANIFEST: usize = 1_000;
 /// Children of one index. Over it: `index-too-large`.
@@ -34,8 +37,29 @@ pub const SIGNATURES_MAX: usize = 512;
 pub const EVIDENCE_ITEM_BYTES: u64 = 16 * MIB;
 /// Bytes of a simple-signing payload. Over it: `evidence-too-large`.
 pub const EVIDENCE_SIGNATURE_BYTES: u64 = MIB;
+/// Bytes of all manifests that carry evidence of one subject. The rest: `evidence-limit`.
+pub const EVIDENCE_CARRIERS_BYTES: u64 = 8 * MIB;
 /// Bytes of all evidence of one subject. The rest: `evidence-limit`.
 pub const EVIDENCE_BYTES: u64 = 64 * MIB;
+/// Bytes that are hashed for the evidence of one subject: each message once for each algorithm, and again where an algorithm
+/// knows no other way. The rest: `evidence-limit`.
+pub const HASHED_BYTES: u64 = 512 * MIB;
+/// Bytes that are read as JSON for the evidence of one subject: each as often as it is read. The rest: `evidence-limit`.
+pub const PARSED_BYTES: u64 = 384 * MIB;
+/// Signatures that are checked for the evidence of one subject: by each key in each form, those of certificates, logs and
+/// timestamp authorities too. The rest: `evidence-limit`.
+pub const SIGNATURE_CHECKS: u64 = 8_192;
+/// Bytes that are hashed and read for one subject before another one has its turn.
+pub const TURN_BYTES: u64 = 16 * MIB;
+/// Signatures that are checked for one subject before another one has its turn.
+pub const TURN_CHECKS: u64 = 256;
+/// Bytes that are hashed or read as JSON where others are answered. Over it: on a thread of its own.
+pub const OFF_THREAD_BYTES: usize = 64 * 1024;
+/// Bytes of memory that the values of one statement take where the library reads it. Over it: it is not asked, and the checks that
+/// follow it decide alone.
+pub const STATEMENT_MEMORY: usize = 32 * MIB as usize;
+/// Bytes of memory that the statements take that are kept for one subject, for `where` and `slsa`. Over it: `where-too-large`.
+pub const STATEMENTS_MEMORY: usize = 32 * MIB as usize;
 /// Bytes of the config of a manifest that passes as evidence. Over it: judged as an image.
 pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
 /// Subjects that are looked up of those that a piece of evidence names, before it leaves. The rest: not looked at.
@@ -44,6 +68,11 @@ pub const EVIDENCE_SUBJECTS_NAMED: usize = 32;
 pub const EVIDENCE_SUBJECTS: usize = 4;
 /// Pages of a referrers list. Over it: `referrers-incomplete`.
 pub const REFERRERS_PAGES: usize = 20;
+
+/// Bytes of all pages of a referrers list. Over it: `referrers-incomplete`.
+pub const REFERRERS_BYTES: usize = 8 * MIB as usize;
+/// Referrers of one subject that may be looked at. The rest: `evidence-limit`.
+pub const REFERRERS_LISTED: usize = 1_024;
 
 /// Subjects of one in-toto statement. Over it: `statement-invalid`.
 pub const STATEMENT_SUBJECTS: usize = 1_024;
@@ -115,18 +144,24 @@ pub const TRUST_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
-/// Bytes of evidence that all verdicts in work hold together. Over it: new ones wait, then undecided, `overload`.
-pub const IN_FLIGHT_BYTES: u64 = 512 * MIB;
-/// Bytes of evidence that all verdicts about one upstream hold together: it leaves as much to the others. Over it: as above.
-pub const IN_FLIGHT_BYTES_OF_ONE: u64 = 256 * MIB;
-/// Bytes of evidence that a verdict is given room for when it begins; more only where there is room. All verdicts about one
-/// upstream that answers nothing take an eighth of the whole by it, and no more.
+/// Bytes of memory that all verdicts in work hold together: evidence, and the manifests that carry it. Over it: new ones wait, then
+/// undecided, `overload`.
+pub const IN_FLIGHT_BYTES: u64 = 192 * MIB;
+/// Bytes of them that all verdicts about one upstream hold together where there are no others; of what others leave, half. Over it:
+/// as above.
+pub const IN_FLIGHT_BYTES_OF_ONE: u64 = IN_FLIGHT_BYTES / 2;
+/// Bytes of them that all verdicts about one repository hold together where there are no others of its upstream; of what those
+/// leave, three quarters. Over it: as above.
+pub const IN_FLIGHT_BYTES_OF_REPOSITORY: u64 = IN_FLIGHT_BYTES_OF_ONE / 4 * 3;
+/// Bytes of memory that a verdict is given room for when it begins; more only where there is room.
 pub const VERDICT_BYTES: u64 = MIB;
+/// Bytes of memory that work takes that computes: reading and verifying. Over it: it waits for its turn.
+pub const WORK_BYTES: u64 = 80 * MIB;
 /// Bytes of evidence that passed and is remembered, so that its blobs can be served. Over it: the least used goes.
-pub const PASSING_BYTES: u64 = 128 * MIB;
+pub const PASSING_BYTES: u64 = 24 * MIB;
 /// Bytes of manifests that are remembered as they were read, three times their own size each. Over it: the least used goes,
 /// and is read from the disk again.
-pub const DOCUMENTS_BYTES: u64 = 64 * MIB;
+pub const DOCUMENTS_BYTES: u64 = 24 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.

@@ -3,11 +3,8 @@
 //! Two readers that disagree are an attack: Go takes the last of two equal keys and matches keys without regard to
 //! case. So equal keys, and keys that differ by case alone, are refused at every depth.
 
-use std::collections::BTreeSet;
-use std::fmt;
-
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::{self, DeserializeSeed as _};
+use serde_json::{Number, Value};
 
 use crate::limits;
 
@@ -31,136 +28,113 @@ pub enum JsonFault {
     Syntax,
 }
 
-/// Reads one JSON text.
+mod memory;
+mod tree;
+mod without;
+
+pub use without::{Left, fits, parse_without};
+
+/// Reads one JSON text whose values take at most `json_memory`: one can take a hundred times the bytes that it is as text (A127,
+/// A602).
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
-    parse_up_to(bytes, usize::MAX)
+    parse_within(bytes, limits::JSON_MEMORY)
 }
 
-/// Reads one JSON text of at most so many values: one in memory takes much more than the two bytes that it can be as text
-/// (A127).
+/// Reads one JSON text of at most so many values.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
 pub fn parse_up_to(bytes: &[u8], values: usize) -> Result<Value, JsonFault> {
-    let mut reading = Reading { fault: None, left: values };
+    read(bytes, &mut Reading::new(values, usize::MAX))
+}
+
+/// Reads one JSON text whose values take at most so many bytes of memory.
+///
+/// # Errors
+/// [`JsonFault`] names the first fault.
+pub fn parse_within(bytes: &[u8], memory: usize) -> Result<Value, JsonFault> {
+    read(bytes, &mut Reading::new(usize::MAX, memory))
+}
+
+/// The same, with the bytes that they take.
+///
+/// # Errors
+/// [`JsonFault`] names the first fault.
+pub fn parse_counted(bytes: &[u8], memory: usize) -> Result<(Value, usize), JsonFault> {
+    let mut reading = Reading::new(usize::MAX, memory);
+    let value = read(bytes, &mut reading)?;
+    Ok((value, memory - reading.memory))
+}
+
+fn read(bytes: &[u8], reading: &mut Reading) -> Result<Value, JsonFault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { depth: 0, reading: &mut reading }
+    let value = tree::Node::root(reading)
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
-    match (value, reading.fault) {
-        (_, Some(fault)) => Err(fault),
-        (Ok(value), None) => Ok(value),
-        (Err(_), None) => Err(JsonFault::Syntax),
-    }
+    reading.answer(value)
 }
 
 /// What is known of a text that is being read.
 struct Reading {
     fault: Option<JsonFault>,
     /// How many values may still come.
-    left: usize,
+    values: usize,
+    /// How many bytes of memory they may still take.
+    memory: usize,
 }
 
-/// A value inside `depth` arrays and objects.
-struct Node<'a> {
-    depth: usize,
-    reading: &'a mut Reading,
-}
+impl Reading {
+    fn new(values: usize, memory: usize) -> Self {
+        Self { fault: None, values, memory }
+    }
 
-impl Node<'_> {
-    fn fail<E: de::Error>(self, fault: JsonFault) -> E {
-        self.reading.fault = Some(fault);
+    fn answer<T>(&self, read: Result<T, serde_json::Error>) -> Result<T, JsonFault> {
+        match (read, self.fault) {
+            (_, Some(fault)) => Err(fault),
+            (Ok(value), None) => Ok(value),
+            (Err(_), None) => Err(JsonFault::Syntax),
+        }
+    }
+
+    fn fail<E: de::Error>(&mut self, fault: JsonFault) -> E {
+        self.fault = Some(fault);
         E::custom(fault)
     }
 
-    /// One inside this one.
-    fn inner(&mut self) -> Node<'_> {
-        Node { depth: self.depth + 1, reading: &mut *self.reading }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self.reading.left.checked_sub(1) {
-            Some(left) => self.reading.left = left,
+    /// One value more.
+    fn value<E: de::Error>(&mut self) -> Result<(), E> {
+        match self.values.checked_sub(1) {
+            Some(left) => self.values = left,
             None => return Err(self.fail(JsonFault::Values)),
         }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+        Ok(())
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    /// So many bytes of memory more.
+    fn take<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        match self.memory.checked_sub(bytes) {
+            Some(left) => self.memory = left,
+            None => return Err(self.fail(JsonFault::Values)),
+        }
+        Ok(())
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    /// A level deeper.
+    fn descend<E: de::Error>(&mut self, depth: usize) -> Result<(), E> {
+        if depth >= limits::JSON_DEPTH { Err(self.fail(JsonFault::Depth)) } else { Ok(()) }
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        // A whole number that is too large for u64 arrives here rounded: refused rather than changed.
+    /// A number that is no whole one, or a whole one that is too large for u64 and so arrives rounded: refused rather than
+    /// changed.
+    fn number<E: de::Error>(&mut self, value: f64) -> Result<Number, E> {
         const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
         match Number::from_f64(value) {
-            Some(number) if value.fract() != 0.0 || value.abs() < WHOLE_MAX => Ok(Value::Number(number)),
+            Some(number) if value.fract() != 0.0 || value.abs() < WHOLE_MAX => Ok(number),
             Some(_) | None => Err(self.fail(JsonFault::Number)),
         }
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
-        if self.depth >= limits::JSON_DEPTH {
-            return Err(self.fail(JsonFault::Depth));
-        }
-        let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(self.inner())? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
-        if self.depth >= limits::JSON_DEPTH {
-            return Err(self.fail(JsonFault::Depth));
-        }
-        let mut object = Map::new();
-        // Folded forms of keys that are not their own: the others stand in the object, and a key is held once (A127).
-        let mut folded = BTreeSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(self.inner())?;
-            let fold = fold(&key);
-            let seen = object.contains_key(&fold) || folded.contains(&fold);
-            if seen {
-                return Err(self.fail(JsonFault::Ambiguous));
-            }
-            if fold != key {
-                folded.insert(fold);
-            }
-            object.insert(key, value);
-        }
-        Ok(Value::Object(object))
     }
 }
 
@@ -181,6 +155,12 @@ pub fn fold(key: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Every reader says the same of a text.
+    fn faults(text: &[u8]) -> [Result<(), JsonFault>; 3] {
+        let all = usize::MAX;
+        [parse(text).map(|_| ()), fits(text, all).map(|_| ()), parse_without(text, "a", all).map(|_| ())]
+    }
+
     #[test]
     fn a126_equal_keys_and_keys_equal_but_for_case_are_refused_at_any_depth() {
         for text in [
@@ -192,7 +172,7 @@ mod tests {
             "{\"keys\":1,\"\u{212a}ey\u{17f}\":2}",
             r#"{"a":1,"\u0061":2}"#,
         ] {
-            assert_eq!(parse(text.as_bytes()), Err(JsonFault::Ambiguous), "{text}");
+            assert_eq!(faults(text.as_bytes()), [Err(JsonFault::Ambiguous); 3], "{text}");
         }
     }
 
@@ -217,7 +197,7 @@ mod tests {
             br#"{"a":"\ud800"}"#,
             b"[1,]",
         ] {
-            assert_eq!(parse(bytes), Err(JsonFault::Syntax), "{bytes:?}");
+            assert_eq!(faults(bytes), [Err(JsonFault::Syntax); 3], "{bytes:?}");
         }
     }
 
@@ -225,10 +205,10 @@ mod tests {
     fn a127_depth_is_limited_by_one() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(parse(nested(limits::JSON_DEPTH).as_bytes()).is_ok());
-        assert_eq!(parse(nested(limits::JSON_DEPTH + 1).as_bytes()), Err(JsonFault::Depth));
+        assert_eq!(faults(nested(limits::JSON_DEPTH + 1).as_bytes()), [Err(JsonFault::Depth); 3]);
         let objects = |n: usize| format!("{}1{}", r#"{"a":"#.repeat(n), "}".repeat(n));
         assert!(parse(objects(limits::JSON_DEPTH).as_bytes()).is_ok());
-        assert_eq!(parse(objects(limits::JSON_DEPTH + 1).as_bytes()), Err(JsonFault::Depth));
+        assert_eq!(faults(objects(limits::JSON_DEPTH + 1).as_bytes()), [Err(JsonFault::Depth); 3]);
         assert!(parse(nested(100_000).as_bytes()).is_err());
     }
 
@@ -243,7 +223,7 @@ mod tests {
     #[test]
     fn a258_numbers_are_exact_or_refused() {
         for text in ["9007199254740993", "-9223372036854775808", "18446744073709551615", "1.5", "0"] {
-            assert!(parse(text.as_bytes()).is_ok(), "{text}");
+            assert_eq!(faults(text.as_bytes()), [Ok(()); 3], "{text}");
         }
         for text in [
             "18446744073709551616",
@@ -254,7 +234,7 @@ mod tests {
             "+1",
             "9007199254740992.0",
         ] {
-            assert!(parse(text.as_bytes()).is_err(), "{text}");
+            assert!(faults(text.as_bytes()).iter().all(Result::is_err), "{text}");
         }
     }
 }

@@ -18,8 +18,10 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::pull::children::End;
+use crate::pull::effort::Efforts;
 use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
+use crate::rooms;
 use crate::state::State;
 use crate::trust::{News, Roots};
 use crate::upstream::Presence;
@@ -60,10 +62,12 @@ pub struct App {
     pub in_flight: InFlight,
     /// Places for verdicts in work, and for questions to upstreams.
     pub places: Places,
-    /// Threads that verify and decide.
+    /// Threads that read, verify and decide.
     pub workers: Workers,
     /// How long a pull waits.
     pub waits: Waits,
+    /// What verdicts in work have computed so far.
+    pub efforts: Efforts,
 }
 
 /// The handles that an [`App`] is built from.
@@ -96,7 +100,7 @@ impl App {
         let Parts { live, store, seal, audit, metrics, health, clock, roots, waits } = parts;
         let cache = &live.config().cache;
         let memory = Memory::new(cache.deny_ttl, cache.tag_ttl, clock.clone());
-        Arc::new(Self {
+        let app = Arc::new(Self {
             live: ArcSwap::from_pointee(live),
             store,
             memory,
@@ -115,7 +119,12 @@ impl App {
             places: Places::default(),
             workers: Workers::of_this_machine(),
             waits,
-        })
+            efforts: Efforts::default(),
+        });
+        let gate = Arc::downgrade(&app);
+        let look = move || gate.upgrade().map(|app| rooms::of(&app)).unwrap_or_default();
+        app.metrics.look_into_rooms(Box::new(look));
+        app
     }
 
     /// The configuration of this moment; a pull takes it once.

@@ -15,6 +15,7 @@ mod check;
 mod configuration;
 mod demo;
 mod explain;
+mod heaps;
 mod image;
 mod paint;
 mod progress;
@@ -209,7 +210,10 @@ pub fn run(cli: Cli) -> ExitCode {
                 demo::run(lasting, Paint::of(&io::stdout())).await.unwrap_or_else(|fault| failed(&fault))
             })
         }
-        Command::Serve(ConfigArgument { config }) => with_runtime(serve::run(config)),
+        Command::Serve(ConfigArgument { config }) => {
+            heaps::settle();
+            with_runtime(serve::run(config))
+        }
         Command::Trust(arguments) => with_runtime(trust::run(&arguments)),
         Command::Verify(arguments) => match &arguments.explain {
             Some(code) => explain::run(code),

@@ -1,28 +1,48 @@
-//! Bytes of evidence that verdicts hold at once, over all of them and about one upstream: memory is bounded without luck, and
-//! one upstream that is slow to give what it promised leaves half of it to the others (A547, A142, A175).
+//! Bytes of memory that verdicts hold at once, over all of them, about one upstream and about one repository: memory is bounded
+//! without luck, and nobody who is slow to give what he promised takes what another needs (A547, A142, A175, A602).
 //!
-//! Whoever begins waits for its first share, holding nothing; whoever holds one gets more at once or not at all. So nobody
-//! waits for somebody who waits.
+//! An upstream may hold half of what the others leave, and so there is always some left for one more; a repository three quarters
+//! of what the others leave to it. Whoever begins waits for its first share, holding nothing; whoever holds one gets more at once
+//! or not at all. So nobody waits for somebody who waits.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pullgate_policy::limits;
-use pullgate_policy::oci::Registry;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use pullgate_policy::oci::{Registry, Repository};
+use tokio::sync::Notify;
 
 /// The bytes that may be held.
-pub struct InFlight {
-    all: Arc<Semaphore>,
-    of_one: Mutex<BTreeMap<Registry, Arc<Semaphore>>>,
+#[derive(Clone, Default)]
+pub struct InFlight(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    room: Mutex<Room>,
+    freed: Notify,
+}
+
+/// What is held, by whom.
+#[derive(Default)]
+struct Room {
+    all: u64,
+    of: BTreeMap<Registry, OfOne>,
+}
+
+#[derive(Default)]
+struct OfOne {
+    all: u64,
+    of: BTreeMap<Repository, u64>,
 }
 
 /// Bytes that one verdict may hold, until this is dropped.
 pub struct Held {
-    from: [Arc<Semaphore>; 2],
-    shares: [OwnedSemaphorePermit; 2],
+    shared: Arc<Shared>,
+    repository: Repository,
+    bytes: u64,
 }
 
 /// There is no room.
@@ -30,37 +50,47 @@ pub struct Held {
 #[error("too many bytes are held already")]
 pub struct Full;
 
-/// What is counted: bytes are rounded up to it.
-const UNIT: u64 = 64 * 1024;
 /// How long a verdict waits for its first share.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Default for InFlight {
-    fn default() -> Self {
-        Self { all: room(limits::IN_FLIGHT_BYTES), of_one: Mutex::default() }
-    }
-}
-
 impl InFlight {
-    /// Waits for `verdict_bytes`, what most verdicts need, for a verdict about `registry`.
+    /// Waits for `verdict_bytes`, what most verdicts need, for a verdict about `repository`.
     ///
     /// # Errors
     /// [`Full`] after a while.
-    pub async fn begin(&self, registry: &Registry) -> Result<Held, Full> {
-        let from = [self.of(registry), Arc::clone(&self.all)];
-        let first = |of: &Arc<Semaphore>| Arc::clone(of).acquire_many_owned(units(limits::VERDICT_BYTES));
-        // Of the upstream first: who waits for its own holds nothing of the others'.
-        let [one, all] = &from;
-        let shares =
-            async { Ok::<_, Full>([first(one).await.map_err(closed)?, first(all).await.map_err(closed)?]) };
-        let shares = tokio::time::timeout(PATIENCE, shares).await.map_err(|_elapsed| Full)??;
-        Ok(Held { from, shares })
+    pub async fn begin(&self, repository: &Repository) -> Result<Held, Full> {
+        let mut held = self.nothing(repository);
+        let first = async {
+            loop {
+                let mut freed = pin!(self.0.freed.notified());
+                // Before it is tried: what is freed meanwhile is not missed.
+                freed.as_mut().enable();
+                if held.grow(limits::VERDICT_BYTES).is_ok() {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, first).await.map_err(|_elapsed| Full)?;
+        Ok(held)
     }
 
-    fn of(&self, registry: &Registry) -> Arc<Semaphore> {
-        let mut of_one = self.of_one.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = of_one.entry(registry.clone());
-        Arc::clone(of_one.or_insert_with(|| room(limits::IN_FLIGHT_BYTES_OF_ONE)))
+    /// Room for nothing yet, about `repository`.
+    #[must_use]
+    pub fn nothing(&self, repository: &Repository) -> Held {
+        Held { shared: Arc::clone(&self.0), repository: repository.clone(), bytes: 0 }
+    }
+
+    /// How many bytes are held about the upstream that holds most.
+    #[must_use]
+    pub fn held_by_fullest(&self) -> u64 {
+        self.0.lock().of.values().map(|one| one.all).max().unwrap_or(0)
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.0.lock().all
     }
 }
 
@@ -70,87 +100,86 @@ impl Held {
     /// # Errors
     /// [`Full`] at once, when there is no room.
     pub fn grow(&mut self, bytes: u64) -> Result<(), Full> {
-        for (share, from) in self.shares.iter_mut().zip(&self.from) {
-            let has = u32::try_from(share.num_permits()).unwrap_or(u32::MAX);
-            let more = units(bytes).saturating_sub(has);
-            if more > 0 {
-                share.merge(Arc::clone(from).try_acquire_many_owned(more).map_err(|_| Full)?);
-            }
-        }
+        let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return Ok(()) };
+        self.shared.lock().take(&self.repository, more)?;
+        self.bytes = bytes;
         Ok(())
+    }
+
+    /// The same for so many bytes more.
+    ///
+    /// # Errors
+    /// [`Full`] at once, when there is no room.
+    pub fn grow_by(&mut self, more: u64) -> Result<(), Full> {
+        self.grow(self.bytes.saturating_add(more))
     }
 }
 
-fn closed(_never: AcquireError) -> Full {
-    Full
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.shared.lock().give(&self.repository, self.bytes);
+            self.shared.freed.notify_waiters();
+        }
+    }
 }
 
-fn room(bytes: u64) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(usize::try_from(bytes / UNIT).unwrap_or(Semaphore::MAX_PERMITS)))
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+impl Room {
+    fn take(&mut self, repository: &Repository, more: u64) -> Result<(), Full> {
+        let of_one = self.of.get(repository.registry());
+        let upstream = of_one.map_or(0, |one| one.all);
+        let own = of_one.and_then(|one| one.of.get(repository)).copied().unwrap_or(0);
+        // Of what other upstreams leave half, and of that, what other repositories leave three quarters.
+        let most = limits::IN_FLIGHT_BYTES.saturating_sub(self.all - upstream) / 2;
+        let most_of_one = most.saturating_sub(upstream - own) / 4 * 3;
+        if upstream.saturating_add(more) > most || own.saturating_add(more) > most_of_one {
+            return Err(Full);
+        }
+        let of_one = self.of.entry(repository.registry().clone()).or_default();
+        self.all += more;
+        of_one.all += more;
+        *of_one.of.entry(repository.clone()).or_default() += more;
+        Ok(())
+    }
+
+    fn give(&mut self, repository: &Repository, bytes: u64) {
+        self.all = self.all.saturating_sub(bytes);
+        let Some(of_one) = self.of.get_mut(repository.registry()) else { return };
+        of_one.all = of_one.all.saturating_sub(bytes);
+        if let Some(own) = of_one.of.get_mut(repository) {
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                of_one.of.remove(repository);
+            }
+        }
+        if of_one.all == 0 {
+            self.of.remove(repository.registry());
+        }
+    }
 }
 
 impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InFlight").field("free", &self.all.available_permits()).finish_non_exhaustive()
+        f.debug_struct("InFlight").field("held", &self.held()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("shares", &self.shares).finish_non_exhaustive()
+        f.debug_struct("Held").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
+
+const _: () = assert!(
+    limits::IN_FLIGHT_BYTES_OF_REPOSITORY > limits::EVIDENCE_BYTES + limits::VERDICT_BYTES,
+    "all evidence of one subject has room where nothing else is in work"
+);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registry(n: u64) -> Registry {
-        format!("r{n}.example").parse().unwrap()
-    }
-
-    /// Everything about so many upstreams, as far as there is room.
-    async fn fill(in_flight: &InFlight, upstreams: u64) -> Vec<Held> {
-        let mut held = Vec::new();
-        for n in 0..upstreams {
-            for _ in 0..limits::IN_FLIGHT_BYTES_OF_ONE / limits::VERDICT_BYTES {
-                held.push(in_flight.begin(&registry(n)).await.unwrap());
-            }
-        }
-        held
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a547_over_the_limit_a_new_verdict_waits_and_an_old_one_is_told_at_once() {
-        let in_flight = InFlight::default();
-        let upstreams = limits::IN_FLIGHT_BYTES / limits::IN_FLIGHT_BYTES_OF_ONE;
-        let mut held = fill(&in_flight, upstreams).await;
-        let mut last = held.pop().unwrap();
-        assert_eq!(in_flight.begin(&registry(upstreams)).await.unwrap_err(), Full);
-        held.pop();
-        let other = in_flight.begin(&registry(upstreams)).await.unwrap();
-        assert_eq!(last.grow(limits::VERDICT_BYTES), Ok(()));
-        assert_eq!(last.grow(limits::VERDICT_BYTES + 1), Err(Full));
-        assert_eq!(in_flight.begin(&registry(upstreams)).await.unwrap_err(), Full);
-        drop(other);
-        assert_eq!(last.grow(limits::VERDICT_BYTES + 1), Ok(()));
-        drop(last);
-        assert!(in_flight.begin(&registry(upstreams)).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a175_verdicts_about_one_upstream_leave_room_for_those_about_another() {
-        let in_flight = InFlight::default();
-        let mut held = fill(&in_flight, 1).await;
-        assert_eq!(in_flight.begin(&registry(0)).await.unwrap_err(), Full);
-        assert_eq!(held[0].grow(limits::VERDICT_BYTES + 1), Err(Full));
-        let mut other = in_flight.begin(&registry(1)).await.unwrap();
-        assert_eq!(other.grow(limits::IN_FLIGHT_BYTES - limits::IN_FLIGHT_BYTES_OF_ONE), Ok(()));
-        held.pop();
-        assert!(in_flight.begin(&registry(0)).await.is_ok());
-    }
-}
+mod tests;

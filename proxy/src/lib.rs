@@ -23,6 +23,7 @@ pub mod record;
 pub mod refusal;
 pub mod reload;
 pub mod respond;
+pub mod rooms;
 pub mod route;
 pub mod server;
 pub mod state;

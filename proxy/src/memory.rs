@@ -18,16 +18,19 @@ use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 use crate::audit::DecisionId;
 use crate::clock::Clock;
 use crate::pull::accept::Accept;
+use crate::pull::collect::Denied;
 use crate::store::Standing;
 
 /// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
 pub struct Memory {
     permits: Cache<(Subject, Revisions), Arc<Permit>>,
     denials: Cache<(Subject, Revisions), Aging<Arc<Denial>>>,
+    denied: Cache<(Subject, Revisions), Arc<Denied>>,
     tags: Cache<(Repository, Tag, Accept), Aging<Digest>>,
     grants: Cache<(Repository, Digest), Arc<Grants>>,
     granted: Cache<Granted, u64>,
     documents: Cache<(Repository, Digest), Intact<Document>>,
+    manifests: Cache<Digest, bool>,
     verdict_ids: Cache<(Subject, Revisions), DecisionId>,
     other_names: Cache<Digest, Digest>,
     passing: Cache<(Repository, Digest), Arc<Passing>>,
@@ -89,6 +92,8 @@ pub enum GrantMemory {
     New,
 }
 
+/// Denials whose evidence is known again. Over it: the least used goes, and is verified anew.
+const DENIED_ENTRIES: u64 = 1_000;
 /// How long grants stay in memory; the store has them too.
 const GRANTS_IDLE: Duration = Duration::from_secs(600);
 /// After which time a grant that is still served is written again: the store gives the newest first.
@@ -113,6 +118,8 @@ impl Memory {
                 .time_to_live(deny_ttl)
                 .build(),
             tags: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(tag_ttl).build(),
+            denied: Cache::builder().max_capacity(DENIED_ENTRIES).time_to_live(limits::PERMIT_TTL).build(),
+            manifests: Cache::new(limits::VERDICT_ENTRIES),
             verdict_ids: Cache::builder()
                 .max_capacity(limits::VERDICT_ENTRIES)
                 .time_to_live(limits::PERMIT_TTL_MAX)
@@ -175,6 +182,16 @@ impl Memory {
     pub async fn keep_denial(&self, subject: &Subject, revisions: Revisions, denial: &Denial) {
         let denial = self.lives.for_ttl(Arc::new(denial.clone()), self.lives.deny_ttl);
         self.denials.insert((subject.clone(), revisions), denial).await;
+    }
+
+    /// A denial, and the evidence that it rests on.
+    pub async fn denied(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Denied>> {
+        self.denied.get(&(subject.clone(), revisions)).await
+    }
+
+    /// Remembers it.
+    pub async fn keep_denied(&self, subject: &Subject, revisions: Revisions, denied: Denied) {
+        self.denied.insert((subject.clone(), revisions), Arc::new(denied)).await;
     }
 
     /// Forgets every denial.
@@ -266,6 +283,28 @@ impl Memory {
     /// Remembers it.
     pub async fn keep_other_name(&self, digest: Digest, name: Digest) {
         self.other_names.insert(digest, name).await;
+    }
+
+    /// Bytes of documents that are remembered, as they are counted.
+    #[must_use]
+    pub fn documents_bytes(&self) -> u64 {
+        self.documents.weighted_size()
+    }
+
+    /// Bytes of evidence that passed and is remembered.
+    #[must_use]
+    pub fn passing_bytes(&self) -> u64 {
+        self.passing.weighted_size()
+    }
+
+    /// Whether bytes that the gate keeps are a manifest, as far as memory knows.
+    pub async fn is_manifest(&self, digest: Digest) -> Option<bool> {
+        self.manifests.get(&digest).await
+    }
+
+    /// Remembers whether they are one.
+    pub async fn keep_is_manifest(&self, digest: Digest, is_one: bool) {
+        self.manifests.insert(digest, is_one).await;
     }
 
     /// Evidence that passed in this repository a while ago.

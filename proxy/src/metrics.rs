@@ -16,12 +16,15 @@ use pullgate_policy::code::Code;
 mod blobs;
 mod connections;
 mod labels;
+mod rooms;
 mod trust;
 mod upstreams;
 
 pub use self::blobs::BlobSeries;
 pub use self::connections::{ClosedFor, ConnectionSeries};
 use self::labels::Names;
+use self::rooms::RoomSeries;
+pub use self::rooms::{Look, Room};
 use self::trust::TrustSeries;
 use self::upstreams::UpstreamSeries;
 use crate::upstream::Upstream;
@@ -53,6 +56,7 @@ struct Families {
     enforcing: Gauge,
     blobs: Family<UpstreamLabels, Counter>,
     connections: ConnectionSeries,
+    rooms: RoomSeries,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -141,6 +145,7 @@ impl Families {
             enforcing: Gauge::default(),
             blobs: Family::default(),
             connections: ConnectionSeries::default(),
+            rooms: RoomSeries::default(),
         };
         // An alert on a series that is not there yet is silent.
         for result in ReloadResult::ALL {
@@ -166,6 +171,7 @@ impl Families {
         let rows = "Audit records that are not in the database";
         registry.register("audit_rows_lost", rows, self.audit_rows_lost.clone());
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
+        self.rooms.register(registry);
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
         self.connections.register(registry);
     }
@@ -259,9 +265,15 @@ impl Metrics {
         &self.0.families.connections
     }
 
+    /// Says who looks how full each room is, when the counters are asked for.
+    pub fn look_into_rooms(&self, look: Look) {
+        self.0.families.rooms.look_by(look);
+    }
+
     /// All of them as OpenMetrics text.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.0.families.rooms.look();
         let mut text = String::new();
         // Writing to a string does not fail; an answer without its end mark would show if it did.
         let _ = encode(&mut text, &self.0.registry);

@@ -81,6 +81,17 @@ impl Places {
         IN_ALL.saturating_sub(self.of(registry).queue.available_permits())
     }
 
+    /// How many verdicts are in work or wait, and how many questions are under way, of the upstream that has most of each.
+    #[must_use]
+    pub fn fullest(&self) -> (usize, usize) {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = |taken: fn(&OfOne) -> usize| places.values().map(|one| taken(one)).max().unwrap_or(0);
+        (
+            most(|one| IN_ALL.saturating_sub(one.queue.available_permits())),
+            most(|one| limits::QUESTIONS_MAX.saturating_sub(one.questions.available_permits())),
+        )
+    }
+
     fn of(&self, registry: &Registry) -> Arc<OfOne> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_one = places.entry(registry.clone()).or_insert_with(|| {

@@ -31,6 +31,7 @@ mod beside;
 pub mod blob;
 pub mod children;
 pub mod collect;
+pub mod effort;
 mod fallback;
 pub mod listing;
 mod other_name;
@@ -282,8 +283,13 @@ async fn reach(
     document: &Intact<Document>,
     (asked, unpassed): (Option<Asked>, Option<NotPassing>),
 ) -> Result<Judged, Refusal> {
+    let _in_work = app.efforts.begin(subject);
     let now = app.clock.now();
-    if let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await {
+    // What was denied under these revisions is, by the same evidence, denied still (A604).
+    let denied = app.memory.denied(subject, live.revisions()).await;
+    if denied.is_none()
+        && let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await
+    {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
         let evidence = Evidence { unpassed, ..evidence };
         let (outcome, evidence) = outcome(app, live, subject, document, evidence).await?;
@@ -293,6 +299,11 @@ async fn reach(
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
     let collected = stage(app, "collect", collect::evidence(app, live, subject, document, asked)).await?;
+    if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected)) {
+        let denial = denied.denial().clone();
+        app.memory.keep_denial(subject, live.revisions(), &denial).await;
+        return Err(Refusal::Denied(Box::new(denial)));
+    }
     let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
     let evidence = Evidence { unpassed, ..evidence };
     let (outcome, evidence) = stage(app, "decide", outcome(app, live, subject, document, evidence)).await?;
@@ -301,7 +312,7 @@ async fn reach(
             Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)
         }
         Outcome::Decided(Verdict::Deny(denial)) => {
-            recall::keep_denial(app, live, subject, &denial, &collected).await;
+            recall::keep_denial(app, live, subject, (&denial, &evidence), &collected).await;
             Err(Refusal::Denied(Box::new(denial)))
         }
         Outcome::Undecided(undecided) => Err(Refusal::Undecided(undecided)),
@@ -316,11 +327,11 @@ async fn outcome(
     document: &Intact<Document>,
     evidence: Evidence,
 ) -> Result<(Outcome, Evidence), Refusal> {
-    let (subject, now) = (subject.clone(), app.clock.now());
+    let (judged, now) = (subject.clone(), app.clock.now());
     let judge = move |policy: &PolicySet, document: &Document, evidence: &Evidence| {
-        decide::judge(policy, &subject, document, evidence, now)
+        decide::judge(policy, &judged, document, evidence, now)
     };
-    verify::decided(app, live, document, evidence, judge).await
+    verify::decided(app, live, (&subject.repository, document), evidence, judge).await
 }
 
 /// A place among the questions to the repository's upstream (A059).

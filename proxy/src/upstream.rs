@@ -25,6 +25,7 @@ mod fault;
 mod files;
 mod link;
 mod lists;
+mod off;
 mod origin;
 mod quota;
 mod realm;
@@ -48,6 +49,10 @@ use access::Access;
 use answer::{Answer, Place};
 use challenge::Challenge;
 use client::{Ask, Client};
+use off::Off;
+
+/// Asks for room for so many bytes in all.
+pub type Room<'a> = &'a mut (dyn FnMut(u64) -> bool + Send);
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -56,6 +61,7 @@ pub struct Upstream {
     registry: Registry,
     client: Arc<Client>,
     access: Access,
+    off: Off,
 }
 
 /// A manifest as it came.
@@ -95,7 +101,7 @@ impl Upstream {
         let fault = |why| SetupFault { registry: registry.clone(), why };
         let client = Arc::new(Client::new(&settings).map_err(fault)?);
         let access = Access::new(&settings, Arc::clone(&client)).map_err(fault)?;
-        Ok(Self { registry, client, access })
+        Ok(Self { registry, client, access, off: Off::default() })
     }
 
     /// The registry.
@@ -116,7 +122,7 @@ impl Upstream {
         self.client.endpoints_resting()
     }
 
-    /// One manifest, by one request. Its digest is not believed: the caller hashes.
+    /// One manifest, by one request, as far as there is room for it. Its digest is not believed: the caller hashes.
     ///
     /// # Errors
     /// [`Fault`]; [`Fault::Integrity`] where the announced digest is not that of the bytes (A101).
@@ -125,12 +131,13 @@ impl Upstream {
         repository: &Repository,
         reference: &Reference,
         accept: &[String],
+        room: Room<'_>,
     ) -> Result<FetchedManifest, Fault> {
         let begun = Instant::now();
-        match self.manifest_once(repository, reference, accept).await {
+        match self.manifest_once(repository, reference, accept, room).await {
             // It trickled: over another connection it may come, in time for those who wait.
             Err(Fault::Timeout) if begun.elapsed() >= limits::ANSWER_TIME => {
-                self.manifest_once(repository, reference, accept).await
+                self.manifest_once(repository, reference, accept, room).await
             }
             answer => answer,
         }
@@ -141,6 +148,7 @@ impl Upstream {
         repository: &Repository,
         reference: &Reference,
         accept: &[String],
+        room: Room<'_>,
     ) -> Result<FetchedManifest, Fault> {
         let path = format!("/v2/{}/manifests/{reference}", repository.path());
         let ask = Ask { method: Method::GET, path: &path, headers: accepting(accept) };
@@ -150,9 +158,12 @@ impl Upstream {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
             None => None,
         };
-        let body = answer.read(limits::MANIFEST_BYTES).await?;
-        if claimed.is_some_and(|claimed| claimed.recompute(&body) != claimed) {
-            return Err(Fault::Integrity);
+        let body = answer.read_into(limits::MANIFEST_BYTES, room).await?;
+        if let Some(claimed) = claimed {
+            let bytes = body.clone();
+            if self.off.over(body.len(), move || claimed.recompute(&bytes)).await? != claimed {
+                return Err(Fault::Integrity);
+            }
         }
         Ok(FetchedManifest { body: Untrusted::new(body), content_type })
     }
@@ -240,7 +251,9 @@ impl Upstream {
         most: u64,
     ) -> Result<Intact<Bytes>, Fault> {
         let body = self.ask_blob(Method::GET, repository, digest).await?.found().await?.read(most).await?;
-        Untrusted::new(body).check(digest).map_err(|_| Fault::Integrity)
+        let digest = *digest;
+        let checked = self.off.over(body.len(), move || Untrusted::new(body).check(&digest)).await?;
+        checked.map_err(|_| Fault::Integrity)
     }
 
     async fn ask_blob(

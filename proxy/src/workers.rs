@@ -1,14 +1,54 @@
 //! Work that computes, off the async threads: never more at once than leaves them a processor, or a flood of expensive
 //! evidence would hold up pulls that are permitted already (A058).
+//!
+//! Upstreams take turns, and within each its repositories: whoever's evidence is dear waits for himself (A604). What runs at once
+//! takes a bounded part of memory, too (A602).
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use tokio::sync::Semaphore;
+use pullgate_policy::limits;
+use pullgate_policy::oci::Repository;
+use tokio::sync::oneshot;
+
+mod turns;
+
+use turns::Turns;
 
 /// Threads for computing.
-#[derive(Debug)]
-pub struct Workers(Arc<Semaphore>);
+#[derive(Clone)]
+pub struct Workers(Arc<Shared>);
+
+struct Shared {
+    at_once: usize,
+    state: Mutex<Busy>,
+}
+
+/// What runs, and what waits for its turn.
+#[derive(Default)]
+struct Busy {
+    running: usize,
+    memory: u64,
+    waiting: Turns<Waiter>,
+}
+
+struct Waiter {
+    memory: u64,
+    go: oneshot::Sender<Place>,
+}
+
+/// A thread, until it is dropped.
+struct Place(Option<(Arc<Shared>, u64)>);
+
+/// Whose work it is, and how many bytes of memory it takes at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Whose.
+    pub repository: &'a Repository,
+    /// Bytes of memory.
+    pub memory: u64,
+}
 
 /// The work panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,71 +64,138 @@ impl Workers {
     }
 
     fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+        Self(Arc::new(Shared { at_once, state: Mutex::default() }))
     }
 
-    /// Waits for a thread and runs the work on it. Work that has begun ends, whoever still waits for it.
+    /// Waits for a turn and a thread, and runs the work on it. Work that has begun ends, whoever still waits for it.
     ///
     /// # Errors
     /// [`Died`], when it panicked.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Died> {
-        let place = Arc::clone(&self.0).acquire_owned().await.map_err(|_closed| Died)?;
+    pub async fn run<T: Send + 'static>(
+        &self,
+        of: Work<'_>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Died> {
+        let (go, turn) = oneshot::channel();
+        let memory = of.memory.min(limits::WORK_BYTES);
+        self.0.lock().waiting.push(of.repository, Waiter { memory, go });
+        self.0.begin();
+        let place = turn.await.map_err(|_closed| Died)?;
         let done = tokio::task::spawn_blocking(move || {
             let _place = place;
             work()
         });
         done.await.map_err(|_panic| Died)
     }
+
+    /// Runs work over so many bytes: here where they are few, else as above (A611).
+    ///
+    /// # Errors
+    /// [`Died`].
+    pub async fn over<T: Send + 'static>(
+        &self,
+        repository: &Repository,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Died> {
+        if bytes <= limits::OFF_THREAD_BYTES {
+            return Ok(work());
+        }
+        self.run(Work { repository, memory: memory_of_reading(bytes as u64) }, work).await
+    }
+
+    /// How many bytes of memory running work takes at most, as was said of it.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.0.lock().memory
+    }
+
+    /// How many threads are busy, of how many.
+    #[must_use]
+    pub fn busy(&self) -> (usize, usize) {
+        (self.0.lock().running, self.0.at_once)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
+/// Bytes of memory that reading a JSON text of this length takes at most.
+#[must_use]
+pub fn memory_of_reading(bytes: u64) -> u64 {
+    let values = bytes.saturating_mul(VALUES_TIMES).min(limits::JSON_MEMORY as u64);
+    bytes.saturating_add(values)
+}
 
-    use super::*;
+/// Bytes of memory that verifying a piece of evidence of this length takes at most: what it holds is copied out of it, encoded for
+/// the signature, and handed to a library that copies and reads it once more.
+#[must_use]
+pub fn memory_of_verifying(bytes: u64) -> u64 {
+    let values = bytes.saturating_mul(VALUES_TIMES).min(limits::STATEMENT_MEMORY as u64);
+    bytes.saturating_mul(COPIES).saturating_add(values)
+}
 
-    #[tokio::test]
-    async fn no_more_than_so_many_work_at_once_though_nobody_waits_for_them() {
-        let workers = Arc::new(Workers::new(2));
-        let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let mut waiting = Vec::new();
-        for at in 0..10 {
-            let (workers, working, most) = (Arc::clone(&workers), Arc::clone(&working), Arc::clone(&most));
-            let work = move || {
-                most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(20));
-                working.fetch_sub(1, Ordering::SeqCst);
+/// How much more a JSON text takes as values than as text: `{"a":0}` in a list.
+const VALUES_TIMES: u64 = 100;
+/// Copies of three quarters of a piece, its payload: as it is signed, and twice in the library.
+const COPIES: u64 = 3;
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Busy> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives free threads to those whose turn it is.
+    fn begin(self: &Arc<Self>) {
+        loop {
+            let waiter = {
+                let mut state = self.lock();
+                let (running, memory) = (state.running, state.memory);
+                let fits = |waiter: &Waiter| {
+                    running == 0 || memory.saturating_add(waiter.memory) <= limits::WORK_BYTES
+                };
+                if running >= self.at_once {
+                    return;
+                }
+                // Whose turn it is waits where it does not fit: passed over, it might wait for ever.
+                let Some(waiter) = state.waiting.next_if(fits) else { return };
+                state.running += 1;
+                state.memory = state.memory.saturating_add(waiter.memory);
+                waiter
             };
-            let task = tokio::spawn(async move { workers.run(work).await });
-            if at % 3 == 0 {
-                // Leaves while it may be at work.
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                task.abort();
-            } else {
-                waiting.push(task);
+            let place = Place(Some((Arc::clone(self), waiter.memory)));
+            if let Err(mut unwanted) = waiter.go.send(place) {
+                // Who waited has left.
+                if let Some((shared, memory)) = unwanted.0.take() {
+                    shared.end(memory);
+                }
             }
         }
-        for task in waiting {
-            assert_eq!(task.await.unwrap(), Ok(()));
-        }
-        assert!(most.load(Ordering::SeqCst) <= 2);
     }
 
-    #[tokio::test]
-    async fn so_many_do_work_at_once() {
-        let (workers, both) = (Workers::new(2), Arc::new(std::sync::Barrier::new(2)));
-        let work = || {
-            let both = Arc::clone(&both);
-            move || drop(both.wait())
-        };
-        assert_eq!(tokio::join!(workers.run(work()), workers.run(work())), (Ok(()), Ok(())));
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_told_and_its_place_is_free_again() {
-        let workers = Workers::new(1);
-        assert_eq!(workers.run(|| panic!("on purpose")).await, Err::<(), _>(Died));
-        assert_eq!(workers.run(|| 7).await, Ok(7));
+    fn end(&self, memory: u64) {
+        let mut state = self.lock();
+        state.running = state.running.saturating_sub(1);
+        state.memory = state.memory.saturating_sub(memory);
     }
 }
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((shared, memory)) = self.0.take() {
+            shared.end(memory);
+            shared.begin();
+        }
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("at_once", &self.0.at_once).finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(
+    limits::EVIDENCE_ITEM_BYTES * COPIES + limits::STATEMENT_MEMORY as u64 <= limits::WORK_BYTES,
+    "the largest piece of evidence can be verified"
+);
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod differ;
 pub mod fuzz;
 pub mod gate_in_process;
+pub mod hostile;
 pub mod issuer;
 pub mod kills;
 pub mod made;

@@ -1,5 +1,6 @@
 //! What counts as evidence about the one digest that is judged, and what does not.
 
+use pullgate_policy::limits;
 use pullgate_tests::made::{Layer, Made, with};
 use pullgate_tests::signing::{
     DSSE, SIGN_PREDICATE, SIMPLE_SIGNING, Signer, carrier, evidence_tag, referrer,
@@ -288,9 +289,9 @@ async fn a417_an_image_that_is_signed_after_a_denial_is_served_after_deny_ttl() 
 async fn a142_carriers_that_are_large_together_are_not_all_read_and_hide_no_signature_elsewhere() {
     let stage = Stage::new().await;
     stage.upstream.set_referrers(ReferrersApi::Whole);
-    let most = usize::try_from(pullgate_policy::limits::MANIFEST_BYTES).unwrap();
+    let most = usize::try_from(limits::MANIFEST_BYTES).unwrap();
     let image = stage.unsigned("org/app", "v1");
-    let enough = pullgate_policy::limits::EVIDENCE_BYTES / pullgate_policy::limits::MANIFEST_BYTES + 1;
+    let enough = limits::EVIDENCE_BYTES / limits::MANIFEST_BYTES + 1;
     for _ in 0..enough {
         let carrier = referrer(&image.descriptor(), Signer::new().bundle(&image.digest(), SIGN_PREDICATE));
         let mut bytes = carrier.bytes.clone();
@@ -310,14 +311,15 @@ async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
     let stage = Stage::new().await;
     let image = stage.signed("org/app", "v1");
     let mut held = Vec::new();
-    let registry = "registry.test".parse().unwrap();
-    for _ in 1..pullgate_policy::limits::IN_FLIGHT_BYTES_OF_ONE / pullgate_policy::limits::VERDICT_BYTES {
-        held.push(stage.gate.app().in_flight.begin(&registry).await.unwrap());
+    let repository = "registry.test/org/app".parse().unwrap();
+    let limits = (limits::IN_FLIGHT_BYTES_OF_REPOSITORY, limits::VERDICT_BYTES);
+    for _ in 1..limits.0 / limits.1 {
+        held.push(stage.gate.app().in_flight.begin(&repository).await.unwrap());
     }
     // The last share is enough for one.
     let other = stage.signed("org/app", "v2");
     assert_serves(&stage.manifest("org/app", "v2").await, &other);
-    held.push(stage.gate.app().in_flight.begin(&registry).await.unwrap());
+    held.push(stage.gate.app().in_flight.begin(&repository).await.unwrap());
     crate::stage::assert_undecided(&stage.manifest("org/app", "v1").await);
     assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     drop(held);

@@ -18,6 +18,7 @@ mod challenges;
 mod clients;
 mod clock;
 mod conformance;
+mod cost;
 mod crowd;
 mod disk;
 mod doors;

@@ -155,7 +155,11 @@ async fn a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expens
     for _ in 0..workers {
         let (app, release) = (std::sync::Arc::clone(stage.gate.app()), std::sync::Arc::clone(&release));
         // Until the other end is dropped.
-        tokio::spawn(async move { app.workers.run(move || release.lock().unwrap().recv().is_err()).await });
+        tokio::spawn(async move {
+            let repository = "registry.test/org/app".parse().unwrap();
+            let work = pullgate::workers::Work { repository: &repository, memory: 1 };
+            app.workers.run(work, move || release.lock().unwrap().recv().is_err()).await
+        });
     }
     let (address, target) = (stage.gate.data, manifest("org/app", "cold"));
     let asked = tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await });

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::unmet::{Near, Skipped, Unmet};
 use super::{after, matching, unmet};
 use crate::code::Code;
-use crate::evidence::{AttestationFacts, Evidence, Logged, Source};
+use crate::evidence::{AttestationFacts, Evidence, Logged, Predicate, Source};
 use crate::expression::{About, Image};
 use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
 use crate::limits;
@@ -148,13 +148,18 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
         }
         Asks::Attestation(types) => {
             for facts in evidence.attestations.iter().map(|attestation| attestation.facts()) {
-                let predicate = facts.statement.get("predicate");
+                let is_object = match facts.predicate {
+                    Predicate::Kept => {
+                        facts.statement.get("predicate").is_some_and(serde_json::Value::is_object)
+                    }
+                    Predicate::Left => true,
+                };
                 if facts.subject != evidence.subject {
                     skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
                 } else if !types.contains(&facts.predicate_type) {
                     // The signed statement decides, exactly: no prefix, no hint of the envelope (A212, A213).
                     skipped.push(Skipped { near: Near::Kind, code: Code::PredicateType });
-                } else if !predicate.is_some_and(serde_json::Value::is_object) {
+                } else if !is_object {
                     skipped.push(Skipped { near: Near::Broken, code: Code::PredicateInvalid });
                 } else {
                     pieces.push(Piece {
@@ -257,6 +262,10 @@ fn says(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result<(
     }
     // Of a signature neither is asked: a policy that does so does not load.
     let facts = piece.attested.ok_or(Code::NotASignature)?;
+    match facts.predicate {
+        Predicate::Kept => {}
+        Predicate::Left => return Err(Code::WhereTooLarge),
+    }
     let predicate = facts.statement.get("predicate").ok_or(Code::PredicateInvalid)?;
     let provenance = Provenance::read(&facts.predicate_type, predicate, &facts.principal)?;
     if let Some(slsa) = &requirement.slsa {

@@ -1,7 +1,11 @@
 //! What signatures are about: bytes, or their digest alone.
 
+use std::sync::{Arc, OnceLock};
+
 use aws_lc_rs::digest::{self as hash, Algorithm};
+use bytes::Bytes;
 use pullgate_policy::oci::Digest;
+use sha2::{Digest as _, Sha512};
 
 /// What all evidence must be about.
 #[derive(Debug, Clone, Copy)]
@@ -21,36 +25,87 @@ impl Artifact<'_> {
         }
     }
 
-    /// Its hash; none that cannot be known.
-    pub(crate) fn hash(&self, algorithm: &'static Algorithm) -> Option<Vec<u8>> {
-        match self {
-            Self::Bytes(bytes) => Some(hash::digest(algorithm, bytes).as_ref().to_vec()),
-            Self::Sha256(known) if *algorithm == hash::SHA256 => Some(known.to_vec()),
-            Self::Sha256(_) => None,
-        }
-    }
-
     pub(crate) fn kept(&self) -> Kept {
         match self {
-            Self::Bytes(bytes) => Kept::Bytes(bytes.to_vec()),
-            Self::Sha256(known) => Kept::Sha256(*known),
+            Self::Bytes(bytes) => Kept::of(Bytes::copy_from_slice(bytes)),
+            Self::Sha256(known) => Kept::new(Content::Sha256(*known)),
         }
     }
 }
 
-/// An artifact that is kept, or another message that was signed.
+/// An artifact that is kept, or another message that was signed. Clones share it, and it is hashed once for each algorithm,
+/// however many signatures, keys and log entries are about it (A602, A604).
 #[derive(Debug, Clone)]
-pub(crate) enum Kept {
-    Bytes(Vec<u8>),
+pub(crate) struct Kept(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    content: Content,
+    hashes: [OnceLock<hash::Digest>; 3],
+    prehash: OnceLock<Sha512>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Bytes(Bytes),
     Sha256([u8; 32]),
 }
 
 impl Kept {
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self::new(Content::Bytes(bytes))
+    }
+
+    fn new(content: Content) -> Self {
+        Self(Arc::new(Inner { content, hashes: Default::default(), prehash: OnceLock::new() }))
+    }
+
     pub(crate) fn artifact(&self) -> Artifact<'_> {
-        match self {
-            Self::Bytes(bytes) => Artifact::Bytes(bytes),
-            Self::Sha256(known) => Artifact::Sha256(*known),
+        match &self.0.content {
+            Content::Bytes(bytes) => Artifact::Bytes(bytes),
+            Content::Sha256(known) => Artifact::Sha256(*known),
         }
+    }
+
+    /// The bytes, where they are known.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        match &self.0.content {
+            Content::Bytes(bytes) => Some(bytes),
+            Content::Sha256(_) => None,
+        }
+    }
+
+    /// How many bytes there are to be hashed.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes().map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    /// Its hash; none that cannot be known.
+    pub(crate) fn hash(&self, algorithm: &'static Algorithm) -> Option<Vec<u8>> {
+        self.digest(algorithm).map(|digest| digest.as_ref().to_vec())
+    }
+
+    /// The same, for whoever checks a signature.
+    pub(crate) fn digest(&self, algorithm: &'static Algorithm) -> Option<hash::Digest> {
+        match &self.0.content {
+            Content::Sha256(known) if *algorithm == hash::SHA256 => {
+                hash::Digest::import_less_safe(known, &hash::SHA256).ok()
+            }
+            Content::Sha256(_) => None,
+            Content::Bytes(bytes) => {
+                let known = [&hash::SHA256, &hash::SHA384, &hash::SHA512];
+                let place = known.iter().position(|known| *known == algorithm);
+                let place = place.and_then(|place| self.0.hashes.get(place));
+                let hashed = || hash::digest(algorithm, bytes);
+                Some(place.map_or_else(hashed, |place| *place.get_or_init(hashed)))
+            }
+        }
+    }
+
+    /// What was taken of it by SHA-512, where the bytes are known.
+    pub(crate) fn prehash(&self) -> Option<Sha512> {
+        let bytes = self.bytes()?;
+        Some(self.0.prehash.get_or_init(|| Sha512::new_with_prefix(bytes)).clone())
     }
 }
 
@@ -78,11 +133,11 @@ mod tests {
     #[test]
     fn a_known_hash_stands_for_no_hash_of_another_kind() {
         let sha256 = Some(hex::decode(ABC).unwrap());
-        assert_eq!(Artifact::Sha256(known()).hash(&hash::SHA256), sha256);
-        assert_eq!(Artifact::Bytes(b"abc").hash(&hash::SHA256), sha256);
+        assert_eq!(Artifact::Sha256(known()).kept().hash(&hash::SHA256), sha256);
+        assert_eq!(Artifact::Bytes(b"abc").kept().hash(&hash::SHA256), sha256);
         // SHA-256 and SHA-512/256 are of one length.
         for other in [&hash::SHA512_256, &hash::SHA384, &hash::SHA512] {
-            assert_eq!(Artifact::Sha256(known()).hash(other), None, "{other:?}");
+            assert_eq!(Artifact::Sha256(known()).kept().hash(other), None, "{other:?}");
         }
     }
 }

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{self, Clock, Vouchers};
 use serde_json::Value;
-use sigstore_types::{Bundle, DerPublicKey, Sha256Hash};
+use sigstore_types::{Bundle, DerPublicKey, PayloadBytes, Sha256Hash, SignatureContent};
 use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, Verifier};
 
 use crate::artifact::Artifact;
 use crate::certificate::{self, profile};
 use crate::fault::Fault;
 use crate::key::PublicKey;
-use crate::material::Signed;
+use crate::material::{Rendered, Signed, Weight};
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind, Unusable};
 
 mod about;
@@ -145,7 +145,7 @@ impl Backend {
             Sct::Required if !sct::are_several(leaf) => policy,
             Sct::Required | Sct::None => policy.skip_sct(),
         };
-        let makes = certificate::key(leaf)?.verifies(&signed.message.artifact(), &signed.signature);
+        let makes = certificate::key(leaf)?.verifies(&signed.message, &signed.signature);
         let bundle = signed.bundle.with(&listed, &stamps.tokens);
         self.library(signed, &bundle, Some(leaf), &policy)
             .or_else(|fault| self.go_on(fault, &stamps, &listed, makes))?;
@@ -200,10 +200,15 @@ impl Backend {
     fn library(
         &self,
         signed: &Signed,
-        bundle: &str,
+        bundle: &Rendered,
         leaf: Option<&[u8]>,
         policy: &impl Policy,
     ) -> Result<(), Fault> {
+        match signed.weight {
+            Weight::Light => {}
+            // It would read the whole statement before it looks at anything else (A602).
+            Weight::Heavy => return Err(Code::Unsupported.into()),
+        }
         let bundle = read(bundle)?;
         // What is verified must be the certificate whose names are read elsewhere.
         if bundle.signing_certificate().map(|certificate| certificate.as_bytes()) != leaf {
@@ -271,12 +276,19 @@ fn given<'a>(artifact: &Artifact<'a>) -> sigstore_types::Artifact<'a> {
     }
 }
 
-fn read(bundle: &str) -> Result<Bundle, Fault> {
-    Bundle::from_json(bundle).map_err(|error| {
+fn read(rendered: &Rendered) -> Result<Bundle, Fault> {
+    let mut bundle = Bundle::from_json(&rendered.json).map_err(|error| {
         let text = error.to_string();
         let code = if text.contains("Rekor entry format") { Code::Unsupported } else { Code::BundleInvalid };
         Fault::new(code, text)
-    })
+    })?;
+    if let (SignatureContent::DsseEnvelope(envelope), Some(payload)) =
+        (&mut bundle.content, &rendered.payload)
+    {
+        let bytes = payload.bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
+        envelope.payload = PayloadBytes::new(bytes);
+    }
+    Ok(bundle)
 }
 
 impl fmt::Debug for Backend {

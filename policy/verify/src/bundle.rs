@@ -9,17 +9,16 @@ use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
-use crate::artifact::{Artifact, Kept};
+use crate::artifact::Kept;
 use crate::backend;
 use crate::certificate;
-use crate::claim::Claim;
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::Fault;
-use crate::material::{self, Package, Parts, Signed, Signer, Version};
+use crate::material::{self, Content, Package, Parts, Piece, Says, Signed, Signer, Version, Weight};
 
 /// Reads a bundle about `manifest`.
-pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Fault> {
+pub(crate) fn read(bytes: &[u8], manifest: &Kept) -> Result<Piece, Fault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
@@ -35,6 +34,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Faul
     let entries = listed.into_iter().map(|entry| entry_of(entry, version)).collect();
     let timestamps = timestamps(verification)?;
     let package = |content| Package { version, signer: signer_value, entries, timestamps, content };
+    let weight = Weight::Light;
     let content = |key: &str| value.get(key).filter(|value| !value.is_null());
     match (content("messageSignature"), content("dsseEnvelope")) {
         (Some(message), None) => {
@@ -43,31 +43,34 @@ pub(crate) fn read(bytes: &[u8], manifest: &Artifact<'_>) -> Result<Signed, Faul
             }
             let signature = message.get("signature").and_then(Value::as_str).and_then(encoding::standard);
             let hashed_by = check_digest(message.get("messageDigest"), manifest)?;
-            Ok(Signed {
-                message: manifest.kept(),
+            let signed = Signed {
+                message: manifest.clone(),
                 signature: signature.ok_or_else(|| invalid("no signature"))?,
-                claim: Claim::Manifest,
                 signer,
-                artifact: manifest.kept(),
+                artifact: manifest.clone(),
                 hashed_by,
                 envelope: None,
-                bundle: package(("messageSignature", message.clone())),
-            })
+                bundle: package(Content::Message(message.clone())),
+                weight,
+            };
+            Ok(Piece { signed: vec![signed], says: Says::Manifest })
         }
         (None, Some(envelope)) => {
             let envelope = Envelope::read(envelope, limits::DSSE_SIGNATURES_BUNDLE)?;
-            let signature = envelope.signatures.first().cloned().ok_or(Code::DsseSignatureCount)?;
-            let content = envelope.content(&signature);
-            Ok(Signed {
-                message: Kept::Bytes(envelope.pae()),
+            let Envelope { message, payload, signatures } = envelope;
+            let signature = signatures.into_iter().next().ok_or(Code::DsseSignatureCount)?;
+            let content = Content::Envelope { payload: payload.clone(), signature: signature.clone() };
+            let signed = Signed {
+                message,
                 signature,
-                claim: envelope.claim(),
                 signer,
-                artifact: manifest.kept(),
+                artifact: manifest.clone(),
                 hashed_by: None,
-                envelope: Some(Parts { attached: None, payload: envelope.payload.clone() }),
+                envelope: Some(Parts { attached: None, payload: payload.clone() }),
                 bundle: package(content),
-            })
+                weight,
+            };
+            Ok(Piece { signed: vec![signed], says: Says::Statement(payload) })
         }
         (Some(_), Some(_)) | (None, None) => {
             Err(invalid("not exactly one of messageSignature and dsseEnvelope"))
@@ -215,7 +218,7 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
 
 /// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
 /// (A206). Tells the hash.
-fn check_digest(value: Option<&Value>, manifest: &Artifact<'_>) -> Result<Option<&'static Algorithm>, Fault> {
+fn check_digest(value: Option<&Value>, manifest: &Kept) -> Result<Option<&'static Algorithm>, Fault> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let algorithm: &'static Algorithm = match text("algorithm") {

@@ -1,21 +1,26 @@
 //! What signed bytes say: about which digest, and what besides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lc_rs::digest as hash;
 use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Predicate;
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
-use pullgate_policy::strict_json;
+use pullgate_policy::strict_json::{self, JsonFault, Left};
 use serde_json::{Map, Value};
 
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::fault::Fault;
+use crate::material::Says;
 
 /// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation.
 pub(crate) const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
 /// The one `critical.type` of a payload that signs an image (A203).
 const SIMPLE_TYPE: &str = "cosign container image signature";
+/// The member of a statement that may be large.
+const PREDICATE: &str = "predicate";
 const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
 /// The keys of a simple-signing payload.
@@ -49,7 +54,7 @@ const OLDEST: Words = Words {
 };
 
 /// What signed bytes say.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Claim {
     /// The signed bytes are the manifest itself.
     Manifest,
@@ -59,17 +64,21 @@ pub(crate) enum Claim {
     Statement(Statement),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Payload {
     pub(crate) digest: Digest,
     pub(crate) claimed_reference: String,
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) predicate_type: String,
-    pub(crate) whole: Value,
+    pub(crate) whole: Arc<Value>,
+    /// Whether its predicate stands in it.
+    pub(crate) predicate: Predicate,
+    /// Bytes of memory that it takes.
+    pub(crate) takes: usize,
 }
 
 impl Payload {
@@ -108,10 +117,23 @@ impl Payload {
 }
 
 impl Statement {
-    /// Reads an in-toto statement (in-toto attestation framework, "Statement").
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+    /// Reads an in-toto statement (in-toto attestation framework, "Statement"). Its predicate is kept where all of it takes at
+    /// most `memory`; it is read as strictly where it is not.
+    pub(crate) fn read(bytes: &[u8], memory: usize) -> Result<Self, Fault> {
         let invalid = |detail: &str| Fault::new(Code::StatementInvalid, detail);
-        let whole = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+        let fault = |fault: JsonFault| invalid(&fault.to_string());
+        let (whole, predicate, takes) = match strict_json::parse_counted(bytes, memory) {
+            Ok((whole, takes)) => (whole, Predicate::Kept, takes),
+            Err(JsonFault::Values) => {
+                let (rest, left) =
+                    strict_json::parse_without(bytes, PREDICATE, limits::JSON_MEMORY).map_err(fault)?;
+                match left {
+                    Some(Left::Object) => (rest, Predicate::Left, 0),
+                    Some(Left::Other) | None => (rest, Predicate::Kept, 0),
+                }
+            }
+            Err(other) => return Err(fault(other)),
+        };
         let kind = whole.get("_type").and_then(Value::as_str);
         if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(invalid("_type is not that of a statement"));
@@ -132,14 +154,14 @@ impl Statement {
                 return Err(invalid("a subject without digests, or with too many"));
             }
         }
-        Ok(Self { predicate_type, whole })
+        Ok(Self { predicate_type, whole: Arc::new(whole), predicate, takes })
     }
 
     /// The annotations of the subject that is `manifest`; none when no subject is it.
     ///
     /// One subject must agree in every algorithm that we can compute ourselves, and in at least one; names and weak or
     /// unknown algorithms count for nothing (A210, A211).
-    fn subject_annotations(&self, manifest: &Artifact<'_>) -> Option<BTreeMap<String, String>> {
+    fn subject_annotations(&self, manifest: &Kept) -> Option<BTreeMap<String, String>> {
         let subjects = self.whole.get("subject").and_then(Value::as_array)?;
         let ours = [("sha256", &hash::SHA256), ("sha384", &hash::SHA384), ("sha512", &hash::SHA512)];
         let ours = ours.map(|(name, algorithm)| (name, manifest.hash(algorithm).map(hex::encode)));
@@ -159,13 +181,20 @@ impl Statement {
 }
 
 impl Claim {
+    /// Reads what was signed: after a signature of it was found to hold (A602). The predicate of a statement is kept where it
+    /// takes at most `memory`.
+    pub(crate) fn read(says: &Says, memory: usize) -> Result<Self, Fault> {
+        let bytes = |kept: &Kept| kept.bytes().cloned().unwrap_or_default();
+        match says {
+            Says::Manifest => Ok(Self::Manifest),
+            Says::Payload(payload) => Payload::read(&bytes(payload)).map(Self::Payload),
+            Says::Statement(payload) => Statement::read(&bytes(payload), memory).map(Self::Statement),
+        }
+    }
+
     /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
     /// signed (A202, A210).
-    pub(crate) fn about(
-        &self,
-        subject: &Digest,
-        manifest: &Artifact<'_>,
-    ) -> Result<BTreeMap<String, String>, Fault> {
+    pub(crate) fn about(&self, subject: &Digest, manifest: &Kept) -> Result<BTreeMap<String, String>, Fault> {
         match self {
             Self::Manifest => Ok(BTreeMap::new()),
             Self::Payload(payload) if payload.digest == *subject => Ok(payload.annotations.clone()),

@@ -1,18 +1,22 @@
 //! DSSE envelopes (secure-systems-lab, "DSSE: Dead Simple Signing Envelope", protocol and envelope).
 
+use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::oci::media_type;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::claim::{Claim, Statement};
+use crate::artifact::Kept;
 use crate::encoding;
 use crate::fault::Fault;
 
-/// An envelope, decoded once: what is verified is what is parsed (A209).
+/// An envelope, decoded once: what is verified is what is parsed (A209). What it says is read when a signature of it holds
+/// (A602).
 pub(crate) struct Envelope {
-    pub(crate) payload: Vec<u8>,
+    /// The bytes that are signed.
+    pub(crate) message: Kept,
+    /// The payload, which lies in them.
+    pub(crate) payload: Kept,
     pub(crate) signatures: Vec<Vec<u8>>,
-    pub(crate) statement: Statement,
 }
 
 impl Envelope {
@@ -24,7 +28,6 @@ impl Envelope {
         if text("payloadType").ok_or_else(invalid)? != media_type::IN_TOTO_PAYLOAD {
             return Err(Code::PayloadType.into());
         }
-        let payload = text("payload").and_then(encoding::dsse).ok_or_else(invalid)?;
         let listed = value.get("signatures").and_then(Value::as_array).ok_or_else(invalid)?;
         if listed.is_empty() || listed.len() > signatures_max {
             return Err(Fault::new(Code::DsseSignatureCount, format!("{} signatures", listed.len())));
@@ -32,29 +35,21 @@ impl Envelope {
         // `keyid` and a certificate beside a signature select nothing (A208).
         let signature = |one: &Value| one.get("sig").and_then(Value::as_str).and_then(encoding::dsse);
         let signatures = listed.iter().map(signature).collect::<Option<Vec<_>>>().ok_or_else(invalid)?;
-        let statement = Statement::read(&payload)?;
-        Ok(Self { payload, signatures, statement })
+        let payload = text("payload").and_then(encoding::dsse).ok_or_else(invalid)?;
+        let message = pae(&payload);
+        let begins = message.len() - payload.len();
+        drop(payload);
+        let payload = Kept::of(message.slice(begins..));
+        Ok(Self { message: Kept::of(message), payload, signatures })
     }
+}
 
-    /// The bytes that are signed.
-    pub(crate) fn pae(&self) -> Vec<u8> {
-        let kind = media_type::IN_TOTO_PAYLOAD;
-        let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), self.payload.len()).into_bytes();
-        bytes.extend_from_slice(&self.payload);
-        bytes
-    }
-
-    /// The envelope with one of its signatures, as a bundle holds it.
-    pub(crate) fn content(&self, signature: &[u8]) -> (&'static str, Value) {
-        let envelope = json!({
-            "payload": encoding::encode(&self.payload),
-            "payloadType": media_type::IN_TOTO_PAYLOAD,
-            "signatures": [{ "sig": encoding::encode(signature) }],
-        });
-        ("dsseEnvelope", envelope)
-    }
-
-    pub(crate) fn claim(&self) -> Claim {
-        Claim::Statement(self.statement.clone())
-    }
+/// The pre-authentication encoding of a payload (DSSE protocol, "signature definition").
+fn pae(payload: &[u8]) -> Bytes {
+    let kind = media_type::IN_TOTO_PAYLOAD;
+    let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    let mut bytes = Vec::with_capacity(head.len() + payload.len());
+    bytes.extend_from_slice(head.as_bytes());
+    bytes.extend_from_slice(payload);
+    bytes.into()
 }

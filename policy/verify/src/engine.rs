@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use pullgate_policy::code::Code;
@@ -10,56 +11,148 @@ use pullgate_policy::evidence::{
     AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation,
     VerifiedSignature, Vouchers,
 };
-use pullgate_policy::identity::Principal;
+use pullgate_policy::identity::{Authority, By, Principal};
 use pullgate_policy::limits;
+use pullgate_policy::strict_json::{self, JsonFault};
 
+use crate::artifact::Kept;
+use crate::budget::{self, Budget, Cost};
 use crate::claim::{Claim, SIGN};
 use crate::fault::{Fault, most_telling};
 use crate::found::{Item, Request};
-use crate::material::{Signed, Signer};
-use crate::{bundle, keyed, keyless, legacy};
+use crate::material::{Piece, Says, Signed, Signer, Weight};
+use crate::reading::{Keep, Reading};
+use crate::{bundle, certificate, keyed, keyless, legacy};
 
-/// Says what each piece of evidence is worth.
+/// Says what each piece of evidence is worth, in one go.
 ///
 /// It never panics outward: a panic while one piece is looked at rejects that piece with `internal`. The caller adds
 /// to [`Evidence::unread`] the layouts that it could not ask.
 #[must_use]
 pub fn verify_all(request: &Request<'_>) -> Evidence {
-    let mut evidence = Evidence::none(request.subject, request.collected);
-    let intact = request.artifact.is(&request.subject);
-    for (position, found) in request.found.iter().enumerate() {
-        let worth = if position >= limits::SIGNATURES_MAX {
-            Err(Code::EvidenceLimit.into())
-        } else if intact {
-            guarded(|| worth(request, &found.item))
-        } else {
-            Err(Fault::new(Code::Internal, "the manifest is not the subject"))
-        };
-        match worth {
-            Ok(facts) => {
-                for fact in facts {
-                    // The signature counts without a log entry; whether it has one nobody can say (A342).
-                    if fact.proof.logged == Logged::No(Code::TrustStale) {
-                        let detail = "the trust table of its log was never had".to_owned();
-                        evidence.rejected.push(Rejected {
-                            source: found.source,
-                            code: Code::TrustStale,
-                            detail,
-                        });
-                    }
-                    add(&mut evidence, request, found.source, fact);
+    let mut verification = Verification::new(request);
+    while verification.go_on(request) == Progress::More {}
+    verification.finish(request)
+}
+
+/// The same in turns, so that others have theirs between (A604). One request from its beginning to its end.
+#[derive(Debug)]
+pub struct Verification {
+    artifact: Kept,
+    /// Whether the manifest is the subject.
+    intact: bool,
+    /// What is still to be looked at, the next one last.
+    order: Vec<usize>,
+    /// What is by nobody whom the policy names: it comes when all else was looked at (A624).
+    strangers: Vec<usize>,
+    worth: BTreeMap<usize, Result<Vec<Fact>, Fault>>,
+    budget: Budget,
+}
+
+/// How far a verification is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Every piece was looked at.
+    Done,
+    /// There is more to do.
+    More,
+}
+
+/// Which pieces are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// Those that may be by somebody whom the policy names.
+    Named,
+    /// All.
+    All,
+}
+
+impl Verification {
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn new(request: &Request<'_>) -> Self {
+        let artifact = request.artifact.kept();
+        let mut order = budget::order(request.found);
+        order.reverse();
+        Self {
+            intact: artifact.artifact().is(&request.subject),
+            artifact,
+            order,
+            strangers: Vec::new(),
+            worth: BTreeMap::new(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// Looks at some pieces: as many as are done in one turn.
+    pub fn go_on(&mut self, request: &Request<'_>) -> Progress {
+        loop {
+            let (at, round) = match (self.order.pop(), self.strangers.pop()) {
+                (Some(at), stranger) => {
+                    self.strangers.extend(stranger);
+                    (at, Round::Named)
                 }
+                (None, Some(at)) => (at, Round::All),
+                (None, None) => return Progress::Done,
+            };
+            let worth = self.worth(request, at, round);
+            match worth {
+                Some(worth) => {
+                    self.worth.insert(at, worth);
+                }
+                // Looked at from the end: the first of them goes in front.
+                None => self.strangers.insert(0, at),
             }
-            Err(Fault { code, detail }) => {
-                evidence.rejected.push(Rejected { source: found.source, code, detail });
+            if self.budget.pauses() {
+                return Progress::More;
             }
         }
     }
-    evidence
+
+    /// What is known of the piece at this place; none of a stranger's, whose turn comes later.
+    fn worth(&mut self, request: &Request<'_>, at: usize, round: Round) -> Option<Result<Vec<Fact>, Fault>> {
+        let found = request.found.get(at)?;
+        if at >= limits::SIGNATURES_MAX {
+            return Some(Err(Code::EvidenceLimit.into()));
+        }
+        if !self.intact {
+            return Some(Err(Fault::new(Code::Internal, "the manifest is not the subject")));
+        }
+        let (artifact, budget) = (&self.artifact, &mut self.budget);
+        guarded(|| worth(request, artifact, &found.item, (budget, round))).transpose()
+    }
+
+    /// What came of it. A piece that was not looked at is `evidence-limit`.
+    #[must_use]
+    pub fn finish(mut self, request: &Request<'_>) -> Evidence {
+        let mut evidence = Evidence::none(request.subject, request.collected);
+        for (at, found) in request.found.iter().enumerate() {
+            match self.worth.remove(&at).unwrap_or_else(|| Err(Code::EvidenceLimit.into())) {
+                Ok(facts) => {
+                    for fact in facts {
+                        // The signature counts without a log entry; whether it has one nobody can say (A342).
+                        if fact.proof.logged == Logged::No(Code::TrustStale) {
+                            let detail = "the trust table of its log was never had".to_owned();
+                            evidence.rejected.push(Rejected {
+                                source: found.source,
+                                code: Code::TrustStale,
+                                detail,
+                            });
+                        }
+                        add(&mut evidence, request, found.source, fact);
+                    }
+                }
+                Err(Fault { code, detail }) => {
+                    evidence.rejected.push(Rejected { source: found.source, code, detail });
+                }
+            }
+        }
+        evidence
+    }
 }
 
 /// What a registry holds can be made to crash a verifier; it must not be able to crash the gate.
-fn guarded(work: impl FnOnce() -> Result<Vec<Fact>, Fault>) -> Result<Vec<Fact>, Fault> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Fault::new(Code::Internal, "a fault while it was verified")))
 }
@@ -73,26 +166,40 @@ pub(crate) struct Proof {
     pub(crate) vouchers: Vouchers,
 }
 
+#[derive(Debug)]
 struct Fact {
     proof: Proof,
-    claim: Claim,
+    claim: Arc<Claim>,
     annotations: BTreeMap<String, String>,
 }
 
-fn worth(request: &Request<'_>, item: &Item) -> Result<Vec<Fact>, Fault> {
-    let signed = match item {
-        Item::SimpleSigning { payload, annotations } => vec![legacy::simple_signing(payload, annotations)?],
-        Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, &request.artifact)?,
-        Item::Bundle { json } => vec![bundle::read(json, &request.artifact)?],
+/// The facts of one piece; none where it is a stranger's and those come later.
+fn worth(
+    request: &Request<'_>,
+    artifact: &Kept,
+    item: &Item,
+    (budget, round): (&mut Budget, Round),
+) -> Result<Option<Vec<Fact>>, Fault> {
+    budget.take(Cost::reading(item.length()))?;
+    let mut piece = match item {
+        Item::SimpleSigning { payload, annotations } => legacy::simple_signing(payload, annotations)?,
+        Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, artifact)?,
+        Item::Bundle { json } => bundle::read(json, artifact)?,
         Item::Unread { code, detail } => return Err(Fault::new(*code, detail.as_str())),
     };
-    let mut facts: Vec<Fact> = Vec::new();
-    let mut faults = Vec::new();
-    for one in &signed {
-        match facts_of(request, one) {
+    if round == Round::Named && piece.signed.iter().all(|signed| is_a_strangers(request, signed)) {
+        return Ok(None);
+    }
+    weigh(&mut piece, budget)?;
+    let (mut facts, mut faults, mut reading) = (Vec::new(), Vec::new(), Reading::new(&piece.says));
+    for (n, signed) in piece.signed.iter().enumerate() {
+        let proofs = budget
+            .take(budget::of_signature(request, signed, n == 0))
+            .and_then(|()| facts_of(request, artifact, signed, (&mut reading, budget)));
+        match proofs {
             // The same proof of the same words twice, as a doubled signature gives, is one fact.
-            Ok(more) => more.into_iter().for_each(|fact| {
-                if !facts.iter().any(|known| known.proof == fact.proof) {
+            Ok(more) => more.into_iter().for_each(|fact: Fact| {
+                if !facts.iter().any(|known: &Fact| known.proof == fact.proof) {
                     facts.push(fact);
                 }
             }),
@@ -102,22 +209,66 @@ fn worth(request: &Request<'_>, item: &Item) -> Result<Vec<Fact>, Fault> {
     if facts.is_empty() {
         return Err(most_telling(faults).unwrap_or_else(|| Code::UnknownAuthority.into()));
     }
-    Ok(facts)
+    Ok(Some(facts))
 }
 
-fn facts_of(request: &Request<'_>, signed: &Signed) -> Result<Vec<Fact>, Fault> {
+/// Whether a certificate names nobody for whom an authority of the policy stands: nothing of it was verified, so this decides
+/// when it is looked at and nothing else.
+fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
+    let Signer::Certificate(leaf) = &signed.signer else { return false };
+    let named = |authority: &&Authority| {
+        let identity = certificate::identity(leaf, &authority.trust);
+        identity.is_ok_and(|identity| authority.recognises(&Principal::Identity(identity)).is_ok())
+    };
+    let mut authorities =
+        request.authorities.iter().filter(|authority| matches!(authority.by, By::Identity { .. }));
+    !authorities.any(named)
+}
+
+/// Finds out whether the library can read a statement, where it will be asked to: it does so before it looks at a signature.
+fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
+    let Says::Statement(payload) = &piece.says else { return Ok(()) };
+    let asked = |signed: &Signed| match &signed.signer {
+        Signer::Certificate(_) => true,
+        Signer::Key => signed.bundle.entries.as_ref().is_ok_and(|entries| !entries.is_empty()),
+    };
+    if payload.length() <= limits::OFF_THREAD_BYTES as u64 || !piece.signed.iter().any(asked) {
+        return Ok(());
+    }
+    budget.take(Cost::reading(payload.length()))?;
+    let bytes = payload.bytes().cloned().unwrap_or_default();
+    let weight = match strict_json::fits(&bytes, limits::STATEMENT_MEMORY) {
+        Ok(_) => Weight::Light,
+        Err(JsonFault::Values) => Weight::Heavy,
+        Err(fault) => return Err(Fault::new(Code::StatementInvalid, fault.to_string())),
+    };
+    piece.signed.iter_mut().for_each(|signed| signed.weight = weight);
+    Ok(())
+}
+
+fn facts_of(
+    request: &Request<'_>,
+    artifact: &Kept,
+    signed: &Signed,
+    (reading, budget): (&mut Reading<'_>, &mut Budget),
+) -> Result<Vec<Fact>, Fault> {
     let proofs = match &signed.signer {
         Signer::Certificate(leaf) => keyless::proofs(request, signed, leaf)?,
         Signer::Key => keyed::proofs(request, signed)?,
     };
+    let by_name = |proof: &Proof| {
+        request.authorities.iter().any(|authority| authority.recognises(&proof.principal).is_ok())
+    };
+    let keep = if proofs.iter().any(by_name) { Keep::Predicate } else { Keep::Nothing };
     // Only a signature that holds has a say about what it signs; then it must be the subject (A202, A211).
-    let annotations = signed.claim.about(&request.subject, &request.artifact)?;
+    let claim = reading.claim(keep, budget)?;
+    let annotations = claim.about(&request.subject, artifact)?;
     let proofs: Vec<Proof> =
         proofs.into_iter().filter(|proof| !is_in_future(proof.time, request.now)).collect();
     if proofs.is_empty() {
         return Err(Code::TimeInFuture.into());
     }
-    let fact = |proof| Fact { proof, claim: signed.claim.clone(), annotations: annotations.clone() };
+    let fact = |proof| Fact { proof, claim: Arc::clone(&claim), annotations: annotations.clone() };
     Ok(proofs.into_iter().map(fact).collect())
 }
 
@@ -135,7 +286,7 @@ pub(crate) fn latest(now: Timestamp) -> Timestamp {
 fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {
     let Fact { proof: Proof { principal, logged, time, vouchers }, claim, annotations } = fact;
     let (subject, trusted_time) = (request.subject, time);
-    match claim {
+    match claim.as_ref() {
         Claim::Statement(statement) if statement.predicate_type != SIGN => {
             let facts = AttestationFacts {
                 subject,
@@ -143,8 +294,9 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
                 logged,
                 trusted_time,
                 vouchers,
-                predicate_type: statement.predicate_type,
-                statement: statement.whole,
+                predicate_type: statement.predicate_type.clone(),
+                statement: Arc::clone(&statement.whole),
+                predicate: statement.predicate,
                 annotations,
                 source,
             };
@@ -165,7 +317,7 @@ fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fac
             evidence.signatures.push(signature(facts));
         }
         Claim::Payload(payload) => {
-            let claimed_reference = Some(payload.claimed_reference);
+            let claimed_reference = Some(payload.claimed_reference.clone());
             let facts = SignatureFacts {
                 subject,
                 principal,
@@ -203,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_panic_rejects_one_piece_and_goes_no_further() {
-        let worth = guarded(|| panic!("provoked"));
+        let worth = guarded::<()>(|| panic!("provoked"));
         assert_eq!(worth.err().map(|fault| fault.code), Some(Code::Internal));
     }
 }

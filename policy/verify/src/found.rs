@@ -53,6 +53,19 @@ pub enum Item {
     },
 }
 
+impl Item {
+    /// Its bytes, where it was fetched.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::SimpleSigning { payload: bytes, .. }
+            | Self::Dsse { envelope: bytes, .. }
+            | Self::Bundle { json: bytes } => bytes.len() as u64,
+            Self::Unread { .. } => 0,
+        }
+    }
+}
+
 /// One question about one subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::digest as hash;
+use aws_lc_rs::signature::VerificationAlgorithm;
 use ed25519_dalek::{Signature, VerifyingKey};
 use pullgate_policy::identity::KeyId;
 use pullgate_policy::{limits, text};
-use sha2::{Digest as _, Sha512};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::encoding;
 
 mod algorithm;
 mod jwk;
 
-use algorithm::Algorithm;
+use algorithm::{Algorithm, Scheme};
 pub(crate) use jwk::{Form, Jwk};
 pub use jwk::{JwkFault, JwkSet};
 
@@ -174,35 +174,52 @@ impl PublicKey {
     }
 
     /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
-    pub(crate) fn verifies(&self, message: &Artifact<'_>, signature: &[u8]) -> bool {
-        let mut schemes = self.algorithm.schemes().iter();
-        match message {
-            Artifact::Bytes(message) => {
-                schemes.any(|scheme| scheme.verify_sig(&self.raw, message, signature).is_ok())
-                    || self.verifies_prehashed(message, signature)
+    pub(crate) fn verifies(&self, message: &Kept, signature: &[u8]) -> bool {
+        let by_digest = |(scheme, hash): &Scheme| {
+            message
+                .digest(hash)
+                .is_some_and(|digest| scheme.verify_digest_sig(&self.raw, &digest, signature).is_ok())
+        };
+        self.algorithm.schemes().iter().any(by_digest) || self.verifies_ed25519(message, signature)
+    }
+
+    /// Over the message itself, and Ed25519ph over its SHA-512 without a context (RFC 8032, section 5.1), as cosign signs
+    /// since 2.6.
+    fn verifies_ed25519(&self, message: &Kept, signature: &[u8]) -> bool {
+        match self.algorithm {
+            Algorithm::Ed25519 => {
+                let whole = |bytes| algorithm::ED25519_WHOLE.verify_sig(&self.raw, bytes, signature).is_ok();
+                message.bytes().is_some_and(|bytes| whole(bytes))
+                    || prehashed(&self.raw, message, signature).is_some()
             }
-            Artifact::Sha256(known) => {
-                hash::Digest::import_less_safe(known, &hash::SHA256).is_ok_and(|digest| {
-                    schemes.any(|scheme| scheme.verify_digest_sig(&self.raw, &digest, signature).is_ok())
-                })
+            Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::EcdsaP521 | Algorithm::Rsa => false,
+        }
+    }
+
+    /// How many forms of signature are tried.
+    pub(crate) fn forms(&self) -> u64 {
+        match self.algorithm {
+            Algorithm::Ed25519 => 2,
+            Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::EcdsaP521 | Algorithm::Rsa => {
+                self.algorithm.schemes().len() as u64
             }
         }
     }
 
-    /// Ed25519ph over SHA-512 without a context (RFC 8032, section 5.1), as cosign signs since 2.6.
-    fn verifies_prehashed(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether a signature is over the message itself: it is hashed anew for each signature.
+    pub(crate) fn hashes_anew(&self) -> bool {
         match self.algorithm {
-            Algorithm::Ed25519 => prehashed(&self.raw, message, signature).is_some(),
+            Algorithm::Ed25519 => true,
             Algorithm::EcdsaP256 | Algorithm::EcdsaP384 | Algorithm::EcdsaP521 | Algorithm::Rsa => false,
         }
     }
 }
 
 /// Strict: neither a key of small order nor a signature that has another form counts (A252).
-fn prehashed(raw: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+fn prehashed(raw: &[u8], message: &Kept, signature: &[u8]) -> Option<()> {
     let key = VerifyingKey::from_bytes(raw.try_into().ok()?).ok()?;
     let signature = Signature::from_slice(signature).ok()?;
-    key.verify_prehashed_strict(Sha512::new_with_prefix(message), None, &signature).ok()
+    key.verify_prehashed_strict(message.prehash()?, None, &signature).ok()
 }
 
 impl fmt::Debug for PublicKey {

@@ -29,7 +29,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
     let mut proofs = Vec::new();
     for (id, tables) in &tables {
         let Some(key) = request.keys.get(id) else { continue };
-        if key.verifies(&signed.message.artifact(), &signed.signature) {
+        if key.verifies(&signed.message, &signed.signature) {
             let (logged, Vouched { time, vouchers }) = vouched_by_all(request, tables, signed, key);
             proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, Name, Principal, Transparency};
+use pullgate_policy::limits;
 
 use crate::backend::{Asked, Log};
 use crate::certificate;
@@ -17,7 +18,13 @@ use crate::trust::TrustTable;
 
 /// The proofs of one signature by the certificate `leaf`.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, Fault> {
-    certificate::key(leaf)?;
+    let key = certificate::key(leaf)?;
+    // The library reads what is signed before it looks at the signature: of what is large that comes first (A602).
+    if signed.message.length() > limits::OFF_THREAD_BYTES as u64
+        && !key.verifies(&signed.message, &signed.signature)
+    {
+        return Err(Code::SignatureInvalid.into());
+    }
     let tables = tables(request);
     if tables.is_empty() {
         let detail = "signed with a certificate; no authority that is asked for is known by one";

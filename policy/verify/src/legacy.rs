@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest as hash;
+use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
-use crate::artifact::{Artifact, Kept};
+use crate::artifact::Kept;
 use crate::certificate;
-use crate::claim::{Claim, Payload};
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::Fault;
-use crate::material::{self, Entries, Package, Parts, Signed, Signer, Version};
+use crate::material::{self, Content, Entries, Package, Parts, Piece, Says, Signed, Signer, Version, Weight};
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -26,7 +26,7 @@ const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 type Annotations = BTreeMap<String, String>;
 
 /// Reads a layer of a `.sig` manifest.
-pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Result<Signed, Fault> {
+pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Result<Piece, Fault> {
     if payload.len() as u64 > limits::EVIDENCE_SIGNATURE_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
@@ -38,45 +38,45 @@ pub(crate) fn simple_signing(payload: &[u8], annotations: &Annotations) -> Resul
     let signature = encoding::standard(&text.replace(['\r', '\n'], ""));
     let signature =
         signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
-    let claim = Claim::Payload(Payload::read(payload)?);
-    let digest = hash::digest(&hash::SHA256, payload);
+    let message = Kept::of(payload.clone());
+    let digest = message.hash(&hash::SHA256).unwrap_or_default();
     let content = json!({
-        "messageDigest": { "algorithm": "SHA2_256", "digest": encoding::encode(digest.as_ref()) },
+        "messageDigest": { "algorithm": "SHA2_256", "digest": encoding::encode(&digest) },
         "signature": encoding::encode(&signature),
     });
-    let bundle = vouchers.package(("messageSignature", content));
-    let message = Kept::Bytes(payload.to_vec());
-    let artifact = message.clone();
-    let (signer, hashed_by) = (vouchers.signer, None);
-    Ok(Signed { message, signature, claim, signer, artifact, hashed_by, envelope: None, bundle })
+    let bundle = vouchers.package(Content::Message(content));
+    let (artifact, says) = (message.clone(), Says::Payload(message.clone()));
+    let (signer, weight) = (vouchers.signer, Weight::Light);
+    let hashed_by = None;
+    let signed = Signed { message, signature, signer, artifact, hashed_by, envelope: None, bundle, weight };
+    Ok(Piece { signed: vec![signed], says })
 }
 
-/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208).
-pub(crate) fn dsse(
-    bytes: &[u8],
-    annotations: &Annotations,
-    manifest: &Artifact<'_>,
-) -> Result<Vec<Signed>, Fault> {
+/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it holds (A602).
+pub(crate) fn dsse(bytes: &Bytes, annotations: &Annotations, manifest: &Kept) -> Result<Piece, Fault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
     let value =
         strict_json::parse(bytes).map_err(|fault| Fault::new(Code::PayloadInvalid, fault.to_string()))?;
-    let envelope = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
-    let one = |signature: &Vec<u8>| {
-        let vouchers = Vouchers::read(annotations)?;
-        Ok(Signed {
-            message: Kept::Bytes(envelope.pae()),
-            signature: signature.clone(),
-            claim: envelope.claim(),
-            bundle: vouchers.package(envelope.content(signature)),
-            signer: vouchers.signer,
-            artifact: manifest.kept(),
+    let Envelope { message, payload, signatures } = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
+    drop(value);
+    let attached = Kept::of(bytes.clone());
+    let vouchers = Vouchers::read(annotations)?;
+    let one = |signature: Vec<u8>| {
+        let content = Content::Envelope { payload: payload.clone(), signature: signature.clone() };
+        Signed {
+            message: message.clone(),
+            signature,
+            bundle: vouchers.package(content),
+            signer: vouchers.signer.clone(),
+            artifact: manifest.clone(),
             hashed_by: None,
-            envelope: Some(Parts { attached: Some(bytes.to_vec()), payload: envelope.payload.clone() }),
-        })
+            envelope: Some(Parts { attached: Some(attached.clone()), payload: payload.clone() }),
+            weight: Weight::Light,
+        }
     };
-    envelope.signatures.iter().map(one).collect()
+    Ok(Piece { signed: signatures.into_iter().map(one).collect(), says: Says::Statement(payload.clone()) })
 }
 
 /// What the annotations say of signer and time.
@@ -119,7 +119,7 @@ impl Vouchers {
         })
     }
 
-    fn package(&self, content: (&'static str, Value)) -> Package {
+    fn package(&self, content: Content) -> Package {
         let signer = match self.signer {
             Signer::Certificate(_) => material::chain(&self.chain),
             Signer::Key => material::public_key(),

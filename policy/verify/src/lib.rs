@@ -8,6 +8,7 @@
 
 mod artifact;
 mod backend;
+mod budget;
 mod bundle;
 mod certificate;
 mod claim;
@@ -21,13 +22,14 @@ mod keyed;
 mod keyless;
 mod legacy;
 mod material;
+mod reading;
 pub mod refresh;
 mod subjects;
 pub mod token;
 mod trust;
 
 pub use artifact::Artifact;
-pub use engine::verify_all;
+pub use engine::{Progress, Verification, verify_all};
 pub use found::{Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use subjects::named_subjects;

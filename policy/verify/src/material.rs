@@ -2,10 +2,10 @@
 
 use aws_lc_rs::digest::Algorithm;
 use pullgate_policy::code::Code;
+use pullgate_policy::oci::media_type;
 use serde_json::{Value, json};
 
 use crate::artifact::Kept;
-use crate::claim::Claim;
 use crate::encoding;
 use crate::fault::Fault;
 
@@ -15,8 +15,6 @@ pub(crate) struct Signed {
     pub(crate) message: Kept,
     /// The signature.
     pub(crate) signature: Vec<u8>,
-    /// What those bytes say.
-    pub(crate) claim: Claim,
     /// How the signer is known.
     pub(crate) signer: Signer,
     /// What the bundle is about: what the verifier is given as the artifact.
@@ -27,13 +25,41 @@ pub(crate) struct Signed {
     pub(crate) envelope: Option<Parts>,
     /// The same as a bundle.
     pub(crate) bundle: Package,
+    /// Whether the library can read what was signed.
+    pub(crate) weight: Weight,
+}
+
+/// Whether the library, which reads every statement whole before it looks at a signature, can do so in `statement_memory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// It cannot (A602).
+    Heavy,
+    /// It can.
+    Light,
+}
+
+/// The signatures of one piece of evidence, and what all of them are said to be over: it is read when one of them holds.
+pub(crate) struct Piece {
+    pub(crate) signed: Vec<Signed>,
+    pub(crate) says: Says,
+}
+
+/// Signed bytes, not read yet.
+#[derive(Debug, Clone)]
+pub(crate) enum Says {
+    /// The manifest itself.
+    Manifest,
+    /// A simple-signing payload.
+    Payload(Kept),
+    /// An in-toto statement.
+    Statement(Kept),
 }
 
 impl Signed {
     /// What timestamps are over: the signature; of a layer of an `.att` manifest the whole layer, as cosign stamps it.
     pub(crate) fn stamped(&self) -> &[u8] {
-        let attached = self.envelope.as_ref().and_then(|envelope| envelope.attached.as_deref());
-        attached.unwrap_or(&self.signature)
+        let attached = self.envelope.as_ref().and_then(|envelope| envelope.attached.as_ref()?.bytes());
+        attached.map_or(&self.signature, |bytes| bytes)
     }
 }
 
@@ -41,12 +67,13 @@ impl Signed {
 #[derive(Clone)]
 pub(crate) struct Parts {
     /// Its bytes as they were attached: those of an `.att` layer. In a bundle it is written anew.
-    pub(crate) attached: Option<Vec<u8>>,
+    pub(crate) attached: Option<Kept>,
     /// Its payload.
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Kept,
 }
 
 /// How the signer is known. The two never mix: a certificate around a key that the policy lists is no such key (A232).
+#[derive(Clone)]
 pub(crate) enum Signer {
     /// By a certificate, in DER.
     Certificate(Vec<u8>),
@@ -62,8 +89,22 @@ pub(crate) struct Package {
     pub(crate) signer: (&'static str, Value),
     pub(crate) entries: Entries,
     pub(crate) timestamps: Vec<Value>,
-    /// `messageSignature` or `dsseEnvelope`, and its value.
-    pub(crate) content: (&'static str, Value),
+    pub(crate) content: Content,
+}
+
+/// What a bundle holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// The value of `messageSignature`.
+    Message(Value),
+    /// An envelope of a payload with one signature.
+    Envelope { payload: Kept, signature: Vec<u8> },
+}
+
+/// A bundle as the library takes it: a payload is handed on beside the text, not in it (A602).
+pub(crate) struct Rendered {
+    pub(crate) json: String,
+    pub(crate) payload: Option<Kept>,
 }
 
 /// The log entries of a bundle, or what is wrong with them: a signature may count without.
@@ -102,23 +143,33 @@ impl Package {
 
     /// The bundle with these entries and timestamps. A v0.1 bundle must have an entry, so without one it goes on as v0.2,
     /// which may carry a chain as well.
-    pub(crate) fn with(&self, entries: &[&Value], timestamps: &[Value]) -> String {
+    pub(crate) fn with(&self, entries: &[&Value], timestamps: &[Value]) -> Rendered {
         let version = match self.version {
             Version::V01 if entries.is_empty() => Version::V02,
             other => other,
         };
         let (signer, signer_value) = &self.signer;
-        let (content, content_value) = &self.content;
-        json!({
+        let (content, content_value, payload) = match &self.content {
+            Content::Message(value) => ("messageSignature", value.clone(), None),
+            Content::Envelope { payload, signature } => {
+                let value = json!({
+                    "payload": "",
+                    "payloadType": media_type::IN_TOTO_PAYLOAD,
+                    "signatures": [{ "sig": encoding::encode(signature) }],
+                });
+                ("dsseEnvelope", value, Some(payload.clone()))
+            }
+        };
+        let json = json!({
             "mediaType": version.media_type(),
             "verificationMaterial": {
                 *signer: signer_value,
                 "tlogEntries": entries,
                 "timestampVerificationData": { "rfc3161Timestamps": timestamps },
             },
-            *content: content_value,
-        })
-        .to_string()
+            content: content_value,
+        });
+        Rendered { json: json.to_string(), payload }
     }
 }
 

@@ -204,8 +204,8 @@ async fn evidence_that_passed_is_remembered_up_to_its_limit_and_not_a_byte_more(
 
 #[tokio::test]
 async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
+    const FULL: usize = 1;
     let repository: Repository = "registry.test/app".parse().unwrap();
-    const FULL: usize = 5;
     let text = |n: usize| {
         let config =
             serde_json::json!({"mediaType": media_type::OCI_CONFIG, "digest": Digest::of(b"{}"), "size": n});

@@ -21,6 +21,7 @@ fn status() -> crate::trust::Status {
         next_refresh: Some(at(1_060)),
         failed: None,
         holds: Vec::new(),
+        spoilt: Vec::new(),
     }
 }
 

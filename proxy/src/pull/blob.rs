@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
-use pullgate_policy::content::Intact;
 use pullgate_policy::decide::shape_denial;
 use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
-use super::{children, collect, counted, other_name, question, recall, scope};
+use super::{children, collect, counted, other_name, question, recall, resolve, scope};
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -58,7 +57,7 @@ async fn under(
     scope::governed(live, repository)?;
     scope::not_blocked(live, &digest)?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
-    if is_manifest(app, repository, &digest).await? {
+    if is_manifest(app, repository, digest).await? {
         return Err(Refusal::Missing(Missing::Blob));
     }
     if let Some(copy) = collect::passing::blob(app, live, repository, digest).await? {
@@ -96,19 +95,35 @@ async fn known_by_sha256(
     let read =
         counted(app, upstream, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
     scope::not_blocked(live, &read.digest())?;
-    if read.parse(None).is_ok() { Err(Refusal::Missing(Missing::Blob)) } else { Ok(()) }
+    match resolve::parsed(app, repository, read).await {
+        Some(_) => Err(Refusal::Missing(Missing::Blob)),
+        None => Ok(()),
+    }
 }
 
 /// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose it is,
-/// one that lies here is not given away, and whatever else is asked for goes on to its grant.
-async fn is_manifest(app: &App, repository: &Repository, digest: &Digest) -> Result<bool, Refusal> {
-    let is_one = |bytes: Intact<bytes::Bytes>| bytes.parse(None).is_ok();
-    match app.store.document(repository, digest).await {
-        Ok(bytes) => Ok(bytes.is_some_and(is_one)),
-        Err(unknown) => match app.store.lies_here(digest).await.map(|bytes| bytes.is_some_and(is_one)) {
-            Ok(true) => Err(unknown.into()),
-            Ok(false) | Err(_) => Ok(false),
-        },
+/// one that lies here is not given away, and whatever else is asked for goes on to its grant. Bytes do not change: whether they
+/// are one is remembered, and not read for each blob (A611).
+async fn is_manifest(app: &App, repository: &Repository, digest: Digest) -> Result<bool, Refusal> {
+    match app.memory.is_manifest(digest).await {
+        Some(true) => return Ok(app.store.present(repository, &digest).await?),
+        Some(false) => return Ok(false),
+        None => {}
+    }
+    match app.store.document(repository, &digest).await {
+        Ok(Some(bytes)) => {
+            let is_one = resolve::parsed(app, repository, bytes).await.is_some();
+            app.memory.keep_is_manifest(digest, is_one).await;
+            Ok(is_one)
+        }
+        Ok(None) => Ok(false),
+        Err(unknown) => {
+            let Ok(Some(bytes)) = app.store.lies_here(&digest).await else { return Ok(false) };
+            match resolve::parsed(app, repository, bytes).await {
+                Some(_) => Err(unknown.into()),
+                None => Ok(false),
+            }
+        }
     }
 }
 

@@ -27,10 +27,13 @@ use crate::places::Place;
 use crate::refusal::Refusal;
 
 mod carried;
+mod denied;
 pub mod kept;
 mod layouts;
 pub mod passing;
 mod pieces;
+
+pub use denied::Denied;
 
 /// What one collection brought.
 #[derive(Debug, Clone)]
@@ -70,6 +73,8 @@ struct Listing {
     cut: Option<(Code, &'static str)>,
 }
 
+/// What a manifest takes in memory, as so many times its own length: its bytes, and what was read of them.
+const CARRIER_TIMES: u64 = 3;
 /// How many pieces of evidence are fetched at once for one subject.
 const FETCHED_AT_ONCE: usize = 8;
 
@@ -116,11 +121,8 @@ pub(crate) async fn evidence(
     document: &Intact<Document>,
     asked: Option<Asked>,
 ) -> Result<Collected, Refusal> {
-    let mut held = app
-        .in_flight
-        .begin(subject.repository.registry())
-        .await
-        .map_err(|_full| Refusal::undecided(Code::Overload))?;
+    let mut held =
+        app.in_flight.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     if EvidenceOnly::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
@@ -131,7 +133,7 @@ pub(crate) async fn evidence(
     };
     let lists = layouts::lists(subject, document.value(), listed, &mut findings);
     let candidates = within_limit(interleave(lists), &mut findings);
-    let carriers = read(app, live, subject, candidates, &mut findings).await;
+    let carriers = read(app, live, subject, candidates, (&mut findings, &mut held)).await?;
     let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
     let found = pieces::fetch(app, live, &carriers, (&mut findings, &mut held)).await?;
     let Findings { rejected, unread } = findings;
@@ -179,8 +181,8 @@ async fn read(
     live: &Live,
     subject: &Subject,
     candidates: Vec<Candidate>,
-    findings: &mut Findings,
-) -> Vec<Carrier> {
+    (findings, held): (&mut Findings, &mut Held),
+) -> Result<Vec<Carrier>, Refusal> {
     let mut read = stream::iter(candidates.into_iter().map(|candidate| async move {
         let document = match candidate.document.clone() {
             Some(document) => Ok(document),
@@ -195,10 +197,12 @@ async fn read(
             .saturating_add(document.as_ref().map_or(0, |document| document.value().bytes().len() as u64));
         match document {
             // Each may have its 4 MiB; all of them together are held in memory (A142).
-            Ok(_) if bytes > limits::EVIDENCE_BYTES => {
+            Ok(_) if bytes > limits::EVIDENCE_CARRIERS_BYTES => {
                 findings.reject(layout, digest, digest, Code::EvidenceLimit, "not read");
             }
             Ok(document) if is_about(layout, document.value().manifest(), &subject.digest) => {
+                held.grow(bytes.saturating_mul(CARRIER_TIMES))
+                    .map_err(|_full| Refusal::undecided(Code::Overload))?;
                 carriers.push(Carrier { layout, repository, document });
             }
             Ok(_) => {
@@ -207,7 +211,7 @@ async fn read(
             Err(refusal) => findings.refused(layout, digest, digest, &refusal),
         }
     }
-    carriers
+    Ok(carriers)
 }
 
 /// A referrer must itself name the subject; the list that led to it is a hint only (A145).

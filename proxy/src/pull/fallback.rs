@@ -40,6 +40,10 @@ pub(super) async fn without_resolving(
         return Err(Refusal::Undecided(undecided));
     };
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
+    // Nobody waited for the upstream: it was the evidence that took so long (A612).
+    if code == Code::Deadline && app.efforts.is_its_own_fault(&subject) {
+        return Err(Refusal::Undecided(undecided));
+    }
     super::scope::not_blocked(live, &subject.digest)?;
     // A permit or grant that still counts needs no fallback.
     let mut found = match recall::content(app, live, &subject, &document, &pull.reference).await? {
@@ -75,11 +79,11 @@ pub(super) async fn resolved(
                 None => None,
                 Some((kept, outcome)) => {
                     let evidence = verify::evidence(app, live, subject, document, &kept).await?;
-                    let subject = subject.clone();
+                    let judged = subject.clone();
                     let judge = move |policy: &PolicySet, document: &Document, evidence: &Evidence| {
-                        fallback::last_permit(policy, &subject, document, (evidence, outcome), now)
+                        fallback::last_permit(policy, &judged, document, (evidence, outcome), now)
                     };
-                    verify::decided(app, live, document, evidence, judge).await?.0
+                    verify::decided(app, live, (&subject.repository, document), evidence, judge).await?.0
                 }
             }
         }

@@ -84,7 +84,10 @@ pub async fn referrers(
         live.upstream(repository).ok_or(Refusal::undecided(pullgate_policy::code::Code::Internal))?;
     let _place = question(app, repository)?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
-    match counted(app, upstream, "referrers", upstream.referrers(repository, subject).await) {
+    let mut held = app.in_flight.nothing(repository);
+    let mut room = |bytes| held.grow(bytes).is_ok();
+    let asked = upstream.referrers(repository, subject, &mut room).await;
+    match counted(app, upstream, "referrers", asked) {
         Ok(Referrers::Api { descriptors, .. }) => {
             for one in descriptors {
                 listed.insert(one.digest, one.to_json());

@@ -17,7 +17,7 @@ use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
 
-use super::collect::Collected;
+use super::collect::{Collected, Denied};
 use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
 use crate::app::App;
 use crate::live::Live;
@@ -324,10 +324,13 @@ pub(super) async fn keep_denial(
     app: &App,
     live: &Live,
     subject: &Subject,
-    denial: &Denial,
+    (denial, evidence): (&Denial, &Evidence),
     collected: &Collected,
 ) {
     app.memory.keep_denial(subject, live.revisions(), denial).await;
+    if let Some(denied) = Denied::new(denial, evidence, collected) {
+        app.memory.keep_denied(subject, live.revisions(), denied).await;
+    }
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);
 }
 

@@ -18,6 +18,7 @@ use crate::live::Live;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{Known, OrAnew as _};
 use crate::upstream::{Fault, FetchedManifest};
+use crate::workers::Died;
 
 /// How long ago a tag was seen, at most, for the question whether it has changed.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -107,7 +108,9 @@ pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Known<
     let Some(bytes) = app.store.document(repository, digest).await? else { return Ok(None) };
     // Where it names no type itself, it is what this repository's upstream called it (A610).
     let media_type = app.store.document_type(repository, digest).await?;
-    let Ok(document) = bytes.parse(media_type.as_deref()) else { return Ok(None) };
+    let length = bytes.value().len();
+    let read = app.workers.over(repository, length, move || bytes.parse(media_type.as_deref()));
+    let Ok(Ok(document)) = read.await else { return Ok(None) };
     app.memory.keep_document(repository, &document).await;
     Ok(Some(document))
 }
@@ -129,6 +132,16 @@ pub(super) async fn by_digest(
     };
     let fetched = fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await;
     fetched.map_err(|refusal| refusal.after(store))
+}
+
+/// The document that the gate's own copy is, read where nobody waits for an answer (A611).
+pub(super) async fn parsed(
+    app: &App,
+    repository: &Repository,
+    bytes: Intact<Bytes>,
+) -> Option<Intact<Document>> {
+    let length = bytes.value().len();
+    app.workers.over(repository, length, move || bytes.parse(None)).await.ok()?.ok()
 }
 
 /// The same without a look at the disk.
@@ -164,13 +177,17 @@ pub(super) async fn look(
     accept: Accept,
 ) -> Result<Intact<Document>, Unresolved> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let fetched = upstream.manifest(repository, reference, &accept.types()).await;
+    let mut held = app.in_flight.nothing(repository);
+    let mut room = |bytes| held.grow(bytes).is_ok();
+    let fetched = upstream.manifest(repository, reference, &accept.types(), &mut room).await;
     let fetched = super::counted(app, upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
         Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
-    let (bytes, document) = read(fetched, reference)?;
+    let (length, reference) = (fetched.body.len(), reference.clone());
+    let work = app.workers.over(repository, length, move || read(fetched, &reference));
+    let (bytes, document) = work.await.map_err(|Died| Refusal::undecided(Code::Internal))??;
     app.store.keep_document(repository, &bytes).await;
     app.store.keep_type(repository, &document.digest(), document.value().media_type()).await;
     app.memory.keep_document(repository, &document).await;

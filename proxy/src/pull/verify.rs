@@ -7,16 +7,17 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::identity::Authority;
-use pullgate_policy::oci::{Digest, Document};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::policy::PolicySet;
 use pullgate_policy::verdict::Subject;
-use pullgate_verify::Artifact;
+use pullgate_verify::{Artifact, Progress, Verification};
 
 use super::collect::Collected;
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::Refusal;
-use crate::workers::Died;
+use crate::workers::{self, Died, Work};
 
 /// Verifies what was collected about `subject` by the keys and trust tables that its policy names.
 ///
@@ -43,31 +44,48 @@ pub(super) async fn about(
     document: Option<&Intact<Document>>,
     collected: &Collected,
 ) -> Result<Evidence, Refusal> {
+    let _computing = app.efforts.computes(subject);
     let authorities: Vec<Authority> =
         live.policy().authorities_for(&subject.repository).into_iter().cloned().collect();
+    let authorities: Arc<[Authority]> = authorities.into();
     let (keys, trust) = (Arc::clone(&live.config().policy.keys), Arc::clone(&live.config().policy.trust));
     let manifest = document.map(|document| document.value().bytes().clone());
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);
-    let now = app.clock.now();
-    let verified = app.workers.run(move || {
-        let authorities: Vec<&Authority> = authorities.iter().collect();
-        let artifact = match (&manifest, digest) {
-            (Some(manifest), _) => Artifact::Bytes(manifest),
-            (None, Digest::Sha256(known)) => Artifact::Sha256(known),
-            (None, Digest::Sha512(_)) => Artifact::Bytes(&[]),
-        };
-        pullgate_verify::verify_all(&pullgate_verify::Request {
-            subject: digest,
-            artifact,
-            found: &found,
-            authorities: &authorities,
-            keys: &keys,
-            trust: &trust,
-            now,
-            collected: at,
-        })
-    });
-    let mut evidence = verified.await.map_err(|Died| Refusal::undecided(Code::Internal))?;
+    let (mut before, now) = (None, app.clock.now());
+    let largest = found.iter().map(|found| found.item.length()).max().unwrap_or(0);
+    let work = Work { repository: &subject.repository, memory: workers::memory_of_verifying(largest) };
+    // In turns: whoever's evidence is dear waits for himself (A604).
+    let mut evidence = loop {
+        let (manifest, found) = (manifest.clone(), Arc::clone(&found));
+        let (authorities, keys, trust) = (Arc::clone(&authorities), Arc::clone(&keys), Arc::clone(&trust));
+        let turn = app.workers.run(work, move || {
+            let authorities: Vec<&Authority> = authorities.iter().collect();
+            let artifact = match (&manifest, digest) {
+                (Some(manifest), _) => Artifact::Bytes(manifest),
+                (None, Digest::Sha256(known)) => Artifact::Sha256(known),
+                (None, Digest::Sha512(_)) => Artifact::Bytes(&[]),
+            };
+            let request = pullgate_verify::Request {
+                subject: digest,
+                artifact,
+                found: &found,
+                authorities: &authorities,
+                keys: &keys,
+                trust: &trust,
+                now,
+                collected: at,
+            };
+            let mut verification = before.unwrap_or_else(|| Box::new(Verification::new(&request)));
+            match verification.go_on(&request) {
+                Progress::More => Err(verification),
+                Progress::Done => Ok(verification.finish(&request)),
+            }
+        });
+        match turn.await.map_err(|Died| Refusal::undecided(Code::Internal))? {
+            Ok(evidence) => break evidence,
+            Err(verification) => before = Some(verification),
+        }
+    };
     evidence.rejected.extend(collected.rejected.iter().cloned());
     evidence.unread.extend(collected.unread.iter().copied());
     Ok(evidence)
@@ -80,11 +98,15 @@ pub(super) async fn about(
 pub(super) async fn decided<T: Send + 'static>(
     app: &App,
     live: &Arc<Live>,
-    document: &Intact<Document>,
+    (repository, document): (&Repository, &Intact<Document>),
     evidence: Evidence,
     decide: impl FnOnce(&PolicySet, &Document, &Evidence) -> T + Send + 'static,
 ) -> Result<(T, Evidence), Refusal> {
     let (live, document) = (Arc::clone(live), document.clone());
     let work = move || (decide(live.policy(), document.value(), &evidence), evidence);
-    app.workers.run(work).await.map_err(|Died| Refusal::undecided(Code::Internal))
+    let memory = limits::STATEMENTS_MEMORY as u64;
+    app.workers
+        .run(Work { repository, memory }, work)
+        .await
+        .map_err(|Died| Refusal::undecided(Code::Internal))
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pullgate_policy::content::{Intact, Untrusted};
 use pullgate_policy::limits::{EVIDENCE_ITEM_BYTES, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
 use pullgate_policy::oci::Digest;
+use tokio::sync::Semaphore;
 
 use rustix::io::Errno;
 
@@ -22,10 +23,15 @@ use super::unknown::{Known, Unknown};
 #[derive(Debug, Clone)]
 pub struct Documents(Arc<Inner>);
 
+/// How many documents are read and written at once.
+const AT_ONCE: usize = 16;
+
 #[derive(Debug)]
 struct Inner {
     permitted: Part,
     unproven: Part,
+    /// Threads that read and write: the disk does no more for more of them, and each takes memory.
+    threads: Semaphore,
     lost: AtomicU64,
 }
 
@@ -59,6 +65,7 @@ impl Documents {
         Self(Arc::new(Inner {
             permitted: part("documents", permitted),
             unproven: part("unproven", unproven),
+            threads: Semaphore::new(AT_ONCE),
             lost: AtomicU64::new(0),
         }))
     }
@@ -69,6 +76,7 @@ impl Documents {
     /// [`Unknown`]: there may be one, and it cannot be read.
     pub async fn find(&self, digest: Digest) -> Known<Option<Intact<Bytes>>> {
         let inner = Arc::clone(&self.0);
+        let _thread = self.0.threads.acquire().await;
         tokio::task::spawn_blocking(move || inner.find(&digest)).await.unwrap_or(Err(Unknown::read()))
     }
 
@@ -77,6 +85,7 @@ impl Documents {
     pub async fn keep(&self, document: &Intact<Bytes>) {
         let inner = Arc::clone(&self.0);
         let (digest, bytes) = (document.digest(), document.value().clone());
+        let _thread = self.0.threads.acquire().await;
         let kept = tokio::task::spawn_blocking(move || inner.keep(&digest, &bytes)).await;
         match kept {
             Ok(Ok(())) => {}
@@ -194,6 +203,8 @@ impl Part {
         };
         let mut bytes = Vec::new();
         if stamp.size() <= EVIDENCE_ITEM_BYTES {
+            // As many as there are: a buffer that grows is copied, and is twice there meanwhile.
+            bytes.reserve_exact(usize::try_from(stamp.size()).unwrap_or(0));
             let read = file.take(EVIDENCE_ITEM_BYTES).read_to_end(&mut bytes);
             read.map_err(|error| unknown(digest, &error))?;
         }

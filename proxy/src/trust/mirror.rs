@@ -76,9 +76,12 @@ fn told(fault: Fault) -> FetchFault {
         Fault::Timeout => "no answer in time",
         Fault::Tls => "TLS failed",
         Fault::Unreachable => "no connection",
-        Fault::Internal | Fault::NotFound | Fault::Protocol | Fault::RealmRefused | Fault::Unauthorized => {
-            "not the answer of a mirror"
-        }
+        Fault::Internal
+        | Fault::NotFound
+        | Fault::Overload
+        | Fault::Protocol
+        | Fault::RealmRefused
+        | Fault::Unauthorized => "not the answer of a mirror",
     })
 }
 

@@ -12,8 +12,11 @@ use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Fault;
 use super::origin::Origin;
+use super::{Fault, Room};
+
+/// Bytes of a body that need no room: most manifests have fewer.
+const FREE_BYTES: usize = 8 * 1024;
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +110,24 @@ impl Answer {
     /// # Errors
     /// [`Fault`]: encoded, too large, cut or slow.
     pub(super) async fn read(self, most: u64) -> Result<Bytes, Fault> {
+        self.read_into(most, &mut |_| true).await
+    }
+
+    /// The same, as far as there is room for it.
+    ///
+    /// # Errors
+    /// [`Fault`]: as above, and [`Fault::Overload`].
+    pub(super) async fn read_into(self, most: u64, room: Room<'_>) -> Result<Bytes, Fault> {
         self.plain()?;
-        if self.length()?.is_some_and(|length| length > most) {
+        let length = self.length()?;
+        if length.is_some_and(|length| length > most) {
             return Err(Fault::TooLarge);
         }
         let mut body = self.response.into_body();
-        let (mut bytes, begun) = (BytesMut::new(), Instant::now());
+        let begun = Instant::now();
+        // What was announced is no more than what may come; a buffer that grows is copied, and is twice there meanwhile.
+        let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let mut bytes = BytesMut::with_capacity(announced.min(limits::OFF_THREAD_BYTES));
         loop {
             // What trickles would hold those who wait for it, and who ask meanwhile, for as long as it likes.
             let due = begun + limits::ANSWER_TIME + time_of(bytes.len());
@@ -122,6 +137,12 @@ impl Answer {
             let Ok(data) = frame.map_err(|_| Fault::Integrity)?.into_data() else { continue };
             if bytes.len().saturating_add(data.len()) as u64 > most {
                 return Err(Fault::TooLarge);
+            }
+            if bytes.len().saturating_add(data.len()) > bytes.capacity() {
+                bytes.reserve(data.len().max(announced.saturating_sub(bytes.len()).min(bytes.len())));
+            }
+            if bytes.capacity() > FREE_BYTES && !room(bytes.capacity() as u64) {
+                return Err(Fault::Overload);
             }
             bytes.extend_from_slice(&data);
         }

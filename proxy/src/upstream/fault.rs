@@ -17,6 +17,9 @@ pub enum Fault {
     /// It does not exist.
     #[error("not found")]
     NotFound,
+    /// There is no room for what came.
+    #[error("no room for what came")]
+    Overload,
     /// The answer is not that of a registry.
     #[error("not the answer of a registry")]
     Protocol,
@@ -56,6 +59,7 @@ impl Fault {
             Self::Integrity => "upstream-integrity",
             Self::Internal => "internal",
             Self::NotFound => "manifest-unknown",
+            Self::Overload => "overload",
             Self::Protocol | Self::TooLarge => "upstream-protocol",
             Self::RealmRefused => "realm-refused",
             Self::RedirectRefused => "redirect-refused",
@@ -88,6 +92,7 @@ mod tests {
         for fault in [
             Fault::Encoding,
             Fault::Integrity,
+            Fault::Overload,
             Fault::Internal,
             Fault::Protocol,
             Fault::RealmRefused,

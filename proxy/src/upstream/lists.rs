@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag, media_type};
-use pullgate_policy::{limits, strict_json};
+use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, Place};
 use super::client::Ask;
 use super::link::Next;
-use super::{Fault, Upstream};
+use super::{Fault, Room, Upstream};
+
+/// What a list of referrers takes in memory, as so many times its own length.
+const LIST_TIMES: u64 = 6;
 
 /// Whether a list goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,31 +137,38 @@ impl Upstream {
             Next::Page(_) | Next::Refused => More::Yes,
         };
         let body = answer.read(limits::MANIFEST_BYTES).await?;
-        let value = strict_json::parse(&body).map_err(|_| Fault::Protocol)?;
-        let listed = match value.get("tags") {
-            Some(Value::Array(tags)) => tags.as_slice(),
-            // How some registries write that there is none.
-            Some(Value::Null) => &[],
-            Some(_) | None => return Err(Fault::Protocol),
-        };
-        let tags = listed.iter().filter_map(|tag| tag.as_str()?.parse().ok()).collect();
-        Ok(TagPage { tags, more }.cut(n, last))
+        let length = body.len();
+        let last = last.map(str::to_owned);
+        let read = move || read_tags(&body).map(|tags| TagPage { tags, more }.cut(n, last.as_deref()));
+        self.off.over(length, read).await?
     }
 
     /// The referrers of a digest, all pages up to `referrers_pages`.
     ///
     /// # Errors
     /// [`Fault`] where the upstream could not be asked; a registry that has no such API is no fault (A146).
-    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Referrers, Fault> {
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        room: Room<'_>,
+    ) -> Result<Referrers, Fault> {
         let list = format!("/v2/{}/referrers/{subject}", repository.path());
         let (mut asked, mut seen, mut descriptors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-        let mut path = list.clone();
+        let (mut path, mut bytes) = (list.clone(), 0_usize);
         // A page that was asked for before leads round in a circle (A144).
-        while asked.len() < limits::REFERRERS_PAGES && asked.insert(path.clone()) {
+        while asked.len() < limits::REFERRERS_PAGES
+            && bytes <= limits::REFERRERS_BYTES
+            && asked.insert(path.clone())
+        {
             match self.referrers_page(repository, &path, &list).await? {
                 ReferrersPage::Absent if asked.len() == 1 => return Ok(Referrers::NoApi),
                 ReferrersPage::Absent | ReferrersPage::TooLarge => break,
-                ReferrersPage::Here(listed, next) => {
+                ReferrersPage::Here(listed, length, next) => {
+                    bytes = bytes.saturating_add(length);
+                    if !room((bytes as u64).saturating_mul(LIST_TIMES)) {
+                        return Err(Fault::Overload);
+                    }
                     descriptors.extend(listed.into_iter().filter(|one| seen.insert(one.digest)));
                     match next {
                         Next::None => return Ok(Referrers::Api { descriptors, more: More::No }),
@@ -191,13 +202,7 @@ impl Upstream {
             Err(Fault::TooLarge) => return Ok(ReferrersPage::TooLarge),
             body => body?,
         };
-        let value = strict_json::parse(&body).unwrap_or_default();
-        Ok(match value.get("manifests").and_then(Value::as_array) {
-            Some(listed) => {
-                ReferrersPage::Here(listed.iter().filter_map(ReferrerDescriptor::read).collect(), next)
-            }
-            None => ReferrersPage::Absent,
-        })
+        self.off.over(body.len(), move || read_referrers(&body, next)).await
     }
 
     async fn get(&self, repository: &Repository, path: &str) -> Result<Answer, Fault> {
@@ -205,12 +210,39 @@ impl Upstream {
     }
 }
 
+fn read_tags(body: &[u8]) -> Result<Vec<Tag>, Fault> {
+    let value = strict_json::parse(body).map_err(|_| Fault::Protocol)?;
+    let listed = match value.get("tags") {
+        Some(Value::Array(tags)) => tags.as_slice(),
+        // How some registries write that there is none.
+        Some(Value::Null) => &[],
+        Some(_) | None => return Err(Fault::Protocol),
+    };
+    Ok(listed.iter().filter_map(|tag| tag.as_str()?.parse().ok()).collect())
+}
+
+fn read_referrers(body: &[u8], next: Next) -> ReferrersPage {
+    let value = match strict_json::parse(body) {
+        Ok(value) => value,
+        // Nobody knows what is in it: that there was too much must not be lost (A602).
+        Err(JsonFault::Values) => return ReferrersPage::TooLarge,
+        Err(_) => return ReferrersPage::Absent,
+    };
+    match value.get("manifests").and_then(Value::as_array) {
+        Some(listed) => {
+            let read = listed.iter().filter_map(ReferrerDescriptor::read).collect();
+            ReferrersPage::Here(read, body.len(), next)
+        }
+        None => ReferrersPage::Absent,
+    }
+}
+
 /// One page of referrers.
 enum ReferrersPage {
     /// No list: there is no such API.
     Absent,
-    /// What it lists, and where it goes on.
-    Here(Vec<ReferrerDescriptor>, Next),
+    /// What it lists, in how many bytes, and where it goes on.
+    Here(Vec<ReferrerDescriptor>, usize, Next),
     /// Over `manifest_bytes`.
     TooLarge,
 }

@@ -95,6 +95,7 @@ fn is_a_break(fault: &Fault) -> bool {
         | Fault::RealmRefused
         | Fault::RedirectRefused
         | Fault::Tls
+        | Fault::Overload
         | Fault::TooLarge
         | Fault::Unauthorized => false,
     }

@@ -31,7 +31,7 @@ async fn manifest(upstream: &Upstream) -> Result<FetchedManifest, Fault> {
 async fn manifest_of(upstream: &Upstream, repository: &str) -> Result<FetchedManifest, Fault> {
     let accept = media_type::MANIFESTS.map(str::to_owned);
     let tag = Reference::Tag("v1".parse().unwrap());
-    upstream.manifest(&repository.parse().unwrap(), &tag, &accept).await
+    upstream.manifest(&repository.parse().unwrap(), &tag, &accept, &mut |_| true).await
 }
 
 /// The fault of a manifest that is answered by these bytes.

@@ -37,6 +37,7 @@ pub struct Settings {
     configuration: String,
     files: Vec<(String, Vec<u8>)>,
     descriptors: Option<String>,
+    memory: Option<u64>,
     state: String,
     audit: String,
     handed: Option<(Port, Arc<TcpListener>)>,
@@ -53,6 +54,7 @@ impl Settings {
             configuration: String::new(),
             files: Vec::new(),
             descriptors: None,
+            memory: None,
             state: "state".to_owned(),
             audit: "log = \"audit.jsonl\"".to_owned(),
             handed: None,
@@ -91,6 +93,12 @@ impl Settings {
     #[must_use]
     pub fn descriptors_at_first(self, count: u64) -> Self {
         Self { descriptors: Some(format!("-S -n {count}")), ..self }
+    }
+
+    /// At most so many bytes of address space (`ulimit -v`); 0: without a limit.
+    #[must_use]
+    pub fn memory(self, most: u64) -> Self {
+        Self { memory: Some(most).filter(|most| *most > 0), ..self }
     }
 
     /// The socket of the data port, which the test goes on holding, as a supervisor does (`sd_listen_fds(3)`).
@@ -190,7 +198,13 @@ impl Gate {
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
         let mut input = Stdio::null();
-        let mut command = match (&settings.handed, &settings.descriptors) {
+        let memory = settings.memory.map(|bytes| format!("-v {}", bytes / 1024));
+        let limits: String = [&settings.descriptors, &memory]
+            .into_iter()
+            .flatten()
+            .map(|limit| format!("ulimit {limit} && "))
+            .collect();
+        let mut command = match (&settings.handed, limits.as_str()) {
             (Some((_, socket)), _) => {
                 // As a supervisor does it: the socket is descriptor 3 of the process that LISTEN_PID names.
                 let mut shell = Command::new("sh");
@@ -199,10 +213,10 @@ impl Gate {
                 input = Stdio::from(OwnedFd::from(socket.try_clone()?));
                 shell
             }
-            (None, None) => Command::new(tool::gate()?),
-            (None, Some(most)) => {
+            (None, "") => Command::new(tool::gate()?),
+            (None, limits) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit {most} && exec \"$0\" \"$@\"")]).arg(tool::gate()?);
+                shell.args(["-c", &format!("{limits}exec \"$0\" \"$@\"")]).arg(tool::gate()?);
                 shell
             }
         };

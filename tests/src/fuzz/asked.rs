@@ -44,7 +44,7 @@ pub(super) fn challenge(input: &[u8]) -> Result<(), String> {
             None => answer("401 Unauthorized", &[&challenge], b""),
         }
     };
-    let (said, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[]))?;
+    let (said, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[], &mut |_| true))?;
     if format!("{:?}", said.err()).contains("canary") {
         return Err("a password is told".to_owned());
     }
@@ -87,7 +87,7 @@ pub(super) fn token(input: &[u8]) -> Result<(), String> {
         (true, Some(_)) => answer("200 OK", &[], b"{}"),
         (true, None) => answer("401 Unauthorized", &[&challenge], b""),
     };
-    let (_, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[]))?;
+    let (_, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[], &mut |_| true))?;
     let Some(sent) = heads.iter().filter_map(|head| authorization(head)).next_back() else { return Ok(()) };
     let sent = sent.strip_prefix("Bearer ").unwrap_or_default().to_owned();
     let theirs: Value = serde_json::from_slice(input).map_err(|error| format!("no JSON: {error}"))?;
@@ -110,7 +110,7 @@ pub(super) fn login(input: &[u8]) -> Result<(), String> {
     };
     let Ok(reference) = "v1".parse::<Reference>() else { return Ok(()) };
     let answers = |_: &str| answer("401 Unauthorized", &["www-authenticate: Basic realm=\"x\""], b"");
-    let (said, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[]))?;
+    let (said, heads) = at.ask(answers, upstream.manifest(&repository, &reference, &[], &mut |_| true))?;
     if format!("{:?}", said.err()).contains("canary") {
         return Err("a secret is told".to_owned());
     }
@@ -157,7 +157,7 @@ pub(super) fn link(input: &[u8]) -> Result<(), String> {
     let list = format!("{}/referrers/{subject}", repository.path());
     let link = format!("link: {}", text.replace("LIST", &list));
     let answers = move |_: &str| answer("200 OK", &[&link], br#"{"schemaVersion":2,"manifests":[]}"#);
-    let (_, heads) = at.ask(answers, upstream.referrers(&repository, &subject))?;
+    let (_, heads) = at.ask(answers, upstream.referrers(&repository, &subject, &mut |_| true))?;
     let mut lines: Vec<&str> = heads.iter().filter_map(|head| head.lines().next()).collect();
     if let Some(strange) = lines.iter().find(|line| {
         let rest = line.strip_prefix("GET /v2/").and_then(|rest| rest.strip_prefix(list.as_str()));
@@ -194,7 +194,7 @@ pub(super) fn referrers(input: &[u8]) -> Result<(), String> {
     let subject = Digest::of(b"subject");
     let body = input.to_vec();
     let answers = move |_: &str| answer("200 OK", &[], &body);
-    let (said, _) = at.ask(answers, upstream.referrers(&repository, &subject))?;
+    let (said, _) = at.ask(answers, upstream.referrers(&repository, &subject, &mut |_| true))?;
     let Ok(Referrers::Api { descriptors, more: _ }) = said else { return Ok(()) };
     let theirs: Value = serde_json::from_slice(input).map_err(|error| format!("no JSON: {error}"))?;
     let listed = theirs.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -1,8 +1,10 @@
 //! What a requirement asks of a piece of evidence besides who signed it, and what is told of pieces that did not count.
 
+use std::sync::Arc;
+
 use super::fixture::*;
 use crate::code::Code;
-use crate::evidence::{AttestationFacts, Evidence};
+use crate::evidence::{AttestationFacts, Evidence, Predicate};
 use crate::expression::Condition;
 use crate::policy::{ClaimedReference, Requirement};
 use crate::provenance::{Slsa, Source};
@@ -44,7 +46,7 @@ fn a_repository_that_a_payload_names_must_be_the_judged_one_where_that_is_asked(
 /// Provenance by the workflow, of its own repository, with a build type.
 fn provenance() -> AttestationFacts {
     let mut facts = attestation(by_workflow(), PROVENANCE);
-    facts.statement["predicate"]["buildDefinition"]["buildType"] = "docker".into();
+    Arc::make_mut(&mut facts.statement)["predicate"]["buildDefinition"]["buildType"] = "docker".into();
     facts
 }
 
@@ -55,6 +57,18 @@ fn from(source: &str) -> Option<Slsa> {
 fn says(build_type: &str) -> Option<Condition> {
     let text = format!("predicate.buildDefinition.buildType == \"{build_type}\"");
     Some(Condition::compile(&text).unwrap())
+}
+
+#[test]
+fn a602_a_predicate_that_was_too_large_to_keep_is_one_all_the_same_and_nothing_is_said_of_it() {
+    let facts = AttestationFacts { predicate: Predicate::Left, ..attestation(by_workflow(), PROVENANCE) };
+    let judged =
+        |requirement| codes(decided(&policy_set(vec![requirement]), &evidence(vec![], vec![facts.clone()])));
+    assert!(judged(attested(PROVENANCE, &["ci"])).is_ok());
+    let asks = Requirement { condition: says("docker"), ..attested(PROVENANCE, &["ci"]) };
+    assert_eq!(judged(asks).err(), Some(vec![Code::WhereTooLarge]));
+    let asks = Requirement { slsa: from("github.com/myorg/myrepo"), ..attested(PROVENANCE, &["ci"]) };
+    assert_eq!(judged(asks).err(), Some(vec![Code::WhereTooLarge]));
 }
 
 #[test]

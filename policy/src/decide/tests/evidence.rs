@@ -1,6 +1,7 @@
 //! What meets a requirement, and what does not and why.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::fixture::*;
 use crate::code::Code;
@@ -174,12 +175,12 @@ fn a215_a_predicate_that_is_no_object_is_no_attestation() {
     let set = policy_set(vec![attested(PROVENANCE, &["ci"])]);
     for predicate in ["null", "[]", "\"x\"", "1", "{}"] {
         let mut facts = attestation(by_workflow(), PROVENANCE);
-        facts.statement["predicate"] = serde_json::from_str(predicate).unwrap();
+        Arc::make_mut(&mut facts.statement)["predicate"] = serde_json::from_str(predicate).unwrap();
         let met = codes(decided(&set, &evidence(vec![], vec![facts]))).is_ok();
         assert_eq!(met, predicate == "{}", "{predicate}");
     }
     let mut without = attestation(by_workflow(), PROVENANCE);
-    without.statement = serde_json::json!({});
+    without.statement = Arc::new(serde_json::json!({}));
     assert_eq!(codes(decided(&set, &evidence(vec![], vec![without]))), Err(vec![Code::AttestationMissing]));
 }
 
@@ -259,7 +260,7 @@ fn a219_age_counts_from_the_proven_time_alone() {
     ] {
         let mut facts = attestation(by_workflow(), PROVENANCE);
         facts.trusted_time = time;
-        facts.statement["predicate"]["finishedOn"] = now().to_string().into();
+        Arc::make_mut(&mut facts.statement)["predicate"]["finishedOn"] = now().to_string().into();
         let outcome = codes(decided(&set, &evidence(vec![], vec![facts])));
         assert_eq!(outcome.err(), refused.map(|code| vec![code]), "{time:?}");
     }

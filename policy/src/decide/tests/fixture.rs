@@ -1,6 +1,7 @@
 //! One image, three keys and one workflow, and policies about them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use crate::code::Code;
 use crate::content::{Intact, Untrusted};
 use crate::decide::{Outcome, judge};
 use crate::evidence::{
-    AttestationFacts, Evidence, Layout, Logged, Rejected, SignatureFacts, Source, Unread,
+    AttestationFacts, Evidence, Layout, Logged, Predicate, Rejected, SignatureFacts, Source, Unread,
     VerifiedAttestation, VerifiedSignature, Vouchers,
 };
 use crate::identity::{
@@ -230,7 +231,8 @@ pub(crate) fn attestation(principal: Principal, predicate_type: &str) -> Attesta
         trusted_time: Some(hours(-1)),
         vouchers: Vouchers::default(),
         predicate_type: predicate_type.to_owned(),
-        statement: serde_json::json!({"predicateType": predicate_type, "predicate": {}}),
+        statement: Arc::new(serde_json::json!({"predicateType": predicate_type, "predicate": {}})),
+        predicate: Predicate::Kept,
         annotations: BTreeMap::new(),
         source,
     }

@@ -8,7 +8,7 @@ use pullgate_policy::oci::media_type;
 use serde_json::Value;
 
 use super::entries::{self, HASHEDREKORD_2, text};
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::encoding;
 use crate::fault::Fault;
 use crate::key::PublicKey;
@@ -53,7 +53,7 @@ fn hashedrekord(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
     let algorithm = entries::algorithm(text(body, "/spec/data/hash/algorithm")?)?;
     // The bundle names a hash for its message: the entry's is that one (A626).
     signed.hashed_by.is_none_or(|named| named == algorithm).then_some(())?;
-    hashes(body, "/spec/data/hash", &signed.artifact.artifact())?;
+    hashes(body, "/spec/data/hash", &signed.artifact)?;
     let signature = encoding::standard(text(body, "/spec/signature/content")?)?;
     let verifier = text(body, "/spec/signature/publicKey/content")?;
     (signature == signed.signature && is_by(verifier, by)).then_some(())
@@ -72,7 +72,7 @@ fn hashedrekord_2(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()>
     signed.hashed_by.is_none_or(|named| named == algorithm).then_some(())?;
     let details = text(rekord, "/signature/verifier/keyDetails")?;
     is_hash_of(details, algorithm).then_some(())?;
-    let hashed = bytes("/data/digest")? == signed.message.artifact().hash(algorithm)?;
+    let hashed = bytes("/data/digest")? == signed.message.hash(algorithm)?;
     let ours = bytes("/signature/content")? == signed.signature;
     let key = "/signature/verifier/publicKey/rawBytes";
     let certificate = "/signature/verifier/x509Certificate/rawBytes";
@@ -98,14 +98,14 @@ fn is_hash_of(details: &str, algorithm: &Algorithm) -> bool {
 
 /// The hash is over the whole envelope as it was attached, and so over its signatures.
 fn intoto_1(body: &Value, envelope: &Parts, by: Verifier<'_>) -> Option<()> {
-    hashes(body, "/spec/content/hash", &Artifact::Bytes(envelope.attached.as_ref()?))?;
-    hashes(body, "/spec/content/payloadHash", &Artifact::Bytes(&envelope.payload))?;
+    hashes(body, "/spec/content/hash", envelope.attached.as_ref()?)?;
+    hashes(body, "/spec/content/payloadHash", &envelope.payload)?;
     is_by(text(body, "/spec/publicKey")?, by).then_some(())
 }
 
 /// Its envelope has everything but the payload; each signature is base64 of base64.
 fn intoto_2(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -> Option<()> {
-    hashes(body, "/spec/content/payloadHash", &Artifact::Bytes(&envelope.payload))?;
+    hashes(body, "/spec/content/payloadHash", &envelope.payload)?;
     let logged = body.pointer("/spec/content/envelope")?;
     (text(logged, "/payloadType")? == media_type::IN_TOTO_PAYLOAD).then_some(())?;
     let [one] = logged.get("signatures")?.as_array()?.as_slice() else { return None };
@@ -116,7 +116,7 @@ fn intoto_2(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -
 
 /// The envelope's own hash is over bytes that nobody keeps; its payload and this signature of it are what ties the entry.
 fn dsse(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -> Option<()> {
-    hashes(body, "/spec/payloadHash", &Artifact::Bytes(&envelope.payload))?;
+    hashes(body, "/spec/payloadHash", &envelope.payload)?;
     let signatures = body.pointer("/spec/signatures")?.as_array()?;
     let mine = |one: &Value| {
         let signature = text(one, "/signature").and_then(encoding::standard);
@@ -126,7 +126,7 @@ fn dsse(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -> Op
     signatures.iter().any(mine).then_some(())
 }
 
-fn hashes(body: &Value, path: &str, of: &Artifact<'_>) -> Option<()> {
+fn hashes(body: &Value, path: &str, of: &Kept) -> Option<()> {
     let algorithm = entries::algorithm(text(body, &format!("{path}/algorithm"))?)?;
     let value = hex::decode(text(body, &format!("{path}/value"))?).ok()?;
     (Some(value) == of.hash(algorithm)).then_some(())

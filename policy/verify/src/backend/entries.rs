@@ -13,7 +13,7 @@ use sigstore_types::TransparencyLogEntry;
 
 use super::about::{self, Verifier};
 use super::logs::{Logs, Rekor};
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::encoding;
 use crate::fault::Fault;
 use crate::material::Signed;
@@ -172,7 +172,8 @@ fn signed_timestamp(logs: &Logs, entry: &TransparencyLogEntry) -> Result<Option<
         return Err(Code::LogUnknown.into());
     }
     let signature = promise.signed_entry_timestamp.as_bytes();
-    if keys.any(|key| key.key.verifies(&Artifact::Bytes(message.as_bytes()), signature)) {
+    let message = Kept::of(message.into_bytes().into());
+    if keys.any(|key| key.key.verifies(&message, signature)) {
         Ok(Some(time))
     } else {
         Err(Fault::new(Code::SetInvalid, "the log did not sign the timestamp"))

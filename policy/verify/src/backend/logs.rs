@@ -2,6 +2,7 @@
 //! made (A311), must have signed the checkpoint, in its own name (A625).
 
 use aws_lc_rs::digest as hash;
+use bytes::Bytes;
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use sigstore_merkle::{hash_leaf, verify_inclusion_proof};
@@ -9,7 +10,7 @@ use sigstore_types::{InclusionProof, Sha256Hash, TransparencyLogEntry};
 
 use super::note::{self, HINT_BYTES, Note};
 use super::root::Key;
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::fault::Fault;
 use crate::key::NoteKind;
 
@@ -88,8 +89,8 @@ impl Key {
 
     /// Whether this log signed the note, as the reference asks it. No line is verified twice.
     fn check_signed(&self, note: &Note<'_>, rekor: Rekor) -> Result<(), &'static str> {
-        let verifies =
-            |signature: &[u8]| self.key.verifies(&Artifact::Bytes(note.text.as_bytes()), signature);
+        let text = Kept::of(Bytes::copy_from_slice(note.text.as_bytes()));
+        let verifies = |signature: &[u8]| self.key.verifies(&text, signature);
         match rekor {
             Rekor::V1 => {
                 let host = note::host_of_tree(note.origin)

@@ -8,7 +8,7 @@ use x509_cert::der::asn1::{ObjectIdentifier, OctetString};
 use x509_cert::der::{Decode as _, Encode as _};
 
 use super::root::Key;
-use crate::artifact::Artifact;
+use crate::artifact::Kept;
 use crate::encoding;
 use crate::fault::Fault;
 
@@ -55,7 +55,8 @@ impl CertificateLogs {
             return Err(invalid("an SCT of a log that the trust table does not hold for that time"));
         }
         let message = sct.message(certificate, issuer).ok_or_else(|| invalid("an SCT of something else"))?;
-        let verifies = keys.any(|key| key.key.verifies(&Artifact::Bytes(&message), &sct.signature));
+        let message = Kept::of(message.into());
+        let verifies = keys.any(|key| key.key.verifies(&message, &sct.signature));
         verifies.then_some(()).ok_or_else(|| invalid("the log did not sign the SCT"))
     }
 }

@@ -23,6 +23,9 @@ const RSA_EXPONENT_BYTES: usize = 5;
 /// The first byte of a curve point that is not compressed (SEC 1, 2.3.3).
 pub(super) const UNCOMPRESSED: u8 = 4;
 
+/// A form of signature, and the hash that it is over.
+pub(super) type Scheme = (&'static dyn VerificationAlgorithm, &'static hash::Algorithm);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     EcdsaP256,
@@ -87,7 +90,10 @@ impl Algorithm {
             }
             Self::Rsa => {}
         }
-        let first = self.schemes().first().copied().ok_or(KeyFault::Garbage)?;
+        let first: &'static dyn VerificationAlgorithm = match self.schemes().first() {
+            Some((first, _)) => *first,
+            None => ED25519_WHOLE,
+        };
         ParsedPublicKey::new(first, raw).map(|_| ()).map_err(|_| KeyFault::Garbage)
     }
 
@@ -111,21 +117,25 @@ impl Algorithm {
         })
     }
 
-    /// The forms of signature that are tried. cosign takes the curve's own hash since 2.6 and SHA-256 before. ECDSA is
-    /// strict DER. RSA is PKCS#1 v1.5 or PSS with a salt as long as the hash.
-    pub(super) fn schemes(self) -> &'static [&'static dyn VerificationAlgorithm] {
+    /// The forms of signature that are tried, each over a hash. cosign takes the curve's own since 2.6 and SHA-256 before.
+    /// ECDSA is strict DER. RSA is PKCS#1 v1.5 or PSS with a salt as long as the hash. Ed25519 has none of this kind.
+    pub(super) fn schemes(self) -> &'static [Scheme] {
         match self {
-            Self::EcdsaP256 => &[&lc::ECDSA_P256_SHA256_ASN1],
-            Self::EcdsaP384 => &[&lc::ECDSA_P384_SHA384_ASN1, &lc::ECDSA_P384_SHA256_ASN1],
-            Self::EcdsaP521 => &[&lc::ECDSA_P521_SHA512_ASN1, &lc::ECDSA_P521_SHA256_ASN1],
-            Self::Ed25519 => &[&lc::ED25519],
+            Self::EcdsaP256 => &[(&lc::ECDSA_P256_SHA256_ASN1, &hash::SHA256)],
+            Self::EcdsaP384 => {
+                &[(&lc::ECDSA_P384_SHA384_ASN1, &hash::SHA384), (&lc::ECDSA_P384_SHA256_ASN1, &hash::SHA256)]
+            }
+            Self::EcdsaP521 => {
+                &[(&lc::ECDSA_P521_SHA512_ASN1, &hash::SHA512), (&lc::ECDSA_P521_SHA256_ASN1, &hash::SHA256)]
+            }
+            Self::Ed25519 => &[],
             Self::Rsa => &[
-                &lc::RSA_PKCS1_2048_8192_SHA256,
-                &lc::RSA_PKCS1_2048_8192_SHA384,
-                &lc::RSA_PKCS1_2048_8192_SHA512,
-                &lc::RSA_PSS_2048_8192_SHA256,
-                &lc::RSA_PSS_2048_8192_SHA384,
-                &lc::RSA_PSS_2048_8192_SHA512,
+                (&lc::RSA_PKCS1_2048_8192_SHA256, &hash::SHA256),
+                (&lc::RSA_PKCS1_2048_8192_SHA384, &hash::SHA384),
+                (&lc::RSA_PKCS1_2048_8192_SHA512, &hash::SHA512),
+                (&lc::RSA_PSS_2048_8192_SHA256, &hash::SHA256),
+                (&lc::RSA_PSS_2048_8192_SHA384, &hash::SHA384),
+                (&lc::RSA_PSS_2048_8192_SHA512, &hash::SHA512),
             ],
         }
     }
@@ -152,6 +162,9 @@ impl Algorithm {
         }
     }
 }
+
+/// Ed25519 over the message itself.
+pub(super) const ED25519_WHOLE: &lc::EdDSAParameters = &lc::ED25519;
 
 fn rsa_parts(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut reader = SliceReader::new(pkcs1).ok()?;

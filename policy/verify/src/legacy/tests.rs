@@ -1,4 +1,5 @@
 use super::*;
+use crate::artifact::Artifact;
 
 fn block(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", encoding::encode(der))
@@ -58,7 +59,7 @@ fn an_empty_annotation_is_none() {
     assert!(matches!(vouchers.signer, Signer::Key));
     assert!(vouchers.chain.is_empty() && vouchers.timestamps.is_empty());
     assert_eq!(vouchers.entries, Ok(Vec::new()));
-    let unsigned = simple_signing(b"{}", &annotations(&[(SIGNATURE, "")]));
+    let unsigned = simple_signing(&Bytes::from_static(b"{}"), &annotations(&[(SIGNATURE, "")]));
     assert_eq!(unsigned.err().map(|fault| fault.detail).unwrap(), "the layer has no signature annotation");
 }
 
@@ -83,8 +84,10 @@ fn an_envelope_at_its_limit_is_read_and_over_it_refused() {
     });
     let mut bytes = envelope.to_string().into_bytes();
     bytes.resize(16 * 1024 * 1024, b' ');
-    let read = |bytes: &[u8]| dsse(bytes, &Annotations::new(), &Artifact::Bytes(b"manifest"));
-    assert_eq!(read(&bytes).map(|signed| signed.len()).ok(), Some(1));
+    let read = |bytes: &[u8]| {
+        dsse(&Bytes::copy_from_slice(bytes), &Annotations::new(), &Artifact::Bytes(b"manifest").kept())
+    };
+    assert_eq!(read(&bytes).map(|piece| piece.signed.len()).ok(), Some(1));
     bytes.push(b' ');
     assert_eq!(read(&bytes).err().map(|fault| fault.code), Some(Code::EvidenceTooLarge));
 }

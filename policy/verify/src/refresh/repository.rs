@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use pullgate_policy::limits;
+use pullgate_policy::strict_json::{self, JsonFault};
+
 use super::fault::{FetchFault, RefreshFault};
 
 /// A TUF repository. Both answer `None` where there is no such file, and read no more than `bytes_max` bytes.
@@ -55,6 +58,10 @@ fn bounded(name: &str, read: Option<Vec<u8>>, bytes_max: u64) -> Result<Option<F
         Some(bytes) if bytes.len() as u64 > bytes_max => {
             Err(RefreshFault::fetching(name, FetchFault::TooLarge))
         }
+        // The library keeps every value that it does not know (A602).
+        Some(bytes) if strict_json::fits(&bytes, limits::JSON_MEMORY) == Err(JsonFault::Values) => {
+            Err(RefreshFault::fetching(name, FetchFault::TooLarge))
+        }
         Some(bytes) => Ok(Some(File { name: name.to_owned(), bytes })),
         None => Ok(None),
     }
@@ -74,5 +81,19 @@ impl Repository for AtHand {
 
     async fn target(&self, _: &str, _: u64) -> Result<Option<Vec<u8>>, FetchFault> {
         Ok(Some(self.target.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a602_metadata_whose_values_take_more_than_is_read_is_too_large() {
+        for (bytes, whole) in [(64 * 1024, true), (1024 * 1024, false)] {
+            let text = format!("[{}]", vec![r#"{"a":0}"#; bytes / 8].join(","));
+            let read = bounded("targets.json", Some(text.into_bytes()), limits::TUF_TARGETS_BYTES);
+            assert_eq!(read.map(|file| file.is_some()).unwrap_or(false), whole, "{bytes}");
+        }
     }
 }

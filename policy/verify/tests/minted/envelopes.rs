@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Predicate;
 use pullgate_policy::identity::Transparency;
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
@@ -239,4 +240,74 @@ fn a215_statements_that_cosign_is_tested_with_are_read_and_are_about_what_they_s
     ] {
         assert_eq!(signer.code(&signer.envelope(TYPE, &payload(name))), Some(code), "{name}");
     }
+}
+
+/// A list of about so many bytes, of as many objects as there can be.
+fn dense(bytes: usize) -> String {
+    format!("[{}]", vec![r#"{"a":0}"#; bytes / 8].join(","))
+}
+
+#[test]
+fn a602_what_nobody_known_has_signed_is_not_read_and_what_somebody_has_is() {
+    let (signer, stranger) = (Signer::new(), Signer::new());
+    let broken = b"{\"_type\":\"https://in-toto.io/Statement/v1\",".as_slice();
+    assert_eq!(signer.code(&stranger.envelope(TYPE, broken)), Some(Code::UnknownAuthority));
+    assert_eq!(signer.code(&signer.envelope(TYPE, broken)), Some(Code::StatementInvalid));
+    // One of sixteen is known: what all of them are over is read for it.
+    let mut envelope = signer.envelope(TYPE, provenance().as_bytes());
+    let mut signatures = vec![json!({ "sig": STANDARD.encode([b'x'; 64]) }); limits::DSSE_SIGNATURES_ATT - 1];
+    signatures.push(envelope["signatures"][0].clone());
+    envelope["signatures"] = json!(signatures);
+    assert_eq!(signer.code(&envelope), None);
+}
+
+#[test]
+fn a602_an_envelope_whose_values_take_more_than_is_read_is_refused_by_its_size_in_memory() {
+    let signer = Signer::new();
+    let envelope = signer.envelope(TYPE, provenance().as_bytes());
+    for (bytes, code) in [(64 * 1024, None), (1024 * 1024, Some(Code::PayloadInvalid))] {
+        let text = envelope.to_string().replacen('{', &format!("{{\"junk\":{},", dense(bytes)), 1);
+        let item = Item::Dsse { envelope: Bytes::from(text), annotations: [].into() };
+        assert_eq!(signer.question.code(item), code, "{bytes}");
+    }
+}
+
+#[test]
+fn a602_a_statement_too_large_to_be_kept_counts_by_its_type_and_signer() {
+    let signer = Signer::new();
+    for (bytes, kept) in [(64 * 1024, Predicate::Kept), (2 * 1024 * 1024, Predicate::Left)] {
+        let predicate = format!("\"predicate\":{{\"packages\":{}}}", dense(bytes));
+        let text = provenance().replacen("\"predicate\":{}", &predicate, 1);
+        let evidence = signer.question.ask(vec![layer(&signer.envelope(TYPE, text.as_bytes()))]);
+        let facts = evidence.attestations[0].facts();
+        assert_eq!(facts.predicate, kept, "{bytes}");
+        assert_eq!(facts.predicate_type, "https://slsa.dev/provenance/v1");
+        assert_eq!(facts.statement.get("predicate").is_some(), kept == Predicate::Kept);
+        // It was read as strictly.
+        let twice = text.replacen(r#"{"a":0}"#, r#"{"a":0,"A":0}"#, 1);
+        assert_eq!(signer.code(&signer.envelope(TYPE, twice.as_bytes())), Some(Code::StatementInvalid));
+    }
+}
+
+#[test]
+fn a604_checks_over_the_budget_are_not_made_and_the_cheap_piece_counts_that_came_last() {
+    let signer = Signer::new();
+    let keys: Vec<_> = (0..64).map(|_| Signer::new().key).collect();
+    let question = keys.iter().fold(signer.question, |question, key| {
+        let key = PublicKey::from_file(&key.subject_public_key_info()).unwrap().remove(0);
+        question.with_key(key, Transparency::Optional)
+    });
+    let signer = Signer { question, ..signer };
+    let junk = |n: usize| {
+        let mut envelope = signer.envelope(TYPE, provenance().as_bytes());
+        let one = json!({ "sig": STANDARD.encode([u8::try_from(n).unwrap(); 64]) });
+        envelope["signatures"] = json!(vec![one; limits::DSSE_SIGNATURES_ATT]);
+        layer(&envelope)
+    };
+    let mut items: Vec<_> = (0..16).map(junk).collect();
+    items.push(layer(&signer.envelope(TYPE, provenance().as_bytes())));
+    let evidence = signer.question.ask(items);
+    assert_eq!(evidence.attestations.len(), 1);
+    let codes: Vec<_> = evidence.rejected.iter().map(|rejected| rejected.code).collect();
+    assert!(codes.contains(&Code::EvidenceLimit) && codes.contains(&Code::UnknownAuthority), "{codes:?}");
 }

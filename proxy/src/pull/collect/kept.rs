@@ -14,6 +14,7 @@ use pullgate_policy::verdict::Subject;
 use super::{Carrier, Collected, Findings, is_about, pieces};
 use crate::app::App;
 use crate::live::Live;
+use crate::pull::resolve;
 use crate::store::{Known, OrAnew as _};
 
 /// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store cannot say, it
@@ -42,13 +43,13 @@ pub(crate) async fn find_with_outcome(
 ) -> Known<Option<(Collected, KeptOutcome)>> {
     let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
     let Some(kept) = young(app, &sealed, subject, age, now) else { return Ok(None) };
-    let Ok(mut held) = app.in_flight.begin(subject.repository.registry()).await else { return Ok(None) };
+    let Ok(mut held) = app.in_flight.begin(&subject.repository).await else { return Ok(None) };
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
         let Some(repository) = repository_of(live, subject, layout) else { return Ok(None) };
         // It counts where it lay, and only as long as that is known (A605).
         let Some(bytes) = app.store.document(&repository, &digest).await? else { return Ok(None) };
-        let Ok(document) = bytes.parse(None) else { return Ok(None) };
+        let Some(document) = resolve::parsed(app, &repository, bytes).await else { return Ok(None) };
         if is_about(layout, document.value().manifest(), &subject.digest) {
             carriers.push(Carrier { layout, repository, document });
         }

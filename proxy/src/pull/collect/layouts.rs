@@ -3,6 +3,7 @@
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::{Layout, Unread};
+use pullgate_policy::limits;
 use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Document, Manifest, ManifestFault, Reference, Repository, Tag, media_type};
 use pullgate_policy::verdict::Subject;
@@ -64,7 +65,9 @@ pub(super) fn lists(
 
 async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
-    let answer = upstream.referrers(&subject.repository, &subject.digest).await;
+    let mut held = app.in_flight.nothing(&subject.repository);
+    let mut room = |bytes| held.grow(bytes).is_ok();
+    let answer = upstream.referrers(&subject.repository, &subject.digest, &mut room).await;
     let (listed, more) = match counted(app, upstream, "referrers", answer) {
         Ok(Referrers::Api { descriptors, more }) => (descriptors, more),
         Ok(Referrers::NoApi) => return Ok(Listing::default()),
@@ -86,11 +89,15 @@ async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
         .collect();
     // A hint that only orders: some registries write the config's type there, so nothing is left out.
     candidates.sort_by_key(|(unlikely, _)| *unlikely);
-    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
     let cut = match more {
         More::Yes => Some((Code::ReferrersIncomplete, "the list goes on")),
+        More::No if candidates.len() > limits::REFERRERS_LISTED => {
+            Some((Code::EvidenceLimit, "more are listed than are looked at"))
+        }
         More::No => None,
     };
+    candidates.truncate(limits::REFERRERS_LISTED);
+    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
     Ok(Listing { candidates, cut })
 }
 

@@ -20,6 +20,7 @@ use crate::live::Live;
 use crate::pull::accept::Accept;
 use crate::pull::{question, resolve, scope, verify};
 use crate::refusal::Refusal;
+use crate::workers::{self, Died, Work};
 
 /// What came of the look.
 #[derive(Debug)]
@@ -48,12 +49,15 @@ pub async fn look(
     if EvidenceOnly::needs(document.value()).is_none() {
         return Ok(Looked::Not(NotPassing::Other));
     }
-    let mut held = app.in_flight.begin(subject.repository.registry()).await.map_err(overload)?;
+    let mut held = app.in_flight.begin(&subject.repository).await.map_err(overload)?;
     let only = match read(app, live, subject, document, &mut held).await? {
         Ok(only) => only,
         Err(not) => return Ok(Looked::Not(not)),
     };
-    let carried = carried::read(&only);
+    // Read where nobody waits for an answer (A611).
+    let (work, reading) = (work_over(&subject.repository, &only), only.clone());
+    let carried = app.workers.run(work, move || carried::read(&reading)).await;
+    let carried = carried.map_err(|Died| Refusal::undecided(Code::Internal))?;
     for named in carried.named() {
         scope::not_blocked(live, named)?;
     }
@@ -107,6 +111,15 @@ fn overload<T>(_full: T) -> Refusal {
     Refusal::undecided(Code::Overload)
 }
 
+/// Work that reads the pieces, one after the other.
+fn work_over<'a>(repository: &'a Repository, only: &EvidenceOnly) -> Work<'a> {
+    work_of(repository, only.blobs().iter().map(|blob| blob.value().len()).max())
+}
+
+fn work_of(repository: &Repository, largest: Option<usize>) -> Work<'_> {
+    Work { repository, memory: workers::memory_of_reading(largest.unwrap_or(0) as u64) }
+}
+
 async fn read(
     app: &App,
     live: &Live,
@@ -125,7 +138,10 @@ async fn read(
             Err(_) => return Ok(Err(NotPassing::Other)),
         }
     }
-    Ok(EvidenceOnly::check(document.clone(), blobs))
+    let work = work_of(&subject.repository, blobs.iter().map(|blob| blob.value().len()).max());
+    let document = document.clone();
+    let checked = app.workers.run(work, move || EvidenceOnly::check(document, blobs)).await;
+    checked.map_err(|Died| Refusal::undecided(Code::Internal))
 }
 
 /// The evidence as one that passes because something in it holds, about one of the subjects that it names.

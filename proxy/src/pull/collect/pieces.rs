@@ -12,7 +12,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Descriptor, Digest, Manifest, ManifestFault, Repository, media_type};
 use pullgate_verify::{Found, Item};
 
-use super::{Carrier, FETCHED_AT_ONCE, Findings, interleave};
+use super::{CARRIER_TIMES, Carrier, FETCHED_AT_ONCE, Findings, interleave};
 use crate::app::App;
 use crate::in_flight::{Full, Held};
 use crate::live::Live;
@@ -55,6 +55,7 @@ pub(super) async fn fetch(
 /// Room for carriers and pieces together, before the pieces are there.
 fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result<(), Full> {
     let carriers = carriers.iter().map(|carrier| carrier.document.value().bytes().len() as u64);
+    let carriers = carriers.map(|bytes| bytes.saturating_mul(CARRIER_TIMES));
     held.grow(carriers.chain(wanted.iter().map(|one| one.size)).sum())
 }
 
@@ -125,6 +126,7 @@ fn may_have_broken(fault: &Fault) -> bool {
         Fault::Encoding | Fault::Integrity | Fault::Protocol => true,
         Fault::Internal
         | Fault::NotFound
+        | Fault::Overload
         | Fault::RealmRefused
         | Fault::RedirectRefused
         | Fault::Status(_)

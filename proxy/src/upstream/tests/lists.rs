@@ -9,7 +9,7 @@ use super::{BODY, repository};
 use crate::upstream::{Fault, More, Referrers, Upstream};
 
 async fn referrers(upstream: &Upstream) -> Result<Option<(usize, More)>, Fault> {
-    match upstream.referrers(&repository(), &Digest::of(BODY)).await? {
+    match upstream.referrers(&repository(), &Digest::of(BODY), &mut |_| true).await? {
         Referrers::Api { descriptors, more } => Ok(Some((descriptors.len(), more))),
         Referrers::NoApi => Ok(None),
     }
@@ -44,7 +44,7 @@ async fn referrers_are_read_over_all_pages_each_once() {
     .await;
     assert_eq!(referrers(&server.upstream()).await, Ok(Some((4, More::No))));
     let Ok(Referrers::Api { descriptors, .. }) =
-        server.upstream().referrers(&repository(), &Digest::of(BODY)).await
+        server.upstream().referrers(&repository(), &Digest::of(BODY), &mut |_| true).await
     else {
         panic!("no list");
     };

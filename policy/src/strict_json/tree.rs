@@ -1,0 +1,100 @@
+//! The reader that keeps what it reads.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{JsonFault, Reading, fold, memory};
+
+/// A value inside `depth` arrays and objects.
+pub(super) struct Node<'a> {
+    pub(super) depth: usize,
+    pub(super) reading: &'a mut Reading,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(reading: &'a mut Reading) -> Self {
+        Self { depth: 0, reading }
+    }
+
+    /// One inside this one.
+    fn inner(&mut self) -> Node<'_> {
+        Node { depth: self.depth + 1, reading: &mut *self.reading }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.reading.value()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        self.reading.number(value).map(Value::Number)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.reading.take(memory::text(value.len()))?;
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
+        self.reading.descend(self.depth)?;
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(self.inner())? {
+            self.reading.take(memory::element(values.len()))?;
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+        self.reading.descend(self.depth)?;
+        let mut object = Map::new();
+        // Folded forms of keys that are not their own: the others stand in the object, and a key is held once (A127).
+        let mut folded = BTreeSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            self.reading.take(memory::key(object.len(), &key))?;
+            let value = map.next_value_seed(self.inner())?;
+            let fold = fold(&key);
+            let seen = object.contains_key(&fold) || folded.contains(&fold);
+            if seen {
+                return Err(self.reading.fail(JsonFault::Ambiguous));
+            }
+            if fold != key {
+                self.reading.take(memory::known(&fold))?;
+                folded.insert(fold);
+            }
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}

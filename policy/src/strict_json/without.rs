@@ -1,0 +1,244 @@
+//! The reader that keeps nothing, and the one that keeps all but one member: a statement of 16 MiB is read as strictly as any
+//! other, and takes no more memory than its bytes (A602).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{JsonFault, Reading, fold, memory, tree};
+use crate::limits;
+
+/// What was read and not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// An object.
+    Object,
+    /// Anything else.
+    Other,
+}
+
+/// Reads one JSON text, keeps nothing, and says how much memory its values would take.
+///
+/// # Errors
+/// [`JsonFault`] names the first fault; [`JsonFault::Values`] where they would take more than `memory`.
+pub fn fits(bytes: &[u8], memory: usize) -> Result<usize, JsonFault> {
+    let mut reading = Reading::new(usize::MAX, limits::JSON_MEMORY);
+    let mut would = memory;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = Skim { depth: 0, reading: &mut reading, would: &mut would }
+        .deserialize(&mut deserializer)
+        .and_then(|_| deserializer.end());
+    reading.answer(read).map(|()| memory - would)
+}
+
+/// Reads one JSON text that is an object, and keeps it without its member `name`, of which it says what it is. The rest takes
+/// at most `memory`.
+///
+/// # Errors
+/// [`JsonFault`] names the first fault.
+pub fn parse_without(bytes: &[u8], name: &str, memory: usize) -> Result<(Value, Option<Left>), JsonFault> {
+    let mut reading = Reading::new(usize::MAX, memory);
+    let mut left = None;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Without { name, left: &mut left, reading: &mut reading }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    reading.answer(value).map(|value| (value, left))
+}
+
+/// A value that is read and not kept.
+struct Skim<'a> {
+    depth: usize,
+    reading: &'a mut Reading,
+    /// What is left of the memory that it may take if it is kept one day.
+    would: &'a mut usize,
+}
+
+impl Skim<'_> {
+    fn inner(&mut self) -> Skim<'_> {
+        Skim { depth: self.depth + 1, reading: &mut *self.reading, would: &mut *self.would }
+    }
+
+    fn would<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        match self.would.checked_sub(bytes) {
+            Some(left) => *self.would = left,
+            None => return Err(self.reading.fail(JsonFault::Values)),
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Skim<'_> {
+    type Value = Left;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Left, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skim<'_> {
+    type Value = Left;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Left, E> {
+        Ok(Left::Other)
+    }
+
+    fn visit_bool<E: de::Error>(self, _value: bool) -> Result<Left, E> {
+        Ok(Left::Other)
+    }
+
+    fn visit_i64<E: de::Error>(self, _value: i64) -> Result<Left, E> {
+        Ok(Left::Other)
+    }
+
+    fn visit_u64<E: de::Error>(self, _value: u64) -> Result<Left, E> {
+        Ok(Left::Other)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Left, E> {
+        self.reading.number(value).map(|_| Left::Other)
+    }
+
+    fn visit_str<E: de::Error>(mut self, value: &str) -> Result<Left, E> {
+        self.would(memory::text(value.len()))?;
+        Ok(Left::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Left, A::Error> {
+        self.reading.descend(self.depth)?;
+        let mut length = 0;
+        while seq.next_element_seed(self.inner())?.is_some() {
+            self.would(memory::element(length))?;
+            length += 1;
+        }
+        Ok(Left::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Left, A::Error> {
+        self.reading.descend(self.depth)?;
+        let (mut known, before) = (BTreeSet::new(), self.reading.memory);
+        while let Some(key) = map.next_key::<String>()? {
+            self.would(memory::key(known.len(), &key))?;
+            map.next_value_seed(self.inner())?;
+            self.reading.take(memory::known(&key))?;
+            if !known.insert(fold(&key)) {
+                return Err(self.reading.fail(JsonFault::Ambiguous));
+            }
+        }
+        // Its keys are held no longer than it is read.
+        self.reading.memory = before;
+        Ok(Left::Object)
+    }
+}
+
+/// The object that is kept without one member.
+struct Without<'a> {
+    name: &'a str,
+    left: &'a mut Option<Left>,
+    reading: &'a mut Reading,
+}
+
+impl<'de> DeserializeSeed<'de> for Without<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Without<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_unit()
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_bool(value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_i64(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_u64(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_f64(value)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        tree::Node::root(self.reading).visit_str(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
+        tree::Node::root(self.reading).visit_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let (mut object, mut known) = (Map::new(), BTreeSet::new());
+        while let Some(key) = map.next_key::<String>()? {
+            self.reading.take(memory::key(object.len(), &key) + memory::known(&key))?;
+            if key == self.name {
+                let mut would = usize::MAX;
+                let skim = Skim { depth: 1, reading: &mut *self.reading, would: &mut would };
+                *self.left = Some(map.next_value_seed(skim)?);
+            } else {
+                let value = map.next_value_seed(tree::Node { depth: 1, reading: &mut *self.reading })?;
+                object.insert(key.clone(), value);
+            }
+            if !known.insert(fold(&key)) {
+                return Err(self.reading.fail(JsonFault::Ambiguous));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse, parse_within};
+    use super::*;
+
+    #[test]
+    fn a602_what_is_not_kept_is_read_as_strictly_and_takes_no_memory() {
+        let many = format!("[{}]", vec![r#"{"a":0}"#; 100_000].join(","));
+        let text = format!(r#"{{"before":1,"predicate":{{"x":{many}}},"after":"b"}}"#);
+        assert_eq!(parse(text.as_bytes()), Err(JsonFault::Values));
+        let read = parse_without(text.as_bytes(), "predicate", 8 * 1024).unwrap();
+        assert_eq!(read, (serde_json::json!({ "before": 1, "after": "b" }), Some(Left::Object)));
+        let broken = text.replacen(r#"{"a":0}"#, r#"{"a":0,"A":0}"#, 1);
+        assert_eq!(parse_without(broken.as_bytes(), "predicate", 8 * 1024), Err(JsonFault::Ambiguous));
+        assert_eq!(parse_without(text.as_bytes(), "after", 8 * 1024), Err(JsonFault::Values));
+        assert_eq!(parse_without(br#"{"a":[]}"#, "a", 8 * 1024).unwrap().1, Some(Left::Other));
+        assert_eq!(parse_without(br#"{"a":1}"#, "b", 8 * 1024).unwrap().1, None);
+        assert_eq!(parse_without(br#"[1]"#, "b", 8 * 1024).unwrap().0, serde_json::json!([1]));
+    }
+
+    #[test]
+    fn a602_memory_is_limited_by_one_byte() {
+        for text in [r#"[1,2,[3,"four"]]"#, r#"{"a":1,"B":"x","c":{"d":[],"e":null}}"#, r#""text""#] {
+            let all = usize::MAX;
+            let mut reading = Reading::new(all, all);
+            super::super::read(text.as_bytes(), &mut reading).unwrap();
+            let takes = all - reading.memory;
+            assert!(parse_within(text.as_bytes(), takes).is_ok(), "{text}");
+            assert_eq!(parse_within(text.as_bytes(), takes - 1), Err(JsonFault::Values), "{text}");
+            let would = fits(text.as_bytes(), all).unwrap();
+            assert_eq!(fits(text.as_bytes(), would), Ok(would));
+            assert_eq!(fits(text.as_bytes(), would - 1), Err(JsonFault::Values), "{text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What the evidence of one subject may cost: bytes that are hashed and read, signatures that are checked, memory that is kept
+//! (A604). Over it the rest is not looked at; what is cheap comes first, so that the rest is what is dear.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Layout;
+use pullgate_policy::identity::{By, KeyId, Name};
+use pullgate_policy::limits;
+use pullgate_policy::oci::Digest;
+
+use crate::fault::Fault;
+use crate::found::{Found, Request};
+use crate::material::{Signed, Signer};
+
+/// Signatures that are checked for one certificate: its own, its chain's, its log's.
+const CHECKS_OF_CERTIFICATE: u64 = 8;
+/// Signatures that are checked for one log entry, besides one for each line of its checkpoint.
+const CHECKS_OF_ENTRY: u64 = 2;
+/// Signatures that are checked for one timestamp, by each authority of a table.
+const CHECKS_OF_TIMESTAMP: u64 = 4;
+/// How often the library reads, and how often it hashes, what it is given: with and without timestamps.
+const LIBRARY_READS: u64 = 2;
+const LIBRARY_HASHES: u64 = 4;
+
+/// What something costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub(crate) hashed: u64,
+    pub(crate) parsed: u64,
+    pub(crate) checks: u64,
+}
+
+impl Cost {
+    fn and(self, other: Self) -> Self {
+        Self {
+            hashed: self.hashed.saturating_add(other.hashed),
+            parsed: self.parsed.saturating_add(other.parsed),
+            checks: self.checks.saturating_add(other.checks),
+        }
+    }
+
+    fn times(self, n: u64) -> Self {
+        Self {
+            hashed: self.hashed.saturating_mul(n),
+            parsed: self.parsed.saturating_mul(n),
+            checks: self.checks.saturating_mul(n),
+        }
+    }
+
+    /// To read so many bytes.
+    pub(crate) fn reading(bytes: u64) -> Self {
+        Self { parsed: bytes, ..Self::default() }
+    }
+
+    /// Whether it is as much as is done without a pause (A604).
+    fn is_a_turn(self) -> bool {
+        self.hashed.saturating_add(self.parsed) >= limits::TURN_BYTES || self.checks >= limits::TURN_CHECKS
+    }
+}
+
+/// What is left of it.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: Cost,
+    /// Since the last pause.
+    turn: Cost,
+    /// Bytes of memory for statements that are kept.
+    pub(crate) statements: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let left = Cost {
+            hashed: limits::HASHED_BYTES,
+            parsed: limits::PARSED_BYTES,
+            checks: limits::SIGNATURE_CHECKS,
+        };
+        Self { left, turn: Cost::default(), statements: limits::STATEMENTS_MEMORY }
+    }
+}
+
+impl Budget {
+    /// Takes what something costs before it is done.
+    ///
+    /// # Errors
+    /// `evidence-limit`, when there is not so much left: what costs less may still be done.
+    pub(crate) fn take(&mut self, cost: Cost) -> Result<(), Fault> {
+        let left = |left: u64, cost| {
+            left.checked_sub(cost).ok_or_else(|| Fault::new(Code::EvidenceLimit, "it would cost too much"))
+        };
+        self.left = Cost {
+            hashed: left(self.left.hashed, cost.hashed)?,
+            parsed: left(self.left.parsed, cost.parsed)?,
+            checks: left(self.left.checks, cost.checks)?,
+        };
+        self.turn = self.turn.and(cost);
+        Ok(())
+    }
+
+    /// Whether others may have a turn; then the next one begins.
+    pub(crate) fn pauses(&mut self) -> bool {
+        let pauses = self.turn.is_a_turn();
+        if pauses {
+            self.turn = Cost::default();
+        }
+        pauses
+    }
+}
+
+/// What it costs to check one signature, the first of its piece or another: a message is hashed for the first one.
+pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) -> Cost {
+    let length = signed.message.length();
+    let shared = Cost { hashed: if first { length.saturating_mul(3) } else { 0 }, ..Cost::default() };
+    let library = Cost {
+        hashed: length.saturating_mul(LIBRARY_HASHES),
+        parsed: length.saturating_mul(LIBRARY_READS),
+        checks: vouchers(signed),
+    };
+    match &signed.signer {
+        Signer::Certificate(_) => {
+            let tables: BTreeSet<&Name> = request
+                .authorities
+                .iter()
+                .filter(|authority| matches!(authority.by, By::Identity { .. }))
+                .map(|authority| &authority.trust)
+                .collect();
+            let each = library.and(Cost { checks: CHECKS_OF_CERTIFICATE, ..Cost::default() });
+            shared.and(each.times(tables.len() as u64))
+        }
+        Signer::Key => {
+            let keys: BTreeSet<&KeyId> = request
+                .authorities
+                .iter()
+                .filter_map(|authority| match &authority.by {
+                    By::Keys(keys) => Some(keys),
+                    By::Identity { .. } => None,
+                })
+                .flatten()
+                .collect();
+            let key = |id| {
+                let Some(key) = request.keys.get(id) else { return Cost::default() };
+                let hashed = if key.hashes_anew() { length } else { 0 };
+                Cost { hashed, parsed: 0, checks: key.forms() }
+            };
+            // Of those that are tried one has signed, if any: what vouches for it is looked at once.
+            let vouched = if vouchers(signed) == 0 { Cost::default() } else { library };
+            keys.into_iter().map(key).fold(shared.and(vouched), Cost::and)
+        }
+    }
+}
+
+fn vouchers(signed: &Signed) -> u64 {
+    let entries = signed.bundle.entries.as_deref().unwrap_or_default();
+    let lines = |entry: &serde_json::Value| {
+        let note = entry.pointer("/inclusionProof/checkpoint/envelope").and_then(serde_json::Value::as_str);
+        note.map_or(0, |note| note.bytes().filter(|byte| *byte == b'\n').count() as u64)
+    };
+    let entries: u64 = entries.iter().map(|entry| CHECKS_OF_ENTRY + lines(entry)).sum();
+    entries + signed.bundle.timestamps.len() as u64 * CHECKS_OF_TIMESTAMP
+}
+
+/// The order in which pieces are looked at: carriers of a layout take turns, and layouts; of each the smallest first. Junk in one
+/// crowds nothing out of another (A143, A604).
+pub(crate) fn order(found: &[Found]) -> Vec<usize> {
+    let size = |at: &usize| found.get(*at).map_or(0, |found| found.item.length());
+    let mut layouts: BTreeMap<Layout, BTreeMap<Digest, Vec<usize>>> = BTreeMap::new();
+    for (at, found) in found.iter().enumerate() {
+        let carriers = layouts.entry(found.source.layout).or_default();
+        carriers.entry(found.source.manifest).or_default().push(at);
+    }
+    let mut ranked: Vec<(usize, u64, usize)> = Vec::new();
+    for carriers in layouts.into_values() {
+        let mut of_layout: Vec<(usize, u64, usize)> = Vec::new();
+        for mut pieces in carriers.into_values() {
+            pieces.sort_by_key(|at| (size(at), *at));
+            of_layout.extend(pieces.into_iter().enumerate().map(|(rank, at)| (rank, size(&at), at)));
+        }
+        of_layout.sort_unstable();
+        ranked.extend(of_layout.into_iter().enumerate().map(|(rank, (_, size, at))| (rank, size, at)));
+    }
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, _, at)| at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use pullgate_policy::evidence::Source;
+
+    use super::*;
+    use crate::found::Item;
+
+    fn found(layout: Layout, carrier: &[u8], size: usize) -> Found {
+        let (manifest, blob) = (Digest::of(carrier), Digest::of(&size.to_be_bytes()));
+        let item = Item::Bundle { json: Bytes::from(vec![0; size]) };
+        Found { source: Source { layout, manifest, blob }, item }
+    }
+
+    #[test]
+    fn a604_layouts_and_carriers_take_turns_and_of_each_the_smallest_comes_first() {
+        let junk = |size| found(Layout::Referrers, b"junk", size);
+        let mut all: Vec<Found> = (1..=5).map(junk).collect();
+        all.push(found(Layout::Referrers, b"good", 50));
+        all.push(found(Layout::SigTag, b"tag", 60));
+        all.push(found(Layout::SigTag, b"tag", 9));
+        assert_eq!(order(&all), [0, 7, 5, 6, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a604_what_is_over_the_budget_is_refused_by_one_and_what_costs_less_is_still_done() {
+        for (cost, over) in [
+            (Cost { hashed: limits::HASHED_BYTES, ..Cost::default() }, Cost { hashed: 1, ..Cost::default() }),
+            (Cost { parsed: limits::PARSED_BYTES, ..Cost::default() }, Cost::reading(1)),
+            (
+                Cost { checks: limits::SIGNATURE_CHECKS, ..Cost::default() },
+                Cost { checks: 1, ..Cost::default() },
+            ),
+        ] {
+            let mut budget = Budget::default();
+            assert_eq!(
+                budget.take(cost.and(over)).map_err(|fault| fault.code),
+                Err(Code::EvidenceLimit),
+                "{cost:?}"
+            );
+            assert_eq!(budget.take(cost), Ok(()));
+            assert_eq!(budget.take(over).map_err(|fault| fault.code), Err(Code::EvidenceLimit), "{cost:?}");
+            assert_eq!(budget.take(Cost::default()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a604_a_turn_ends_after_so_much_work_and_the_next_one_begins_anew() {
+        let mut budget = Budget::default();
+        budget.take(Cost::reading(limits::TURN_BYTES - 1)).unwrap();
+        assert!(!budget.pauses());
+        budget.take(Cost { hashed: 1, ..Cost::default() }).unwrap();
+        assert!(budget.pauses() && !budget.pauses());
+        budget.take(Cost { checks: limits::TURN_CHECKS, ..Cost::default() }).unwrap();
+        assert!(budget.pauses());
+    }
+}

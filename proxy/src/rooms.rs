@@ -1,0 +1,26 @@
+//! The one account of what may run out: memory, processors, places. Each is bounded by a named limit, shared by a rule of its own,
+//! and shown in `pullgate_room_used` and `pullgate_room_limit`.
+
+use pullgate_policy::limits;
+
+use crate::app::App;
+use crate::metrics::Room;
+
+/// Every room of a gate, and how full it is.
+#[must_use]
+pub fn of(app: &App) -> Vec<Room> {
+    let (busy, threads) = app.workers.busy();
+    let (verdicts, questions) = app.places.fullest();
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let room = |name, used, limit| Room { name, used, limit };
+    vec![
+        room("memory_verdicts", app.in_flight.held(), limits::IN_FLIGHT_BYTES),
+        room("memory_verdicts_of_upstream", app.in_flight.held_by_fullest(), limits::IN_FLIGHT_BYTES_OF_ONE),
+        room("memory_work", app.workers.memory(), limits::WORK_BYTES),
+        room("memory_documents", app.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
+        room("memory_passing", app.memory.passing_bytes(), limits::PASSING_BYTES),
+        room("cpu_work", count(busy), count(threads)),
+        room("places_verdicts_of_upstream", count(verdicts), count(limits::QUEUE_MAX + limits::VERDICTS_MAX)),
+        room("places_questions_of_upstream", count(questions), count(limits::QUESTIONS_MAX)),
+    ]
+}
