@@ -59,6 +59,20 @@ pub fn parse_within(bytes: &[u8], memory: usize) -> Result<Value, JsonFault> {
     read(bytes, &mut Reading::new(usize::MAX, memory))
 }
 
+/// The same of a text with maps of free form in it, build arguments or labels for example: keys that differ by case alone are two
+/// keys there (`HTTP_PROXY` and `http_proxy`), unless one of them is a name that is read. Equal keys are refused as everywhere.
+///
+/// # Errors
+/// [`JsonFault`] names the first fault.
+pub fn parse_free_form(bytes: &[u8], memory: usize, names: Names) -> Result<(Value, usize), JsonFault> {
+    let mut reading = Reading { names: Some(names), ..Reading::new(usize::MAX, memory) };
+    let value = read(bytes, &mut reading)?;
+    Ok((value, memory - reading.memory))
+}
+
+/// Names that are read in a text of free form.
+pub type Names = &'static [&'static str];
+
 /// The same, with the bytes that they take.
 ///
 /// # Errors
@@ -84,11 +98,18 @@ struct Reading {
     values: usize,
     /// How many bytes of memory they may still take.
     memory: usize,
+    /// The names that are read, where other keys are of free form.
+    names: Option<Names>,
 }
 
 impl Reading {
     fn new(values: usize, memory: usize) -> Self {
-        Self { fault: None, values, memory }
+        Self { fault: None, values, memory, names: None }
+    }
+
+    /// Whether a key of this folded form is read by its name.
+    fn is_read(&self, folded: &str) -> bool {
+        self.names.is_none_or(|names| names.iter().any(|name| fold(name) == folded))
     }
 
     fn answer<T>(&self, read: Result<T, serde_json::Error>) -> Result<T, JsonFault> {
@@ -173,6 +194,29 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
         ] {
             assert_eq!(faults(text.as_bytes()), [Err(JsonFault::Ambiguous); 3], "{text}");
+        }
+    }
+
+    #[test]
+    fn a126_in_free_form_keys_that_differ_by_case_are_two_unless_one_is_a_name_that_is_read() {
+        let parse = |text: &str| {
+            let read = parse_free_form(text.as_bytes(), usize::MAX, &["digest", "buildType"]);
+            read.map(|(value, _)| value)
+        };
+        for text in [
+            r#"{"HTTP_PROXY":"a","http_proxy":"b"}"#,
+            r#"{"x":[{"Team":1,"team":2,"TEAM":3}],"digest":1}"#,
+            "{\"keys\":1,\"\u{212a}ey\u{17f}\":2}",
+        ] {
+            assert_eq!(parse(text), Ok(serde_json::from_str(text).unwrap()), "{text}");
+        }
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"x":{"HTTP_PROXY":1,"http_proxy":2,"HTTP_PROXY":3}}"#,
+            r#"{"x":[{"digest":"","DIGEST":""}]}"#,
+            r#"{"BuildType":1,"buildtype":2}"#,
+        ] {
+            assert_eq!(parse(text), Err(JsonFault::Ambiguous), "{text}");
         }
     }
 

@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Node<'_> {
             let value = map.next_value_seed(self.inner())?;
             let fold = fold(&key);
             let seen = object.contains_key(&fold) || folded.contains(&fold);
-            if seen {
+            if object.contains_key(&key) || (seen && self.reading.is_read(&fold)) {
                 return Err(self.reading.fail(JsonFault::Ambiguous));
             }
             if fold != key {

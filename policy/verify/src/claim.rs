@@ -53,6 +53,46 @@ const OLDEST: Words = Words {
     optional: "Optional",
 };
 
+/// Names that are read in a payload; `optional` is of free form.
+const PAYLOAD_NAMES: [&str; 7] =
+    ["critical", "docker-manifest-digest", "docker-reference", "identity", "image", "optional", "type"];
+
+/// Names that are read in a statement and in the provenance in it; build arguments, variables of a CI and labels are of free
+/// form, and so is everything that an expression asks for by its exact name.
+const STATEMENT_NAMES: [&str; 31] = [
+    "_type",
+    "annotations",
+    "buildConfigSource",
+    "buildDefinition",
+    "buildType",
+    "builder",
+    "configSource",
+    "digest",
+    "entryPoint",
+    "externalParameters",
+    "gitCommit",
+    "id",
+    "invocation",
+    "materials",
+    "metadata",
+    "name",
+    "path",
+    "predicate",
+    "predicateType",
+    "ref",
+    "repository",
+    "resolvedDependencies",
+    "runDetails",
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "source",
+    "subject",
+    "uri",
+    "workflow",
+];
+
 /// What signed bytes say.
 #[derive(Debug)]
 pub(crate) enum Claim {
@@ -85,7 +125,8 @@ impl Payload {
     /// Reads a simple-signing payload, exactly: nothing missing, nothing extra outside `optional` (A203).
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let invalid = |detail: &str| Fault::new(Code::PayloadInvalid, detail);
-        let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+        let (value, _) = strict_json::parse_free_form(bytes, limits::JSON_MEMORY, &PAYLOAD_NAMES)
+            .map_err(|fault| invalid(&fault.to_string()))?;
         let words = if value.get(OLDEST.critical).is_some() { OLDEST } else { WORDS };
         let whole =
             object(&value, &[words.critical, words.optional]).ok_or_else(|| invalid("not a payload"))?;
@@ -122,7 +163,7 @@ impl Statement {
     pub(crate) fn read(bytes: &[u8], memory: usize) -> Result<Self, Fault> {
         let invalid = |detail: &str| Fault::new(Code::StatementInvalid, detail);
         let fault = |fault: JsonFault| invalid(&fault.to_string());
-        let (whole, predicate, takes) = match strict_json::parse_counted(bytes, memory) {
+        let (whole, predicate, takes) = match strict_json::parse_free_form(bytes, memory, &STATEMENT_NAMES) {
             Ok((whole, takes)) => (whole, Predicate::Kept, takes),
             Err(JsonFault::Values) => {
                 let (rest, left) =

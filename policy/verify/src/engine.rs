@@ -239,7 +239,8 @@ fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
     let bytes = payload.bytes().cloned().unwrap_or_default();
     let weight = match strict_json::fits(&bytes, limits::STATEMENT_MEMORY) {
         Ok(_) => Weight::Light,
-        Err(JsonFault::Values) => Weight::Heavy,
+        // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
+        Err(JsonFault::Values | JsonFault::Ambiguous) => Weight::Heavy,
         Err(fault) => return Err(Fault::new(Code::StatementInvalid, fault.to_string())),
     };
     piece.signed.iter_mut().for_each(|signed| signed.weight = weight);

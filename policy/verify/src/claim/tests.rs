@@ -94,3 +94,32 @@ fn a203_what_is_missing_wrong_or_too_much_in_critical_is_refused() {
     let twice = payload().to_string().replacen('{', "{\"critical\":{},", 1);
     assert_eq!(Payload::read(twice.as_bytes()).unwrap_err().code, Code::PayloadInvalid);
 }
+
+#[test]
+fn a126_what_is_of_free_form_may_have_keys_that_differ_by_case_and_what_is_read_may_not() {
+    let statement = |predicate: &str, digest: &str| {
+        let text = format!(
+            r#"{{"_type":"{}","predicateType":"p","predicate":{predicate},"subject":[{{"digest":{digest}}}]}}"#,
+            STATEMENT_TYPES[0]
+        );
+        Statement::read(text.as_bytes(), usize::MAX).err().map(|fault| fault.code)
+    };
+    let digest = r#"{"sha256":"00"}"#;
+    let twice = Some(Code::StatementInvalid);
+    assert_eq!(statement(r#"{"args":{"HTTP_PROXY":"a","http_proxy":"b"}}"#, digest), None);
+    assert_eq!(statement(r#"{"args":{"http_proxy":"a","http_proxy":"b"}}"#, digest), twice, "equal");
+    assert_eq!(
+        statement(r#"{"builder":{"id":"a"},"Builder":{"id":"b"}}"#, digest),
+        twice,
+        "a name that is read"
+    );
+    assert_eq!(statement(r#"{"x":[{"URI":"a","uri":"b"}]}"#, digest), twice, "at any depth");
+    assert_eq!(statement("{}", r#"{"sha256":"00","SHA256":"01"}"#), twice);
+    let payload = |optional: &str| {
+        let text = payload().to_string().replacen("\"optional\":null", optional, 1);
+        Payload::read(text.as_bytes()).map(|read| read.annotations.len()).map_err(|fault| fault.code)
+    };
+    assert_eq!(payload(r#""optional":{"Team":"a","team":"b"}"#), Ok(2));
+    assert_eq!(payload(r#""optional":{"team":"a","team":"b"}"#), Err(Code::PayloadInvalid));
+    assert_eq!(payload(r#""optional":null,"Optional":null"#), Err(Code::PayloadInvalid));
+}

@@ -13,6 +13,7 @@ mod attached;
 mod certificates;
 mod clocks;
 mod envelopes;
+mod honest;
 mod keys;
 mod logs;
 mod named;

@@ -56,6 +56,11 @@ impl Pki {
         Self::with_root(|_| {})
     }
 
+    /// The same with a log by this kind of key.
+    pub(crate) fn with_log(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+        Self { log: key(algorithm), ..Self::new() }
+    }
+
     /// The same; `change` makes its root another one.
     pub(crate) fn with_root(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = key(&rcgen::PKCS_ECDSA_P256_SHA256);
