@@ -284,7 +284,7 @@ fn a602_a_statement_too_large_to_be_kept_counts_by_its_type_and_signer() {
         assert_eq!(facts.predicate_type, "https://slsa.dev/provenance/v1");
         assert_eq!(facts.statement.get("predicate").is_some(), kept == Predicate::Kept);
         // It was read as strictly.
-        let twice = text.replacen(r#"{"a":0}"#, r#"{"a":0,"A":0}"#, 1);
+        let twice = text.replacen(r#"{"a":0}"#, r#"{"a":0,"a":0}"#, 1);
         assert_eq!(signer.code(&signer.envelope(TYPE, twice.as_bytes())), Some(Code::StatementInvalid));
     }
 }
