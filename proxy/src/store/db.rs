@@ -17,6 +17,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row};
 use tokio::sync::oneshot;
 
+mod availability;
 mod keeper;
 mod open;
 mod rows;
@@ -24,6 +25,7 @@ mod rows;
 mod tests;
 mod writer;
 
+pub use self::availability::{Availability, Grants};
 use self::keeper::{Keeper, Open};
 pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen};
 use self::writer::Write;
@@ -36,28 +38,6 @@ use crate::waits::Waits;
 #[derive(Debug)]
 pub struct Database {
     keeper: Arc<Keeper>,
-}
-
-/// Whether anything is remembered: what `/readyz` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Availability {
-    /// The last write failed: reads find what is there, what is decided now is lost and counted. It is tried again.
-    Failing,
-    /// Reads and writes reach the file.
-    Ready,
-    /// The file cannot be used: nothing is known, writes are lost and counted. It is tried again.
-    Unavailable,
-    /// The last read failed, or was too slow. It is tried again.
-    Unreadable,
-}
-
-/// Whether a grant that is not found was ever given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grants {
-    /// Nothing was lost of late: it was not.
-    AllThere,
-    /// Some may have been lost a short while ago (A603).
-    MayBeLost,
 }
 
 /// Why the database must not be touched.
