@@ -154,6 +154,8 @@ pub struct Audit {
     pub log: AuditLog,
     /// How long records stay in the database.
     pub retain: Duration,
+    /// Bytes that the database may take; as many as there are where none.
+    pub retain_max: Option<u64>,
     /// What a log that cannot be written does to pulls.
     pub on_failure: OnFailure,
 }

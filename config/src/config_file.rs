@@ -155,6 +155,17 @@ fn cache(context: &mut Context<'_, '_>, file: &mut Table) -> Cache {
     cache
 }
 
+fn retain_max(context: &mut Context<'_, '_>, table: &mut Table) -> Option<u64> {
+    let place = table.place_of("retain_max").unwrap_or_else(|| table.head.clone());
+    let size = table.size(context, "retain_max")?;
+    if size < limits::AUDIT_RETAIN_MAX_LEAST {
+        let message = "`retain_max` must be at least \"16MiB\", or no record could stay";
+        context.report(&place, Code::SizeInvalid, message);
+        return None;
+    }
+    Some(size)
+}
+
 fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
     let mut audit = defaults::audit();
     let Some(mut table) = file.table(context, "audit") else { return audit };
@@ -166,6 +177,7 @@ fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
     if let Some(retain) = table.duration(context, "retain", Zero::Refused, None) {
         audit.retain = retain;
     }
+    audit.retain_max = retain_max(context, &mut table);
     let words = [("count", OnFailure::Count), ("refuse", OnFailure::Refuse)];
     audit.on_failure = table.word(context, "on_failure", &words, audit.on_failure);
     table.finish(context);

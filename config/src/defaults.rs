@@ -110,7 +110,7 @@ pub(crate) fn cache() -> Cache {
 }
 
 pub(crate) fn audit() -> Audit {
-    Audit { log: AuditLog::Stdout, retain: RETAIN, on_failure: OnFailure::Count }
+    Audit { log: AuditLog::Stdout, retain: RETAIN, retain_max: None, on_failure: OnFailure::Count }
 }
 
 /// A registry that answers under its own name, as all do but Docker Hub.

@@ -38,6 +38,7 @@ deny_ttl = "10s"
 [audit]
 log = "audit.jsonl"
 retain = "7d"
+retain_max = "16MiB"
 on_failure = "refuse"
 
 [upstream."docker.io"]
@@ -128,10 +129,9 @@ fn what_the_configuration_says_arrives() {
     assert_eq!(config.admin.address.to_string(), "0.0.0.0:6001");
     assert_eq!(config.state, Path::new("/var/lib/pullgate"));
     assert_eq!(config.seal_key_file.as_deref(), Some(Path::new("/etc/pullgate/seal.key")));
-    assert_eq!(config.cache.blobs_max, 512 << 20);
-    let seconds = Duration::from_secs;
-    let ttls = (config.cache.tag_ttl, config.cache.permit_ttl, config.cache.deny_ttl);
-    assert_eq!(ttls, (seconds(0), seconds(86_400), seconds(10)));
+    assert_eq!((config.cache.blobs_max, config.audit.retain_max), (512 << 20, Some(16 << 20)));
+    let (seconds, cache) = (Duration::from_secs, &config.cache);
+    assert_eq!((cache.tag_ttl, cache.permit_ttl, cache.deny_ttl), (seconds(0), seconds(86_400), seconds(10)));
     assert_eq!(config.audit.log, AuditLog::File(PathBuf::from("/etc/pullgate/audit.jsonl")));
     assert_eq!((config.audit.retain, config.audit.on_failure), (seconds(7 * 86_400), OnFailure::Refuse));
 }

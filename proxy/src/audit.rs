@@ -8,18 +8,23 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pullgate_policy::limits::AUDIT_QUEUE;
-use tokio::sync::{mpsc, oneshot};
+use pullgate_policy::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
+use tokio::sync::mpsc;
 
 use crate::admin::Condition;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::waits::Waits;
 
 mod database;
 mod id;
+mod lines;
 mod log;
+mod queues;
 mod record;
 mod standing;
+mod taken;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,10 +32,14 @@ mod writer;
 pub use self::id::DecisionId;
 pub use self::record::{Client, Kind, Reason, Record, Word};
 
-use self::database::{Database, RowJob};
-use self::log::Log;
-use self::standing::Standing;
-use self::writer::{Job, Writer};
+use self::database::{Bounds, Database, Keeping};
+use self::lines::End;
+use self::log::{Log, Rotation};
+use self::queues::{Queue, Queues};
+use self::standing::{Standing, Whose};
+use self::taken::Taken;
+use self::tally::{Budget, Tally};
+use self::writer::{RowsFrom, Writer};
 
 /// How the pull log is kept.
 #[derive(Debug, Clone)]
@@ -39,10 +48,14 @@ pub struct Settings {
     pub log: LogTarget,
     /// How long rows stay.
     pub retain: Duration,
+    /// Bytes that rows may take, if they have a bound.
+    pub retain_max: Option<u64>,
     /// What a log that cannot be written does to pulls.
     pub on_failure: OnFailure,
     /// How long a record, and what is queued, is waited for.
     pub waits: Waits,
+    /// The gate's clock.
+    pub clock: Clock,
 }
 
 /// Where the lines go.
@@ -89,6 +102,15 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// What a refusal is to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The request was refused before any upstream was asked: whoever reaches the port can send such by the thousand (A606).
+    Unasked,
+    /// A policy governs the repository, or nothing is known of it that would make it a stranger's.
+    Governed,
+}
+
 /// The record could not be written, and pulls wait for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the audit record cannot be written")]
@@ -99,15 +121,12 @@ pub struct Audit(Mode);
 
 enum Mode {
     Kept(Mutex<Vec<Record>>),
-    Written(Queues),
+    Written(Written),
 }
 
-struct Queues {
-    jobs: mpsc::Sender<Job>,
-    rows: mpsc::Sender<RowJob>,
-    on_failure: OnFailure,
-    waits: Waits,
-    standing: Arc<Standing>,
+struct Written {
+    queues: Arc<Queues>,
+    bounds: Arc<Bounds>,
 }
 
 /// How long a pull waits for its record where it must be written first. Over it: undecided.
@@ -115,31 +134,55 @@ pub const RECORD_WAIT: Duration = Duration::from_secs(2);
 
 impl Audit {
     /// Opens the log and its database, and starts what writes them. A corrupt database is moved aside and kept; without a
-    /// database that can be used the log goes on in lines alone, loudly.
+    /// database that can be used the log goes on in lines alone, loudly. What a kill lost is counted, and rows that are
+    /// missing are made good from their lines.
     ///
     /// # Errors
     /// [`StartError`].
     pub async fn start(settings: Settings, database: &Path, metrics: Metrics) -> Result<Self, StartError> {
-        let Settings { log, retain, on_failure, waits } = settings;
-        let standing = Arc::new(Standing::new(metrics));
-        let path = match &log {
-            LogTarget::File(path) => path.clone(),
-            LogTarget::Stdout => PathBuf::from("standard output"),
+        let Settings { log: target, retain, retain_max, on_failure, waits, clock } = settings;
+        let bounds = Arc::new(Bounds::new(retain, retain_max));
+        let pulls = Arc::new(Standing::new(Whose::Pulls, metrics.clone()));
+        let strangers = Arc::new(Standing::new(Whose::Strangers, metrics));
+        let (log, end) = open(target.clone(), Rotation::PULLS)?;
+        let refused = refusals(&target, &strangers);
+        let keeping = Keeping {
+            bounds: Arc::clone(&bounds),
+            clock: clock.clone(),
+            pulls: Arc::clone(&pulls),
+            strangers: Arc::clone(&strangers),
+            lines: log.file(),
         };
-        let (log, torn) = Log::open(log).map_err(|source| StartError::Log { path, source })?;
-        if torn > 0 {
-            tracing::warn!(
-                "the last record of the pull log was cut off by an end without warning; it is counted as lost"
-            );
-            standing.lose(torn);
-        }
-        let database = Database::open(database, retain, Arc::clone(&standing)).await?;
-        let (rows, rows_queue) = mpsc::channel(AUDIT_QUEUE);
-        let (jobs, jobs_queue) = mpsc::channel(AUDIT_QUEUE);
-        tokio::spawn(database.run(rows_queue));
-        let writer = Writer { log, rows: rows.clone(), on_failure, standing: Arc::clone(&standing) };
-        writer.start(jobs_queue).map_err(StartError::Thread)?;
-        Ok(Self(Mode::Written(Queues { jobs, rows, on_failure, waits, standing })))
+        let rows = Database::open(database, keeping).await?;
+        let start = Start { end, newest: rows.newest(), lines: log.file().is_some() };
+        let (taken, sequence) = start.count(on_failure, &database.with_file_name("audit.taken"), &pulls);
+        let (strangers_rows, strangers_row_jobs) = mpsc::channel(AUDIT_REFUSALS_QUEUE);
+        let (pull_rows, pull_row_jobs) = mpsc::channel(AUDIT_QUEUE);
+        tokio::spawn(rows.run(pull_row_jobs, strangers_row_jobs));
+        let rows_from = if log.file().is_some() { RowsFrom::Lines } else { RowsFrom::Nowhere };
+        let writer =
+            Writer { log, rows: pull_rows, on_failure, standing: pulls, sequence: Some(sequence), rows_from };
+        let pulls = queue(writer, "audit", AUDIT_QUEUE, Budget::GOVERNED)?;
+        let writer = Writer {
+            log: refused,
+            rows: strangers_rows,
+            on_failure: OnFailure::Count,
+            standing: strangers,
+            sequence: None,
+            rows_from: RowsFrom::Nowhere,
+        };
+        let strangers = queue(writer, "audit-refused", AUDIT_REFUSALS_QUEUE, Budget::STRANGERS)?;
+        let queues = Arc::new(Queues {
+            pulls,
+            strangers,
+            missing: Tally::new(Budget::MISSING),
+            on_failure,
+            waits,
+            clock,
+            taken,
+        });
+        tokio::spawn(Queues::look_after(Arc::downgrade(&queues)));
+        Ok(Self(Mode::Written(Written { queues, bounds })))
     }
 
     /// A log that keeps its records in memory: for tests.
@@ -164,26 +207,44 @@ impl Audit {
     /// content is a nuisance, content without a record is not to be.
     pub async fn write(&self, record: Record) -> Result<(), Unwritable> {
         match &self.0 {
-            Mode::Kept(records) => {
-                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
-                if records.len() >= AUDIT_QUEUE {
-                    return Err(Unwritable);
-                }
-                records.push(record);
-                Ok(())
-            }
-            Mode::Written(queues) => queues.write(record).await,
+            Mode::Kept(records) => keep(records, record),
+            Mode::Written(written) => written.queues.write(record).await,
         }
     }
 
-    /// Opens the log file anew: after somebody else has moved it.
+    /// Writes the record of a refusal. It never takes the room of records of what is served (A606): where there are too
+    /// many they are summed up.
+    ///
+    /// # Errors
+    /// [`Unwritable`], under [`OnFailure::Refuse`] only, and never of what a stranger causes.
+    pub async fn write_refusal(&self, refused: Refused, record: Record) -> Result<(), Unwritable> {
+        match (&self.0, refused) {
+            (Mode::Kept(records), Refused::Unasked | Refused::Governed) => keep(records, record),
+            (Mode::Written(written), Refused::Governed) => written.queues.denied(record).await,
+            (Mode::Written(written), Refused::Unasked) => {
+                written.queues.refused(record);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts other bounds on the rows.
+    pub fn retain(&self, retain: Duration, retain_max: Option<u64>) {
+        match &self.0 {
+            Mode::Kept(_) => {}
+            Mode::Written(written) => written.bounds.set(retain, retain_max),
+        }
+    }
+
+    /// Opens the log files anew: after somebody else has moved them.
     pub fn reopen(&self) {
         match &self.0 {
             Mode::Kept(_) => {}
-            Mode::Written(queues) => {
-                queues.standing.reopen.store(true, Ordering::Release);
-                // Only wakes the writer; one whose queue is full is awake.
-                let _ = queues.jobs.try_send(Job::Wake);
+            Mode::Written(Written { queues, .. }) => {
+                for queue in [&queues.pulls, &queues.strangers] {
+                    queue.standing.reopen.store(true, Ordering::Release);
+                }
+                queues.wake();
             }
         }
     }
@@ -193,7 +254,21 @@ impl Audit {
     pub fn health(&self) -> Condition {
         match &self.0 {
             Mode::Kept(_) => Condition::Good,
-            Mode::Written(queues) => queues.standing.condition(queues.on_failure),
+            Mode::Written(Written { queues, .. }) => match queues.pulls.standing.condition(queues.on_failure)
+            {
+                // That of strangers is a mark at most: nobody's pull rests on it.
+                Condition::Good => queues.strangers.standing.condition(OnFailure::Count),
+                worse => worse,
+            },
+        }
+    }
+
+    /// Whether rows stay as long as `retain` says: for `/readyz`.
+    #[must_use]
+    pub fn retention(&self) -> Condition {
+        match &self.0 {
+            Mode::Kept(_) => Condition::Good,
+            Mode::Written(written) => written.queues.pulls.standing.retention(),
         }
     }
 
@@ -201,7 +276,7 @@ impl Audit {
     pub async fn flush(&self) {
         match &self.0 {
             Mode::Kept(_) => {}
-            Mode::Written(queues) => {
+            Mode::Written(Written { queues, .. }) => {
                 if tokio::time::timeout(queues.waits.flush, queues.flush()).await.is_err() {
                     tracing::error!("the pull log takes nothing: what is queued may be lost");
                 }
@@ -210,39 +285,107 @@ impl Audit {
     }
 }
 
-impl Queues {
-    async fn write(&self, record: Record) -> Result<(), Unwritable> {
-        let record = Box::new(record);
-        match self.on_failure {
-            OnFailure::Count => {
-                if self.jobs.try_send(Job::Write(record, None)).is_err() {
-                    self.standing.lose(1);
-                }
-                Ok(())
+impl LogTarget {
+    /// Where the lines of strangers go: to a file beside, whose rotation is its own; where lines are not kept in a file, to
+    /// the same place.
+    fn of_strangers(&self) -> Self {
+        match self {
+            Self::File(path) if std::fs::metadata(path).is_ok_and(|file| file.is_file()) => {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".refused");
+                Self::File(name.into())
             }
-            OnFailure::Refuse => {
-                let (done, written) = oneshot::channel();
-                let written = async {
-                    self.jobs.send(Job::Write(record, Some(done))).await.map_err(|_| Unwritable)?;
-                    written.await.map_err(|_| Unwritable)?
-                };
-                // What times out may still be written: it is not counted as lost, the pull is refused.
-                tokio::time::timeout(self.waits.record, written).await.unwrap_or(Err(Unwritable))
-            }
+            Self::File(path) => Self::File(path.clone()),
+            Self::Stdout => Self::Stdout,
         }
     }
+}
 
-    /// The log first: it hands its rows on before it answers.
-    async fn flush(&self) {
-        let (done, flushed) = oneshot::channel();
-        if self.jobs.send(Job::Flush(done)).await.is_ok() {
-            let _ = flushed.await;
+/// What is found at a start.
+struct Start {
+    end: End,
+    /// The number of the newest row.
+    newest: u64,
+    lines: bool,
+}
+
+impl Start {
+    /// Counts what the process before has lost, and tells from which number on records go.
+    fn count(self, on_failure: OnFailure, taken: &Path, standing: &Standing) -> (Option<Taken>, u64) {
+        let Self { end, newest, lines } = self;
+        let last = end.sequence.max(newest);
+        let (taken, before) = match on_failure {
+            OnFailure::Count => {
+                let (taken, before) = Taken::open(taken);
+                (Some(taken), before)
+            }
+            // No answer has left before its line was on the disk.
+            OnFailure::Refuse => (None, 0),
+        };
+        let unwritten = before.saturating_sub(last);
+        let lost = if lines { unwritten.max(end.torn) } else { 0 };
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "an end without warning cost records of the pull log; they are counted as lost"
+            );
+            standing.lose(lost);
         }
-        let (done, flushed) = oneshot::channel();
-        if self.rows.send(RowJob::Flush(done)).await.is_ok() {
-            let _ = flushed.await;
+        if !lines && unwritten > 0 {
+            tracing::warn!(
+                rows = unwritten,
+                "an end without warning cost rows of audit.db; whether their lines left cannot be known here"
+            );
+            standing.lose_rows(unwritten);
+        }
+        if lines && end.sequence > newest {
+            tracing::info!(rows = end.sequence - newest, "lines without a row are made good");
+            standing.fall_behind();
+        }
+        let last = if lines { last } else { last.max(before) };
+        if let Some(taken) = &taken {
+            taken.go_on_from(last.saturating_add(lost));
+        }
+        (taken, last)
+    }
+}
+
+fn open(target: LogTarget, rotation: Rotation) -> Result<(Log, End), StartError> {
+    let path = match &target {
+        LogTarget::File(path) => path.clone(),
+        LogTarget::Stdout => PathBuf::from("standard output"),
+    };
+    Log::open(target, rotation).map_err(|source| StartError::Log { path, source })
+}
+
+/// The log of strangers. Without it their records are rows alone: no reason not to start.
+fn refusals(target: &LogTarget, standing: &Standing) -> Log {
+    match Log::open(target.of_strangers(), Rotation::STRANGERS) {
+        Ok((log, end)) => {
+            standing.lose_numbered(end.torn);
+            log
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the log of requests that are refused unasked cannot be opened: their records are rows alone");
+            Log::nowhere()
         }
     }
+}
+
+fn queue(writer: Writer, name: &str, room: usize, budget: Budget) -> Result<Queue, StartError> {
+    let (rows, standing) = (writer.rows.clone(), Arc::clone(&writer.standing));
+    let (jobs, queue) = mpsc::channel(room);
+    writer.start(name, queue).map_err(StartError::Thread)?;
+    Ok(Queue { jobs, rows, standing, tally: Tally::new(budget) })
+}
+
+fn keep(records: &Mutex<Vec<Record>>, record: Record) -> Result<(), Unwritable> {
+    let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+    if records.len() >= AUDIT_QUEUE {
+        return Err(Unwritable);
+    }
+    records.push(record);
+    Ok(())
 }
 
 impl fmt::Debug for Audit {

@@ -94,6 +94,12 @@ impl Clock {
         }
     }
 
+    /// The steady time since any start: it never jumps, whatever the wall clock does.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        self.read().steady
+    }
+
     /// Whether the time can be believed. Once it was, it stays so while the process lives.
     #[must_use]
     pub fn plausible(&self) -> Plausible {
@@ -131,10 +137,7 @@ impl Clock {
     fn told(&self) -> Timestamp {
         // Read under the lock: two readings that overtake each other would let time go back.
         let mut latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = match &self.0.source {
-            Source::Host(start) => Reading { wall: Timestamp::now(), steady: start.elapsed() },
-            Source::Set { reading, .. } => *reading.lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        let read = self.read();
         let wall = match *latest {
             Some(before) => {
                 let passed = read.steady.saturating_sub(before.steady);
@@ -144,6 +147,13 @@ impl Clock {
         };
         *latest = Some(Reading { wall, ..read });
         wall
+    }
+
+    fn read(&self) -> Reading {
+        match &self.0.source {
+            Source::Host(start) => Reading { wall: Timestamp::now(), steady: start.elapsed() },
+            Source::Set { reading, .. } => *reading.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use pullgate_policy::oci::{Digest, Reference};
 use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::audit::DecisionId;
+use crate::audit::{DecisionId, Refused};
 use crate::body::Body;
 use crate::clients::{self, Peer};
 use crate::live::Live;
@@ -58,7 +58,7 @@ async fn panicked(app: &App, asked: &Asked, target: &Uri) -> Response<Body> {
     let (live, undecided) = (app.live(), Refusal::undecided(Code::Internal));
     app.metrics.undecided(Code::Internal);
     let refusal = match route::parse(&asked.method, target, live.as_ref()) {
-        Ok(route) => refused(app, &live, asked, &route, undecided).await,
+        Ok(route) => refused(app, &live, asked, &route, (Refused::Governed, undecided)).await,
         Err(_fault) => undecided,
     };
     let mut response = respond::refuse(&refusal, &asked.id, &asked.method, live.denied_head());
@@ -91,7 +91,9 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
                     asked.names = names;
                     served(&app, &live, &asked, route).await
                 }
-                (Ok(route), Err(refusal)) => Err(refused(&app, &live, &asked, &route, refusal).await),
+                (Ok(route), Err(refusal)) => {
+                    Err(refused(&app, &live, &asked, &route, (Refused::Unasked, refusal)).await)
+                }
                 (Err(fault), Ok(_)) => Err(Refusal::Request(fault)),
                 // Who has proven nothing is told nothing of names either.
                 (Err(_), Err(refusal)) => Err(refusal),
@@ -161,7 +163,7 @@ async fn served(
     if let (Some(clients), Some(target)) = (live.clients(), route.target())
         && let Err(refusal) = clients.may_read(&asked.names, &target.repository)
     {
-        return Err(refused(app, live, asked, &route, refusal).await);
+        return Err(refused(app, live, asked, &route, (Refused::Unasked, refusal)).await);
     }
     match route {
         Route::Base => Ok(base(method)),
@@ -175,7 +177,13 @@ async fn served(
 }
 
 /// The record of an answer that was refused before or beside the pull itself: like any other refusal of a manifest or blob.
-async fn refused(app: &App, live: &Live, asked: &Asked, route: &Route, refusal: Refusal) -> Refusal {
+async fn refused(
+    app: &App,
+    live: &Live,
+    asked: &Asked,
+    route: &Route,
+    (refused, refusal): (Refused, Refusal),
+) -> Refusal {
     let record = match route {
         Route::Manifest(target, reference) => {
             let (repository, reference) = (target.repository.clone(), reference.clone());
@@ -187,7 +195,7 @@ async fn refused(app: &App, live: &Live, asked: &Asked, route: &Route, refusal: 
         }
         Route::Base | Route::Tags(..) | Route::Referrers(..) => return refusal,
     };
-    match app.audit.write(record).await {
+    match app.audit.write_refusal(refused, record).await {
         Ok(()) => refusal,
         Err(_) => Refusal::undecided(Code::AuditUnwritable),
     }
@@ -223,7 +231,11 @@ async fn manifest(
         }
         Err((refusal, live)) => (record::refused(app, &live, asked, &pull, &refusal), Err(refusal)),
     };
-    app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
+    let written = match &answered {
+        Ok(_) => app.audit.write(record).await,
+        Err(refusal) => app.audit.write_refusal(record::whose(refusal), record).await,
+    };
+    written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
     let pulled = answered?;
     Ok(serve::answer(&pulled, target, &pull.reference, &asked.method))
 }
@@ -250,7 +262,8 @@ async fn blob_answer(
         Ok(found) => found,
         Err((refusal, live)) => {
             let record = record::blob_refused(app, &live, asked, &target.repository, &digest, &refusal);
-            app.audit.write(record).await.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
+            let written = app.audit.write_refusal(record::whose(&refusal), record).await;
+            written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
             return Err(refusal);
         }
     };

@@ -53,6 +53,9 @@ struct Families {
     upstreams: UpstreamSeries,
     audit_lost: Counter,
     audit_rows_lost: Counter,
+    audit_rows_made_good: Counter,
+    audit_refusals_lost: Counter,
+    audit_files_lost: Family<FileLabels, Counter>,
     enforcing: Gauge,
     blobs: Family<UpstreamLabels, Counter>,
     connections: ConnectionSeries,
@@ -95,6 +98,11 @@ struct ReloadLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FileLabels {
+    file: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct UpstreamLabels {
     upstream: String,
 }
@@ -115,6 +123,27 @@ pub enum ReloadResult {
     Applied,
     /// The old configuration stays.
     Refused,
+}
+
+/// A file of the pull log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditFile {
+    /// `audit.db`.
+    Database,
+    /// That of the lines.
+    Log,
+}
+
+impl AuditFile {
+    const ALL: [Self; 2] = [Self::Database, Self::Log];
+
+    fn labels(self) -> FileLabels {
+        let file = match self {
+            Self::Database => "database",
+            Self::Log => "log",
+        };
+        FileLabels { file }
+    }
 }
 
 impl ReloadResult {
@@ -142,6 +171,9 @@ impl Families {
             upstreams: UpstreamSeries::default(),
             audit_lost: Counter::default(),
             audit_rows_lost: Counter::default(),
+            audit_rows_made_good: Counter::default(),
+            audit_refusals_lost: Counter::default(),
+            audit_files_lost: Family::default(),
             enforcing: Gauge::default(),
             blobs: Family::default(),
             connections: ConnectionSeries::default(),
@@ -150,6 +182,9 @@ impl Families {
         // An alert on a series that is not there yet is silent.
         for result in ReloadResult::ALL {
             drop(new.reloads.get_or_create(&result.labels()));
+        }
+        for file in AuditFile::ALL {
+            drop(new.audit_files_lost.get_or_create(&file.labels()));
         }
         new
     }
@@ -170,6 +205,12 @@ impl Families {
         );
         let rows = "Audit records that are not in the database";
         registry.register("audit_rows_lost", rows, self.audit_rows_lost.clone());
+        let good = "Audit records that the database got later, from the pull log";
+        registry.register("audit_rows_made_good", good, self.audit_rows_made_good.clone());
+        let refusals = "Records of requests refused before any upstream was asked, not kept as line or row";
+        registry.register("audit_refusals_lost", refusals, self.audit_refusals_lost.clone());
+        let files = "Files of the pull log that somebody else removed, moved or replaced";
+        registry.register("audit_files_lost", files, self.audit_files_lost.clone());
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
         self.rooms.register(registry);
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
@@ -246,6 +287,21 @@ impl Metrics {
     /// Counts records that are not in the database of the pull log.
     pub fn audit_rows_lost(&self, records: u64) {
         self.0.families.audit_rows_lost.inc_by(records);
+    }
+
+    /// Counts records that the database of the pull log got later, from its lines.
+    pub fn audit_rows_made_good(&self, records: u64) {
+        self.0.families.audit_rows_made_good.inc_by(records);
+    }
+
+    /// Counts records of requests that were refused before any upstream was asked, where they are not kept.
+    pub fn audit_refusals_lost(&self, records: u64) {
+        self.0.families.audit_refusals_lost.inc_by(records);
+    }
+
+    /// Counts a file of the pull log that somebody else removed or replaced.
+    pub fn audit_file_lost(&self, file: AuditFile) {
+        self.0.families.audit_files_lost.get_or_create(&file.labels()).inc();
     }
 
     /// Says how many scopes are enforced.

@@ -12,7 +12,7 @@ use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 
 use crate::app::App;
-use crate::audit::{Client, DecisionId, Kind, Reason, Record, Word};
+use crate::audit::{Client, DecisionId, Kind, Reason, Record, Refused, Word};
 use crate::live::Live;
 use crate::pull::{Content, Pull, Pulled, Remembered};
 use crate::refusal::Refusal;
@@ -149,6 +149,23 @@ pub fn reload(app: &App, result: Word, why: &str) -> Record {
     revisions(&mut record, &live);
     record.reasons.push(Reason { code: "reload".to_owned(), location: None, text: why.to_owned() });
     record
+}
+
+/// Whether a refusal of the pull itself is a stranger's: where no policy governs, no upstream is asked (A062, A606).
+#[must_use]
+pub fn whose(refusal: &Refusal) -> Refused {
+    match refusal {
+        Refusal::Denied(denial) if denial.first().code == Code::ScopeUnmatched => Refused::Unasked,
+        Refusal::Denied(_)
+        | Refusal::HeadTooLarge
+        | Refusal::Malformed
+        | Refusal::Missing(_)
+        | Refusal::RangeUnsatisfiable(_)
+        | Refusal::Request(_)
+        | Refusal::TargetTooLong
+        | Refusal::Unauthenticated
+        | Refusal::Undecided(_) => Refused::Governed,
+    }
 }
 
 fn begun(

@@ -93,8 +93,12 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
     {
         tracing::warn!("a changed `listen`, `admin` or `state` needs a restart; the rest is in force");
     }
+    if old.audit.log != new.audit.log || old.audit.on_failure != new.audit.on_failure {
+        tracing::warn!("a changed `audit.log` or `audit.on_failure` needs a restart; the rest is in force");
+    }
     match Live::after(Some(before.as_ref()), loaded.config) {
         Ok(live) => {
+            app.audit.retain(live.config().audit.retain, live.config().audit.retain_max);
             let policy = live.revisions().policy;
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
             app.replace(&live);

@@ -167,11 +167,13 @@ async fn app(
             AuditLog::Stdout => audit::LogTarget::Stdout,
         },
         retain: config.audit.retain,
+        retain_max: config.audit.retain_max,
         on_failure: match config.audit.on_failure {
             OnFailure::Count => audit::OnFailure::Count,
             OnFailure::Refuse => audit::OnFailure::Refuse,
         },
         waits,
+        clock: clock.clone(),
     };
     let database = config.state.join("audit.db");
     let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
@@ -203,6 +205,7 @@ fn watch_health(app: &Arc<App>) {
         }
     };
     app.health.watch("audit", ask(app, |app| app.audit.health()));
+    app.health.watch("audit-retention", ask(app, |app| app.audit.retention()));
     app.health.watch("trust", ask(app, trust::condition));
     app.health.watch("clients", ask(app, clients::condition));
     let told = Arc::downgrade(app);

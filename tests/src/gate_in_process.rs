@@ -276,6 +276,18 @@ impl Gate {
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
+    /// Every record of a request that was refused before any upstream was asked; those stand by themselves (A606).
+    pub async fn refusals(&self) -> Vec<Value> {
+        self.app().audit.flush().await;
+        let text = fs::read_to_string(self.path("audit.jsonl.refused")).expect("the log of refusals");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// The last of them.
+    pub async fn refusal(&self) -> Value {
+        self.refusals().await.pop().expect("a record")
+    }
+
     /// The last record of the pull log.
     pub async fn record(&self) -> Value {
         self.records().await.pop().expect("a record")

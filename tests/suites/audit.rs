@@ -5,7 +5,7 @@ use pullgate_tests::made::Made;
 use pullgate_tests::signing::{carrier, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
 
-use crate::stage::{KEYED, Stage, assert_serves, blob, codes, manifest};
+use crate::stage::{KEYED, Stage, assert_denied, assert_serves, blob, codes, manifest};
 
 #[tokio::test]
 async fn a530_each_answer_about_a_manifest_has_exactly_one_record_with_its_ground() {
@@ -153,7 +153,8 @@ async fn a_blob_of_an_unknown_repository_is_refused_with_a_record_too() {
     let stage = Stage::on(&KEYED.replace("registry.test/**", "registry.test/org/**")).await;
     let answer = stage.gate.get(&blob("private/app", &Made::image().layer())).await;
     assert_eq!(answer.status, 403);
-    assert_eq!(codes(&stage.gate.record().await), ["scope-unmatched"]);
+    assert_eq!(codes(&stage.gate.refusal().await), ["scope-unmatched"]);
+    assert!(stage.gate.records().await.is_empty(), "it takes no room of a pull");
 }
 
 #[tokio::test]
@@ -170,4 +171,78 @@ async fn a_denial_tells_what_was_judged_and_the_code_of_each_piece_that_did_not_
         assert_eq!(record["media_type"], "application/vnd.oci.image.manifest.v1+json");
         assert_eq!(record["unmet"].as_array().unwrap().len(), 1, "a line for each requirement: {record}");
     }
+}
+
+/// What is in a table of the pull log's database.
+async fn rows(stage: &Stage, table: &str) -> usize {
+    use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", stage.gate.path("state/audit.db").display());
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    let question = AssertSqlSafe(format!("select count(*) from {table}"));
+    let rows: i64 = sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap();
+    usize::try_from(rows).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a606_a_flood_of_refused_requests_costs_no_line_and_no_row_of_a_pull() {
+    const PULLS: usize = 744;
+    for on_failure in ["count", "refuse"] {
+        let policy = KEYED.replace("registry.test/**", "registry.test/org/**");
+        let audit = format!("on_failure = \"{on_failure}\"");
+        let stage = Stage::with(&policy, |setup| setup.audit(&audit)).await;
+        let image = stage.signed("org/app", "v1");
+        let (data, over) = (stage.gate.data, std::sync::atomic::AtomicBool::new(false));
+        let flood = async {
+            let mut asked = 0;
+            while !over.load(std::sync::atomic::Ordering::Acquire) {
+                let target = format!("/v2/other/app-{asked}/manifests/v1");
+                assert_eq!(ask(data, "HEAD", &target, &[]).await.status, 403);
+                asked += 1;
+            }
+            asked
+        };
+        let pulls = async {
+            for _ in 0..PULLS {
+                assert_serves(&stage.manifest("org/app", "v1").await, &image);
+            }
+            over.store(true, std::sync::atomic::Ordering::Release);
+        };
+        let (asked, ()): (u64, ()) = tokio::join!(flood, pulls);
+        let records = stage.gate.records().await;
+        assert_eq!((records.len(), rows(&stage, "audit").await), (PULLS, PULLS), "{on_failure}");
+        assert_told(&stage, asked).await;
+    }
+}
+
+/// Each of so many requests that were refused is told of, by itself or in a sum.
+async fn assert_told(stage: &Stage, asked: u64) {
+    let refused = stage.gate.refusals().await;
+    let told = |record: &serde_json::Value| record["count"].as_u64().unwrap_or(1);
+    assert_eq!(refused.iter().map(told).sum::<u64>(), asked);
+    assert_eq!(rows(stage, "refused").await, refused.len());
+}
+
+#[tokio::test]
+async fn a606_requests_without_a_name_that_was_proven_are_a_strangers_too() {
+    let clients = "[clients]\nhtpasswd = \"users\"\n";
+    let user = "ci:$2b$04$fQydMULlZK0WeI7mSSqRqua4vyZmNcQl9StBZn9USy0Ea9I2r3Joi\n";
+    let stage = Stage::with(KEYED, |setup| setup.table(clients).file("users", user)).await;
+    for _ in 0..30 {
+        assert_eq!(stage.manifest("org/app", "v1").await.status, 401);
+    }
+    assert!(stage.gate.records().await.is_empty());
+    assert_told(&stage, 30).await;
+    assert!(stage.gate.refusals().await.len() < 30, "beyond a rate they are summed up");
+}
+
+#[tokio::test]
+async fn a606_a_denial_of_a_governed_repository_is_a_record_among_the_pulls() {
+    let stage = Stage::new().await;
+    stage.unsigned("org/app", "v1");
+    for _ in 0..50 {
+        assert_denied(&stage.manifest("org/app", "v1").await);
+    }
+    assert_eq!((stage.gate.records().await.len(), rows(&stage, "audit").await), (50, 50));
+    assert!(stage.gate.refusals().await.is_empty());
 }

@@ -93,20 +93,22 @@ async fn a_record_names_the_client_that_proved_itself_and_the_one_that_may_not()
     get(&stage, "node-1:secret", &manifest("org/app", "v1")).await;
     assert_eq!(stage.gate.record().await["client"]["names"], serde_json::json!(["node-1"]));
     get(&stage, "ci:other", &manifest("private/app", "v1")).await;
-    let record = stage.gate.record().await;
+    let record = stage.gate.refusal().await;
     assert_eq!(record["client"]["names"], serde_json::json!(["ci"]));
     assert_eq!(
         (record["verdict"].as_str(), codes(&record)),
         (Some("deny"), vec!["client-not-allowed".to_owned()])
     );
     stage.gate.get(&manifest("org/app", "v1")).await;
-    let record = stage.gate.record().await;
+    let record = stage.gate.refusal().await;
     assert_eq!(
         (record["verdict"].as_str(), codes(&record)),
         (Some("refused"), vec!["unauthenticated".to_owned()])
     );
-    let text = std::fs::read_to_string(stage.gate.path("audit.jsonl")).unwrap();
-    assert!(!text.contains("secret") && !text.contains("other"), "no password is recorded");
+    for log in ["audit.jsonl", "audit.jsonl.refused"] {
+        let text = std::fs::read_to_string(stage.gate.path(log)).unwrap();
+        assert!(!text.contains("secret") && !text.contains("other"), "no password is recorded");
+    }
 }
 
 #[tokio::test]

@@ -292,6 +292,7 @@ pub(crate) const CASES: &[Case] = &[
         Part::Upstream("credentials = { username = \"me\", password_file = \"open-password\" }\n"),
     ),
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
+    case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),
     case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),
     case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 2 }\n")),
     case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 0 }\n")),

@@ -135,6 +135,9 @@ pub(crate) struct Audit {
     /// How long records stay in the database. Default: "90d".
     #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
     retain: Option<String>,
+    /// Bytes that these records may take, at least "16MiB". Over it: the oldest go before their time. Default: no bound.
+    #[schemars(extend("pattern" = "^[0-9]+(KiB|MiB|GiB|TiB)$"))]
+    retain_max: Option<String>,
     /// What a log that cannot be written does to pulls.
     on_failure: Option<OnFailure>,
 }

@@ -1,17 +1,29 @@
 //! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
-//! and a corrupt file is moved aside and kept.
+//! and made good from the lines where those are in a file; a corrupt file is moved aside and kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::StartError;
 use super::standing::Standing;
-use super::{Record, StartError};
+use crate::clock::Clock;
 use crate::store::sqlite::{self, OpenFault, Sqlite, Strange};
+
+mod catch_up;
+mod file;
+mod horizon;
+mod retention;
+mod rows;
+
+pub(super) use self::retention::Bounds;
+pub(super) use self::rows::Row;
+
+use self::catch_up::Source;
+use self::file::Opened;
+use self::retention::{Done, Retention};
 
 /// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
 const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = full; \
@@ -22,64 +34,53 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 const ACQUIRE: Duration = Duration::from_secs(3);
 /// Rows of one transaction.
 const ROWS: usize = 1_000;
-/// Rows of one statement: SQLite looks each parameter up by its name among all of them.
-const ROWS_OF_A_STATEMENT: usize = 20;
 /// How long the first of them waits for others.
 const GATHER: Duration = Duration::from_millis(20);
-/// Columns of a row.
-const COLUMNS: usize = 7;
+/// How often the file is looked after when nothing comes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long nothing is tried after the file could not be opened.
 const REST: Duration = Duration::from_secs(30);
-/// How often rows are looked for that are too old.
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
-/// Rows deleted at once, so that new ones do not wait behind a whole day's.
-const PRUNED_AT_ONCE: i64 = 10_000;
+/// How long rows are not made good after one could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the task is told.
+#[derive(Debug)]
 pub(super) enum RowJob {
     Flush(oneshot::Sender<()>),
     Keep(Box<Row>),
 }
 
-/// A record, as it lies in the table.
-#[derive(Debug)]
-pub(super) struct Row {
-    id: String,
-    time: i64,
-    kind: &'static str,
-    verdict: &'static str,
-    repository: String,
-    digest: Option<String>,
-    line: String,
-}
-
-impl Row {
-    pub(super) fn new(record: Record) -> Self {
-        let (record, line) = record.written();
-        Self {
-            id: record.id,
-            time: record.time.as_millisecond(),
-            kind: record.kind.as_str(),
-            verdict: record.verdict.as_str(),
-            repository: record.repository,
-            digest: record.digest,
-            line,
-        }
-    }
-
-    /// The record as a line, without its end.
-    pub(super) fn line(&self) -> &str {
-        &self.line
-    }
+/// What a database is kept by.
+pub(super) struct Keeping {
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) clock: Clock,
+    pub(super) pulls: Arc<Standing>,
+    pub(super) strangers: Arc<Standing>,
+    /// The file of the lines, from which rows are made good, if there is one.
+    pub(super) lines: Option<PathBuf>,
 }
 
 pub(super) struct Database {
     sqlite: Sqlite,
-    retain: Duration,
-    standing: Arc<Standing>,
-    pool: Option<AnyPool>,
+    pulls: Arc<Standing>,
+    strangers: Arc<Standing>,
+    retention: Retention,
+    opened: Option<Opened>,
     tried: Instant,
-    pruned: Option<Instant>,
+    lines: Option<PathBuf>,
+    /// The number of the newest row.
+    kept: u64,
+    source: Source,
+    /// When a row could not be written last.
+    failed: Option<Instant>,
+}
+
+/// What came together.
+#[derive(Default)]
+struct Batch {
+    flushed: Vec<oneshot::Sender<()>>,
+    pulls: Vec<Row>,
+    strangers: Vec<Row>,
 }
 
 impl Database {
@@ -87,157 +88,262 @@ impl Database {
     ///
     /// # Errors
     /// [`StartError::Newer`].
-    pub(super) async fn open(
-        file: &Path,
-        retain: Duration,
-        standing: Arc<Standing>,
-    ) -> Result<Self, StartError> {
+    pub(super) async fn open(file: &Path, keeping: Keeping) -> Result<Self, StartError> {
+        let Keeping { bounds, clock, pulls, strangers, lines } = keeping;
         let sqlite = Sqlite {
             file: file.to_owned(),
             pragmas: PRAGMAS,
             lock_wait: LOCK_WAIT,
-            schema: &[("audit", include_str!("migrations/0001_audit.sql"))],
+            schema: &[
+                ("audit", include_str!("migrations/0001_audit.sql")),
+                ("refused", include_str!("migrations/0002_refused.sql")),
+            ],
             strange: Strange::StaysThere,
         };
-        let mut database = Self { sqlite, retain, standing, pool: None, tried: Instant::now(), pruned: None };
+        let retention = Retention::new(bounds, clock, Arc::clone(&pulls));
+        let tried = Instant::now();
+        let mut database = Self {
+            sqlite,
+            pulls,
+            strangers,
+            retention,
+            opened: None,
+            tried,
+            lines,
+            kept: 0,
+            source: Source::Queue,
+            failed: None,
+        };
         match database.connect().await {
             Err(OpenFault::Newer(version)) => Err(StartError::Newer { path: file.to_owned(), version }),
-            Ok(_) | Err(OpenFault::Unusable(_)) => Ok(database),
+            Ok(()) | Err(OpenFault::Unusable(_)) => Ok(database),
         }
     }
 
+    /// The number of the newest row.
+    pub(super) fn newest(&self) -> u64 {
+        self.kept
+    }
+
     /// Keeps rows until every handle is gone.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<RowJob>) {
-        let mut jobs = Vec::with_capacity(ROWS);
-        while queue.recv_many(&mut jobs, ROWS).await > 0 {
-            if jobs.len() < ROWS {
+    pub(super) async fn run(
+        mut self,
+        mut pulls: mpsc::Receiver<RowJob>,
+        mut strangers: mpsc::Receiver<RowJob>,
+    ) {
+        let (mut jobs, mut of_strangers) = (Vec::with_capacity(ROWS), Vec::new());
+        let (mut wait, mut strangers_ended) = (Duration::ZERO, false);
+        loop {
+            tokio::select! {
+                biased;
+                received = pulls.recv_many(&mut jobs, ROWS) => if received == 0 { return },
+                received = strangers.recv_many(&mut of_strangers, ROWS), if !strangers_ended => {
+                    strangers_ended = received == 0;
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !jobs.is_empty() && jobs.len() < ROWS {
                 // One transaction for what comes together costs less than one for each.
                 tokio::time::sleep(GATHER).await;
-                while jobs.len() < ROWS
-                    && let Ok(job) = queue.try_recv()
-                {
-                    jobs.push(job);
-                }
             }
-            let mut flushed = Vec::new();
-            let mut rows = Vec::with_capacity(jobs.len());
-            for job in jobs.drain(..) {
-                match job {
-                    RowJob::Flush(done) => flushed.push(done),
-                    RowJob::Keep(row) => rows.push(*row),
-                }
-            }
-            self.keep(&rows).await;
-            for done in flushed {
+            gather(&mut pulls, &mut jobs);
+            gather(&mut strangers, &mut of_strangers);
+            let mut batch = Batch::default();
+            batch.pulls = batch.take(&mut jobs);
+            batch.strangers = batch.take(&mut of_strangers);
+            wait = match self.work(&batch).await {
+                Done::All if self.pulls.database_is_failing() => PAUSE,
+                Done::All => LOOK_EVERY,
+                Done::Part => Duration::ZERO,
+            };
+            for done in batch.flushed {
                 let _ = done.send(());
             }
         }
     }
 
-    async fn connect(&mut self) -> Result<AnyPool, OpenFault> {
-        self.tried = Instant::now();
-        let opened = self.sqlite.prepare().await.and_then(|_| self.sqlite.pool(1, ACQUIRE));
-        match &opened {
-            Ok(pool) => self.pool = Some(pool.clone()),
-            Err(fault) => self.standing.database_fails(&fault.to_string()),
+    async fn work(&mut self, batch: &Batch) -> Done {
+        self.look_after().await;
+        if !batch.pulls.is_empty() || !batch.strangers.is_empty() {
+            self.keep(batch).await;
+        } else if self.pulls.database_is_failing() && self.lines.is_none() {
+            self.probe().await;
         }
-        opened
+        let mut made = self.make_good().await;
+        while !batch.flushed.is_empty() && made == Done::Part {
+            made = self.make_good().await;
+        }
+        let retained = match &self.opened {
+            Some(opened) if !self.pulls.database_is_failing() => self.retention.look(&opened.pool).await,
+            Some(_) | None => Ok(Done::All),
+        };
+        match retained {
+            Ok(Done::All) => made,
+            Ok(Done::Part) => Done::Part,
+            Err(error) => {
+                tracing::warn!(%error, "audit records that are too old or too many are not deleted");
+                made
+            }
+        }
     }
 
-    async fn keep(&mut self, rows: &[Row]) {
-        let Some(newest) = rows.iter().map(|row| row.time).max() else { return };
-        if self.pool.is_none() && self.tried.elapsed() >= REST {
-            // It has said what is wrong, if anything still is.
-            let _ = self.connect().await;
+    async fn connect(&mut self) -> Result<(), OpenFault> {
+        self.tried = Instant::now();
+        self.retention.begin();
+        let opened = self.reopened().await;
+        match opened {
+            Ok((opened, kept)) => {
+                (self.opened, self.kept) = (Some(opened), kept);
+                Ok(())
+            }
+            Err(fault) => {
+                self.fails(Some(fault.to_string()));
+                Err(fault)
+            }
         }
-        match self.insert(rows).await {
+    }
+
+    async fn reopened(&self) -> Result<(Opened, u64), OpenFault> {
+        self.sqlite.prepare().await?;
+        let pool = self.sqlite.pool(1, ACQUIRE)?;
+        let unusable = |error: sqlx::Error| OpenFault::Unusable(error.to_string());
+        let kept = rows::newest(&pool).await.map_err(unusable)?;
+        Ok((Opened::new(&self.sqlite.file, pool), kept))
+    }
+
+    /// Opens what was not open, and notices that the file under the name is another one (A606).
+    async fn look_after(&mut self) {
+        let there = self.opened.as_mut().map(|opened| opened.is_there(&self.sqlite.file));
+        match there {
+            Some(true) => {}
+            Some(false) => self.vanished().await,
+            None if self.tried.elapsed() >= REST => {
+                // It says what is wrong, if anything still is.
+                let _ = self.connect().await;
+            }
+            None => {}
+        }
+    }
+
+    async fn vanished(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        let rows = rows::count(&opened.pool).await.unwrap_or_default();
+        opened.leave(&self.sqlite.file).await;
+        let connected = self.connect().await;
+        let there = match (&connected, &self.opened) {
+            (Ok(()), Some(opened)) => rows::count(&opened.pool).await.unwrap_or_default(),
+            (Ok(()) | Err(_), _) => 0,
+        };
+        self.pulls.database_vanished(rows.saturating_sub(there));
+        self.go_on_from_lines();
+    }
+
+    async fn keep(&mut self, batch: &Batch) {
+        let pulls = match self.source {
+            Source::Queue => batch.pulls.as_slice(),
+            Source::Lines(_) => &[],
+        };
+        if self.pulls.database_is_failing() {
+            self.pulls.lose_rows((batch.pulls.len() - pulls.len()) as u64);
+        }
+        if pulls.is_empty() && batch.strangers.is_empty() {
+            return;
+        }
+        match self.insert(pulls, &batch.strangers).await {
             Ok(()) => {
-                self.standing.database_works();
-                self.prune(newest).await;
+                self.works(pulls);
+                self.look_again(batch).await;
             }
             Err(why) => {
-                self.standing.lose_rows(rows.len() as u64);
-                if let Some(why) = why {
-                    self.standing.database_fails(&why);
-                }
+                self.pulls.lose_rows(pulls.len() as u64);
+                self.strangers.lose_rows(batch.strangers.len() as u64);
+                self.fails(why);
             }
+        }
+    }
+
+    /// What was written to a file that vanished meanwhile is written once more.
+    async fn look_again(&mut self, batch: &Batch) {
+        if self.opened.as_mut().is_none_or(|opened| opened.is_there(&self.sqlite.file)) {
+            return;
+        }
+        self.vanished().await;
+        let pulls = if self.lines.is_some() { &[] } else { batch.pulls.as_slice() };
+        if let Err(why) = self.insert(pulls, &batch.strangers).await {
+            self.fails(why);
+        }
+    }
+
+    fn works(&mut self, rows: &[Row]) {
+        self.kept = rows.iter().map(|row| row.sequence).max().unwrap_or_default().max(self.kept);
+        self.failed = None;
+        self.pulls.database_works();
+    }
+
+    fn fails(&mut self, news: Option<String>) {
+        if let Some(why) = news {
+            self.pulls.database_fails(&why);
+        }
+        self.failed = Some(Instant::now());
+        self.go_on_from_lines();
+    }
+
+    fn go_on_from_lines(&mut self) {
+        if self.lines.is_some() {
+            self.pulls.fall_behind();
+            self.source = Source::Lines(None);
+        }
+    }
+
+    /// Nobody may pull meanwhile: the gate finds out by itself that it is over.
+    async fn probe(&mut self) {
+        let Some(opened) = &self.opened else { return };
+        match rows::probe(&opened.pool).await {
+            Ok(()) => self.works(&[]),
+            Err(error) => self.fails(Some(error.to_string())),
         }
     }
 
     /// Inserts rows; into a new file when the old one turns out to be corrupt. Fails with the reason where it is news.
-    async fn insert(&mut self, rows: &[Row]) -> Result<(), Option<String>> {
-        let Some(pool) = self.pool.clone() else { return Err(None) };
-        let Err(error) = insert(&pool, rows).await else { return Ok(()) };
+    async fn insert(&mut self, pulls: &[Row], strangers: &[Row]) -> Result<(), Option<String>> {
+        let Some(opened) = &self.opened else { return Err(None) };
+        let Err(error) = rows::insert(&opened.pool, pulls, strangers).await else { return Ok(()) };
         if !sqlite::is_corrupt(&error) {
             return Err(Some(error.to_string()));
         }
-        pool.close().await;
-        self.pool = None;
-        match self.connect().await {
-            Ok(pool) => insert(&pool, rows).await.map_err(|error| Some(error.to_string())),
-            Err(_told) => Err(None),
+        if let Some(opened) = self.opened.take() {
+            opened.pool.close().await;
+        }
+        let connected = self.connect().await;
+        self.go_on_from_lines();
+        match (connected, &self.opened) {
+            (Ok(()), Some(opened)) => {
+                let inserted = rows::insert(&opened.pool, pulls, strangers).await;
+                inserted.map_err(|error| Some(error.to_string()))
+            }
+            (Ok(()) | Err(_), _) => Err(None),
         }
     }
+}
 
-    /// Deletes what is older than `retain`, counted from the newest record: by no other clock than the records' own, and
-    /// never while nothing new comes.
-    async fn prune(&mut self, newest: i64) {
-        let Some(pool) = &self.pool else { return };
-        if self.pruned.is_some_and(|last| last.elapsed() < PRUNE_EVERY) {
-            return;
-        }
-        let oldest = newest.saturating_sub(i64::try_from(self.retain.as_millis()).unwrap_or(i64::MAX));
-        match prune(pool, oldest).await {
-            // There may be more: the next rows look again.
-            Ok(deleted) if deleted >= PRUNED_AT_ONCE.unsigned_abs() => {}
-            Ok(_) => self.pruned = Some(Instant::now()),
-            Err(error) => {
-                self.pruned = Some(Instant::now());
-                tracing::warn!(%error, "audit records that are too old are not deleted");
+fn gather(queue: &mut mpsc::Receiver<RowJob>, jobs: &mut Vec<RowJob>) {
+    while jobs.len() < ROWS
+        && let Ok(job) = queue.try_recv()
+    {
+        jobs.push(job);
+    }
+}
+
+impl Batch {
+    /// The rows of jobs; who waits for them is told later.
+    fn take(&mut self, jobs: &mut Vec<RowJob>) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            match job {
+                RowJob::Flush(done) => self.flushed.push(done),
+                RowJob::Keep(row) => rows.push(*row),
             }
         }
+        rows
     }
-}
-
-async fn insert(pool: &AnyPool, rows: &[Row]) -> Result<(), sqlx::Error> {
-    sqlite::transact(pool, async |open| {
-        for rows in rows.chunks(ROWS_OF_A_STATEMENT) {
-            insert_some(open, rows).await?;
-        }
-        Ok(())
-    })
-    .await
-}
-
-async fn insert_some(transaction: &mut Transaction<'_, Any>, rows: &[Row]) -> Result<(), sqlx::Error> {
-    // An id that is there already is the same record: after a failure whose effect is not known.
-    let sql = format!(
-        "insert into audit (id, time, kind, verdict, repository, digest, record) values {} on conflict (id) do nothing",
-        sqlite::placeholders(rows.len(), COLUMNS)
-    );
-    // Safe: the text is made of numbers only.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for row in rows {
-        query = query
-            .bind(row.id.as_str())
-            .bind(row.time)
-            .bind(row.kind)
-            .bind(row.verdict)
-            .bind(row.repository.as_str())
-            .bind(row.digest.as_deref())
-            .bind(row.line.as_str());
-    }
-    query.execute(&mut **transaction).await.map(drop)
-}
-
-async fn prune(pool: &AnyPool, oldest: i64) -> Result<u64, sqlx::Error> {
-    let old = sqlx::query(
-        "delete from audit where id in (select id from audit where time < $1 order by time limit $2)",
-    );
-    let deleted = old.bind(oldest).bind(PRUNED_AT_ONCE).execute(pool).await?.rows_affected();
-    if deleted > 0 {
-        let before = Timestamp::from_millisecond(oldest).map(|time| time.to_string()).unwrap_or_default();
-        tracing::info!(deleted, before, "audit records past their time were deleted");
-    }
-    Ok(deleted)
 }

@@ -1,24 +1,34 @@
 //! The file or stream that lines are appended to. A line is there whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::LogTarget;
+use super::lines::{self, End};
 
-/// Bytes after which a log file is moved aside.
-const LOG_FILE_BYTES: u64 = 100 * 1024 * 1024;
-/// Files that were moved aside and are kept, `.1` the newest. The oldest goes; its records are still in the database.
-const LOG_FILES_KEPT: u32 = 10;
-/// Bytes read at the end of a log, to see whether its last line is whole. No line is longer.
-const TAIL_BYTES: u64 = 1024 * 1024;
+/// How large a log file gets, and how many that were moved aside are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rotation {
+    /// Bytes after which a file is moved aside.
+    pub(super) file_bytes: u64,
+    /// Files that were moved aside and are kept, `.1` the newest. The oldest goes.
+    pub(super) files: u32,
+}
+
+impl Rotation {
+    /// Of the pull log; what is rotated away is still in the database.
+    pub(super) const PULLS: Self = Self { file_bytes: 100 * 1024 * 1024, files: 10 };
+    /// Of what strangers cause: a share of its own, so that it moves no record of a pull away (A606).
+    pub(super) const STRANGERS: Self = Self { file_bytes: 16 * 1024 * 1024, files: 3 };
+}
 
 #[derive(Debug)]
 pub(super) struct Log {
     target: LogTarget,
     output: Output,
-    file_bytes: u64,
+    rotation: Rotation,
 }
 
 #[derive(Debug)]
@@ -28,18 +38,48 @@ enum Output {
     /// A device or a pipe: neither cut nor moved.
     Other(File),
     Stdout,
+    Nowhere,
+}
+
+/// What somebody else did to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// It has another name now: whoever rotates it has it.
+    Moved,
+    /// It was deleted, with what was in it.
+    Removed,
+    /// It was cut.
+    Cut,
 }
 
 impl Log {
-    /// Opens or makes the log, and tells how many records at its end were cut off and are gone.
-    pub(super) fn open(target: LogTarget) -> io::Result<(Self, u64)> {
-        let (output, torn) = open(&target)?;
-        Ok((Self { target, output, file_bytes: LOG_FILE_BYTES }, torn))
+    /// Opens or makes the log, and tells what stands at its end.
+    pub(super) fn open(target: LogTarget, rotation: Rotation) -> io::Result<(Self, End)> {
+        let (output, mut end) = open(&target)?;
+        if let (LogTarget::File(path), Output::File(..), 0) = (&target, &output, end.sequence) {
+            // Moved aside a moment ago: what stands at the end stands there.
+            end.sequence = lines::last_sequence(&numbered(path, 1));
+        }
+        Ok((Self { target, output, rotation }, end))
+    }
+
+    /// A log that keeps no line.
+    pub(super) fn nowhere() -> Self {
+        Self { target: LogTarget::Stdout, output: Output::Nowhere, rotation: Rotation::STRANGERS }
+    }
+
+    /// The file that lines can be read from again, if there is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match (&self.output, &self.target) {
+            (Output::File(..), LogTarget::File(path)) => Some(path.clone()),
+            (Output::File(..) | Output::Other(_) | Output::Stdout | Output::Nowhere, _) => None,
+        }
     }
 
     #[cfg(test)]
-    pub(super) fn with_file_bytes(self, file_bytes: u64) -> Self {
-        Self { file_bytes, ..self }
+    pub(super) fn with_file_bytes(mut self, file_bytes: u64) -> Self {
+        self.rotation.file_bytes = file_bytes;
+        self
     }
 
     /// Appends lines, each with its end. When that fails nothing of them is left, so that the next line is whole.
@@ -51,7 +91,7 @@ impl Log {
                     return Err(error);
                 }
                 *length = length.saturating_add(lines.len() as u64);
-                if *length >= self.file_bytes {
+                if *length >= self.rotation.file_bytes {
                     self.rotate();
                 }
                 Ok(())
@@ -62,6 +102,7 @@ impl Log {
                 stdout.write_all(lines.as_bytes())?;
                 stdout.flush()
             }
+            Output::Nowhere => Ok(()),
         }
     }
 
@@ -69,12 +110,39 @@ impl Log {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match &self.output {
             Output::File(file, _) => file.sync_data(),
-            Output::Other(_) | Output::Stdout => Ok(()),
+            Output::Other(_) | Output::Stdout | Output::Nowhere => Ok(()),
+        }
+    }
+
+    /// Looks whether the file is still the one under its name, and begins a new one where it is not: lines would go where
+    /// nobody finds them (A606).
+    ///
+    /// # Errors
+    /// No new one can be begun.
+    pub(super) fn look(&mut self) -> io::Result<Option<Happened>> {
+        let (Output::File(file, length), LogTarget::File(path)) = (&mut self.output, &self.target) else {
+            return Ok(None);
+        };
+        let open = file.metadata()?;
+        match fs::metadata(path) {
+            Ok(named) if is_same(&named, &open) && named.len() >= *length => Ok(None),
+            Ok(named) if is_same(&named, &open) => {
+                *length = named.len();
+                Ok(Some(Happened::Cut))
+            }
+            Ok(_) | Err(_) => {
+                let happened = if open.nlink() == 0 { Happened::Removed } else { Happened::Moved };
+                self.reopen()?;
+                Ok(Some(happened))
+            }
         }
     }
 
     /// Opens the file anew; the old one is kept when that fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if matches!(self.output, Output::Nowhere) {
+            return Ok(());
+        }
         self.sync()?;
         (self.output, _) = open(&self.target)?;
         Ok(())
@@ -83,7 +151,7 @@ impl Log {
     /// Moves a full file aside. Where that fails it grows on: lines are worth more than its size.
     fn rotate(&mut self) {
         let LogTarget::File(path) = &self.target else { return };
-        for n in (1..LOG_FILES_KEPT).rev() {
+        for n in (1..self.rotation.files).rev() {
             // Most of them are not there yet.
             let _ = fs::rename(numbered(path, n), numbered(path, n + 1));
         }
@@ -94,48 +162,27 @@ impl Log {
     }
 }
 
-fn numbered(path: &Path, n: u32) -> PathBuf {
+/// The name of a file that was moved aside.
+pub(super) fn numbered(path: &Path, n: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{n}"));
     name.into()
 }
 
-fn open(target: &LogTarget) -> io::Result<(Output, u64)> {
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+fn open(target: &LogTarget) -> io::Result<(Output, End)> {
     match target {
         LogTarget::File(path) => {
             let writing = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
             if !writing.metadata()?.is_file() {
-                return Ok((Output::Other(writing), 0));
+                return Ok((Output::Other(writing), End::default()));
             }
-            let (length, torn) = mend(path, &writing)?;
-            Ok((Output::File(writing, length), torn))
+            let end = lines::mend(path, &writing)?;
+            Ok((Output::File(writing, end.length), end))
         }
-        LogTarget::Stdout => Ok((Output::Stdout, 0)),
+        LogTarget::Stdout => Ok((Output::Stdout, End::default())),
     }
-}
-
-/// Cuts a last line that a kill or a full disk left half written (A502), and tells the length then. Only what looks like
-/// a record of ours is cut; anything else gets an end.
-fn mend(path: &Path, writing: &File) -> io::Result<(u64, u64)> {
-    let length = writing.metadata()?.len();
-    let mut reading = File::open(path)?;
-    let start = length.saturating_sub(TAIL_BYTES);
-    reading.seek(SeekFrom::Start(start))?;
-    let mut tail = Vec::new();
-    reading.take(TAIL_BYTES).read_to_end(&mut tail)?;
-    let last = match tail.iter().rposition(|byte| *byte == b'\n') {
-        Some(end) => tail.get(end.saturating_add(1)..).unwrap_or_default(),
-        None => tail.as_slice(),
-    };
-    if last.is_empty() {
-        return Ok((length, 0));
-    }
-    if last.starts_with(b"{\"time\":") {
-        let whole = length.saturating_sub(last.len() as u64);
-        writing.set_len(whole)?;
-        return Ok((whole, 1));
-    }
-    let mut writing = writing;
-    writing.write_all(b"\n")?;
-    Ok((length.saturating_add(1), 0))
 }

@@ -15,6 +15,8 @@ pub enum Kind {
     BlobRefused,
     /// An answer to a manifest request.
     Manifest,
+    /// Requests that were refused, summed up.
+    Refusals,
     /// A reload of the configuration.
     Reload,
 }
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Self::BlobRefused => "blob-refused",
             Self::Manifest => "manifest",
+            Self::Refusals => "refusals",
             Self::Reload => "reload",
         }
     }
@@ -92,6 +95,10 @@ pub struct Record {
     /// When the answer was made, RFC 3339 in UTC, milliseconds.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
+    /// Counts the records of a gate, those that are lost too: where a number is left out, one is missing. Records of
+    /// requests that were refused before any upstream was asked have none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sequence: u64,
     /// Names this answer: 32 hex digits, of which people are shown the first 12.
     pub id: String,
     /// The answer whose verdict this one repeats from memory.
@@ -99,7 +106,14 @@ pub struct Record {
     pub verdict_id: Option<String>,
     /// What it is about.
     pub kind: Kind,
-    /// Who asked; absent for a reload.
+    /// How many requests it sums up; absent where it is one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub count: u64,
+    /// When the first of them was answered; `time` is when they were summed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub since: Option<Timestamp>,
+    /// Who asked; absent for a reload. In a sum the address has no port, and of IPv6 it is the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// GET or HEAD.
@@ -189,9 +203,12 @@ impl Record {
     pub fn new(kind: Kind, id: &DecisionId, time: Timestamp, verdict: Word) -> Self {
         Self {
             time: Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time),
+            sequence: 0,
             id: id.as_str().to_owned(),
             verdict_id: None,
             kind,
+            count: 0,
+            since: None,
             client: None,
             method: String::new(),
             repository: String::new(),
@@ -257,9 +274,12 @@ impl Record {
     fn texts(&mut self) -> impl Iterator<Item = &mut String> {
         let Self {
             time: _,
+            sequence: _,
             id,
             verdict_id,
             kind: _,
+            count: _,
+            since: _,
             client,
             method,
             repository,

@@ -1,9 +1,13 @@
 use jiff::Timestamp;
 use pullgate_policy::{limits, text};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use super::*;
 
+mod bounds;
 mod files;
+mod gaps;
+mod strangers;
 
 /// For tests that are about no wait: a busy machine is no reason to fail.
 const PATIENT: Waits = Waits::all(Duration::from_secs(120));
@@ -17,9 +21,17 @@ pub(super) async fn start(log: LogTarget, on_failure: OnFailure, folder: &Path) 
     start_with(log, on_failure, folder, PATIENT).await
 }
 
+/// Sixty seconds of rows, by a clock that stands.
+fn settings(log: LogTarget) -> Settings {
+    let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
+    let (retain, on_failure) = (Duration::from_secs(60), OnFailure::Count);
+    Settings { log, retain, retain_max: None, on_failure, waits: PATIENT, clock }
+}
+
 async fn start_with(log: LogTarget, on_failure: OnFailure, folder: &Path, waits: Waits) -> Audit {
-    let settings = Settings { log, retain: Duration::from_secs(60), on_failure, waits };
-    Audit::start(settings, &folder.join("audit.db"), Metrics::new()).await.unwrap()
+    Audit::start(Settings { on_failure, waits, ..settings(log) }, &folder.join("audit.db"), Metrics::new())
+        .await
+        .unwrap()
 }
 
 pub(super) fn lines(log: &Path) -> Vec<serde_json::Value> {
@@ -28,17 +40,46 @@ pub(super) fn lines(log: &Path) -> Vec<serde_json::Value> {
 }
 
 pub(super) async fn rows(folder: &Path) -> i64 {
+    count(folder, "select count(*) from audit").await
+}
+
+async fn count(folder: &Path, question: &str) -> i64 {
+    count_in(&folder.join("audit.db"), question).await
+}
+
+async fn count_in(file: &Path, question: &str) -> i64 {
+    let mut connection = connect(file).await;
+    let question = AssertSqlSafe(question.to_owned());
+    let count = sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+async fn execute(folder: &Path, sql: &str) {
+    let mut connection = connect(&folder.join("audit.db")).await;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn connect(file: &Path) -> AnyConnection {
     sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", folder.join("audit.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
-    let rows = sqlx::query_scalar("select count(*) from audit").fetch_one(&pool).await.unwrap();
-    pool.close().await;
-    rows
+    let mut connection = AnyConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    sqlx::raw_sql("pragma busy_timeout = 60000").execute(&mut connection).await.unwrap();
+    connection
+}
+
+/// What comes of itself, on a machine that may be busy.
+async fn wait_until(mut holds: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it does not come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn queues(audit: &Audit) -> &Queues {
     match &audit.0 {
-        Mode::Written(queues) => queues,
+        Mode::Written(written) => &written.queues,
         Mode::Kept(_) => panic!("a log that is written"),
     }
 }
@@ -158,7 +199,7 @@ async fn a512_a_log_that_cannot_be_written_is_counted_or_refuses() {
         assert_eq!(counting.write(record()).await, Ok(()));
     }
     counting.flush().await;
-    assert_eq!(queues(&counting).standing.lost(), 3);
+    assert_eq!(queues(&counting).pulls.standing.lost(), 3);
     assert!(matches!(counting.health(), Condition::Degraded(_)));
     assert_eq!(rows(folder.path()).await, 3, "the database still has them");
     let other = tempfile::tempdir().unwrap();
@@ -181,7 +222,7 @@ async fn a512_a_queue_that_is_full_never_holds_up_a_pull_that_only_counts() {
     for _ in 0..many {
         assert_eq!(audit.write(record()).await, Ok(()));
     }
-    assert!(queues(&audit).standing.lost() > 0, "what the queue does not take is counted");
+    assert!(queues(&audit).pulls.standing.lost() > 0, "what the queue does not take is counted");
     drop(reader);
     let refusing = tempfile::tempdir().unwrap();
     let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
@@ -205,18 +246,33 @@ async fn the_log_of_tests_keeps_its_records() {
 
 #[test]
 fn the_schema_beside_the_documentation_is_that_of_the_record() {
-    let schema = serde_json::to_string_pretty(&schemars::schema_for!(Record)).unwrap() + "\n";
+    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/audit.schema.json");
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(path, &schema).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "UPDATE_SCHEMA=1 writes it anew");
+    assert!(std::fs::read_to_string(path).unwrap() == schema, "UPDATE_SCHEMA=1 writes it anew");
+}
+
+/// As lines are written: what is empty is left out of them.
+fn schema() -> schemars::Schema {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<Record>()
+}
+
+#[test]
+fn each_field_that_the_schema_asks_for_is_in_the_shortest_record() {
+    let line: serde_json::Value = serde_json::from_str(&record().into_line()).unwrap();
+    let schema = serde_json::to_value(schema()).unwrap();
+    for field in schema["required"].as_array().unwrap() {
+        assert!(line.get(field.as_str().unwrap()).is_some(), "{field}: {line}");
+    }
 }
 
 #[test]
 fn each_field_has_its_line_in_the_documentation() {
     let readme = include_str!("../../README.md");
-    let schema = serde_json::to_value(schemars::schema_for!(Record)).unwrap();
+    let schema = serde_json::to_value(schema()).unwrap();
     for field in schema["properties"].as_object().unwrap().keys() {
         assert!(readme.lines().any(|line| line.starts_with(&format!("| `{field}`"))), "{field}");
     }

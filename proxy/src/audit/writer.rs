@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::database::{Row, RowJob};
 use super::log::Log;
-use super::standing::Standing;
+use super::standing::{Counts, Standing};
 use super::{OnFailure, Record, Unwritable};
 
 /// Jobs that are taken together, and brought to the disk by one call.
@@ -36,12 +36,25 @@ pub(super) struct Writer {
     pub(super) rows: mpsc::Sender<RowJob>,
     pub(super) on_failure: OnFailure,
     pub(super) standing: Arc<Standing>,
+    /// The number of the last record, where records are numbered.
+    pub(super) sequence: Option<u64>,
+    /// Whether a row that is not handed on can be made good from its line.
+    pub(super) rows_from: RowsFrom,
+}
+
+/// Where a row comes from that was not handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowsFrom {
+    /// From its line.
+    Lines,
+    /// From nowhere.
+    Nowhere,
 }
 
 impl Writer {
     /// Starts the thread; it ends with the last handle.
-    pub(super) fn start(self, queue: mpsc::Receiver<Job>) -> io::Result<()> {
-        thread::Builder::new().name("audit".to_owned()).spawn(move || self.run(queue)).map(drop)
+    pub(super) fn start(self, name: &str, queue: mpsc::Receiver<Job>) -> io::Result<()> {
+        thread::Builder::new().name(name.to_owned()).spawn(move || self.run(queue)).map(drop)
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
@@ -70,8 +83,12 @@ impl Writer {
     }
 
     fn append(&mut self, mut record: Record, answer: Option<Answer>, batch: &mut Batch) {
-        record.lost = self.standing.lost();
-        self.standing.told(record.lost);
+        let Counts { lost, unnumbered } = self.standing.tell();
+        record.lost = lost;
+        if let Some(sequence) = &mut self.sequence {
+            *sequence = sequence.saturating_add(unnumbered).saturating_add(1);
+            record.sequence = *sequence;
+        }
         let entry = Entry { lost: record.lost, row: Row::new(record), answer };
         batch.lines.push_str(entry.row.line());
         batch.lines.push('\n');
@@ -88,11 +105,7 @@ impl Writer {
         for entry in entries {
             match self.log.append(&format!("{}\n", entry.row.line())) {
                 Ok(()) => written.push(entry),
-                Err(error) => {
-                    // What it told of is untold again.
-                    self.standing.untold(entry.lost);
-                    self.lose(&error, entry);
-                }
+                Err(error) => self.lose_all(&error, vec![entry]),
             }
         }
         written
@@ -103,7 +116,14 @@ impl Writer {
         if self.standing.reopen.swap(false, Ordering::AcqRel) {
             self.reopen();
         }
-        let written = if batch.entries.is_empty() { Vec::new() } else { self.write(&mut batch) };
+        let written = match self.look() {
+            Ok(()) if batch.entries.is_empty() => Vec::new(),
+            Ok(()) => self.write(&mut batch),
+            Err(error) => {
+                self.lose_all(&error, mem::take(&mut batch.entries));
+                Vec::new()
+            }
+        };
         let kept = match self.on_failure {
             OnFailure::Count => Ok(()),
             OnFailure::Refuse if written.is_empty() => Ok(()),
@@ -128,9 +148,33 @@ impl Writer {
         }
     }
 
+    /// Lines that would go to a file without a name are not written.
+    fn look(&mut self) -> io::Result<()> {
+        match self.log.look() {
+            Ok(None) => Ok(()),
+            Ok(Some(happened)) => {
+                self.standing.log_happened(happened);
+                self.standing.log_works();
+                Ok(())
+            }
+            Err(error) => {
+                self.standing.log_fails(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn lose_all(&self, error: &io::Error, entries: Vec<Entry>) {
+        for entry in entries {
+            // What it told of is untold again.
+            self.standing.untold(entry.lost);
+            self.lose(error, entry);
+        }
+    }
+
     /// What the log does not take is still a row, unless its pull is refused for it.
     fn lose(&self, error: &io::Error, entry: Entry) {
-        self.standing.lose(1);
+        self.standing.lose_numbered(1);
         self.standing.log_fails(&error.to_string());
         match self.on_failure {
             OnFailure::Count => self.hand_on(entry.row),
@@ -139,10 +183,20 @@ impl Writer {
         tell(entry.answer, Err(Unwritable));
     }
 
-    /// A database that is behind must not hold up the log.
+    /// A database that is behind must not hold up the log. Once one row is left to its line, all are until those lines
+    /// were read: a row that came in between would hide the gap.
     fn hand_on(&self, row: Row) {
+        if self.standing.is_behind() {
+            if self.standing.database_is_failing() {
+                self.standing.lose_rows(1);
+            }
+            return;
+        }
         if self.rows.try_send(RowJob::Keep(Box::new(row))).is_err() {
-            self.standing.lose_rows(1);
+            match self.rows_from {
+                RowsFrom::Lines => self.standing.fall_behind(),
+                RowsFrom::Nowhere => self.standing.lose_rows(1),
+            }
         }
     }
 

@@ -132,3 +132,47 @@ async fn a503_an_audit_database_that_somebody_locks_holds_up_no_pull_and_is_told
         stage.until_ready_says("\"audit\"", false).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a606_after_a_full_disk_every_line_has_its_row_again_without_a_restart() {
+    if !can_mount() {
+        return;
+    }
+    let (disk, folder) = (Disk::new(4_096), TempDir::with_prefix("pullgate-lines-").unwrap());
+    let log = folder.path().join("audit.jsonl");
+    let audit = format!("log = \"{}\"", log.display());
+    let stage = Stage::with(|settings| settings.state(disk.path()).audit(&audit)).await;
+    let image = stage.signed("v1");
+    assert_serves(&stage.get(&manifest("org/app", "v1")).await, &image);
+    disk.fill();
+    let begun = Instant::now();
+    while !stage.admin("/readyz").await.contains("audit.db cannot be written") {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}", stage.admin("/readyz").await);
+        assert_serves(&stage.get(&manifest("org/app", "v1")).await, &image);
+    }
+    let metrics = stage.admin("/metrics").await;
+    let lost = metrics.lines().find(|line| line.starts_with("pullgate_audit_rows_lost_total")).unwrap();
+    assert!(!lost.ends_with(" 0"), "{lost}");
+    disk.clear();
+    // Nobody pulls meanwhile.
+    stage.until_ready_says("audit", false).await;
+    for _ in 0..20 {
+        assert_serves(&stage.get(&manifest("org/app", "v1")).await, &image);
+    }
+    let begun = Instant::now();
+    while rows(disk.path()).await != fs::read_to_string(&log).unwrap().lines().count() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", rows(disk.path()).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// As another process sees them.
+async fn rows(state: &std::path::Path) -> usize {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}?mode=ro", state.join("audit.db").display());
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from audit").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    usize::try_from(rows).unwrap()
+}

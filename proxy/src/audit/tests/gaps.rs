@@ -1,0 +1,206 @@
+//! Rows that are missing are made good, and what is lost is counted (A606).
+
+use std::fs;
+
+use super::*;
+
+async fn put(audit: &Audit, records: usize) {
+    for _ in 0..records {
+        audit.write(record()).await.unwrap();
+    }
+    audit.flush().await;
+}
+
+fn remove(folder: &Path) {
+    for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+        let _ = fs::remove_file(folder.join(file));
+    }
+}
+
+fn metric(metrics: &Metrics, name: &str) -> u64 {
+    let text = metrics.encode();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("pullgate_{name} ")));
+    line.unwrap().parse().unwrap()
+}
+
+async fn start_counted(settings: Settings, folder: &Path) -> (Audit, Metrics) {
+    let metrics = Metrics::new();
+    (Audit::start(settings, &folder.join("audit.db"), metrics.clone()).await.unwrap(), metrics)
+}
+
+#[tokio::test]
+async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines() {
+    for vanishes in ["removed", "moved", "older copy", "cut"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path(), folder.path().join("audit.log"));
+        put(&start(LogTarget::File(log.clone()), OnFailure::Count, path).await, 40).await;
+        let database = path.join("audit.db");
+        wait_until(|| !path.join("audit.db-wal").exists()).await;
+        fs::copy(&database, path.join("copy")).unwrap();
+        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), path).await;
+        put(&audit, 60).await;
+        assert_eq!(rows(path).await, 100);
+        match vanishes {
+            "removed" => remove(path),
+            "moved" => fs::rename(&database, path.join("elsewhere.db")).unwrap(),
+            "older copy" => fs::rename(path.join("copy"), &database).unwrap(),
+            _ => fs::OpenOptions::new().write(true).open(&database).unwrap().set_len(4_096).unwrap(),
+        }
+        put(&audit, 30).await;
+        assert_eq!((rows(path).await, lines(&log).len()), (130, 130), "{vanishes}");
+        assert_eq!(metric(&metrics, "audit_files_lost_total{file=\"database\"}"), 1, "{vanishes}");
+        assert_eq!(audit.health(), Condition::Good, "{vanishes}");
+        if vanishes == "moved" {
+            assert_eq!(
+                count_in(&path.join("elsewhere.db"), "select count(*) from audit").await,
+                100,
+                "it is whole"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a606_without_a_file_of_lines_a_database_that_vanished_is_begun_anew_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = LogTarget::File("/dev/null".into());
+    let (audit, metrics) = start_counted(settings(target), folder.path()).await;
+    put(&audit, 25).await;
+    remove(folder.path());
+    put(&audit, 5).await;
+    assert_eq!((rows(folder.path()).await, metric(&metrics, "audit_rows_lost_total")), (5, 25));
+}
+
+#[tokio::test]
+async fn a606_a_log_file_that_vanished_is_noticed_and_a_new_one_begun() {
+    for removed in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.log");
+        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+        put(&audit, 3).await;
+        let moved = folder.path().join("moved");
+        fs::rename(&log, &moved).unwrap();
+        if removed {
+            fs::remove_file(&moved).unwrap();
+        }
+        put(&audit, 2).await;
+        assert_eq!((lines(&log).len(), rows(folder.path()).await), (2, 5));
+        let counted = metric(&metrics, "audit_files_lost_total{file=\"log\"}");
+        assert_eq!(counted, u64::from(removed), "who rotates it has what was in it");
+        fs::write(&log, "").unwrap();
+        put(&audit, 1).await;
+        assert_eq!(lines(&log).len(), 1, "one that was cut is written from its beginning");
+    }
+}
+
+#[tokio::test]
+async fn a606_a_log_whose_folder_is_gone_is_unwritable_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, away) = (folder.path().join("logs"), folder.path().join("away"));
+    fs::create_dir(&here).unwrap();
+    let target = LogTarget::File(here.join("audit.log"));
+    let refusing = Settings { on_failure: OnFailure::Refuse, ..settings(target) };
+    let (audit, _) = start_counted(refusing, folder.path()).await;
+    audit.write(record()).await.unwrap();
+    fs::rename(&here, &away).unwrap();
+    assert_eq!(audit.write(record()).await, Err(Unwritable));
+    assert!(matches!(audit.health(), Condition::Unready(_)));
+    fs::rename(&away, &here).unwrap();
+    audit.write(record()).await.unwrap();
+    assert_eq!((audit.health(), lines(&here.join("audit.log")).len()), (Condition::Good, 2));
+}
+
+#[tokio::test]
+async fn a606_lines_without_a_row_are_made_good_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let target = || LogTarget::File(log.clone());
+    put(&start(target(), OnFailure::Count, folder.path()).await, 50).await;
+    wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+    execute(folder.path(), "delete from audit where rowid > 20").await;
+    let (audit, metrics) = start_counted(settings(target()), folder.path()).await;
+    wait_until(|| audit.health() == Condition::Good).await;
+    put(&audit, 1).await;
+    assert_eq!((rows(folder.path()).await, lines(&log).len()), (51, 51));
+    assert_eq!(metric(&metrics, "audit_rows_made_good_total"), 30);
+    assert_eq!(metric(&metrics, "audit_lost_total"), 0, "nothing is lost of it");
+}
+
+#[tokio::test]
+async fn a606_records_that_a_kill_left_in_the_queue_are_counted_by_the_next_start() {
+    for torn in [0, 10] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.log");
+        put(&start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await, 9).await;
+        wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+        // Four were taken after them, of which nothing or the beginning of a line reached the log.
+        let (taken, before) = Taken::open(&folder.path().join("audit.taken"));
+        assert_eq!(before, 9);
+        (0..4).for_each(|_| taken.one());
+        let text = fs::read(&log).unwrap();
+        fs::write(&log, [&text[..], &text[..torn]].concat()).unwrap();
+        for (lost, lines) in [(4, 10), (0, 11)] {
+            let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+            put(&audit, 1).await;
+            assert_eq!(metric(&metrics, "audit_lost_total"), lost);
+            let told = super::lines(&log);
+            let last = told.last().unwrap();
+            assert_eq!((told.len(), last["lost"].as_u64().unwrap_or_default()), (lines, lost));
+            assert_eq!(last["sequence"].as_u64(), Some(lines as u64 + 4), "what is lost has its numbers");
+            assert_eq!(rows(folder.path()).await as usize, lines);
+            drop(audit);
+            wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a606_without_a_file_of_lines_rows_that_a_kill_cost_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = || LogTarget::File("/dev/null".into());
+    put(&start(target(), OnFailure::Count, folder.path()).await, 9).await;
+    let taken = Taken::open(&folder.path().join("audit.taken")).0;
+    (0..4).for_each(|_| taken.one());
+    let (audit, metrics) = start_counted(settings(target()), folder.path()).await;
+    put(&audit, 1).await;
+    assert_eq!(metric(&metrics, "audit_rows_lost_total"), 4);
+    let (_, metrics) = start_counted(settings(target()), folder.path()).await;
+    assert_eq!(metric(&metrics, "audit_rows_lost_total"), 0, "once");
+}
+
+#[tokio::test]
+async fn a606_rows_that_found_no_room_in_the_queue_come_from_their_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+    put(&audit, 3).await;
+    // As the writer does when the queue of rows is full.
+    queues(&audit).pulls.standing.fall_behind();
+    for _ in 0..20 {
+        audit.write(record()).await.unwrap();
+    }
+    put(&audit, 3).await;
+    assert_eq!((rows(folder.path()).await, lines(&log).len()), (26, 26));
+    assert_eq!(metric(&metrics, "audit_rows_lost_total"), 0);
+    assert_eq!(audit.health(), Condition::Good);
+}
+
+#[tokio::test]
+async fn a606_a_database_that_cannot_be_written_is_told_and_gets_every_row_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+    put(&audit, 5).await;
+    execute(
+        folder.path(),
+        "create trigger full before insert on audit begin select raise(abort, 'full'); end",
+    )
+    .await;
+    put(&audit, 7).await;
+    assert!(matches!(audit.health(), Condition::Unready(_)));
+    assert_eq!((rows(folder.path()).await, metric(&metrics, "audit_rows_lost_total")), (5, 7));
+    execute(folder.path(), "drop trigger full").await;
+    // Nobody pulls meanwhile.
+    wait_until(|| audit.health() == Condition::Good).await;
+    assert_eq!((rows(folder.path()).await, metric(&metrics, "audit_rows_made_good_total")), (12, 7));
+}
