@@ -306,7 +306,8 @@ pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
 pub const NEGATIVE_ENTRIES: u64 = 10_000;
 /// Verdicts remembered in memory. Over it: the least used goes (it is still in the store).
 pub const VERDICT_ENTRIES: u64 = 100_000;
-/// Unread children of permitted indexes that the gate reads before it refuses a blob.
+/// Unread children of permitted indexes that the gate reads before it refuses a blob, and asks one repository for in `deny_ttl`.
+/// Over it: undecided, `overload`.
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;

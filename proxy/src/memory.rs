@@ -1,6 +1,7 @@
 //! What is remembered in memory before the store is asked: permits, denials, tags, grants, passing evidence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -36,6 +37,7 @@ pub struct Memory {
     passing: Cache<(Repository, Digest), Arc<Passing>>,
     passing_blobs: Cache<(Repository, Digest), Digest>,
     children: Cache<(Repository, Digest), Aging<Child>>,
+    children_asked: Cache<Repository, Arc<AtomicUsize>>,
     lives: Lives,
 }
 
@@ -132,6 +134,10 @@ impl Memory {
             documents: Cache::builder()
                 .weigher(|_, document: &Intact<Document>| size(document))
                 .max_capacity(limits::DOCUMENTS_BYTES)
+                .build(),
+            children_asked: Cache::builder()
+                .max_capacity(limits::VERDICT_ENTRIES)
+                .time_to_live(deny_ttl)
                 .build(),
             children: Cache::builder()
                 .max_capacity(limits::VERDICT_ENTRIES)
@@ -267,6 +273,12 @@ impl Memory {
     /// What came of a child within the last `deny_ttl` (A615).
     pub async fn child(&self, repository: &Repository, child: Digest) -> Option<Child> {
         self.lives.of(self.children.get(&(repository.clone(), child)).await?)
+    }
+
+    /// Whether another child of this repository may be asked for: so many within `deny_ttl`, by whatever questions.
+    pub async fn may_ask_for_child(&self, repository: &Repository) -> bool {
+        let asked = self.children_asked.get_with_by_ref(repository, async { Arc::default() }).await;
+        asked.fetch_add(1, Ordering::Relaxed) < limits::CHILDREN_READ_FOR_BLOB
     }
 
     /// Remembers what came of a child.

@@ -1,6 +1,7 @@
 //! What the tests stand on: an upstream that can do anything wrong, a gate in the same process, images and signatures of
 //! their own, and real clients.
 
+pub mod amplify;
 pub mod asking;
 pub mod clients;
 pub mod conformance;

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod amplified;
 mod archives;
 mod audit;
 mod beside;

@@ -108,3 +108,15 @@ async fn a615_a_child_that_comes_later_is_read_after_deny_ttl_and_pulled_at_once
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn a615_of_an_index_that_has_more_children_than_may_be_asked_for_no_more_are_asked_for() {
+    let (stage, index) = unread(3 * limits::CHILDREN_READ_FOR_BLOB, "").await;
+    for child in &index.children {
+        stage.upstream.remove("org/app", &child.digest());
+    }
+    for number in 0..5 {
+        assert_ne!(stage.blob("org/app", &nowhere(number)).await.status, 200);
+        assert!(stage.upstream.count(CHILDREN) <= limits::CHILDREN_READ_FOR_BLOB);
+    }
+}

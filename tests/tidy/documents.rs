@@ -127,3 +127,12 @@ fn each_case_of_other_projects_is_run_by_a_test_or_says_why_not() {
     let cases: BTreeSet<_> = rows.iter().map(|row| row.iter().take(2).collect::<Vec<_>>()).collect();
     assert_eq!((cases.len(), rows.len()), (319, 319), "a case is lost, or stands there twice");
 }
+
+#[test]
+fn what_one_request_can_cost_stands_in_the_page_on_security() {
+    let text = read("SECURITY.md");
+    let (before, rest) = text.split_once("<!-- amplify -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /amplify -->").unwrap();
+    let table = pullgate_tests::amplify::table();
+    assert_made("SECURITY.md", &format!("{before}<!-- amplify -->\n\n{table}\n<!-- /amplify -->{after}"));
+}

@@ -142,6 +142,10 @@ async fn from_upstream(
     repository: &Repository,
     child: Digest,
 ) -> Result<Intact<Document>, Refusal> {
+    // Not to have looked is no reason to say no: the next ones are looked at in a while.
+    if !app.memory.may_ask_for_child(repository).await {
+        return Err(Refusal::undecided(Code::Overload));
+    }
     let _place = question(app, repository)?;
     resolve::fetch(app, live, repository, &Reference::Digest(child), Accept::default()).await
 }
