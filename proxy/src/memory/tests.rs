@@ -204,7 +204,7 @@ async fn evidence_that_passed_is_remembered_up_to_its_limit_and_not_a_byte_more(
 
 #[tokio::test]
 async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
-    const FULL: usize = 1;
+    const FULL: usize = 3;
     let repository: Repository = "registry.test/app".parse().unwrap();
     let text = |n: usize| {
         let config =
@@ -212,7 +212,7 @@ async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
         serde_json::json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": []}).to_string()
     };
     let document = |n: usize, len: usize| intact(padded(&text(n), len)).parse(None).unwrap();
-    let whole = usize::try_from(limits::MANIFEST_BYTES).unwrap();
+    let whole = usize::try_from(limits::MANIFEST_BYTES).unwrap() / 2;
     let full: Vec<_> = (0..FULL).map(|n| document(n, whole)).collect();
     // Three times its own size each.
     let rest = usize::try_from(limits::DOCUMENTS_BYTES).unwrap() / 3 - FULL * whole;
