@@ -27,7 +27,7 @@ pub(super) fn element(length: usize) -> usize {
 
 /// What one more key of an object takes, where it has `length` already.
 pub(super) fn key(length: usize, key: &str) -> usize {
-    let node = if length % KEYS_OF_NODE == 0 { NODE } else { 0 };
+    let node = if length.is_multiple_of(KEYS_OF_NODE) { NODE } else { 0 };
     node + text(key.len())
 }
 
