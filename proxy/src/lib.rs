@@ -25,6 +25,7 @@ pub mod reload;
 pub mod respond;
 pub mod rooms;
 pub mod route;
+mod seal_key;
 pub mod server;
 pub mod state;
 pub mod store;

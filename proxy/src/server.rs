@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use pullgate_config::{AuditLog, Config, Diagnostics, OnFailure};
 use pullgate_policy::limits;
-use pullgate_policy::seal::Seal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +19,7 @@ use crate::data_port;
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::reload;
+use crate::seal_key;
 use crate::state::State;
 use crate::store::{Availability, Grants, Store, StoreError, folder};
 use crate::trust::{self, Copies, Keep, Roots};
@@ -155,12 +155,12 @@ async fn app(
     waits: Waits,
 ) -> Result<Arc<App>, ServeError> {
     let key = store.folder().seal_key(key_file).map_err(ServeError::Seal)?;
-    // Grants under another key cannot be opened: they are lost, and that is said (A603).
-    store.database().sealed_by(&Seal::fingerprint(&key)).await;
+    let (seal, key_file) = seal_key::seal(&store, key_file, &key).await.map_err(ServeError::Seal)?;
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let blobs = state.blobs().series();
     let metrics = Metrics::with_store(state.store().database().writes_lost_counter(), &blobs);
     let health = Health::new();
+    health.watch("seal-key", move || key_file.condition());
     let settings = audit::Settings {
         log: match &config.audit.log {
             AuditLog::File(path) => audit::LogTarget::File(path.clone()),
@@ -179,7 +179,7 @@ async fn app(
     let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
-    let (seal, roots) = (Seal::new(&key), Roots::new(copies));
+    let roots = Roots::new(copies);
     let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots, waits });
     // Before the first request: a root that was fetched before this start counts from it on.
     trust::recall(&app).await;

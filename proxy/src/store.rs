@@ -17,7 +17,8 @@ pub mod unknown;
 
 pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
 pub use db::{
-    Availability, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, Standing, TagKey, TagSeen,
+    Availability, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey, Standing,
+    TagKey, TagSeen,
 };
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};

@@ -90,9 +90,10 @@ impl<E: UpstreamError> Blobs<E> {
         let Opened { file, stamp, knowledge, reading } = opened;
         let size = stamp.size();
         let shared = match knowledge {
-            Knowledge::Hashed => Arc::new(Shared::verified(Arc::new(file), size, reading)),
+            Knowledge::Hashed => Arc::new(Shared::verified(Arc::new(file), stamp, reading)),
             Knowledge::Unknown => self.0.checks.join_or(digest, |flight| {
-                let (shared, progress) = Shared::new(Arc::new(file), Progress::complete(size), reading);
+                let (shared, progress) =
+                    Shared::new(Arc::new(file), Progress::complete(size), Some(stamp), reading);
                 kept::check(Arc::clone(&self.0.kept), (digest, stamp), Arc::clone(&shared), progress, flight);
                 shared
             }),
@@ -176,7 +177,7 @@ impl<E: UpstreamError> Blobs<E> {
     {
         let file = Arc::new(file);
         let reading = self.0.kept.read(key.digest);
-        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening(), reading);
+        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening(), None, reading);
         let transfer = Transfer {
             kept: Arc::clone(&self.0.kept),
             digest: key.digest,
@@ -184,7 +185,7 @@ impl<E: UpstreamError> Blobs<E> {
             pause: self.0.pause,
             file,
             temp: room.temp.into_temp_path(),
-            reserved: room.reserved,
+            reserved: Arc::new(room.reserved),
             progress,
             readers: Arc::downgrade(&shared),
             flight,

@@ -40,6 +40,15 @@ pub struct Database {
     keeper: Arc<Keeper>,
 }
 
+/// Whether a seal key is the one of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealKey {
+    /// They were sealed with another.
+    Another,
+    /// It is, or there are none.
+    Own,
+}
+
 /// Why the database must not be touched.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -116,9 +125,9 @@ impl Database {
     }
 
     /// Tells under which key what is stored is sealed, by a fingerprint. Another one than before is a loss: of what is there
-    /// nothing can be opened any more.
-    pub async fn sealed_by(&self, fingerprint: &str) {
-        let Some(open) = self.keeper.open() else { return };
+    /// nothing can be opened any more, and it stays said for as long as the rows lie there (A618).
+    pub async fn sealed_by(&self, fingerprint: &str) -> SealKey {
+        let Some(open) = self.keeper.open() else { return SealKey::Own };
         let query = sqlx::query("select value from standing where name = 'seal'");
         let value = |row: &AnyRow| Ok(Some(row.try_get::<String, _>("value")?));
         match self
@@ -126,11 +135,15 @@ impl Database {
             .await
             .map(|mut rows| rows.pop())
         {
-            Ok(Some(before)) if before == fingerprint => return,
-            Ok(Some(_)) => self.keeper.loss.mark("the seal key is another one"),
+            Ok(Some(before)) if before == fingerprint => return SealKey::Own,
+            Ok(Some(_)) => {
+                self.keeper.loss.mark("the seal key is another one");
+                return SealKey::Another;
+            }
             Ok(None) | Err(Unknown { .. }) => {}
         }
         self.write(Write::Seal(fingerprint.to_owned()));
+        SealKey::Own
     }
 
     /// A sealed record, as it lies there: only its seal can say what it is worth.

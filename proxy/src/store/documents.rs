@@ -163,8 +163,8 @@ impl Inner {
         if self.unproven.fill().used.saturating_add(size) > *most {
             self.unproven.prune(less(*most).saturating_sub(size));
         }
-        let missing = || Ok(size.saturating_sub(shelf.spare(DISK_RESERVE, DISK_RESERVE_SHARE)?));
-        let over: u64 = missing()?;
+        let missing = || shelf.lacks(size, DISK_RESERVE, DISK_RESERVE_SHARE);
+        let over = missing()?;
         if over > 0 {
             let used = self.unproven.prune(u64::MAX);
             self.unproven.prune(less(used).min(used.saturating_sub(over)));

@@ -137,11 +137,13 @@ impl Shelf {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// The same without what is left to others: so many bytes, or this part of the disk where that is less.
-    pub(super) fn spare(&self, leave: u64, part: u64) -> io::Result<u64> {
+    /// Bytes that must go before so many more fit and enough is left to others: `leave`, or this part of the disk where that is
+    /// less.
+    pub(super) fn lacks(&self, size: u64, leave: u64, part: u64) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.state)?;
         let all = stat.f_blocks.saturating_mul(stat.f_frsize);
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize).saturating_sub(leave.min(all / part.max(1))))
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        Ok(size.saturating_add(leave.min(all / part.max(1))).saturating_sub(free))
     }
 
     /// Walks down without following links: the folder might have been prepared by another hand.

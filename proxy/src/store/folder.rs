@@ -175,7 +175,7 @@ fn create_key(path: &Path, unfinished: &Path) -> Result<[u8; SEAL_KEY_BYTES], Se
     }
 }
 
-fn random_key() -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
+pub(crate) fn random_key() -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
     let mut key = [0; SEAL_KEY_BYTES];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| SealKeyError::Random)?;
     Ok(key)

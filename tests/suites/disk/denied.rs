@@ -32,7 +32,7 @@ async fn a607_manifests_that_are_denied_fill_no_disk_and_cost_no_good_pull() {
     let stage = Stage::with(|settings| settings.state(disk.path())).await;
     let good = stage.signed("good");
     assert_serves(&stage.get(&manifest("org/app", "good")).await, &good);
-    for (length, count) in [(4_000_000, 20), (200_000, 25), (12_000, 60), (3_000, 200)] {
+    for (length, count) in [(4_000_000, 14), (200_000, 10), (3_000, 50)] {
         for n in 0..count {
             let tag = format!("evil-{length}-{n}");
             unsigned(length).tag(&stage.upstream, "org/app", &tag);

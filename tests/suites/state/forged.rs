@@ -160,3 +160,41 @@ async fn a504_without_its_secret_a_gate_makes_another_and_believes_nothing_of_be
         0o600
     );
 }
+
+#[tokio::test]
+async fn a618_a_seal_key_that_is_not_the_one_of_the_rows_is_said_and_not_used() {
+    let mut stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    let ready = async |stage: &Stage| {
+        String::from_utf8_lossy(&stage.gate.admin("/readyz").await.body).contains("seal-key")
+    };
+    assert!(!ready(&stage).await);
+    let own = std::fs::read(stage.gate.path("state/seal.key")).unwrap();
+    // Under the running gate.
+    stage.gate.write("state/seal.key", [7; 32]);
+    assert!(ready(&stage).await);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    for _ in 0..2 {
+        stage.gate.restart().await;
+        assert!(ready(&stage).await, "and it stays so");
+        assert_serves(&stage.manifest("org/app", "v1").await, &image);
+        assert_denied(&stage.manifest("org/app", &stage.unsigned("org/app", "bad").digest()).await);
+    }
+    // The right one is put back: what was remembered before counts again.
+    stage.gate.stop().await;
+    stage.gate.write("state/seal.key", own);
+    stage.gate.start_again().await;
+    assert!(!ready(&stage).await);
+    // The operator's own change: the database goes with the key, and the state may be new altogether.
+    for files in [&["cache.db", "cache.db-wal", "cache.db-shm"][..], &["cache.db", "seal.key"]] {
+        stage.gate.stop().await;
+        stage.gate.write("state/seal.key", [9; 32]);
+        for file in files {
+            let _ = std::fs::remove_file(stage.gate.path(&format!("state/{file}")));
+        }
+        stage.gate.start_again().await;
+        assert!(!ready(&stage).await, "{files:?}");
+        assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    }
+}

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use pullgate_policy::oci::Digest;
 
-/// Everything is counted against one limit: what is kept, and what is on its way.
+/// Everything is counted against one limit: what is kept, and what is on its way. What was promised of a blob lets others find
+/// no room, but only what has come of it takes any (A617).
 #[derive(Debug)]
 pub(super) struct Index {
     max: u64,
     used: u64,
-    reserved: u64,
+    promised: u64,
+    arrived: u64,
     entries: HashMap<Digest, Entry>,
     by_use: BTreeMap<u64, Digest>,
     reading: HashMap<Digest, usize>,
@@ -27,7 +29,8 @@ impl Index {
         Self {
             max,
             used: 0,
-            reserved: 0,
+            promised: 0,
+            arrived: 0,
             entries: HashMap::new(),
             by_use: BTreeMap::new(),
             reading: HashMap::new(),
@@ -82,18 +85,34 @@ impl Index {
         }
     }
 
-    pub(super) fn reserve(&mut self, size: u64) {
-        self.reserved = self.reserved.saturating_add(size);
+    /// So many bytes are to come.
+    pub(super) fn promise(&mut self, size: u64) {
+        self.promised = self.promised.saturating_add(size);
     }
 
-    pub(super) fn release(&mut self, size: u64) {
-        self.reserved = self.reserved.saturating_sub(size);
+    /// So many bytes have come.
+    pub(super) fn arrive(&mut self, size: u64) {
+        self.arrived = self.arrived.saturating_add(size);
+    }
+
+    /// What was promised and what has come of it is on its way no more.
+    pub(super) fn release(&mut self, promised: u64, arrived: u64) {
+        self.promised = self.promised.saturating_sub(promised);
+        self.arrived = self.arrived.saturating_sub(arrived);
+    }
+
+    /// Whether room can be made for so many more bytes once they come, beside all that was promised.
+    pub(super) fn admits(&self, size: u64) -> bool {
+        self.among(self.used.saturating_add(self.promised).saturating_add(size)).is_some()
     }
 
     /// Whose removal makes room for `size` more bytes: those that were used longest ago, none that is being read (A508).
     /// None where that is not enough, and then nothing needs to go.
     pub(super) fn to_evict(&self, size: u64) -> Option<Vec<Digest>> {
-        let wanted = self.used.saturating_add(self.reserved).saturating_add(size);
+        self.among(self.used.saturating_add(self.arrived).saturating_add(size))
+    }
+
+    fn among(&self, wanted: u64) -> Option<Vec<Digest>> {
         let mut over = wanted.saturating_sub(self.max);
         let mut evicted = Vec::new();
         for digest in self.by_use.values().filter(|digest| !self.reading.contains_key(*digest)) {
@@ -145,11 +164,14 @@ mod tests {
     fn a508_what_is_on_its_way_counts() {
         let mut index = Index::new(300);
         index.insert(digest("a"), 100);
-        index.reserve(150);
+        index.promise(150);
+        assert_eq!(index.to_evict(200), Some(vec![]), "nothing has come");
+        assert!(index.admits(150) && !index.admits(151));
+        index.arrive(150);
         assert_eq!(index.to_evict(50), Some(vec![]));
         assert_eq!(index.to_evict(51), Some(vec![digest("a")]));
         assert_eq!(index.to_evict(151), None);
-        index.release(150);
+        index.release(150, 150);
         assert_eq!(index.to_evict(200), Some(vec![]));
         index.insert(digest("a"), 40);
         assert_eq!((index.used(), index.size(&digest("a"))), (40, 40), "once, by its size now");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -60,16 +60,28 @@ pub(super) struct Room {
     pub(super) reserved: Reserved,
 }
 
-/// Bytes that nobody else may take.
+/// Bytes that were promised, and how many of them have come.
 #[derive(Debug)]
 pub(super) struct Reserved {
     kept: Arc<Kept>,
     size: u64,
+    arrived: AtomicU64,
+}
+
+impl Reserved {
+    /// So many more bytes are here: now others make room for them. Where all others are being read, there is more than may be
+    /// for a while: who was let in is not cut off.
+    pub(super) fn arrive(&self, size: u64) {
+        self.arrived.fetch_add(size, Ordering::Relaxed);
+        let mut index = lock(&self.kept.index);
+        index.arrive(size);
+        self.kept.evict(&mut index, 0);
+    }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        lock(&self.kept.index).release(self.size);
+        lock(&self.kept.index).release(self.size, self.arrived.load(Ordering::Relaxed));
     }
 }
 
@@ -175,7 +187,7 @@ impl Kept {
     }
 
     /// A file for a blob of this size; none where the disk or `blobs_max` has no room for one, though what was used longest
-    /// ago went (A501, A508).
+    /// ago would go (A501, A508). Nothing goes before bytes have come: a size is only what somebody says (A617).
     pub(super) fn room(self: &Arc<Self>, size: Option<u64>) -> Option<Room> {
         let size = size.unwrap_or(0);
         if size > self.blobs_max || self.is_resting() {
@@ -191,12 +203,12 @@ impl Kept {
         self.full.store(false, Ordering::Relaxed);
         let temp = self.shelf.temp().inspect_err(|_| self.rest()).ok()?;
         let mut index = lock(&self.index);
-        if !self.evict(&mut index, size) {
+        if !index.admits(size) {
             return None;
         }
-        index.reserve(size);
+        index.promise(size);
         drop(index);
-        let reserved = Reserved { kept: Arc::clone(self), size };
+        let reserved = Reserved { kept: Arc::clone(self), size, arrived: AtomicU64::new(0) };
         match reserve(temp.as_file(), size) {
             Ok(()) => Some(Room { temp, reserved }),
             Err(_full) => {
@@ -227,14 +239,26 @@ impl Kept {
         self.full.load(Ordering::Relaxed) || self.is_resting()
     }
 
-    /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has.
-    pub(super) fn keep(&self, digest: &Digest, file: &File, temp: &TempPath, size: u64, reserved: Reserved) {
+    /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has. That it is whole is known of the
+    /// bytes that came: what lies there is hashed as it is read for the first time (A618).
+    pub(super) fn keep(
+        &self,
+        digest: &Digest,
+        file: &File,
+        temp: &TempPath,
+        size: u64,
+        reserved: Arc<Reserved>,
+    ) {
         if file.sync_data().is_err() {
             return self.rest();
         }
         drop(reserved);
         let mut index = lock(&self.index);
         let before = index.size(digest);
+        // Whoever reads the one that is there reads on: another of the same bytes is none too many (A618).
+        if before == size && matches!(self.shelf.open(digest), Ok(Some((_, stamp))) if stamp.size() == size) {
+            return;
+        }
         if !self.evict(&mut index, size.saturating_sub(before)) {
             return;
         }
@@ -242,15 +266,14 @@ impl Kept {
             Ok(()) => {
                 index.insert(*digest, size);
                 self.tell(&index);
-                drop(index);
-                self.learn(digest, file);
+                lock(&self.known).remove(digest);
             }
             Err(error) => tracing::debug!(%digest, %error, "a blob is not kept"),
         }
     }
 
-    pub(super) fn learn(&self, digest: &Digest, file: &File) {
-        let Ok(Some(stamp)) = Stamp::of(file) else { return };
+    /// The file with this stamp was hashed, and had it before and after.
+    fn learn(&self, digest: &Digest, stamp: Stamp) {
         let mut known = lock(&self.known);
         if known.len() >= KNOWN_BLOBS {
             known.clear();
@@ -286,7 +309,7 @@ pub(super) fn check<E: UpstreamError>(
     tokio::task::spawn_blocking(move || {
         let stage = match hash(&digest, &file, &progress) {
             Ok(Some(found)) if found == digest && unchanged(&file, &stamp) => {
-                kept.learn(&digest, &file);
+                kept.learn(&digest, stamp);
                 Stage::Verified
             }
             Ok(Some(_)) => {

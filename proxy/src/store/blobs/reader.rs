@@ -100,6 +100,9 @@ fn frames<E: UpstreamError>(shared: Arc<Shared<E>>, range: Range<u64>) -> Frames
         let piece = if released == end { STREAM_CHUNK_WARM_BYTES } else { STREAM_CHUNK_BYTES };
         let until = released.min(at.saturating_add(piece as u64));
         let bytes = shared.read(at..until).await?;
+        if until == end {
+            shared.still()?;
+        }
         Ok(Some((bytes, (shared, until))))
     }))
 }

@@ -11,8 +11,9 @@ use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::sync::watch;
 
 use super::buffers::Lent;
-use super::kept::Reading;
+use super::kept::{Reading, unchanged};
 use super::{BlobFault, Sender, UpstreamError};
+use crate::store::files::Stamp;
 
 /// How far a blob is.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(super) enum Stage<E: UpstreamError> {
 pub(super) struct Shared<E: UpstreamError> {
     file: Arc<File>,
     progress: watch::Receiver<Progress<E>>,
+    /// What a kept file was when it was hashed; none of one that is still written.
+    stamp: Option<Stamp>,
     _reading: Reading,
 }
 
@@ -52,14 +55,29 @@ impl<E: UpstreamError> Progress<E> {
 }
 
 impl<E: UpstreamError> Shared<E> {
-    pub(super) fn new(file: Arc<File>, progress: Progress<E>, reading: Reading) -> (Arc<Self>, Sender<E>) {
+    pub(super) fn new(
+        file: Arc<File>,
+        progress: Progress<E>,
+        stamp: Option<Stamp>,
+        reading: Reading,
+    ) -> (Arc<Self>, Sender<E>) {
         let (sender, progress) = watch::channel(progress);
-        (Arc::new(Self { file, progress, _reading: reading }), sender)
+        (Arc::new(Self { file, progress, stamp, _reading: reading }), sender)
     }
 
-    pub(super) fn verified(file: Arc<File>, size: u64, reading: Reading) -> Self {
+    pub(super) fn verified(file: Arc<File>, stamp: Stamp, reading: Reading) -> Self {
+        let size = stamp.size();
         let progress = Progress { total: Some(size), written: size, stage: Stage::Verified };
-        Self { file, progress: watch::channel(progress).1, _reading: reading }
+        Self { file, progress: watch::channel(progress).1, stamp: Some(stamp), _reading: reading }
+    }
+
+    /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has not left
+    /// yet, so that nobody gets all of a blob that was altered while it was sent (A618).
+    pub(super) fn still(&self) -> Result<(), BlobFault<E>> {
+        match &self.stamp {
+            Some(stamp) if !unchanged(&self.file, stamp) => Err(BlobFault::Corrupt),
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn file(&self) -> Arc<File> {

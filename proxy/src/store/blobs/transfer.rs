@@ -23,7 +23,7 @@ pub(super) struct Transfer<E: UpstreamError> {
     pub(super) pause: Duration,
     pub(super) file: Arc<File>,
     pub(super) temp: TempPath,
-    pub(super) reserved: Reserved,
+    pub(super) reserved: Arc<Reserved>,
     pub(super) progress: Sender<E>,
     pub(super) readers: Weak<Shared<E>>,
     pub(super) flight: Flight<FlightKey, E>,
@@ -98,8 +98,11 @@ impl<E: UpstreamError> Transfer<E> {
 
     async fn write(&self, mut hasher: Hasher, pieces: Vec<Bytes>, at: u64) -> Result<Hasher, BlobFault<E>> {
         let (file, kept) = (Arc::clone(&self.file), Arc::clone(&self.kept));
+        let reserved = Arc::clone(&self.reserved);
         let write = tokio::task::spawn_blocking(move || {
             let mut at = at;
+            reserved.arrive(pieces.iter().map(|piece| piece.len() as u64).sum());
+            drop(reserved);
             for piece in pieces {
                 hasher.update(&piece);
                 // Those who come next go without a file for a while (A501).

@@ -2,6 +2,8 @@
 
 use super::*;
 
+use std::os::unix::fs::FileExt;
+
 #[tokio::test]
 async fn a505_a_kept_blob_is_hashed_again_after_a_restart() {
     let fixture = fixture(MAX).await;
@@ -222,4 +224,90 @@ async fn a505_rot_below_the_file_system_is_found_by_the_scrub_before_anybody_ask
     assert!(!fixture.path(&rotten).exists() && fixture.path(&good).exists());
     let series = fixture.blobs.series();
     assert_eq!((series.rotten.get(), series.kept.get(), fixture.blobs.used()), (1, 100_000, 100_000));
+}
+
+#[tokio::test]
+async fn a617_a_false_size_takes_no_room_until_its_bytes_have_come() {
+    let fixture = fixture(1_000_000).await;
+    let mut digests = Vec::new();
+    for n in 0..9 {
+        digests.push(fixture.kept(&bytes(100_000 + n)).await);
+    }
+    let there = |fixture: &Fixture| digests.iter().filter(|digest| fixture.path(digest).exists()).count();
+    // The descriptor and the upstream say a million bytes, and nothing comes.
+    let other = Digest::of(b"promised");
+    let (pieces, promised) = mpsc::channel::<Result<Bytes, Reset>>(1);
+    let stream =
+        stream::unfold(promised, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)));
+    let source = move || future::ready(Ok((Some(1_000_000), Box::pin(stream))));
+    let reader = fixture.blobs.fetch(key(other), Some(1_000_000), source).await.unwrap();
+    assert_eq!(there(&fixture), 9);
+    // Who comes meanwhile finds the room promised, and passes through.
+    let late = bytes(50_000);
+    let passes = fixture.blobs.fetch(key(Digest::of(&late)), Some(50_000), whole(&late)).await.unwrap();
+    assert!(read(passes).await.unwrap() == late);
+    assert_eq!(there(&fixture), 9);
+    // Only as many go as there are bytes.
+    pieces.send(Ok(Bytes::from(vec![0; 250_000]))).await.unwrap();
+    eventually(|| there(&fixture) == 7).await;
+    drop(pieces);
+    assert!(matches!(read_until_cut(Ok(reader)).await.1, BlobFault::Short));
+    assert_eq!(there(&fixture), 7);
+    fixture.landed().await;
+    fixture.kept(&bytes(200_000)).await;
+    assert_eq!(there(&fixture), 7, "what was on its way is so no more");
+}
+
+#[tokio::test]
+async fn a618_a_kept_blob_that_is_altered_while_it_is_sent_is_never_whole() {
+    let blob = bytes(3 << 20);
+    for put_back in [blob[0], blob[0] ^ 1] {
+        let fixture = fixture(MAX).await;
+        let digest = fixture.kept(&blob).await;
+        assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+        let mut body = fixture.blobs.open(digest).await.unwrap().into_body();
+        let mut sent = body.frame().await.unwrap().unwrap().data_ref().unwrap().len();
+        let file = File::options().write(true).open(fixture.path(&digest)).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.write_all_at(&[blob[0] ^ 1], 2 << 20).unwrap();
+        file.write_all_at(&[put_back], 2 << 20).unwrap();
+        file.set_modified(modified).unwrap();
+        let cut = loop {
+            match body.frame().await.expect("never a quiet end") {
+                Ok(frame) => sent += frame.data_ref().unwrap().len(),
+                Err(fault) => break fault,
+            }
+        };
+        assert!(matches!(cut, BlobFault::Corrupt) && sent < blob.len(), "{cut:?}");
+        // Its neighbour, that nobody alters, is whole.
+        let other = fixture.kept(&bytes(2 << 20)).await;
+        for _ in 0..2 {
+            assert!(read(fixture.blobs.open(other).await.unwrap()).await.is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a618_what_a_transfer_left_counts_only_once_it_was_read_back() {
+    let fixture = fixture(MAX).await;
+    let blob = bytes(2 << 20);
+    let digest = Digest::of(&blob);
+    let (pieces, promised) = mpsc::channel::<Result<Bytes, Reset>>(1);
+    let stream =
+        stream::unfold(promised, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)));
+    let source = move || future::ready(Ok((Some(2 << 20), Box::pin(stream))));
+    let reader = fixture.blobs.fetch(key(digest), Some(2 << 20), source).await.unwrap();
+    pieces.send(Ok(Bytes::copy_from_slice(&blob[..1 << 20]))).await.unwrap();
+    let unfinished = || std::fs::read_dir(fixture.folder.tmp()).unwrap().next().unwrap().unwrap().path();
+    eventually(|| std::fs::read(unfinished()).unwrap().starts_with(&blob[..1 << 20])).await;
+    File::options().write(true).open(unfinished()).unwrap().write_all_at(&[!blob[9]], 9).unwrap();
+    pieces.send(Ok(Bytes::copy_from_slice(&blob[1 << 20..]))).await.unwrap();
+    drop(pieces);
+    let _ = read(reader).await;
+    fixture.landed().await;
+    let kept = fixture.blobs.open(digest).await.unwrap();
+    assert!(matches!(read_until_cut(Ok(kept)).await.1, BlobFault::Corrupt));
+    assert!(!fixture.path(&digest).exists());
+    fixture.kept(&blob).await;
+    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
 }
