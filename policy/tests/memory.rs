@@ -1,7 +1,12 @@
 //! What values take in memory is counted within a factor of two of what they do take (A602). Each case has a process of its own:
 //! what one leaves to the allocator the next one would have.
 
-#![expect(clippy::disallowed_methods, reason = "what a process takes is read from /proc")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what a process takes is read from /proc, and told to the test that started it"
+)]
 
 use std::process::Command;
 

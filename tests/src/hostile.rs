@@ -190,7 +190,7 @@ impl World {
             seen.warm.append(&mut times);
             seen.note(admin, "/livez", |time| times.push(time)).await;
             seen.livez.append(&mut times);
-            if n % 10 == 0 {
+            if n.is_multiple_of(10) {
                 seen.note(data, &self.permitted(), |time| times.push(time)).await;
                 seen.cold.append(&mut times);
             }

@@ -1,7 +1,7 @@
 //! Waiting, in tests: for what is to happen and not for how long it takes, because a machine may be busy with other things.
 #![expect(clippy::panic, reason = "a test that waits in vain has failed")]
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,12 +30,12 @@ pub async fn pause(time: Duration) {
 /// A clock of the runtime that is paused stands still while this lives, whatever is waited for: no time limit is crossed
 /// but where the test lets time pass. Without it, it goes on whenever nobody has anything to do but to wait for a socket.
 #[derive(Debug)]
-pub struct Still(Sender<()>);
+pub struct Still(SyncSender<()>);
 
 /// From now on.
 #[must_use]
 pub fn still() -> Still {
-    let (ends, ended) = channel();
+    let (ends, ended) = sync_channel(1);
     spawn_blocking(move || ended.recv());
     Still(ends)
 }

@@ -19,22 +19,22 @@ use crate::stage::{
 /// What takes the grants of a gate that has stopped.
 #[derive(Debug, Clone, Copy)]
 enum Taken {
-    ByCorruption,
-    ByRemoval,
-    BySealKey,
+    Corruption,
+    Removal,
+    SealKey,
 }
 
 impl Taken {
     fn take(self, stage: &Stage) {
         match self {
-            Self::ByCorruption => stage.gate.write("state/cache.db", b"garbage".repeat(2_000)),
-            Self::ByRemoval => std::fs::remove_file(stage.gate.path("state/cache.db")).unwrap(),
-            Self::BySealKey => stage.gate.write("state/seal.key", [7; 32]),
+            Self::Corruption => stage.gate.write("state/cache.db", b"garbage".repeat(2_000)),
+            Self::Removal => std::fs::remove_file(stage.gate.path("state/cache.db")).unwrap(),
+            Self::SealKey => stage.gate.write("state/seal.key", [7; 32]),
         }
     }
 }
 
-const WAYS: [Taken; 3] = [Taken::ByCorruption, Taken::ByRemoval, Taken::BySealKey];
+const WAYS: [Taken; 3] = [Taken::Corruption, Taken::Removal, Taken::SealKey];
 
 #[tokio::test]
 async fn a603_lost_grants_are_unknown_and_mended_by_the_next_manifest() {

@@ -49,7 +49,9 @@ async fn so_many_do_work_at_once() {
     let (workers, both) = (Workers::new(2), Arc::new(std::sync::Barrier::new(2)));
     let work = || {
         let both = Arc::clone(&both);
-        move || drop(both.wait())
+        move || {
+            both.wait();
+        }
     };
     let one = run(&workers, "r.example/a", 1, work());
     assert_eq!(tokio::join!(one, run(&workers, "r.example/a", 1, work())), (Ok(()), Ok(())));
@@ -64,8 +66,8 @@ async fn a_panic_is_told_and_its_place_is_free_again() {
 }
 
 /// Holds a thread until it is let go.
-fn hold(workers: &Workers, name: &'static str, memory: u64) -> std::sync::mpsc::Sender<()> {
-    let (release, held) = std::sync::mpsc::channel::<()>();
+fn hold(workers: &Workers, name: &'static str, memory: u64) -> std::sync::mpsc::SyncSender<()> {
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
     let workers = workers.clone();
     tokio::spawn(async move { run(&workers, name, memory, move || held.recv().is_err()).await });
     release
