@@ -101,3 +101,24 @@ fn clones_are_one() {
     metrics.clone().audit_lost(1);
     assert!(metrics.encode().contains("pullgate_audit_lost_total 1"));
 }
+
+/// The names between backticks in the first cells of the table of metrics.
+fn documented() -> std::collections::BTreeSet<String> {
+    let text = include_str!("../../README.md");
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `pullgate_")?.split(" | ").next());
+    cells
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .map(|name| name.trim_matches([',', ' ']).trim_start_matches("pullgate_").to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn the_table_of_the_readme_has_every_metric_and_no_other() {
+    let text = Metrics::new().encode();
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE pullgate_")?.split_once(' '));
+    let printed: std::collections::BTreeSet<String> = kinds
+        .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+        .collect();
+    assert_eq!(documented(), printed);
+}
