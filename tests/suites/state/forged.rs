@@ -179,7 +179,9 @@ async fn a618_a_seal_key_that_is_not_the_one_of_the_rows_is_said_and_not_used() 
         stage.gate.restart().await;
         assert!(ready(&stage).await, "and it stays so");
         assert_serves(&stage.manifest("org/app", "v1").await, &image);
-        assert_denied(&stage.manifest("org/app", &stage.unsigned("org/app", "bad").digest()).await);
+        // By digest it may be a child of an index whose grants are lost: that is unknown, and no yes.
+        let bad = stage.unsigned("org/app", "bad").digest();
+        assert_ne!(stage.manifest("org/app", &bad).await.status, 200);
     }
     // The right one is put back: what was remembered before counts again.
     stage.gate.stop().await;
