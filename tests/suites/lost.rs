@@ -74,7 +74,7 @@ async fn a603_lost_grants_are_unknown_and_mended_by_the_next_manifest() {
 #[tokio::test]
 async fn a603_after_a_while_what_was_lost_is_denied_again() {
     // Under a key that is not the one of the rows each process loses what the one before has given (A618).
-    for way in [Taken::ByCorruption, Taken::ByRemoval] {
+    for way in [Taken::Corruption, Taken::Removal] {
         let mut stage = Stage::new().await;
         let image = stage.signed("org/app", "v1");
         assert_serves(&stage.manifest("org/app", "v1").await, &image);

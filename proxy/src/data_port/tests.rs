@@ -47,7 +47,7 @@ async fn a546_a_connection_that_has_asked_nothing_yet_has_a_second_to_and_is_ans
     in_time.write_all(REQUEST).await.unwrap();
     let answer = rest(&mut in_time).await;
     assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
-    sleep(BIT).await;
+    sleep(2 * BIT).await;
     let _ = late.write_all(REQUEST).await;
     assert_eq!(rest(&mut late).await, "");
     crowd.gone().await;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::Quota;
 
 fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(second).unwrap()
@@ -25,8 +26,8 @@ fn status() -> crate::trust::Status {
     }
 }
 
-#[test]
-fn names_and_labels_are_those_of_the_documentation() {
+/// Metrics with something in every series.
+fn used() -> Metrics {
     let metrics = Metrics::new();
     metrics.verdict("production", "permit", "satisfied");
     metrics.undecided(Code::Deadline);
@@ -41,7 +42,14 @@ fn names_and_labels_are_those_of_the_documentation() {
     metrics.audit_rows_lost(3);
     metrics.enforcing_scopes(4);
     metrics.blob_served("ghcr.io");
-    let text = metrics.encode();
+    let upstream = UpstreamLabels { upstream: "ghcr.io".to_owned() };
+    metrics.0.families.upstreams.set(&upstream, Some(Quota { limit: 100, remaining: 7 }), 1);
+    metrics
+}
+
+#[test]
+fn names_and_labels_are_those_of_the_documentation() {
+    let text = used().encode();
     for line in [
         "pullgate_verdicts_total{policy=\"production\",verdict=\"permit\",ground=\"satisfied\"} 1",
         "pullgate_undecided_total{code=\"deadline\"} 1",
@@ -115,7 +123,9 @@ fn documented() -> std::collections::BTreeSet<String> {
 
 #[test]
 fn the_table_of_the_readme_has_every_metric_and_no_other() {
-    let text = Metrics::new().encode();
+    let metrics = used();
+    metrics.look_into_rooms(Box::new(|| vec![Room { name: "memory_work", used: 1, limit: 2 }]));
+    let text = metrics.encode();
     let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE pullgate_")?.split_once(' '));
     let printed: std::collections::BTreeSet<String> = kinds
         .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
