@@ -162,6 +162,18 @@ pub const PASSING_BYTES: u64 = 24 * MIB;
 /// Bytes of manifests that are remembered as they were read, three times their own size each. Over it: the least used goes,
 /// and is read from the disk again.
 pub const DOCUMENTS_BYTES: u64 = 24 * MIB;
+/// Bytes of memory for permits. Over it: the least used goes (it is still in the store).
+pub const PERMITS_BYTES: u64 = 20 * MIB;
+/// Bytes of memory for denials. Over it: the oldest goes.
+pub const DENIALS_BYTES: u64 = 16 * MIB;
+/// Bytes of memory for grants, all roots of a digest together. Over it: the least used goes (it is still in the store).
+pub const GRANTS_BYTES: u64 = 20 * MIB;
+/// Bytes of memory for what each repository's own upstream gave. Over it: the least used goes (it is still in the store).
+pub const PRESENCE_BYTES: u64 = 12 * MIB;
+/// Bytes of memory for each of nine small things: tags, names of answers, children of indexes and how many were asked for,
+/// other names of a digest, what is a manifest, what was granted lately, whose an evidence's blobs are, and what denials rest on.
+/// Over it: the least used goes, and is looked up again.
+pub const NAMES_BYTES: u64 = 4 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.
@@ -304,8 +316,6 @@ pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
 pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
 /// Entries of the memory of denials and absences. Over it: the oldest goes.
 pub const NEGATIVE_ENTRIES: u64 = 10_000;
-/// Verdicts remembered in memory. Over it: the least used goes (it is still in the store).
-pub const VERDICT_ENTRIES: u64 = 100_000;
 /// Unread children of permitted indexes that the gate reads before it refuses a blob, and asks one repository for in `deny_ttl`.
 /// Over it: undecided, `overload`.
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;

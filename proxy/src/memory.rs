@@ -1,11 +1,12 @@
 //! What is remembered in memory before the store is asked: permits, denials, tags, grants, passing evidence.
 
+use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use moka::future::Cache;
+use moka::future::{Cache, CacheBuilder};
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
@@ -22,24 +23,33 @@ use crate::pull::accept::Accept;
 use crate::pull::collect::Denied;
 use crate::store::Standing;
 
-/// The memory of a gate. Every cache is bounded in count; what it loses is found in the store or decided again.
+pub use self::children::Child;
+
+/// The memory of a gate. Every cache is bounded in bytes (A602); what it loses is found in the store or decided again.
 pub struct Memory {
-    permits: Cache<(Subject, Revisions), Arc<Permit>>,
-    denials: Cache<(Subject, Revisions), Aging<Arc<Denial>>>,
-    denied: Cache<(Subject, Revisions), Arc<Denied>>,
-    tags: Cache<(Repository, Tag, Accept), Aging<Digest>>,
-    grants: Cache<(Repository, Digest), Arc<Grants>>,
+    permits: Cache<VerdictKey, Arc<Permit>>,
+    denials: Cache<VerdictKey, Aging<Arc<Denial>>>,
+    denied: Cache<VerdictKey, Arc<Denied>>,
+    tags: Cache<TagKey, Aging<Digest>>,
+    grants: Cache<Place, Arc<Grants>>,
     granted: Cache<Granted, u64>,
-    documents: Cache<(Repository, Digest), Intact<Document>>,
+    documents: Cache<Place, Intact<Document>>,
     manifests: Cache<Digest, bool>,
-    verdict_ids: Cache<(Subject, Revisions), DecisionId>,
+    verdict_ids: Cache<VerdictKey, DecisionId>,
     other_names: Cache<Digest, Digest>,
-    passing: Cache<(Repository, Digest), Arc<Passing>>,
-    passing_blobs: Cache<(Repository, Digest), Digest>,
-    children: Cache<(Repository, Digest), Aging<Child>>,
+    passing: Cache<Place, Arc<Passing>>,
+    passing_blobs: Cache<Place, Digest>,
+    children: Cache<Place, Aging<Child>>,
     children_asked: Cache<Repository, Arc<AtomicUsize>>,
     lives: Lives,
 }
+
+/// What a verdict is about, and under which policy.
+type VerdictKey = (Subject, Revisions);
+/// A tag, as clients ask for it who accept the same types.
+type TagKey = (Repository, Tag, Accept);
+/// Content in a repository.
+type Place = (Repository, Digest);
 
 /// How long what may change is believed, and by which clock: the caches' own is not the gate's.
 struct Lives {
@@ -53,17 +63,6 @@ struct Lives {
 struct Aging<T> {
     value: T,
     until: Timestamp,
-}
-
-/// What came of a child that was read on behalf of a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Child {
-    /// The upstream has none, or none that can be read.
-    Absent,
-    /// It could not be had. This is no answer to anybody: it only says in which order they are read.
-    Failed,
-    /// What it grants is kept.
-    Read,
 }
 
 /// What a document granted: its digest, by whose permit, through how many indexes, under what.
@@ -94,8 +93,6 @@ pub enum GrantMemory {
     New,
 }
 
-/// Denials whose evidence is known again. Over it: the least used goes, and is verified anew.
-const DENIED_ENTRIES: u64 = 1_000;
 /// How long grants stay in memory; the store has them too.
 const GRANTS_IDLE: Duration = Duration::from_secs(600);
 /// After which time a grant that is still served is written again: the store gives the newest first.
@@ -107,51 +104,59 @@ impl Memory {
     /// An empty memory.
     #[must_use]
     pub fn new(deny_ttl: Duration, tag_ttl: Duration, clock: Clock) -> Self {
-        let bounded = || Cache::builder().max_capacity(limits::VERDICT_ENTRIES);
         Self {
             permits: Cache::builder()
-                .max_capacity(limits::VERDICT_ENTRIES)
+                .weigher(|key, permit: &Arc<Permit>| weight::of_permit(key, permit))
+                .max_capacity(limits::PERMITS_BYTES)
                 .time_to_live(limits::PERMIT_TTL_MAX)
                 .build(),
             // By age, not by use: a flood of new names must not keep the newest denial from being remembered (A059).
             denials: Cache::builder()
-                .max_capacity(limits::NEGATIVE_ENTRIES)
+                .weigher(|key, denial: &Aging<Arc<Denial>>| weight::of_denial(key, &denial.value))
+                .max_capacity(weight::DENIALS)
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(deny_ttl)
                 .build(),
-            tags: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).time_to_live(tag_ttl).build(),
-            denied: Cache::builder().max_capacity(DENIED_ENTRIES).time_to_live(limits::PERMIT_TTL).build(),
-            manifests: Cache::new(limits::VERDICT_ENTRIES),
-            verdict_ids: Cache::builder()
-                .max_capacity(limits::VERDICT_ENTRIES)
-                .time_to_live(limits::PERMIT_TTL_MAX)
+            tags: small(|key: &TagKey, _| {
+                weight::of_entry::<TagKey, Aging<Digest>>(&key.0, key.1.as_str().len())
+            })
+            .time_to_live(tag_ttl)
+            .build(),
+            denied: small(|key, denied: &Arc<Denied>| weight::of_denied(key, denied))
+                .time_to_live(limits::PERMIT_TTL)
                 .build(),
-            grants: bounded().time_to_idle(GRANTS_IDLE).build(),
-            granted: Cache::builder()
-                .max_capacity(limits::VERDICT_ENTRIES)
+            manifests: small(|_, _| weight::of_plain::<Digest, bool>()).build(),
+            verdict_ids: small(|key: &VerdictKey, id: &DecisionId| {
+                weight::of_entry::<VerdictKey, DecisionId>(&key.0.repository, id.as_str().len())
+            })
+            .time_to_live(limits::PERMIT_TTL_MAX)
+            .build(),
+            grants: Cache::builder()
+                .weigher(|key: &Place, grants: &Arc<Grants>| weight::of_grants::<Place>(&key.0, grants))
+                .max_capacity(limits::GRANTS_BYTES)
+                .time_to_idle(GRANTS_IDLE)
+                .build(),
+            granted: small(|key: &Granted, _| weight::of_entry::<Granted, u64>(&key.1.repository, 0))
                 .time_to_live(GRANTED_LATELY)
                 .build(),
             documents: Cache::builder()
-                .weigher(|_, document: &Intact<Document>| size(document))
+                .weigher(|_, document: &Intact<Document>| weight::of_document(document))
                 .max_capacity(limits::DOCUMENTS_BYTES)
                 .build(),
-            children_asked: Cache::builder()
-                .max_capacity(limits::VERDICT_ENTRIES)
+            children_asked: small(|key, _| weight::of_entry::<Repository, Arc<AtomicUsize>>(key, 0))
                 .time_to_live(deny_ttl)
                 .build(),
-            children: Cache::builder()
-                .max_capacity(limits::VERDICT_ENTRIES)
+            children: small(|key: &Place, _| weight::of_entry::<Place, Aging<Child>>(&key.0, 0))
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(deny_ttl)
                 .build(),
-            other_names: Cache::builder().max_capacity(limits::VERDICT_ENTRIES).build(),
+            other_names: small(|_, _| weight::of_plain::<Digest, Digest>()).build(),
             passing: Cache::builder()
-                .weigher(|_, passing: &Arc<Passing>| weight(passing))
+                .weigher(|_, passing: &Arc<Passing>| weight::of_passing(passing))
                 .max_capacity(limits::PASSING_BYTES)
                 .time_to_live(limits::PERMIT_TTL)
                 .build(),
-            passing_blobs: Cache::builder()
-                .max_capacity(limits::NEGATIVE_ENTRIES)
+            passing_blobs: small(|key: &Place, _| weight::of_entry::<Place, Digest>(&key.0, 0))
                 .time_to_live(limits::PERMIT_TTL)
                 .build(),
             lives: Lives { clock, deny_ttl, tag_ttl },
@@ -270,23 +275,6 @@ impl Memory {
         self.documents.insert((repository.clone(), document.digest()), document.clone()).await;
     }
 
-    /// What came of a child within the last `deny_ttl` (A615).
-    pub async fn child(&self, repository: &Repository, child: Digest) -> Option<Child> {
-        self.lives.of(self.children.get(&(repository.clone(), child)).await?)
-    }
-
-    /// Whether another child of this repository may be asked for: so many within `deny_ttl`, by whatever questions.
-    pub async fn may_ask_for_child(&self, repository: &Repository) -> bool {
-        let asked = self.children_asked.get_with_by_ref(repository, async { Arc::default() }).await;
-        asked.fetch_add(1, Ordering::Relaxed) < limits::CHILDREN_READ_FOR_BLOB
-    }
-
-    /// Remembers what came of a child.
-    pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
-        let what = self.lives.for_ttl(what, self.lives.deny_ttl);
-        self.children.insert((repository.clone(), child), what).await;
-    }
-
     /// The digest of the same bytes by the other algorithm.
     pub async fn other_name(&self, digest: Digest) -> Option<Digest> {
         self.other_names.get(&digest).await
@@ -361,20 +349,18 @@ impl Grants {
     }
 }
 
+/// One of the nine small ones.
+fn small<K, V>(weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> CacheBuilder<K, V, Cache<K, V>>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().weigher(weigher).max_capacity(limits::NAMES_BYTES)
+}
+
 fn granted(permitted: &Permitted<Document>) -> Granted {
     let permit = permitted.permit();
     (permitted.digest(), permit.subject().clone(), permitted.depth(), permit.revisions())
-}
-
-/// Bytes that a document takes in memory: its own, and about twice as many for what was read of them.
-fn size(document: &Intact<Document>) -> u32 {
-    u32::try_from(document.value().bytes().len().saturating_mul(3)).unwrap_or(u32::MAX)
-}
-
-/// The bytes that a piece of evidence holds, its manifest and blobs.
-fn weight(passing: &Passing) -> u32 {
-    let blobs: usize = passing.blobs().iter().map(|blob| blob.value().len()).sum();
-    u32::try_from(blobs + passing.document().value().bytes().len()).unwrap_or(u32::MAX)
 }
 
 /// Grants remembered for one digest in one repository.
@@ -386,6 +372,8 @@ impl std::fmt::Debug for Memory {
     }
 }
 
+mod children;
 mod passing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod weight;

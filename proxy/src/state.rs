@@ -13,6 +13,7 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::Subject;
 
 use crate::clock::Clock;
+use crate::memory::weight;
 use crate::pull::accept::Accept;
 use crate::store::{Blobs, GrantRow, Grants, Known, RecordKey, RecordKind, Store, TagKey};
 use crate::upstream::Fault;
@@ -24,14 +25,22 @@ pub struct State {
     blobs: Blobs<Fault>,
     clock: Clock,
     /// What each repository's own upstream gave, and as which type of document, as far as memory knows.
-    present: Cache<(Repository, Digest), Option<&'static str>>,
+    present: Cache<Place, Type>,
 }
+
+/// Content in a repository.
+type Place = (Repository, Digest);
+/// What it was called, where it is a document.
+type Type = Option<&'static str>;
 
 impl State {
     /// Opens the blobs beside the records.
     pub async fn new(store: Store, blobs_max: u64, clock: Clock) -> Self {
         let blobs = Blobs::new(store.folder(), blobs_max).await;
-        let present = Cache::builder().max_capacity(limits::VERDICT_ENTRIES).build();
+        let present = Cache::builder()
+            .weigher(|key: &Place, _| weight::of_entry::<Place, Type>(&key.0, 0))
+            .max_capacity(limits::PRESENCE_BYTES)
+            .build();
         Self { store, blobs, clock, present }
     }
 

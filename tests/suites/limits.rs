@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use pullgate::clock::Clock;
 use pullgate::memory::Memory;
-use pullgate::pull::accept::Accept;
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Tag};
+use pullgate_policy::oci::Digest;
 use pullgate_policy::verdict::Subject;
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::{LAYER, Layer, MANIFEST, Made, fresh};
@@ -273,19 +272,4 @@ async fn a059_a_denial_is_remembered_though_memory_is_full_of_others_that_are_as
     assert_eq!(stage.upstream.seen().len(), 0, "what was refused a moment ago is known");
     let oldest = app.memory.denial(&subject(Digest::of(&first.bytes)), revisions).await;
     assert!(oldest.is_none(), "it went for another");
-}
-
-#[tokio::test]
-async fn so_many_tags_are_remembered_and_not_one_more() {
-    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX, Clock::system());
-    let (repository, digest) = ("registry.test/org/app".parse().unwrap(), Digest::of(b"one"));
-    let tag = |n: u64| format!("v{n}").parse::<Tag>().unwrap();
-    for n in 0..=limits::VERDICT_ENTRIES {
-        memory.keep_tag(&repository, &tag(n), Accept::default(), digest).await;
-    }
-    let known = |n| {
-        let (memory, repository, tag) = (&memory, &repository, tag(n));
-        async move { memory.tag(repository, &tag, Accept::default()).await.is_some() }
-    };
-    assert_eq!(kept(limits::VERDICT_ENTRIES + 1, known).await, limits::VERDICT_ENTRIES);
 }

@@ -11,6 +11,7 @@ use pullgate_policy::policy::{
     EvidencePasses, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Revision, Rule, Unmatched,
 };
 use pullgate_policy::scope::Scope;
+use pullgate_policy::verdict::Verdict;
 
 use super::*;
 
@@ -81,6 +82,119 @@ async fn a059_of_more_denials_than_are_remembered_the_oldest_go_and_the_newest_s
     {
         assert_eq!(memory.denial(&subject(n), revisions).await.is_some(), stays, "{n}");
     }
+}
+
+/// How many entries of so many bytes stay, and how many bytes they are.
+async fn stays<K, V>(cache: &Cache<K, V>) -> (u64, u64)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    cache.run_pending_tasks().await;
+    (cache.entry_count(), cache.weighted_size())
+}
+
+#[tokio::test]
+async fn a602_what_is_remembered_is_counted_in_bytes_and_not_one_more_stays() {
+    let (most, each) =
+        (limits::NAMES_BYTES, u64::from(weight::of_entry::<TagKey, Aging<Digest>>(&repository(), 8)));
+    for (given, stay) in [(most / each, most / each), (most / each + 1, most / each)] {
+        let memory = memory();
+        for n in 0..given {
+            let tag = format!("v{n:07}").parse().unwrap();
+            memory.keep_tag(&repository(), &tag, Accept::default(), Digest::of(b"image")).await;
+        }
+        assert_eq!(stays(&memory.tags).await, (stay, stay * each));
+    }
+}
+
+#[tokio::test]
+async fn a602_grants_with_large_bodies_take_no_more_memory_than_all_grants_may() {
+    const BODY: usize = 8 * 1024;
+    let sealed = Sealed { body: "x".repeat(BODY), mac: vec![0; 32] };
+    let one = Grants::with(None, &sealed, Standing::Proven, 0);
+    let (most, each) = (limits::GRANTS_BYTES, u64::from(weight::of_grants::<Place>(&repository(), &one)));
+    assert!(each > BODY as u64 + 32);
+    for (given, stay) in [(most / each, most / each), (most / each + 1, most / each)] {
+        let memory = memory();
+        for n in 0..given {
+            let digest = Digest::of(&n.to_le_bytes());
+            memory.keep_grant(&repository(), digest, (&sealed, Standing::Proven), 0).await;
+        }
+        assert_eq!(stays(&memory.grants).await, (stay, stay * each));
+    }
+    // One digest of many roots counts all of them.
+    let memory = memory();
+    for n in 0..GRANTS_PER_DIGEST {
+        let sealed = Sealed { body: format!("{n:0BODY$}"), mac: vec![0; 32] };
+        memory.keep_grant(&repository(), Digest::of(b"base layer"), (&sealed, Standing::Proven), 0).await;
+    }
+    let (entries, bytes) = stays(&memory.grants).await;
+    assert!(entries == 1 && bytes > (GRANTS_PER_DIGEST * BODY) as u64, "{entries} {bytes}");
+}
+
+#[tokio::test]
+async fn a602_of_denials_with_long_texts_fewer_are_remembered_and_the_newest_stay() {
+    let memory = memory();
+    let revisions = Revisions { policy: Revision::of([]), trust: Revision::of([]) };
+    let path = "p".repeat(200);
+    let subject = |n: u64| Subject {
+        repository: format!("registry.example/{path}").parse().unwrap(),
+        digest: Digest::of(&n.to_le_bytes()),
+    };
+    let mut told = serde_json::to_value(decide::shape_denial(Code::IndexTooLarge)).unwrap();
+    let mut reason = told["first"].clone();
+    reason["text"] = "why ".repeat(1024).into();
+    told["skipped"] = vec![reason; 8].into();
+    let denial: Denial = serde_json::from_value(told).unwrap();
+    let each = u64::from(weight::of_denial(&(subject(0), revisions), &denial));
+    let stay = weight::DENIALS / each;
+    assert!(each > 8 * 4096 && stay < limits::NEGATIVE_ENTRIES / 8, "{each}");
+    for n in 0..=stay {
+        memory.keep_denial(&subject(n), revisions, &denial).await;
+    }
+    assert_eq!(stays(&memory.denials).await, (stay, stay * each));
+    assert!(memory.denial(&subject(0), revisions).await.is_none());
+    assert!(memory.denial(&subject(stay), revisions).await.is_some());
+}
+
+#[tokio::test]
+async fn a602_permits_take_no_more_memory_than_all_permits_may() {
+    let memory = memory();
+    let set = PolicySet { unmatched: Unmatched::Permit, policies: Vec::new(), ..open() };
+    let document = intact(
+        serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "layers": [],
+            "config": {"mediaType": media_type::OCI_CONFIG, "digest": Digest::of(b"{}"), "size": 2},
+        })
+        .to_string()
+        .into_bytes(),
+    );
+    let document = document.parse(None).unwrap();
+    let subject = |n: u64| Subject { repository: repository(), digest: Digest::of(&n.to_le_bytes()) };
+    let permit =
+        |n: u64| match decide::without_evidence(&set, &subject(n), document.value(), Timestamp::UNIX_EPOCH) {
+            Some(Verdict::Permit(permit)) => permit,
+            other => panic!("{other:?}"),
+        };
+    let each = u64::from(weight::of_permit(&(subject(0), set.revisions), &permit(0)));
+    let stay = limits::PERMITS_BYTES / each;
+    for n in 0..stay {
+        memory.keep_permit(&permit(n)).await;
+    }
+    assert_eq!(stays(&memory.permits).await, (stay, stay * each));
+    memory.keep_permit(&permit(stay)).await;
+    assert_eq!(stays(&memory.permits).await, (stay, stay * each));
+}
+
+/// The process has 512 MiB: what is left is for itself, its connections and the database.
+#[test]
+fn a602_all_memories_together_leave_room_in_the_process() {
+    const PROCESS: u64 = 512 << 20;
+    const LEFT: u64 = 80 << 20;
+    let work = limits::IN_FLIGHT_BYTES + limits::WORK_BYTES + limits::DOCUMENTS_BYTES + limits::PASSING_BYTES;
+    let large = limits::PERMITS_BYTES + limits::DENIALS_BYTES + limits::GRANTS_BYTES + limits::PRESENCE_BYTES;
+    assert!(work + large + 9 * limits::NAMES_BYTES + LEFT <= PROCESS);
 }
 
 #[tokio::test]
@@ -181,7 +295,7 @@ fn evidence(weighs: usize) -> Arc<Passing> {
     let document = intact(manifest(&layer).into_bytes()).parse(None).unwrap();
     let only = EvidenceOnly::check(document, vec![intact(b"{}".to_vec()), intact(layer)]).unwrap();
     let passing = Passing::well_formed(only, &open(), &repository()).unwrap();
-    assert_eq!(weight(&passing) as usize, weighs);
+    assert_eq!(weight::of_passing(&passing) as usize, weighs);
     Arc::new(passing)
 }
 

@@ -42,6 +42,16 @@ impl Denied {
             && self.unread == collected.unread
     }
 
+    /// The bytes that its lists and their texts take.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let details = self.rejected.iter().map(|rejected| rejected.detail.len()).sum::<usize>();
+        size_of_val(self.found.as_slice())
+            + size_of_val(self.rejected.as_slice())
+            + size_of_val(self.unread.as_slice())
+            + details
+    }
+
     /// The denial.
     #[must_use]
     pub fn denial(&self) -> &Denial {
