@@ -35,6 +35,8 @@ pub const ROWS_KEPT: i64 = 500_000;
 pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Largest database whose pages are all checked when it is opened, bytes: a start takes seconds, not minutes.
 pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
+/// Corrupt files of one database that lie aside. Over it: the oldest goes.
+pub const CORRUPT_KEPT: usize = 3;
 /// Blobs whose hash is remembered. Over it: all are hashed anew when next served.
 pub const KNOWN_BLOBS: usize = 65_536;
 /// Bytes that blobs leave free on the disk, for the databases and the log.

@@ -15,12 +15,14 @@ use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _, Transaction,
 };
 
-use super::limits::CHECK_BYTES;
+use super::limits::{CHECK_BYTES, CORRUPT_KEPT};
 
 /// What a path keeps as it is in a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 /// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
 const CORRUPT: [i64; 2] = [11, 26];
+/// What the name of a corrupt file ends in, before the time at which it was moved aside.
+const CORRUPT_SUFFIX: &str = ".corrupt-";
 /// SQLite's `SQLITE_ERROR`: in a migration it means that the file is not what its migrations say.
 const STATEMENT: i64 = 1;
 
@@ -101,6 +103,7 @@ impl Sqlite {
         tracing::error!(file = %self.file.display(), aside = %aside.display(), error,
             "a database is corrupt: it is moved aside and kept, and a new one begun");
         move_aside(&self.file, &aside).map_err(|error| OpenFault::Unusable(error.to_string()))?;
+        forget_older(&self.file);
         self.attempt().await?;
         Ok(Prepared::Anew)
     }
@@ -223,7 +226,7 @@ fn private_file(file: &Path) -> Result<u64, Fault> {
 }
 
 fn aside(file: &Path) -> PathBuf {
-    with_suffix(file, &format!(".corrupt-{}", jiff::Timestamp::now().as_millisecond()))
+    with_suffix(file, &format!("{CORRUPT_SUFFIX}{}", jiff::Timestamp::now().as_millisecond()))
 }
 
 fn move_aside(file: &Path, aside: &Path) -> io::Result<()> {
@@ -232,6 +235,36 @@ fn move_aside(file: &Path, aside: &Path) -> io::Result<()> {
         match fs::rename(with_suffix(file, suffix), with_suffix(aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes the oldest that lie aside (A607). What cannot be removed is said, and is no reason to go without a database.
+fn forget_older(file: &Path) {
+    if let Err(error) = remove_older(file) {
+        tracing::warn!(file = %file.display(), %error, "corrupt databases that lie aside cannot be removed");
+    }
+}
+
+fn remove_older(file: &Path) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
+    let mut begins = name.as_bytes().to_vec();
+    begins.extend_from_slice(CORRUPT_SUFFIX.as_bytes());
+    let mut times: Vec<u64> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let time = name.as_bytes().strip_prefix(begins.as_slice());
+        times.extend(time.and_then(|time| std::str::from_utf8(time).ok()?.parse::<u64>().ok()));
+    }
+    times.sort_unstable_by_key(|time| std::cmp::Reverse(*time));
+    for time in times.into_iter().skip(CORRUPT_KEPT) {
+        let old = with_suffix(file, &format!("{CORRUPT_SUFFIX}{time}"));
+        for path in [with_suffix(&old, "-wal"), with_suffix(&old, "-shm"), old] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
         }
     }
     Ok(())
@@ -297,5 +330,48 @@ mod tests {
             let found: i64 = sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap();
             assert_eq!(found, rows, "{table}: seen by another connection");
         }
+    }
+
+    #[tokio::test]
+    async fn a607_of_corrupt_files_the_newest_stay_and_nothing_else_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str| fs::write(folder.path().join(name), b"it is none").unwrap();
+        let sqlite = Sqlite {
+            file: folder.path().join("test.db"),
+            pragmas: "pragma journal_mode = wal;",
+            lock_wait: Duration::from_secs(60),
+            schema: &[("test", "create table one (id bigint primary key);")],
+            strange: Strange::IsCorrupt,
+        };
+        let names = || {
+            let all = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            all.map(|name| name.to_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let others = ["other.db.corrupt-1", "test.db.corrupt-2.kept", "test.db.corrupt-mine", "notes"];
+        others.into_iter().for_each(put);
+        // One digit less is older, whatever the order of the letters.
+        for time in ["9", "10", "11"] {
+            put(&format!("test.db.corrupt-{time}"));
+            put(&format!("test.db.corrupt-{time}-wal"));
+        }
+        put("test.db");
+        assert_eq!(sqlite.prepare().await.unwrap(), Prepared::Anew);
+        let found = names();
+        assert!(others.iter().all(|name| found.contains(*name)), "{found:?}");
+        assert!(
+            !found.contains("test.db.corrupt-9") && !found.contains("test.db.corrupt-9-wal"),
+            "{found:?}"
+        );
+        let stay = ["test.db.corrupt-10", "test.db.corrupt-10-wal", "test.db.corrupt-11"];
+        assert!(stay.iter().all(|name| found.contains(*name)), "{found:?}");
+        for _ in 0..CORRUPT_KEPT + 1 {
+            put("test.db");
+            sqlite.prepare().await.unwrap();
+        }
+        let aside = |name: &&String| {
+            name.strip_prefix("test.db.corrupt-").is_some_and(|time| time.parse::<u64>().is_ok())
+        };
+        assert_eq!(names().iter().filter(aside).count(), CORRUPT_KEPT, "{:?}", names());
+        assert!(others.iter().all(|name| names().contains(*name)), "{:?}", names());
     }
 }
