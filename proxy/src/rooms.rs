@@ -1,4 +1,4 @@
-//! The one account of what may run out: memory, processors, places. Each is bounded by a named limit, shared by a rule of its own,
+//! The one account of what may run out: memory, processors, places, the disk. Each is bounded by a named limit, shared by a rule of its own,
 //! and shown in `pullgate_room_used` and `pullgate_room_limit`.
 
 use pullgate_policy::limits;
@@ -11,6 +11,8 @@ use crate::metrics::Room;
 pub fn of(app: &App) -> Vec<Room> {
     let (busy, threads) = app.workers.busy();
     let (verdicts, questions) = app.places.fullest();
+    let (permitted, unproven) = app.store.store().documents().fill();
+    let blobs = app.store.blobs().fill();
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let room = |name, used, limit| Room { name, used, limit };
     vec![
@@ -19,6 +21,9 @@ pub fn of(app: &App) -> Vec<Room> {
         room("memory_work", app.workers.memory(), limits::WORK_BYTES),
         room("memory_documents", app.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
         room("memory_passing", app.memory.passing_bytes(), limits::PASSING_BYTES),
+        room("disk_documents", permitted.used, permitted.most),
+        room("disk_unproven", unproven.used, unproven.most),
+        room("disk_blobs", blobs.used, blobs.most),
         room("cpu_work", count(busy), count(threads)),
         room("places_verdicts_of_upstream", count(verdicts), count(limits::QUEUE_MAX + limits::VERDICTS_MAX)),
         room("places_questions_of_upstream", count(questions), count(limits::QUESTIONS_MAX)),

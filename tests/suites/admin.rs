@@ -1,7 +1,9 @@
 //! Health and metrics, on a port of their own.
 
+use pullgate_policy::limits;
 use pullgate_tests::made::fresh;
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::until;
 
 use crate::stage::{Stage, assert_denied, assert_serves};
 
@@ -56,6 +58,41 @@ async fn each_verdict_is_counted_under_its_policy_and_ground() {
     assert!(line(&["pullgate_undecided_total", "code=\"upstream-status\""]), "{text}");
     assert!(line(&["pullgate_upstream_requests_total", "upstream=\"registry.test\""]), "{text}");
     assert!(line(&["pullgate_stage_seconds", "stage="]), "{text}");
+}
+
+#[tokio::test]
+async fn how_full_the_disk_is_is_shown_by_what_lies_on_it() {
+    let stage = Stage::new().await;
+    let (image, bad) = (stage.signed("org/app", "good"), stage.unsigned("org/app", "bad"));
+    let shown = || {
+        let text = stage.gate.app().metrics.encode();
+        move |name: &str| -> Option<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+            line.parse().ok()
+        }
+    };
+    let used = |room: &str| shown()(&format!("pullgate_room_used{{room=\"{room}\"}}"));
+    for room in ["disk_documents", "disk_unproven", "disk_blobs"] {
+        assert_eq!(used(room), Some(0), "{room}");
+    }
+    assert_serves(&stage.manifest("org/app", "good").await, &image);
+    assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
+    let layer = image.blobs[1].len() as u64;
+    let none = |room| used(room).is_none_or(|used| used == 0);
+    until("what is permitted is on the disk", || {
+        used("disk_blobs") == Some(layer) && !none("disk_documents")
+    })
+    .await;
+    let before = used("disk_unproven");
+    assert_denied(&stage.manifest("org/app", &bad.digest()).await);
+    until("what is denied is on the disk", || used("disk_unproven") > before).await;
+    for (room, limit) in
+        [("disk_documents", limits::PERMITTED_FILES_BYTES), ("disk_unproven", limits::UNPROVEN_FILES_BYTES)]
+    {
+        assert_eq!(shown()(&format!("pullgate_room_limit{{room=\"{room}\"}}")), Some(limit), "{room}");
+    }
+    let blobs = stage.gate.app().store.blobs().fill();
+    assert_eq!(shown()("pullgate_room_limit{room=\"disk_blobs\"}"), Some(blobs.most));
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ use self::passthrough::Passthrough;
 pub use self::reader::{BlobBody, RangeOutside, Reader};
 use self::shared::{Progress, Shared, Stage};
 use self::transfer::Transfer;
+use super::documents::Fill;
 use super::folder::StateFolder;
 use super::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE};
 use crate::metrics::BlobSeries;
@@ -145,6 +146,12 @@ impl<E: UpstreamError> Blobs<E> {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.0.kept.used()
+    }
+
+    /// How full it is. One that is being read stays, so it may be more for a while.
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        Fill { used: self.0.kept.used(), most: self.0.kept.blobs_max() }
     }
 
     /// What is counted of them.
