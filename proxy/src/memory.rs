@@ -157,6 +157,7 @@ impl Memory {
                 .time_to_live(limits::PERMIT_TTL)
                 .build(),
             passing_blobs: small(|key: &Place, _| weight::of_entry::<Place, Digest>(&key.0, 0))
+                .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(limits::PERMIT_TTL)
                 .build(),
             lives: Lives { clock, deny_ttl, tag_ttl },

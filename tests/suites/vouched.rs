@@ -3,7 +3,7 @@
 
 use pullgate_tests::clients::content::sha256;
 use pullgate_tests::gate_in_process::Setup;
-use pullgate_tests::made::{CONFIG, Layer, Made, fresh};
+use pullgate_tests::made::{CONFIG, LAYER, Layer, Made, fresh};
 use pullgate_tests::signing::{
     DSSE, SIGN_PREDICATE, SIMPLE_SIGNING, Signer, carrier, evidence_tag, referrer,
 };
@@ -123,6 +123,26 @@ async fn a601_a_block_on_what_it_is_about_takes_the_evidence_with_it() {
         stage.reload(KEYED).await;
         assert_serves(&stage.manifest("org/app", &tag).await, &made);
     }
+}
+
+#[tokio::test]
+async fn a601_a_blob_that_an_image_grants_leaves_although_evidence_that_has_it_too_is_blocked() {
+    let stage = Stage::new().await;
+    let other = stage.unsigned("org/app", "other");
+    let evidence = referrer(&other.descriptor(), stage.signer.bundle(&other.digest(), SIGN_PREDICATE));
+    let tag = put(&stage, &evidence);
+    // Both have OCI's empty config.
+    let layer = vec![Layer::new(LAYER, b"a layer".to_vec())];
+    let image = Made::manifest(("application/vnd.oci.empty.v1+json", b"{}".to_vec()), layer, json!({}));
+    image.tag(&stage.upstream, "org/app", "v1");
+    stage.sign("org/app", &image);
+    let empty = sha256(b"{}");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_serves(&stage.manifest("org/app", &tag).await, &evidence);
+    stage.reload(&format!("{KEYED}[[block]]\ndigest = \"{}\"\nreason = \"x\"\n", other.digest())).await;
+    assert_denied(&stage.manifest("org/app", &tag).await);
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    assert_eq!(stage.blob("org/app", &empty).await.status, 200);
 }
 
 #[tokio::test]

@@ -60,10 +60,14 @@ async fn under(
     if is_manifest(app, repository, digest).await? {
         return Err(Refusal::Missing(Missing::Blob));
     }
-    if let Some(copy) = collect::passing::blob(app, live, repository, digest).await? {
+    // First what is granted: the same bytes may lie in evidence that passes no more, and that is no reason to say no.
+    let granted = recall::grant(app, live, repository, digest, Role::Blob).await;
+    if !matches!(granted, Ok(Some(_)))
+        && let Some(copy) = collect::passing::blob(app, live, repository, digest).await?
+    {
         return Ok(Blob::Evidence(copy));
     }
-    let grant = match recall::grant(app, live, repository, digest, Role::Blob).await? {
+    let grant = match granted? {
         Some(grant) => Some(grant),
         None => children::grant(app, live, repository, digest).await?,
     };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
@@ -13,7 +14,7 @@ use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::{Subject, Undecided};
 
 use super::carried::{self, Carried};
-use super::{Collected, pieces};
+use super::{Collected, FETCHED_AT_ONCE, pieces};
 use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
@@ -128,11 +129,18 @@ async fn read(
     held: &mut Held,
 ) -> Result<Result<EvidenceOnly, NotPassing>, Refusal> {
     held.grow(document.value().manifest().content().map(|part| part.size).sum()).map_err(overload)?;
-    let mut blobs = Vec::new();
+    let mut parts = Vec::new();
     for descriptor in document.value().manifest().content() {
         let Some(digest) = descriptor.digest else { return Ok(Err(NotPassing::Other)) };
         scope::not_blocked(live, &digest)?;
-        match pieces::blob(app, live, &subject.repository, digest, descriptor.size).await {
+        parts.push((digest, descriptor.size));
+    }
+    let blob = |(digest, size)| pieces::blob(app, live, &subject.repository, digest, size);
+    // Side by side: one after the other, hundreds of them would take the whole deadline (A612).
+    let mut fetched = stream::iter(parts.into_iter().map(blob)).buffered(FETCHED_AT_ONCE);
+    let mut blobs = Vec::new();
+    while let Some(blob) = fetched.next().await {
+        match blob {
             Ok(bytes) => blobs.push(bytes),
             Err(refusal @ Refusal::Undecided(_)) => return Err(refusal),
             Err(_) => return Ok(Err(NotPassing::Other)),
