@@ -6,7 +6,7 @@ use http::header::ACCEPT;
 use pullgate_policy::limits;
 use pullgate_policy::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
-/// A set of [`KNOWN`] types, one bit each.
+/// A set of the types that an upstream can choose by, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Accept(u16);
 
