@@ -104,7 +104,11 @@ async fn a603_a_database_that_vanishes_is_begun_anew_and_its_grants_may_be_lost(
 #[tokio::test]
 async fn a603_a_database_that_rots_is_unknown_moved_aside_and_begun_anew() {
     let root = tempfile::tempdir().unwrap();
-    let database = filled(root.path()).await;
+    filled(root.path()).await.close().await;
+    // As long as the product waits: a patient one would try to write what is lost for as long.
+    let database = Database::open(root.path(), Waits::default()).await.unwrap();
+    database.keep_grants(vec![grant(b"other", b"root")], at(1));
+    database.written().await;
     for name in ["cache.db", "cache.db-wal"] {
         let file = root.path().join(name);
         let length = std::fs::metadata(&file).unwrap().len();
@@ -113,8 +117,6 @@ async fn a603_a_database_that_rots_is_unknown_moved_aside_and_begun_anew() {
     until("it is seen", async || {
         let _ = database.grants_for(&repository("app"), &Digest::of(b"child"), "", 0).await;
         database.keep_presence(repository("app"), Digest::of(b"x"), None, at(1));
-        // A patient writer would try for long before the file is closed.
-        database.written().await;
         !corrupt_files(root.path()).is_empty()
     })
     .await;
