@@ -111,33 +111,17 @@ var readers = []func(folder string, layer []byte) byte{
 	},
 	// What a runtime refuses to write, such as a path that leads out, its reader may have taken for an entry.
 	func(_ string, layer []byte) byte {
-		stream, err := podman.DecompressStream(bytes.NewReader(layer))
-		if err != nil {
-			return 0
-		}
-		defer stream.Close()
-		var entries byte
-		for reader := tar.NewReader(stream); entries < 255; entries++ {
-			if _, err := reader.Next(); err != nil {
-				break
-			}
-		}
-		return entries
+		return entries(layer, func(stream io.Reader) func() error {
+			reader := tar.NewReader(stream)
+			return func() error { _, err := reader.Next(); return err }
+		})
 	},
 	// podman and Docker engine take layers apart by this one, to put them together again.
 	func(_ string, layer []byte) byte {
-		stream, err := podman.DecompressStream(bytes.NewReader(layer))
-		if err != nil {
-			return 0
-		}
-		defer stream.Close()
-		var entries byte
-		for reader := tarsplit.NewReader(stream); entries < 255; entries++ {
-			if _, err := reader.Next(); err != nil {
-				break
-			}
-		}
-		return entries
+		return entries(layer, func(stream io.Reader) func() error {
+			reader := tarsplit.NewReader(stream)
+			return func() error { _, err := reader.Next(); return err }
+		})
 	},
 }
 
@@ -193,4 +177,17 @@ func by(layer []byte, command string) ([]byte, error) {
 	packer := exec.Command(command, "--compress", "--stdout")
 	packer.Stdin = bytes.NewReader(layer)
 	return packer.Output()
+}
+
+// entries counts what a reader takes for entries of a layer, at most 255.
+func entries(layer []byte, open func(io.Reader) func() error) byte {
+	stream, err := podman.DecompressStream(bytes.NewReader(layer))
+	if err != nil {
+		return 0
+	}
+	defer stream.Close()
+	var count byte
+	for next := open(stream); count < 255 && next() == nil; count++ {
+	}
+	return count
 }
