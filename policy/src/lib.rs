@@ -2,6 +2,9 @@
 //!
 //! Nothing here reads a file, a socket or the clock: bytes, evidence, policy and time come in, a verdict goes out.
 //! [`decide::judge`] is the place to start reading.
+//!
+//! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
+//! `tests/ATTACKS.md` has the rows.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod code;

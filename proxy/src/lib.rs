@@ -1,6 +1,9 @@
 //! The data path of Pullgate: a registry mirror that only lets signed images through.
 //!
 //! Start at [`pull`]: one function reads as the list of stages that a manifest goes through.
+//!
+//! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
+//! `tests/ATTACKS.md` has the rows.
 
 pub mod admin;
 pub mod app;

@@ -1,5 +1,8 @@
 //! What the tests stand on: an upstream that can do anything wrong, a gate in the same process, images and signatures of
 //! their own, and real clients.
+//!
+//! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
+//! `tests/ATTACKS.md` has the rows.
 
 pub mod amplify;
 pub mod asking;

@@ -4,7 +4,11 @@
 //! reason why it does not count. No network, no file, no clock of its own. Nothing here decides whether the signer is
 //! the right one: `pullgate_policy` does.
 //!
-//! What carries the library that checks certificates, logs and timestamps is named in `backend` only.
+//! The Sigstore library is named in two modules only: `backend`, which checks certificates, logs and timestamps with it, and
+//! `refresh`, which checks TUF metadata with it.
+//!
+//! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
+//! `tests/ATTACKS.md` has the rows.
 
 mod artifact;
 mod backend;
