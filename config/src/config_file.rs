@@ -38,7 +38,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     }
     let mut file = context.parse();
     let policy = file.required(&mut context, "policy");
-    let state = file.required(&mut context, "state").map(|text| context.text.beside(&text.value));
+    let state = file.required(&mut context, "state").and_then(|text| later::state(&mut context, &text));
     let seal_key_file =
         file.string(&mut context, "seal_key_file").map(|text| context.text.beside(&text.value));
     let (listen, default_registry) = listen(&mut context, &mut file);

@@ -44,15 +44,10 @@ impl<'f, 's> Context<'f, 's> {
         self.files.report(Diagnostic::new(&self.text, span.clone(), code, message.into(), Some(hint.into())));
     }
 
-    /// Something that a later release acts on: a fault, since silence would make the file say more than the gate does.
+    /// A reserved setting, for a later release. It is an error: ignoring it would mislead its reader.
     pub(crate) fn not_in_force(&mut self, span: &Range<usize>, what: &str) {
         let message = format!("`{what}` is not in force in this release");
-        self.advise(
-            span,
-            Code::NotInForce,
-            message,
-            "leave it out: nothing that is written may be without effect",
-        );
+        self.advise(span, Code::NotInForce, message, "remove it: a setting without effect would mislead");
     }
 
     /// The file that a value names.

@@ -1,4 +1,4 @@
-//! What a reader is shown for each code: one case at least for every one of them, and the whole rendering as a snapshot.
+//! The rendering of each diagnostic: at least one case for every code, as a snapshot.
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test itself may")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What is written arrives, each file is read once, and the revisions tell what changed.
+//! Written values arrive, each file is read once, and the revisions change with their content.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail as the test itself may")]
 
 use std::cell::RefCell;

@@ -7,6 +7,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
+use pullgate_policy::code::Code;
 use pullgate_policy::{limits, text};
 
 use crate::audit::DecisionId;
@@ -28,7 +29,7 @@ struct OciError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    detail: &'static str,
+    detail: String,
 }
 
 /// Makes the answer to a request that gets no content.
@@ -90,14 +91,18 @@ pub fn refuse(
 
 /// The one table from refusal to status, code and words. No URL, path, token or word of an upstream gets in.
 fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
-    const RECORD: &str = "the whole story is in the gate's audit log under this id";
-    let of = |status, code, message: &str| OciError { status, code, message: message.to_owned(), detail: "" };
+    let of = |status, code, message: &str| OciError {
+        status,
+        code,
+        message: message.to_owned(),
+        detail: String::new(),
+    };
     match refusal {
         Refusal::Denied(denial) => OciError {
             status: StatusCode::FORBIDDEN,
             code: "DENIED",
             message: denial.message(id.short()),
-            detail: RECORD,
+            detail: more_about(denial.first().code),
         },
         Refusal::Undecided(undecided) => OciError {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -106,7 +111,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
                 &format!("could not decide: {}; pullgate {}", undecided.code(), id.short()),
                 limits::MESSAGE_BYTES,
             ),
-            detail: RECORD,
+            detail: more_about(undecided.code()),
         },
         Refusal::Missing(Missing::Blob) => {
             of(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
@@ -145,9 +150,14 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
                 RouteFault::RegistryUnknown => (StatusCode::FORBIDDEN, "DENIED"),
                 RouteFault::TagInvalid => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             };
-            OciError { status, code, message: fault.to_string(), detail: "" }
+            of(status, code, &fault.to_string())
         }
     }
+}
+
+/// Where to read more: what the code means, and the record.
+fn more_about(code: Code) -> String {
+    format!("pullgate verify --explain {code}; the pull log has the record under this id")
 }
 
 fn envelope(error: &OciError) -> Bytes {
@@ -161,7 +171,6 @@ fn envelope(error: &OciError) -> Bytes {
 mod tests {
     use super::*;
     use http_body_util::BodyExt as _;
-    use pullgate_policy::code::Code;
     use pullgate_policy::decide::shape_denial;
 
     fn denied() -> Refusal {

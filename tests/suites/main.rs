@@ -22,6 +22,7 @@ mod conformance;
 mod cost;
 mod crowd;
 mod disk;
+mod documented;
 mod doors;
 mod evidence;
 mod fuzzed;

@@ -100,8 +100,7 @@ impl Stage {
         self.signer.sign_at(&self.upstream, repository, &image.digest())
     }
 
-    /// Another policy, in force from now on.
-    /// With an image that is permitted, whose layer has so many bytes; and where that layer is.
+    /// A stage with a permitted image whose layer has `length` bytes, the image, and the layer's path.
     pub(crate) async fn with_layer_of(length: usize) -> (Self, Made, String) {
         let stage = Self::new().await;
         let image = Made::image_of_bytes(length);
@@ -112,6 +111,7 @@ impl Stage {
         (stage, image, layer)
     }
 
+    /// Another policy, in force from now on.
     pub(crate) async fn reload(&self, policy: &str) {
         self.gate.reload(&keyed(policy)).await;
     }

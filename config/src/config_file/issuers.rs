@@ -49,7 +49,7 @@ pub(super) fn strangers(context: &mut Context<'_, '_>, issuers: &[At<Issuer>], r
         let named = |claim: &str| readers.know(&[format!("oidc:{}:{claim}", issuer.name)]);
         if claims.iter().any(|claim| named(claim)) {
             let message =
-                format!("anybody can get a token of {}, and may read with it", quoted(&issuer.issuer));
+                format!("any stranger can get a token of {} and read with it", quoted(&issuer.issuer));
             let hint = "allow = [{ who = [\"oidc:NAME:…\"], read = […] }], with whose tokens are meant";
             context.advise(span, Code::ClientsAnybody, message, hint);
         }
@@ -66,7 +66,7 @@ fn one(context: &mut Context<'_, '_>, mut table: Table) -> Option<At<Issuer>> {
     let span = table.head.clone();
     table.finish(context);
     if let (Some(ca), Some(_)) = (&ca, &jwks) {
-        let message = "`ca` or `jwks`, not both: with `jwks` nobody is asked for keys";
+        let message = "`ca` or `jwks`, not both: with `jwks` the issuer is not asked for keys";
         context.report(&ca.span, Code::ValueInvalid, message);
     }
     let keys = match &jwks {
@@ -114,7 +114,7 @@ fn host(context: &mut Context<'_, '_>, issuer: &At<String>, jwks: Option<&At<Str
         return None;
     };
     if scheme == "http" && jwks.is_none() && !is_loopback(host) {
-        let message = "no TLS: whoever is on the wire would choose the keys of the issuer";
+        let message = "no TLS: an attacker on the wire could replace the keys of the issuer";
         let hint = "use https://, with `ca` if it is your own, or name its keys: `jwks`";
         context.advise(&issuer.span, Code::UrlInvalid, message, hint);
         return None;

@@ -194,9 +194,9 @@ fn plaintext(context: &mut Context<'_, '_>, urls: &[At<String>], upstream: &Upst
             continue;
         }
         let more = match (&upstream.credentials, upstream.logins.is_empty()) {
-            (Credentials::Anonymous, true) => "whoever is on the wire chooses what a tag means",
+            (Credentials::Anonymous, true) => "an attacker on the wire could move a tag",
             (Credentials::Anonymous | Credentials::Basic { .. } | Credentials::DockerConfig { .. }, _) => {
-                "whoever is on the wire reads the credentials"
+                "an attacker on the wire could read the credentials"
             }
         };
         let span: &Range<usize> = &url.span;

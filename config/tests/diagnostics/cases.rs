@@ -169,6 +169,11 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::FileUnreadable, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
     case(
+        Code::NotInForce,
+        Part::Whole("policy = \"policy.toml\"\nstate = \"postgres://me:pw@db.example/gate\"\n"),
+    ),
+    case(Code::NotInForce, Part::Whole("policy = \"policy.toml\"\nstate = \"s3://bucket\"\n")),
+    case(
         Code::ClientsPlaintext,
         Part::Config(
             "",

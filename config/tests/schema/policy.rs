@@ -121,8 +121,8 @@ pub(crate) struct Policy {
     on_undecided: Option<OnUndecided>,
     /// Whether a layer may name URLs, from which a client fetches it past the gate. Default: "deny".
     foreign_layers: Option<ForeignLayers>,
-    /// Which evidence leaves without a verdict of its own: that in which something by an authority of the policy was verified,
-    /// or whatever is nothing but evidence. Default: "verified".
+    /// Which evidence leaves without a verdict of its own: that in which something by an authority of the policy was
+    /// verified, or whatever is nothing but evidence. Default: "verified".
     evidence: Option<EvidencePasses>,
     /// Requirements, of which every one must hold.
     #[schemars(length(min = 1))]
