@@ -48,7 +48,7 @@ codes! {
     Error AuthorityUnknown = "authority-unknown", "A requirement names an authority that is not defined.";
     Error AuthorityUnusable = "authority-unusable", "A requirement names an authority whose `use` excludes it.";
     Error ClaimUnknown = "claim-unknown", "A claim that certificates do not have.";
-    Warning ClientsAnybody = "clients-anybody", "Anybody in the world could get a token that opens repositories.";
+    Warning ClientsAnybody = "clients-anybody", "Any stranger could get a token that opens repositories.";
     Warning ClientsPlaintext = "clients-plaintext", "Passwords or tokens of clients would cross the network in clear.";
     Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";
@@ -58,15 +58,15 @@ codes! {
     Error DuplicateName = "duplicate-name", "Two things have one name.";
     Error DurationInvalid = "duration-invalid", "Not one integer and `s`, `m`, `h` or `d`; or zero where that makes no sense.";
     Error EmptyValue = "empty-value", "A list, table or text that is there and says nothing.";
-    Warning EvidenceWellFormed = "evidence-well-formed", "A policy serves evidence that nobody it trusts has signed.";
+    Warning EvidenceWellFormed = "evidence-well-formed", "A policy serves evidence that no trusted authority has signed.";
     Error ExemptEverything = "exempt-everything", "An exemption of every repository.";
     Warning ExemptExpired = "exempt-expired", "An exemption that has run out; it counts for nothing.";
     Error ExemptNoEnd = "exempt-no-end", "An exemption without an end.";
-    Error ExemptNoOwner = "exempt-no-owner", "An exemption that nobody answers for.";
+    Error ExemptNoOwner = "exempt-no-owner", "An exemption without an owner.";
     Error FileUnreadable = "file-unreadable", "A file cannot be read.";
     Error HtpasswdInvalid = "htpasswd-invalid", "A line of an htpasswd file that is no name with a bcrypt hash.";
     Error IdentityEmpty = "identity-empty", "An empty identity.";
-    Error IdentityMatchesAnything = "identity-matches-anything", "An identity that anybody has.";
+    Error IdentityMatchesAnything = "identity-matches-anything", "An identity that any stranger can have.";
     Warning IdentityWildcard = "identity-wildcard", "A `*` in an identity that is compared byte for byte.";
     Warning InsecurePermitAnything = "insecure-permit-anything", "A policy that checks nothing.";
     Error IssuerMissing = "issuer-missing", "An identity without its issuer.";

@@ -123,7 +123,7 @@ pub enum IssuerKeys {
         /// The certificates that its own may chain to; the system's where none.
         ca_pem: Option<Vec<u8>>,
     },
-    /// From a file: nobody is asked.
+    /// From a file: the issuer is not asked.
     Pinned(Arc<JwkSet>),
 }
 

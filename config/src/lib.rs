@@ -2,6 +2,9 @@
 //!
 //! [`load`] reads both files, the keys and the trust roots, each once; [`load_with`] reads them from somewhere else.
 //! `README.md` beside this crate is the reference of every key and every code, `examples/` has files to start from.
+//!
+//! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
+//! `tests/ATTACKS.md` has the rows.
 
 mod against;
 mod code;
@@ -11,11 +14,11 @@ mod context;
 mod defaults;
 mod diagnostic;
 mod files;
-mod likeness;
 mod policy_file;
 mod reader;
 mod secret;
 mod source;
+mod suggest;
 mod trust;
 mod value;
 

@@ -1,4 +1,4 @@
-//! A table that knows which of its keys were asked for: what nobody took is a fault with the near name (A401).
+//! A table that knows which of its keys were read: an unread key is a fault that suggests the nearest name (A401).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml::value::Datetime;
 
 use crate::code::Code;
 use crate::context::Context;
-use crate::likeness::nearest;
+use crate::suggest::nearest;
 
 /// A value with its place.
 #[derive(Debug, Clone)]
@@ -283,7 +283,7 @@ impl Table {
         if self.name.is_empty() { "the file".to_owned() } else { code_of(&self.name) }
     }
 
-    /// Reports every key that nobody took.
+    /// Reports every key that was not read.
     pub(crate) fn finish(self, context: &mut Context<'_, '_>) {
         for (key, (span, _)) in &self.entries {
             let message = format!("{} has no key {}", self.called(), code_of(key));

@@ -34,8 +34,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The text of a file as it may be shown beside a diagnostic: what may be a secret is struck out, byte by byte, so that every
-/// place stays where it is. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
+/// The text of a file as it may be shown beside a diagnostic: what may be a secret is struck out, byte by byte, so that
+/// every place stays where it is. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
 pub(crate) fn masked(text: &str) -> String {
     text.split_inclusive('\n').map(masked_line).collect()
 }

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
+use pullgate_policy::time::later;
 use pullgate_verify::refresh::Anchor;
 use pullgate_verify::{SNAPSHOTS_EXPIRED, Sct, TrustSet, TrustTable};
 
@@ -81,8 +82,7 @@ impl TrustSource {
     /// From when on the table is too old to be believed, where its metadata runs out at `expires` (A342).
     #[must_use]
     pub fn stale_from(&self, expires: Timestamp) -> Option<Timestamp> {
-        let max_age = SignedDuration::try_from(self.max_age?).ok();
-        Some(max_age.and_then(|age| expires.checked_add(age).ok()).unwrap_or(Timestamp::MAX))
+        Some(later(expires, self.max_age?))
     }
 }
 

@@ -12,9 +12,9 @@ use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary, TrustTabl
 use super::{ByName, identity};
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::likeness::nearest;
 use crate::reader::{At, Table};
 use crate::source::Content;
+use crate::suggest::nearest;
 use crate::trust::{Github, Trust};
 
 /// All authorities of a policy, with their keys.

@@ -6,8 +6,8 @@ use pullgate_policy::provenance::{Builder, Level, Slsa, Source};
 
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::likeness::nearest;
 use crate::reader::{At, Table};
+use crate::suggest::nearest;
 
 /// Compiles `where`, with each fault at its place in the expression.
 pub(super) fn condition(

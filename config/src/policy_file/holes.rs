@@ -1,4 +1,4 @@
-//! `[[block]]` and `[[exempt]]`: what nobody gets, and the dated holes.
+//! `[[block]]` and `[[exempt]]`: blocked content, and dated exceptions.
 
 use jiff::Timestamp;
 use pullgate_policy::oci::Digest;

@@ -7,8 +7,8 @@ use pullgate_policy::identity::{By, CALLER_CLAIMS, CLAIMS, IdentityPattern, Whol
 
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::likeness::nearest;
 use crate::reader::{At, Table};
+use crate::suggest::nearest;
 
 /// Identities that strangers have or could have: an expression that matches one of them is met by anybody (A404). The first
 /// two have no form at all, the others the forms in which certificates are issued to everyone.
@@ -21,7 +21,7 @@ const STRANGERS: [&str; 6] = [
     "https://gitlab.com/zq7x/kd83m//.gitlab-ci.yml@refs/heads/jy2",
 ];
 
-/// A branch that nobody has.
+/// A branch that does not exist anywhere.
 const STRANGE_BRANCH: &str = "refs/heads/zq7x-kd83m";
 
 pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Range<usize>) -> Option<By> {
@@ -96,7 +96,7 @@ fn literal(context: &mut Context<'_, '_>, exact: At<String>) -> Option<IdentityP
     Some(IdentityPattern::Exact(exact.value))
 }
 
-/// A text that can only be meant for all (A404). It would match nobody, and its author believes otherwise.
+/// A text that can only be meant as a wildcard (A404). It would match no identity, and its author believes otherwise.
 fn is_wildcard(text: &str) -> bool {
     matches!(text.trim_start_matches('^').trim_end_matches('$'), "*" | "**" | ".*" | ".+")
 }
@@ -104,7 +104,7 @@ fn is_wildcard(text: &str) -> bool {
 fn is_empty(context: &mut Context<'_, '_>, text: &At<String>) -> bool {
     let empty = text.value.trim().is_empty();
     if empty {
-        context.report(&text.span, Code::IdentityEmpty, "an empty identity is nobody's, or everybody's");
+        context.report(&text.span, Code::IdentityEmpty, "an empty identity names no signer");
     }
     empty
 }
@@ -145,7 +145,7 @@ fn expression(
         context.advise(&text.span, Code::RegexUnescapedDot, message, r"write `\.` for a dot");
     }
     if !claims.contains_key("source_repository_ref") && leaves_branch_open(&text.value) {
-        let message = "any branch of the repository meets this, also one that nobody reviewed";
+        let message = "any branch of the repository meets this, also an unreviewed one";
         context.advise(
             &text.span,
             Code::RefUnpinned,
@@ -175,7 +175,7 @@ fn unescaped_dot(pattern: &str) -> Option<usize> {
     None
 }
 
-/// Tells whether what follows the last `@` of a pattern matches a branch that nobody has.
+/// Tells whether what follows the last `@` of a pattern matches a branch that does not exist anywhere.
 fn leaves_branch_open(pattern: &str) -> bool {
     match pattern.rsplit_once('@') {
         Some((_, reference)) => WholeRegex::new(reference).is_ok_and(|regex| regex.matches(STRANGE_BRANCH)),

@@ -11,8 +11,8 @@ use super::authority::Authorities;
 use super::expression;
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::likeness::nearest;
 use crate::reader::{At, Table};
+use crate::suggest::nearest;
 use crate::value::Zero;
 
 /// Names for predicate types that people write; anything else is the URI itself.
@@ -42,7 +42,7 @@ pub(super) fn read(
     if let (Some(text), Some(slsa), Some(Asks::Attestation(types))) = (&attestation, &slsa, &asks)
         && *types != provenance_types()
     {
-        let message = format!("`slsa` asks for provenance, and {} is none", quoted(&text.value));
+        let message = format!("`slsa` asks for provenance, and {} is not provenance", quoted(&text.value));
         context.advise(
             &slsa.span,
             Code::ValueInvalid,
@@ -52,7 +52,7 @@ pub(super) fn read(
     }
     let condition = expression::condition(context, &mut table, asks.as_ref());
     if !table.has("signed_by") {
-        let message = "a requirement without `signed_by`: what anybody may sign is no requirement";
+        let message = "a requirement without `signed_by`: any stranger could meet it";
         let hint = "signed_by = { any_of = [\"…\"] }";
         context.advise(&table.head.clone(), Code::RequirementEmpty, message, hint);
     }
@@ -130,14 +130,14 @@ fn signers(
 ) -> Option<(Vec<Name>, usize)> {
     let head = table.head.clone();
     if !table.has("any_of") {
-        context.report(&head, Code::RequirementEmpty, "`signed_by` without `any_of`: nobody is asked for");
+        context.report(&head, Code::RequirementEmpty, "`signed_by` without `any_of`: it names no authority");
     }
     let written = table.strings(context, "any_of");
     let threshold = table.integer(context, "threshold");
     table.finish(context);
     let written = written?;
     if written.value.is_empty() {
-        context.report(&written.span, Code::RequirementEmpty, "`any_of` is empty: nobody is asked for");
+        context.report(&written.span, Code::RequirementEmpty, "`any_of` is empty: it names no authority");
         return None;
     }
     let mut any_of: Vec<Name> = Vec::new();

@@ -142,7 +142,7 @@ fn on_undecided(context: &mut Context<'_, '_>, table: &mut Table) -> OnUndecided
     let text = context.string("on_undecided", value);
     let read = text.and_then(|text| context.word("on_undecided", &text, &words)).unwrap_or(OnUndecided::Deny);
     if read == OnUndecided::InsecurePermit {
-        let message = "whoever can keep the gate from its upstream is served unchecked";
+        let message = "an attacker who can cut off the upstream gets content unchecked";
         context.advise(
             &span,
             Code::OnUndecidedInsecure,
