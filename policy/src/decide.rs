@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::code::Code;
 use crate::evidence::Evidence;
@@ -15,6 +15,7 @@ use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
 use crate::policy::{Block, ForeignLayers, Governing, Mode, Policy, PolicySet, Revisions, Rule, Unmatched};
 use crate::text;
+use crate::time::later;
 use crate::verdict::{Denial, Ground, Met, Permit, PermitParts, Reason, Subject, Undecided, Verdict};
 
 pub mod fallback;
@@ -43,7 +44,7 @@ pub fn without_evidence(
         return Some(Verdict::Deny(unmatched()));
     }
     let given = |policy: Option<&Policy>, ground: Ground, until: Timestamp| {
-        let until = until.min(after(now, set.permit_ttl));
+        let until = until.min(later(now, set.permit_ttl));
         Some(permit(
             set.revisions,
             subject,
@@ -184,7 +185,7 @@ fn judge_within(
     // Evidence about anything else is none, whoever collected it (invariant 3).
     let none = Evidence::none(subject.digest, evidence.collected);
     let evidence = if evidence.subject == subject.digest { evidence } else { &none };
-    let limit = after(evidence.collected, lifetime);
+    let limit = later(evidence.collected, lifetime);
     // What was collected in the future would be young for ever. The fault is a clock's: no `on_undecided` covers it (A541).
     if now < evidence.collected {
         return Outcome::Undecided(Undecided::new(Code::ClockImplausible));
@@ -265,13 +266,6 @@ fn denial(policy: &Policy, reasons: Vec<Reason>) -> Denial {
         text: "the policy has no requirement that could be met".to_owned(),
     });
     Denial::new(Some(policy.name.clone()), first, reasons.collect())
-}
-
-fn after(time: Timestamp, duration: Duration) -> Timestamp {
-    SignedDuration::try_from(duration)
-        .ok()
-        .and_then(|duration| time.checked_add(duration).ok())
-        .unwrap_or(Timestamp::MAX)
 }
 
 fn permit(

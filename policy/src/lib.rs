@@ -1,4 +1,4 @@
-//! What a pull is about, what the policy says, and the one pure function that decides.
+//! The vocabulary of a pull, the policy, and the one pure function that decides.
 //!
 //! Nothing here reads a file, a socket or the clock: bytes, evidence, policy and time come in, a verdict goes out.
 //! [`decide::judge`] is the place to start reading.
@@ -23,4 +23,5 @@ pub mod scope;
 pub mod seal;
 pub mod strict_json;
 pub mod text;
+pub mod time;
 pub mod verdict;

@@ -1,4 +1,4 @@
-//! What a policy revision says of a subject, and the proof that content may leave.
+//! The verdict of a policy revision on a subject, and the proof that content may leave.
 //!
 //! ```compile_fail,E0451
 //! use pullgate_policy::verdict::Permit;
@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -29,6 +29,7 @@ use crate::identity::Name;
 use crate::oci::{Digest, Document, Repository};
 use crate::policy::{Location, Revisions};
 use crate::seal::{AsRecord, Record, Seal, Sealed};
+use crate::time::later;
 
 mod denial;
 mod message;
@@ -217,10 +218,7 @@ impl Permit {
     /// The same permit under a `permit_ttl` that may have become shorter since it was given: age counts from the collection
     /// of its evidence (A543). It never lasts longer than before.
     pub fn within(self, permit_ttl: Duration) -> Self {
-        let end = SignedDuration::try_from(permit_ttl)
-            .ok()
-            .and_then(|lifetime| self.valid_from.checked_add(lifetime).ok())
-            .unwrap_or(Timestamp::MAX);
+        let end = later(self.valid_from, permit_ttl);
         self.ending_by(end)
     }
 

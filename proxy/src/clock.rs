@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use pullgate_policy::time::later;
 
 /// The day of the release: no honest clock is before it.
 const RELEASED: Timestamp = Timestamp::constant(1_793_491_200, 0);
@@ -74,7 +75,7 @@ impl Clock {
     /// Lets time pass on a test's clock. The host's is not moved.
     pub fn advance(&self, by: Duration) {
         self.change(|reading| Reading {
-            wall: reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX),
+            wall: later(reading.wall, by),
             steady: reading.steady.saturating_add(by),
         });
     }
@@ -141,7 +142,7 @@ impl Clock {
         let wall = match *latest {
             Some(before) => {
                 let passed = read.steady.saturating_sub(before.steady);
-                read.wall.max(before.wall.saturating_add(passed).unwrap_or(Timestamp::MAX))
+                read.wall.max(later(before.wall, passed))
             }
             None => read.wall,
         };

@@ -1,4 +1,4 @@
-//! What is remembered in memory before the store is asked: permits, denials, tags, grants, passing evidence.
+//! The memory before the store: permits, denials, tags, grants, passing evidence.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
+use pullgate_policy::time::later;
 use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
 use crate::audit::DecisionId;
@@ -65,7 +66,7 @@ struct Aging<T> {
     until: Timestamp,
 }
 
-/// What a document granted: its digest, by whose permit, through how many indexes, under what.
+/// Grants given by one document: its digest, the permit's subject, the number of indexes above, the revisions.
 type Granted = (Digest, Subject, usize, Revisions);
 
 /// What one digest was granted in one repository: those of proven roots first, of each the newest.
@@ -95,9 +96,9 @@ pub enum GrantMemory {
 
 /// How long grants stay in memory; the store has them too.
 const GRANTS_IDLE: Duration = Duration::from_secs(600);
-/// After which time a grant that is still served is written again: the store gives the newest first.
+/// The age at which a grant that is still served is written again: the store returns the newest first.
 const GRANTS_WRITTEN_AGAIN: Duration = Duration::from_secs(600);
-/// How long the grants of a document that is served again and again are not looked at: shorter than they stay in memory.
+/// The interval in which the grants of a document are not refreshed again. It must be below [`GRANTS_IDLE`].
 const GRANTED_LATELY: Duration = Duration::from_secs(60);
 
 impl Memory {
@@ -228,8 +229,8 @@ impl Memory {
     }
 
     /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest, and no
-    /// number of roots that were let through takes the place of one that was proven (A616). `lost` is how many writes the store has lost so far: what it lost must be written again, or a restart would lose
-    /// a pull that is permitted.
+    /// number of roots that were let through takes the place of one that was proven (A616). `lost` is how many writes
+    /// the store has lost so far: what it lost must be written again, or a restart would lose a pull that is permitted.
     pub async fn keep_grant(
         &self,
         repository: &Repository,
@@ -311,7 +312,7 @@ impl Memory {
 
 impl Lives {
     fn for_ttl<T>(&self, value: T, ttl: Duration) -> Aging<T> {
-        Aging { value, until: self.clock.now().saturating_add(ttl).unwrap_or(Timestamp::MAX) }
+        Aging { value, until: later(self.clock.now(), ttl) }
     }
 
     fn of<T>(&self, aging: Aging<T>) -> Option<T> {

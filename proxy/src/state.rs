@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_policy::content::Intact;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
+use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
 
 use crate::clock::Clock;
@@ -170,8 +171,8 @@ impl State {
         self.store.database().keep(evidence_key(subject), sealed, collected, self.clock.now());
     }
 
-    /// Sealed grants for a digest in a repository after the first `passed` of them: first those whose root has a permit under
-    /// these revisions, then those whose root was proven once.
+    /// Sealed grants for a digest in a repository after the first `passed` of them: first those whose root has a permit
+    /// under these revisions, then those whose root was proven once.
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -225,8 +226,7 @@ impl State {
     ) -> Known<Option<Digest>> {
         let (seen, now) =
             (self.store.database().tag(&tag_key(repository, tag, accept)).await?, self.clock.now());
-        let ends = |seen: Timestamp| seen.checked_add(SignedDuration::try_from(age).ok()?).ok();
-        let counts = |seen: Timestamp| seen <= now && ends(seen).is_some_and(|ends| now < ends);
+        let counts = |seen: Timestamp| seen <= now && now < later(seen, age);
         Ok(seen.filter(|seen| counts(seen.seen)).map(|seen| seen.digest))
     }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Outcome, after, judge_within, permit, without_evidence};
+use super::{Outcome, judge_within, permit, without_evidence};
 use crate::code::Code;
 use crate::evidence::Evidence;
 use crate::evidence::kept::KeptOutcome;
 use crate::oci::{Document, Repository};
 use crate::policy::{Governing, OnUndecided, PolicySet};
+use crate::time::later;
 use crate::verdict::{Ground, Permit, Subject, Undecided, Verdict};
 
 /// Tells whether `on_undecided` applies to this cause.
@@ -55,7 +56,7 @@ pub fn last_permit(
     }
     // Evidence that is older than that, or from the future, decides nothing (A541).
     match judge_within(set, subject, document, evidence, (now, age)) {
-        Outcome::Decided(Verdict::Permit(permit)) => Some(permit.ending_by(after(now, FOR_THIS_ANSWER))),
+        Outcome::Decided(Verdict::Permit(permit)) => Some(permit.ending_by(later(now, FOR_THIS_ANSWER))),
         Outcome::Decided(Verdict::Deny(_)) | Outcome::Undecided(_) => None,
     }
 }
@@ -78,7 +79,7 @@ pub fn insecure_permit(
     }
     let Governing::Policy(policy, _) = set.governing(&subject.repository) else { return None };
     let why = (Ground::Unchecked, Vec::new());
-    match permit(set.revisions, subject, Some(policy.name.clone()), why, (now, after(now, FOR_THIS_ANSWER))) {
+    match permit(set.revisions, subject, Some(policy.name.clone()), why, (now, later(now, FOR_THIS_ANSWER))) {
         Verdict::Permit(permit) => Some(permit),
         Verdict::Deny(_) => None,
     }

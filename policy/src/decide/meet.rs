@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::unmet::{Near, Skipped, Unmet};
-use super::{after, matching, unmet};
+use super::{matching, unmet};
 use crate::code::Code;
 use crate::evidence::{AttestationFacts, Evidence, Logged, Predicate, Source};
 use crate::expression::{About, Image};
@@ -15,6 +15,7 @@ use crate::limits;
 use crate::policy::{Asks, ClaimedReference, Policy, PolicySet, Requirement, Rule};
 use crate::provenance::Provenance;
 use crate::text;
+use crate::time::later;
 use crate::verdict::Met;
 
 /// What is judged, and when.
@@ -116,7 +117,7 @@ fn expiry(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Timestamp
     chosen
         .iter()
         .filter_map(|(_, piece)| piece.time)
-        .map(|time| after(time, age))
+        .map(|time| later(time, age))
         .min()
         .unwrap_or(Timestamp::MIN)
 }
@@ -233,13 +234,13 @@ fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> R
         return Err(Code::AnnotationMissing);
     }
     // Whether age is asked for or not: a clock that vouches for the future vouches for nothing (A219).
-    if piece.time.is_some_and(|time| time > after(now, limits::CLOCK_SKEW)) {
+    if piece.time.is_some_and(|time| time > later(now, limits::CLOCK_SKEW)) {
         return Err(Code::TimeInFuture);
     }
     match (requirement.max_age, piece.time) {
         (None, _) => Ok(()),
         (Some(_), None) => Err(Code::AgeUnknown),
-        (Some(age), Some(time)) if now < after(time, age) => Ok(()),
+        (Some(age), Some(time)) if now < later(time, age) => Ok(()),
         (Some(_), Some(_)) => Err(Code::AttestationTooOld),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{
     AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation,
@@ -14,6 +14,7 @@ use pullgate_policy::evidence::{
 use pullgate_policy::identity::{Authority, By, Principal};
 use pullgate_policy::limits;
 use pullgate_policy::strict_json::{self, JsonFault};
+use pullgate_policy::time::later;
 
 use crate::artifact::Kept;
 use crate::budget::{self, Budget, Cost};
@@ -212,8 +213,8 @@ fn worth(
     Ok(Some(facts))
 }
 
-/// Whether a certificate names nobody for whom an authority of the policy stands: nothing of it was verified, so this decides
-/// when it is looked at and nothing else.
+/// Whether a certificate names nobody for whom an authority of the policy stands: nothing of it was verified, so this
+/// decides when it is looked at and nothing else.
 fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
     let Signer::Certificate(leaf) = &signed.signer else { return false };
     let named = |authority: &&Authority| {
@@ -280,8 +281,7 @@ fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
 
 /// The latest time that is none of the future: clocks differ.
 pub(crate) fn latest(now: Timestamp) -> Timestamp {
-    let skew = SignedDuration::try_from(limits::CLOCK_SKEW).unwrap_or_default();
-    now.checked_add(skew).unwrap_or(Timestamp::MAX)
+    later(now, limits::CLOCK_SKEW)
 }
 
 fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {

@@ -1,4 +1,4 @@
-//! What a client offers in `Authorization`.
+//! The credentials of a client, in `Authorization`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

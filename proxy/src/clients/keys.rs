@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pullgate_config::{Issuer, IssuerKeys};
+use pullgate_policy::time::later;
 use pullgate_policy::{limits, strict_json};
 use pullgate_verify::{JwkFault, JwkSet};
 
@@ -130,10 +130,10 @@ impl Keys {
         self.files.is_some() && state.asked.is_none_or(|asked| now >= later(asked, pause))
     }
 
-    /// Asks the issuer, or waits for whoever asks already. Within a pause of the last time nothing is asked.
+    /// Fetches the keys of the issuer, or joins a fetch under way. Within `issuer_pause` of the last one it does nothing.
     pub(super) async fn refresh(self: &Arc<Self>, clock: &Clock) {
         let (keys, clock) = (Arc::clone(self), clock.clone());
-        // Who is lost has no newer keys, and says so.
+        // A lost flight leaves the keys as they are.
         let _ = self.flight.join((), || async move { keys.ask(&clock).await }).await;
     }
 
@@ -190,11 +190,6 @@ fn keys_of(document: &[u8], issuer: &str) -> Result<String, Failure> {
         return Err(Failure::Discovery("that of another issuer"));
     }
     text("jwks_uri").map(str::to_owned).ok_or(Failure::Discovery("without `jwks_uri`"))
-}
-
-fn later(time: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or_default();
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 impl fmt::Debug for Keys {

@@ -1,13 +1,13 @@
 //! Names that bearer tokens prove (`clients.oidc`). No token is kept, logged or shown: what is remembered is its keyed hash.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_config::Issuer;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
+use pullgate_policy::time::later;
 use pullgate_verify::JwkSet;
 use pullgate_verify::token::{Proven, Token, TokenFault, Wanted};
 
@@ -84,7 +84,7 @@ impl Tokens {
         let token = Token::read(text).map_err(|why| refused("", why))?;
         let mut outcome = Err(Unproven::Refused);
         let mut names = Vec::new();
-        let mut until = now.checked_add(signed(KNOWN_FOR)).unwrap_or(Timestamp::MAX);
+        let mut until = later(now, KNOWN_FOR);
         for entry in self.issuers.iter().filter(|entry| token.issuer() == Some(&entry.settings.issuer)) {
             match entry.verify(clock, &token).await {
                 Ok(proven) => {
@@ -175,8 +175,4 @@ impl Entry {
 fn refused(issuer: &str, why: TokenFault) -> Unproven {
     tracing::debug!(issuer, %why, "a token proves nothing");
     Unproven::Refused
-}
-
-fn signed(duration: Duration) -> SignedDuration {
-    SignedDuration::try_from(duration).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Whose password is hashed next (A614). A hash takes its time on purpose, so that whoever offers many wrong ones would keep the
-//! right ones out: what was right lately goes first, then one of each address in turn, and of an address one of each name.
+//! The order in which passwords are hashed (A614). A hash is slow on purpose, so many wrong passwords could keep right ones
+//! out: recently right ones go first, then one of each address in turn, and within an address one of each name.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

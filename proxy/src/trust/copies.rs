@@ -1,4 +1,5 @@
-//! The last good copies on disk, one file a table. What is read is verified again from the pinned root (A504).
+//! The last good copies on disk, one file for each table. A copy is verified again from the pinned root when it is read
+//! (A504).
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What is known of every trust root that is refreshed, and how it gets under the configuration that is in force.
+//! The refreshed trust roots, and how they enter the configuration in force.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use pullgate_policy::time::later;
 
 /// The longest time between two refreshes: how soon a root that was withdrawn is noticed.
 pub(super) const LONGEST: Duration = Duration::from_secs(6 * 3_600);
@@ -39,11 +40,6 @@ fn pause(now: Timestamp, expires: Timestamp) -> Duration {
 fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(pause) % 1_001;
     pause.mul_f64(0.9 + 0.2 * (random as f64 / 1_000.0))
-}
-
-fn later(now: Timestamp, pause: Duration) -> Timestamp {
-    let pause = SignedDuration::try_from(pause).unwrap_or_default();
-    now.checked_add(pause).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be told of each trust table: where it is from, how old it is, and how long it will do.
+//! The status of each trust table: origin, age, and the time from which it is stale.
 
 use std::fs;
 use std::time::Duration;

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::evidence::{Layout, Unread};
 use pullgate_policy::oci::Repository;
 use pullgate_policy::seal::Sealed;
+use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
 
 use super::{Carrier, Collected, Findings, is_about, pieces};
@@ -17,8 +18,8 @@ use crate::live::Live;
 use crate::pull::resolve;
 use crate::store::{Known, OrAnew as _};
 
-/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store cannot say, it
-/// is collected anew.
+/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
+/// cannot say, it is collected anew.
 pub(crate) async fn find(
     app: &App,
     live: &Live,
@@ -72,7 +73,7 @@ pub(crate) async fn find_with_outcome(
 /// The record, if it is one and young enough.
 fn young(app: &App, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<Kept> {
     let kept = Kept::open(&app.seal, sealed, subject)?;
-    let ends = kept.collected.checked_add(SignedDuration::try_from(age).ok()?).ok()?;
+    let ends = later(kept.collected, age);
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
     (kept.collected <= now && now < ends).then_some(kept)
 }
