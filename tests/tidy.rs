@@ -13,6 +13,10 @@ mod attacks;
 mod code;
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/drift.rs"]
+mod drift;
+#[path = "tidy/habits.rs"]
+mod habits;
 #[path = "tidy/packages.rs"]
 mod packages;
 #[path = "tidy/tree.rs"]

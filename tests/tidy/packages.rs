@@ -136,6 +136,7 @@ fn the_root_holds_what_the_map_says_and_nothing_else() {
         "benches",
         "deploy",
         ".ci",
+        ".devcontainer",
         ".github",
         ".cargo",
         "README.md",

@@ -22,10 +22,7 @@ pub(crate) fn files(endings: &[&str]) -> Vec<File> {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
-                let left_out = matches!(
-                    name.as_str(),
-                    "target" | ".git" | "tests/fixtures/live" | "tests/fixtures/bundles"
-                );
+                let left_out = matches!(name.as_str(), "target" | ".git" | "tests/fixtures/live");
                 // Recorded by tools, not written by us.
                 if !left_out && !name.contains("/fixtures/") {
                     folders.push(path);
