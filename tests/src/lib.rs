@@ -6,6 +6,12 @@
 
 pub mod amplify;
 pub mod asking;
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests: a corpus that is named and cannot be read is a failure"
+)]
+pub mod borrowed;
 pub mod clients;
 pub mod conformance;
 pub mod differ;

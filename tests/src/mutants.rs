@@ -35,13 +35,11 @@ pub enum Suite {
     Gate,
     /// `policy/verify/tests/minted`: evidence of our own making.
     Minted,
-    /// `policy/verify/tests/bundles`: evidence of other suites.
-    Bundles,
 }
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 5] = [Self::Policy, Self::Proxy, Self::Gate, Self::Minted, Self::Bundles];
+    pub const ALL: [Self; 4] = [Self::Policy, Self::Proxy, Self::Gate, Self::Minted];
 
     /// What cargo is told to run.
     #[must_use]
@@ -51,7 +49,6 @@ impl Suite {
             Self::Proxy => &["-p", "pullgate", "--lib"],
             Self::Gate => &["-p", "pullgate-tests", "--test", "suites"],
             Self::Minted => &["-p", "pullgate-verify", "--test", "minted"],
-            Self::Bundles => &["-p", "pullgate-verify", "--test", "bundles"],
         }
     }
 }

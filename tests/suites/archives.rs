@@ -8,8 +8,9 @@ use pullgate_tests::random::Random;
 /// Of how many made texts.
 const TEXTS: usize = 10_000;
 
-/// What Go's `archive/tar` asks of a first header (`reader.go`, `format.go`): the checksum is cut of blanks and NULs at both ends, 0
-/// where nothing is left, and ends at the next NUL; it is the sum of all bytes, signed or unsigned, with its own as blanks.
+/// What Go's `archive/tar` asks of a first header (`reader.go`, `format.go`): the checksum is cut of blanks and NULs at
+/// both ends, 0 where nothing is left, and ends at the next NUL; it is the sum of all bytes, signed or unsigned, with
+/// its own as blanks.
 fn go_takes(bytes: &[u8]) -> bool {
     let Some(header) = bytes.get(..512) else { return false };
     let is_blank = |byte: &u8| matches!(byte, b' ' | 0);

@@ -1,7 +1,6 @@
 //! What other projects test their readers with, signed by whom the policy trusts: only its shape can speak against it.
 
-use std::path::Path;
-
+use pullgate_tests::borrowed;
 use pullgate_tests::made::{CONFIG, INDEX, LAYER, MANIFEST, Made, descriptor};
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ const SCHEMA_2: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests").join(format!("{name}.json"));
+    let path = borrowed::folder("manifests").unwrap().join("manifests").join(format!("{name}.json"));
     std::fs::read(path).unwrap()
 }
 
@@ -41,6 +40,9 @@ async fn assert_said(cases: &[(&str, &str, Option<&str>)]) {
 
 #[tokio::test]
 async fn a112_a125_manifests_of_schema_1_and_of_no_known_version_are_unsupported() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     let unsupported = Some("manifest-unsupported");
     assert_said(&[
         ("containers-image-manifests/v2s1.manifest", SCHEMA_1_SIGNED, unsupported),
@@ -57,6 +59,9 @@ async fn a112_a125_manifests_of_schema_1_and_of_no_known_version_are_unsupported
 
 #[tokio::test]
 async fn a105_a109_a124_a126_what_readers_disagree_about_is_refused() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     let invalid = Some("manifest-invalid");
     assert_said(&[
         ("containers-image-manifests/non-json.manifest", MANIFEST, invalid),
@@ -83,6 +88,9 @@ async fn a105_a109_a124_a126_what_readers_disagree_about_is_refused() {
 
 #[tokio::test]
 async fn a130_a133_layers_of_any_type_are_served_where_they_name_no_other_place() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     assert_said(&[
         ("containers-image-manifests/ociv1.nondistributable.manifest", MANIFEST, None),
         ("containers-image-manifests/v2s2.nondistributable.gzip.manifest", SCHEMA_2, None),
@@ -100,6 +108,9 @@ async fn a130_a133_layers_of_any_type_are_served_where_they_name_no_other_place(
 
 #[tokio::test]
 async fn a031_a135_other_attachments_and_artifacts_are_judged_like_images() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     let stage = Stage::new().await;
     for (name, media_type) in [
         ("containers-image/dir-img-cosign-other-attachment", SCHEMA_2),
@@ -126,6 +137,9 @@ fn carrying(entry: &Value) -> Made {
 
 #[tokio::test]
 async fn a012_a105_a130_a131_a132_descriptors_that_are_almost_right() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     let stage = Stage::new().await;
     for (name, code) in [
         ("descriptor-10", Some("manifest-invalid")),
@@ -159,6 +173,9 @@ async fn a012_a105_a130_a131_a132_descriptors_that_are_almost_right() {
 
 #[tokio::test]
 async fn what_the_specification_accepts_is_served_and_what_it_refuses_does_no_harm() {
+    if borrowed::folder("manifests").is_none() {
+        return;
+    }
     assert_said(&[
         ("oci-image-spec/manifest-03", MANIFEST, None),
         ("oci-image-spec/manifest-06", MANIFEST, None),

@@ -1,5 +1,5 @@
-//! The gate's own credentials go to their upstream and show nowhere: a canary in each is looked for in all that the gate says,
-//! writes and sends.
+//! The gate's own credentials go to their upstream and show nowhere: a canary in each is looked for in all that the
+//! gate says, writes and sends.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

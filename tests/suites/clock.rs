@@ -1,4 +1,4 @@
-//! Clocks that jump: what was to end has ended, nothing is revived, and a time that cannot be is said.
+//! Clocks that jump: ended permits stay ended, and an impossible time is reported.
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pullgate_policy::oci::Digest;
+use pullgate_tests::borrowed;
 use pullgate_tests::conformance::{Asked, Signer, Trust, verify};
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ const OTHERWISE: [(&str, &str); 2] = [
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles")
+    borrowed::folder("conformance").unwrap().join("bundles")
 }
 
 /// Asks about a case as whoever its own refusal names, or as nobody in particular.
@@ -44,6 +45,9 @@ fn named(said: &str) -> Option<Signer> {
 
 #[test]
 fn each_bundle_of_the_suites_is_answered_as_they_say_by_file_and_by_digest() {
+    if borrowed::folder("conformance").is_none() {
+        return;
+    }
     let cases: Vec<Value> =
         serde_json::from_slice(&std::fs::read(root().join("cases.json")).unwrap()).unwrap();
     let (mut wrong, mut verified) = (BTreeMap::new(), 0);
@@ -89,6 +93,9 @@ fn each_bundle_of_the_suites_is_answered_as_they_say_by_file_and_by_digest() {
 
 #[test]
 fn the_command_exits_0_when_it_verifies_and_else_1_with_the_reason() {
+    if borrowed::folder("conformance").is_none() {
+        return;
+    }
     let folder = root().join("sigstore-conformance/happy-path-v0.3");
     let run = |identity: &str, artifact: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sigstore-conformance"));

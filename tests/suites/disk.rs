@@ -1,5 +1,5 @@
-//! A disk that is full or cannot be written, and a database that somebody locks: pulls that can be judged go on, what cannot be
-//! kept is not, and health says so.
+//! A disk that is full or cannot be written, and a database that somebody locks: pulls that can be judged go on, what
+//! cannot be kept is not, and health says so.
 
 use std::fs;
 use std::path::Path;

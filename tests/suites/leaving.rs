@@ -1,4 +1,4 @@
-//! Clients that leave in the middle: what others wait for goes on, and of what nobody wants nothing stays.
+//! Clients that leave in the middle: shared work continues, and abandoned work leaves nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Grants that were lost: a pull that was under way is told that nobody knows, and the next manifest mends it (A603). Where nothing
+//! Lost grants: a pull under way gets "unknown", and the next manifest mends it (A603). Where nothing
 //! was lost a blob without a grant is denied as ever.
 
 use std::time::Duration;

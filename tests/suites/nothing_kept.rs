@@ -1,4 +1,4 @@
-//! What an upstream does wrong on the way to content and to evidence leaves nothing in the store: neither a permit nor a
+//! Faults of an upstream on the way to content and evidence leave nothing in the store: neither a permit nor a
 //! denial comes out of not knowing.
 
 use pullgate_tests::gate_in_process::Setup;
@@ -97,7 +97,8 @@ async fn a544_what_goes_wrong_on_the_way_to_evidence_leaves_neither_permit_nor_d
     assert!(verdicts(&mut stage).await > 0, "they are where they are looked for");
 }
 
-/// Rows of verdicts and grants, once all is written: what was fetched to be judged may be kept, what was not decided may not.
+/// Rows of verdicts and grants, once all is written: what was fetched to be judged may be kept, what was not decided
+/// may not.
 async fn verdicts(stage: &mut Stage) -> i64 {
     stage.gate.restart().await;
     stored(stage).await.rows.iter().filter(|(table, _)| *table != "tags").map(|(_, rows)| rows).sum()

@@ -1,4 +1,4 @@
-//! A panic at any place of a pull costs that one answer, and nobody another one (A545).
+//! A panic at any place of a pull costs that one answer and no other (A545).
 //!
 //! The gate has no door for it. What panics here is a double of the log, which hears of each request and each stage on the
 //! way; and a verdict, begun in the gate's stead by the handle that merges those who ask.
@@ -31,8 +31,8 @@ struct Heard {
 impl Panicking {
     fn listen(&self) -> Heard {
         let here = tracing::subscriber::set_default(self.clone());
-        // While there is but one, a span that another thread begins first is taken to be nobody's for good: `tracing` asks that
-        // thread alone.
+        // While there is but one, a span that another thread begins first is taken to be nobody's for good: `tracing`
+        // asks that thread alone.
         Heard { _here: here, _second: Dispatch::new(Self::default()) }
     }
 

@@ -1,4 +1,4 @@
-//! What a payload says, and how it says it.
+//! Payloads: their claims and their forms.
 
 use pullgate_policy::oci::Digest;
 use pullgate_tests::made::{Layer, Made};

@@ -1,4 +1,4 @@
-//! Transfers of blobs that break: they go on where they ended, and nobody notices.
+//! Broken blob transfers: they continue where they ended, and the client does not notice.
 
 use pullgate_policy::limits;
 use pullgate_tests::asking::{End, ask};

@@ -1,4 +1,4 @@
-//! What was written under one policy, or by another release, is nothing to the next.
+//! Records of another policy, or of another release, do not count.
 
 use pullgate::server::ServeError;
 use pullgate::store::{DatabaseError, StoreError};

@@ -1,5 +1,5 @@
-//! Blobs that nobody was granted: anybody may ask for them, and what that costs an upstream is bounded. The blobs of children
-//! that nobody has asked for yet are served all the same.
+//! Blobs that nobody was granted: anybody may ask for them, and what that costs an upstream is bounded. The blobs of
+//! children that nobody has asked for yet are served all the same.
 
 use std::sync::Arc;
 

@@ -114,7 +114,8 @@ async fn a_head_only_ever_says_that_nothing_has_changed() {
     stage.upstream.heal();
     stage.upstream.fail(head(), Fault::Header("docker-content-digest", good.digest()));
     assert_denied(&stage.manifest("org/app", "v1").await);
-    // Where it names what the tag had last, that is the answer, as if the tag had not moved: its own verdict, never another's.
+    // Where it names what the tag had last, that is the answer, as if the tag had not moved: its own verdict, never
+    // another's.
     let bad = bad.digest();
     stage.upstream.fail(head(), Fault::Header("docker-content-digest", bad.clone()));
     stage.upstream.tag("org/app", "v1", &good.digest());

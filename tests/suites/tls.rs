@@ -176,8 +176,8 @@ async fn a056_broken_handshakes_are_closed_and_harm_nobody_else() {
     assert_eq!(stage.gate.records().await.len(), 1, "only the whole handshake led to a request");
 }
 
-/// A stream between a client and the gate that carries what the client sends in pieces: its first record, the ClientHello, as
-/// many records of few bytes each, all of it in packets of their own.
+/// A stream between a client and the gate that carries what the client sends in pieces: its first record, the
+/// ClientHello, as many records of few bytes each, all of it in packets of their own.
 async fn in_pieces(address: SocketAddr) -> tokio::io::DuplexStream {
     const RECORD_HEAD: usize = 5;
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

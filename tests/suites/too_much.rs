@@ -1,5 +1,5 @@
-//! Evidence of which not all is read, or that cannot be fetched: what is left out is named, and what may hold the good one is
-//! no denial.
+//! Evidence of which not all is read, or that cannot be fetched: what is left out is named, and what may hold the good
+//! one is no denial.
 
 use pullgate_policy::limits::{
     EVIDENCE_FETCHES, INDEX_CHILDREN, LAYERS_PER_MANIFEST, MANIFEST_BYTES, REFERRERS_PAGES,

@@ -1,5 +1,5 @@
-//! A store that cannot be read: not knowing is never a no, a fresh verdict is still reached, and what works again is used again
-//! by itself (A603).
+//! A store that cannot be read: not knowing is never a no, a fresh verdict is still reached, and what works again is
+//! used again by itself (A603).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,8 +123,8 @@ async fn pulled_with(policy: &str, waits: Waits) -> (Stage, Made) {
     (stage, index)
 }
 
-/// Requests that go on until they are told to end: for blobs that nobody granted, and for what is permitted. Each answer that
-/// should not be is told.
+/// Requests that go on until they are told to end: for blobs that nobody granted, and for what is permitted. Each
+/// answer that should not be is told.
 fn load(stage: &Stage, child: &Made, bad: &Made) -> (Arc<AtomicBool>, Vec<JoinHandle<Vec<String>>>) {
     let ended = Arc::new(AtomicBool::new(false));
     let targets = [
@@ -167,8 +167,8 @@ fn assert_no_no(what: &str, answer: &Answer) {
     assert!([200, 503].contains(&answer.status), "{what}: {answer:?}");
 }
 
-/// Under a load, on a gate that remembers or has just begun: nothing permitted is denied, nothing else served, and what has its
-/// own evidence is served in any case.
+/// Under a load, on a gate that remembers or has just begun: nothing permitted is denied, nothing else served, and what
+/// has its own evidence is served in any case.
 async fn is_never_a_no(fault: Fault, begins: bool) {
     let (mut stage, index) = pulled().await;
     let (child, bad) = (&index.children[0], stage.unsigned("org/app", "bad"));

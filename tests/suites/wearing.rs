@@ -1,4 +1,4 @@
-//! Wearing the gate down: slow work is one job, and a dead upstream costs nobody else.
+//! Wearing the gate down: slow work is one job, and a dead upstream delays no other.
 
 use std::time::Duration;
 

@@ -213,8 +213,8 @@ async fn a142_no_format_of_evidence_is_fetched_over_its_limit_or_read_over_what_
     }
 }
 
-/// Wherever it is dead: all the while others are served, by clocks that stand still, so that whoever waited for it would wait
-/// for ever.
+/// Wherever it is dead: all the while others are served, by clocks that stand still, so that whoever waited for it
+/// would wait for ever.
 #[tokio::test(start_paused = true)]
 async fn a175_wherever_an_upstream_is_dead_another_one_is_asked_and_served() {
     const STUCK: usize = 300;

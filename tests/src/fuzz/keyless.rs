@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -16,13 +16,10 @@ use pullgate_policy::oci::Digest;
 use pullgate_verify::{Artifact, Found, Item, KeyRing, Request, Sct, TrustSet, TrustTable, verify_all};
 use serde_json::Value;
 
-/// Most recorded bundles are about these bytes.
-const ARTIFACT: &str = "sigstore-conformance/happy-path-v0.3/artifact";
-/// Two of them whose parts are changed alone: of a log that signs times, and of one that does not.
-const TAKEN_APART: [&str; 2] =
-    ["sigstore-conformance/happy-path-v0.3", "sigstore-conformance/rekor2-happy-path"];
-/// A signature in the older layout, by a certificate.
-const SIGNATURE: &str = "containers-image/dir-img-cosign-fulcio-rekor-valid";
+/// Images with a bundle: by a log that signs times, by the same with a timestamp beside, and by one that signs none.
+const BUNDLES: [&str; 3] = ["rekor1", "rekor1-tsa", "rekor2"];
+/// An image with a signature in the older layout, by a certificate.
+const SIGNATURE: &str = "good";
 /// The gate's clock.
 const NOW: &str = "2026-11-25T00:00:00Z";
 
@@ -55,7 +52,10 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(artifact: &str, tables: Vec<TrustTable>) -> Self {
+    fn new(artifact: Vec<u8>) -> Self {
+        let table =
+            TrustTable::from_json(Name::new("recorded"), &recorded("roots/trusted_root.json"), Sct::Required);
+        let tables: Vec<TrustTable> = table.into_iter().collect();
         let by = || By::Identity {
             issuer: String::new(),
             pattern: IdentityPattern::Exact(String::new()),
@@ -69,7 +69,6 @@ impl Stand {
             by: by(),
         });
         let authorities = authorities.collect();
-        let artifact = fs::read(root().join(artifact)).unwrap_or_default();
         Self { artifact, authorities, trust: TrustSet::new(tables), known: Known::default() }
     }
 
@@ -160,80 +159,81 @@ fn facts(evidence: &Evidence) -> Vec<(Said, bool, Option<Timestamp>)> {
     signatures.chain(attestations).collect()
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles")
+/// A file of the recorded registries.
+fn recorded(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/live").join(name)).unwrap_or_default()
 }
 
-/// Bundles, and trusted roots.
-type Recorded = (Vec<Vec<u8>>, BTreeSet<Vec<u8>>);
-
-/// The recorded bundles of that artifact which are accepted by certificate, and the trusted roots of their own.
-fn recorded() -> &'static Recorded {
-    static RECORDED: OnceLock<Recorded> = OnceLock::new();
-    RECORDED.get_or_init(|| {
-        let cases: Value = serde_json::from_slice(&fs::read(root().join("cases.json")).unwrap_or_default())
-            .unwrap_or_default();
-        let artifact = fs::read(root().join(ARTIFACT)).ok();
-        let (mut bundles, mut roots) = (Vec::new(), BTreeSet::new());
-        for case in cases.as_array().into_iter().flatten() {
-            let text = |key: &str| case.get(key).and_then(Value::as_str).unwrap_or_default();
-            let folder = root().join(text("source")).join(text("case"));
-            let known = matches!(text("trust"), "sigstore" | "staging" | "case");
-            if text("expect") != "accept"
-                || !known
-                || fs::read(folder.join("artifact")).ok() != artifact
-                || folder.join("key.pub").exists()
-            {
-                continue;
-            }
-            bundles.extend(fs::read(folder.join("bundle.json")));
-            roots.extend(fs::read(folder.join("trusted_root.json")));
-        }
-        (bundles, roots)
-    })
+fn json(name: &str) -> Value {
+    serde_json::from_slice(&recorded(name)).unwrap_or_default()
 }
 
-fn stand() -> &'static Stand {
-    static STAND: OnceLock<Stand> = OnceLock::new();
-    STAND.get_or_init(|| {
-        let (bundles, roots) = recorded();
-        let staging = fs::read(root().join("roots/staging.json")).unwrap_or_default();
-        let own = roots.iter().chain([&staging]).enumerate().filter_map(|(at, bytes)| {
-            TrustTable::from_json(Name::new(&format!("table-{at}")), bytes, Sct::Required).ok()
-        });
-        let mut stand = Stand::new(ARTIFACT, TrustTable::sigstore().into_iter().chain(own).collect());
-        for bundle in bundles {
-            stand.learn(Item::Bundle { json: Bytes::copy_from_slice(bundle) });
-            // Without one of its clocks it may tell the time of the other.
-            for without in ["timestampVerificationData", "tlogEntries"] {
-                let mut value: Value = serde_json::from_slice(bundle).unwrap_or_default();
-                if let Some(material) = value.get_mut("verificationMaterial").and_then(Value::as_object_mut) {
-                    material.remove(without);
-                }
-                stand.learn(Item::Bundle { json: Bytes::from(value.to_string()) });
-            }
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A recorded repository.
+struct Repository(&'static str);
+
+impl Repository {
+    fn blob(&self, digest: &str) -> String {
+        format!("{}/blobs/{}", self.0, digest.replace(':', "/"))
+    }
+
+    /// The digest under a tag.
+    fn digest(&self, tag: &str) -> String {
+        let index = json(&format!("{}/index.json", self.0));
+        let named = |one: &&Value| text(one, "/annotations/org.opencontainers.image.ref.name") == tag;
+        let found = index.pointer("/manifests").and_then(Value::as_array).into_iter().flatten().find(named);
+        found.map(|one| text(one, "/digest").to_owned()).unwrap_or_default()
+    }
+
+    /// The bundle of the manifest whose subject this is.
+    fn bundle(&self, subject: &str) -> Vec<u8> {
+        let index = json(&format!("{}/index.json", self.0));
+        let listed = index.pointer("/manifests").and_then(Value::as_array).cloned().unwrap_or_default();
+        let manifests = listed.iter().map(|one| json(&self.blob(text(one, "/digest"))));
+        let found = manifests.into_iter().find(|one| text(one, "/subject/digest") == subject);
+        recorded(&self.blob(text(&found.unwrap_or_default(), "/layers/0/digest")))
+    }
+}
+
+/// Each recorded bundle, and what verifies it.
+fn stands() -> &'static [(Stand, Vec<u8>)] {
+    static STANDS: OnceLock<Vec<(Stand, Vec<u8>)>> = OnceLock::new();
+    STANDS.get_or_init(|| BUNDLES.iter().map(|tag| stand(tag)).collect())
+}
+
+fn stand(tag: &str) -> (Stand, Vec<u8>) {
+    let repository = Repository("keyless3-bundle");
+    let digest = repository.digest(tag);
+    let bundle = repository.bundle(&digest);
+    let mut stand = Stand::new(recorded(&repository.blob(&digest)));
+    stand.learn(Item::Bundle { json: Bytes::copy_from_slice(&bundle) });
+    // Without one of its clocks it may tell the time of the other.
+    for without in ["timestampVerificationData", "tlogEntries"] {
+        let mut value: Value = serde_json::from_slice(&bundle).unwrap_or_default();
+        if let Some(material) = value.get_mut("verificationMaterial").and_then(Value::as_object_mut) {
+            material.remove(without);
         }
-        stand
-    })
+        stand.learn(Item::Bundle { json: Bytes::from(value.to_string()) });
+    }
+    (stand, bundle)
 }
 
 pub(super) fn bundles() -> Vec<Vec<u8>> {
-    let stand = stand();
-    // Those that are accepted in another suite's sense only have no place here.
-    let counts = |bundle: &&Vec<u8>| {
-        let item = Item::Bundle { json: Bytes::copy_from_slice(bundle) };
-        facts(&stand.ask(item)).iter().any(|(_, logged, _)| *logged)
-    };
-    recorded().0.iter().filter(counts).cloned().collect()
+    stands().iter().map(|(_, bundle)| bundle.clone()).collect()
 }
 
 pub(super) fn bundle(input: &[u8]) -> Result<(), String> {
-    stand().judge(Item::Bundle { json: Bytes::copy_from_slice(input) }, Original::No)
+    stands().iter().try_for_each(|(stand, bundle)| {
+        stand.judge(Item::Bundle { json: Bytes::copy_from_slice(input) }, Original::of(bundle == input))
+    })
 }
 
-/// One part of the two, decoded.
+/// One part of each bundle, decoded.
 fn parts(pointer: &str) -> Vec<Vec<u8>> {
-    taken_apart().iter().filter_map(|bundle| part(bundle, pointer)).collect()
+    taken_apart().filter_map(|(_, bundle)| part(&bundle, pointer)).collect()
 }
 
 fn part(bundle: &Value, pointer: &str) -> Option<Vec<u8>> {
@@ -241,20 +241,14 @@ fn part(bundle: &Value, pointer: &str) -> Option<Vec<u8>> {
     if pointer == CHECKPOINT { Some(text.as_bytes().to_vec()) } else { STANDARD.decode(text).ok() }
 }
 
-fn taken_apart() -> &'static [Value] {
-    static TAKEN: OnceLock<Vec<Value>> = OnceLock::new();
-    TAKEN.get_or_init(|| {
-        let read =
-            |name: &&str| serde_json::from_slice(&fs::read(root().join(name).join("bundle.json")).ok()?).ok();
-        TAKEN_APART.iter().filter_map(read).collect()
-    })
+fn taken_apart() -> impl Iterator<Item = (&'static Stand, Value)> {
+    stands().iter().map(|(stand, bundle)| (stand, serde_json::from_slice(bundle).unwrap_or_default()))
 }
 
-/// The input in the place of that part, in both.
+/// The input in the place of that part, in each.
 fn with_part(pointer: &str, input: &[u8]) -> Result<(), String> {
-    for bundle in taken_apart() {
-        let original = part(bundle, pointer);
-        let mut changed = bundle.clone();
+    for (stand, mut changed) in taken_apart() {
+        let original = part(&changed, pointer);
         let Some(place) = changed.pointer_mut(pointer) else { continue };
         *place = if pointer == CHECKPOINT {
             Value::from(String::from_utf8_lossy(input))
@@ -262,7 +256,7 @@ fn with_part(pointer: &str, input: &[u8]) -> Result<(), String> {
             Value::from(STANDARD.encode(input))
         };
         let item = Item::Bundle { json: Bytes::from(changed.to_string()) };
-        stand().judge(item, Original::of(original.as_deref() == Some(input)))?;
+        stand.judge(item, Original::of(original.as_deref() == Some(input)))?;
     }
     Ok(())
 }
@@ -299,12 +293,21 @@ pub(super) fn timestamp(input: &[u8]) -> Result<(), String> {
     with_part(TIMESTAMP, input)
 }
 
+/// The layer of the signature, with its annotations.
+fn layer() -> (Vec<u8>, Value) {
+    let repository = Repository("keyless2-sig");
+    let tag = format!("{}.sig", repository.digest(SIGNATURE).replace(':', "-"));
+    let manifest = json(&repository.blob(&repository.digest(&tag)));
+    let payload = recorded(&repository.blob(text(&manifest, "/layers/0/digest")));
+    (payload, manifest.pointer("/layers/0/annotations").cloned().unwrap_or_default())
+}
+
 fn signature() -> &'static (Stand, Bytes) {
     static SIGNATURE_STAND: OnceLock<(Stand, Bytes)> = OnceLock::new();
     SIGNATURE_STAND.get_or_init(|| {
-        let mut stand =
-            Stand::new(&format!("{SIGNATURE}/artifact"), TrustTable::sigstore().into_iter().collect());
-        let payload = Bytes::from(fs::read(root().join(SIGNATURE).join("payload.json")).unwrap_or_default());
+        let repository = Repository("keyless2-sig");
+        let mut stand = Stand::new(recorded(&repository.blob(&repository.digest(SIGNATURE))));
+        let payload = Bytes::from(layer().0);
         let annotations = annotations_of(&annotations().concat());
         stand.learn(Item::SimpleSigning { payload: payload.clone(), annotations });
         (stand, payload)
@@ -312,7 +315,7 @@ fn signature() -> &'static (Stand, Bytes) {
 }
 
 pub(super) fn annotations() -> Vec<Vec<u8>> {
-    fs::read(root().join(SIGNATURE).join("annotations.json")).into_iter().collect()
+    vec![layer().1.to_string().into_bytes()]
 }
 
 fn annotations_of(input: &[u8]) -> BTreeMap<String, String> {

@@ -60,7 +60,8 @@ pub const TARGETS: &[Target] = &[
 const TYPES: &[&str] =
     &["application/vnd.oci.image.index.v1+json", ";q=0", "; q=0.0", ",", "*/*", "application/*"];
 const CHECKPOINT: &[&str] = &["\n\n", "\u{2014} ", "rekor.sigstore.dev - ", "18446744073709551615", "AAAA"];
-/// Headers and members of tokens and keys; the first three in base64url: `{"alg":"none"}`, `{"alg":"HS256","kid":"a"}`, `{}`.
+/// Headers and members of tokens and keys; the first three in base64url: `{"alg":"none"}`, `{"alg":"HS256","kid":"a"}`,
+/// `{}`.
 const JOSE: &[&str] = &[
     "eyJhbGciOiJub25lIn0",
     "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ",

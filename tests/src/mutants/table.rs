@@ -253,8 +253,8 @@ pub const PROTECTIONS: &[Protection] = &[
         file: "policy/verify/src/backend/entries.rs",
         text: "    about?;",
         put: "    let _ = about;",
-        suite: Suite::Bundles,
-        test: "a303_an_oldest_entry_is_about_the_envelope_as_it_was_attached",
+        suite: Suite::Minted,
+        test: "a303_a_hashedrekord_is_about_the_bytes_the_signature_and_the_signer",
     },
     Protection {
         id: "A327",
@@ -262,8 +262,8 @@ pub const PROTECTIONS: &[Protection] = &[
         file: "policy/verify/src/backend.rs",
         text: "self.certificate_logs.check(leaf, &issuer, asked.latest)?;",
         put: "let _ = &issuer;",
-        suite: Suite::Bundles,
-        test: "a311_a322_a323_a327_the_chain_behind_such_an_entry_is_held_against_the_table",
+        suite: Suite::Minted,
+        test: "a327_of_several_scts_one_by_a_known_log_is_enough_and_none_is_refused",
     },
     Protection {
         id: "A204",

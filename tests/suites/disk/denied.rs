@@ -1,4 +1,4 @@
-//! What is denied fills no disk.
+//! Denied content fills no disk.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A state folder that belongs to somebody else (A503).
+//! A state folder of another user (A503).
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};

@@ -71,7 +71,7 @@ fn a622_an_intermediate_of_the_root_is_held_against_everything_at_the_time_of_th
 }
 
 #[test]
-fn a622_the_root_itself_is_held_against_everything_at_the_time_of_the_signature() {
+fn a323_a622_the_root_is_held_against_everything_at_the_time_it_signed() {
     let code = |change: Change| {
         let pki = Pki::with_root(change);
         code_under(&pki.root(&[]), &pki, &pki.usual_leaf())
@@ -171,7 +171,7 @@ fn a622_the_path_is_good_at_each_proven_time() {
 }
 
 #[test]
-fn a622_a_leaf_signs_and_signs_code() {
+fn a328_a622_a_leaf_signs_and_signs_code() {
     let pki = Pki::new();
     let code = |change: Change| {
         let leaf = changed_leaf(pki.issuer(), key(&rcgen::PKCS_ECDSA_P256_SHA256), change);

@@ -49,7 +49,7 @@ fn signed(key: &KeyPair, subject: &Digest) -> Item {
 }
 
 #[test]
-fn each_kind_of_key_signs_and_a_changed_bit_does_not() {
+fn a201_each_kind_of_key_signs_and_a_changed_bit_does_not() {
     for algorithm in [
         &rcgen::PKCS_ECDSA_P256_SHA256,
         &rcgen::PKCS_ECDSA_P384_SHA384,

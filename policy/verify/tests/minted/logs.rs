@@ -139,7 +139,7 @@ fn a310_a325_without_an_entry_or_a_time_a_certificate_proves_nothing() {
 }
 
 #[test]
-fn a301_the_entry_of_another_signature_does_not_count() {
+fn a301_a302_the_entry_of_another_signature_does_not_count() {
     let pki = Pki::new();
     let leaf = pki.usual_leaf();
     let mut signed = pki.bundle(&leaf, MANIFEST, Entry::Whole);

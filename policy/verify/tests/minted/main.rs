@@ -10,6 +10,8 @@
 mod anchors;
 mod ask;
 mod attached;
+#[path = "../../../../tests/src/borrowed.rs"]
+mod borrowed;
 mod certificates;
 mod clocks;
 mod envelopes;
@@ -24,4 +26,5 @@ mod scts;
 mod stale;
 mod stamp;
 mod stamps;
+mod suites;
 mod tiles;

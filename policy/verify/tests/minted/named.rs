@@ -151,7 +151,7 @@ fn a623_an_intoto_entry_is_about_the_payload_its_type_and_the_one_signature() {
 }
 
 #[test]
-fn a626_an_entry_is_of_the_kind_and_the_version_that_its_label_says() {
+fn a303_a626_an_entry_is_of_the_kind_and_version_that_its_label_says() {
     let case = Case::new();
     let signature = case.leaf.key.sign(MANIFEST).unwrap();
     let whole = case.pki.bundle(&case.leaf, MANIFEST, Entry::Whole);

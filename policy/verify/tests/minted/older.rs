@@ -72,7 +72,7 @@ fn hashedrekord(hash: &Value, signature: &[u8], verifier: &str) -> Value {
 const MISMATCH: Logged = Logged::No(Code::LogEntryMismatch);
 
 #[test]
-fn a_hashedrekord_is_about_the_bytes_the_signature_and_the_signer() {
+fn a303_a_hashedrekord_is_about_the_bytes_the_signature_and_the_signer() {
     let case = Case::new();
     let signature = case.signer.sign(MANIFEST).unwrap();
     let again = case.signer.sign(MANIFEST).unwrap();
@@ -168,7 +168,7 @@ fn a_dsse_entry_is_about_the_payload_and_one_signature_with_its_signer() {
 }
 
 #[test]
-fn a_checkpoint_of_another_tree_proves_nothing_though_the_log_signed_it() {
+fn a308_a_checkpoint_of_another_tree_proves_nothing_though_the_log_signed_it() {
     let case = Case::new();
     let signed = case.pki.keyed_bundle(&case.signer, MANIFEST, Entry::Whole);
     assert_eq!(case.logged(&signed), Logged::Yes);
@@ -205,7 +205,7 @@ fn a_checkpoint_counts_by_the_logs_own_signature_under_its_own_hint() {
 }
 
 #[test]
-fn each_log_speaks_with_its_own_key_in_its_own_window() {
+fn a311_each_log_speaks_with_its_own_key_in_its_own_window() {
     let case = Case::new();
     let public = || PublicKey::from_file(&case.signer.subject_public_key_info()).unwrap().remove(0);
     let signed = case.pki.keyed_bundle(&case.signer, MANIFEST, Entry::Whole);

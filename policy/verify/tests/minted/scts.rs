@@ -1,5 +1,5 @@
-//! What a certificate log says of a certificate: while its key counts, and not in the future (A628); of several logs one that
-//! the table holds is enough.
+//! What a certificate log says of a certificate: while its key counts, and not in the future (A628); of several logs
+//! one that the table holds is enough.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -124,7 +124,7 @@ fn a628_a_key_without_a_beginning_vouches_for_nothing() {
 }
 
 #[test]
-fn of_several_scts_those_of_other_logs_are_left_out_and_one_that_holds_is_enough() {
+fn a327_of_several_scts_one_by_a_known_log_is_enough_and_none_is_refused() {
     let (pki, log, other) = (Pki::new(), Log::new(), Log::new());
     let ours = [log.listed()];
     assert_eq!(code(&pki, &ours, &leaf(&pki, &[(&other, LOGGED), (&log, LOGGED)])), None);

@@ -1,4 +1,4 @@
-//! What a timestamp authority says beside a log, or alone (A325, A326, A330).
+//! Timestamps of an authority, beside a log or alone (A325, A326, A330).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -99,7 +99,7 @@ fn where_no_entry_is_demanded_a_timestamp_alone_is_the_time() {
 }
 
 #[test]
-fn a_timestamp_of_another_signature_or_authority_spoils_no_entry_and_gives_no_time() {
+fn a331_a_timestamp_by_another_authority_gives_no_time_and_spoils_no_entry() {
     let keyless = Keyless::new();
     let signed = keyless.pki.bundle(&keyless.leaf, MANIFEST, Entry::Whole);
     let other = keyless.clock.token(b"another signature", BEFORE);
@@ -114,7 +114,7 @@ fn a_timestamp_of_another_signature_or_authority_spoils_no_entry_and_gives_no_ti
 }
 
 #[test]
-fn a_timestamp_outside_the_certificate_speaks_against_a_signature_that_is_logged() {
+fn a326_a_timestamp_outside_the_certificate_refutes_a_logged_signature() {
     let keyless = Keyless::new();
     let told = keyless.at(Entry::Whole, LATE, Transparency::Required);
     assert_eq!(told, Err(Code::TimeOutsideCertificate));

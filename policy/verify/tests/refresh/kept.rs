@@ -1,4 +1,4 @@
-//! What is kept on disk is verified again from the pinned root, or it is nothing.
+//! A kept copy is verified again from the pinned root, or it does not count.
 
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;

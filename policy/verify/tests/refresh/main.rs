@@ -4,9 +4,12 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
 )]
 
+#[path = "../../../../tests/src/borrowed.rs"]
+mod borrowed;
 mod bounds;
 mod files;
 mod forge;
