@@ -1,4 +1,4 @@
-//! What is decided once everything is verified: the policy's share of a verdict.
+//! The policy's share of a verdict, after verification.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

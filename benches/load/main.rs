@@ -1,4 +1,5 @@
-//! The gate beside its peers: one table, everything in the same run, each round all of them in turn. `benches/run` starts it.
+//! The gate beside its peers: one table, everything in the same run, each round all of them in turn. `benches/run`
+//! starts it.
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
 mod bare;
@@ -19,8 +20,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measure the gate beside nginx, docker-registry and a bare hyper server.
 ///
-/// Every figure is the median over the rounds, with the least and the most in brackets; "to nginx" is the median of the ratios
-/// within each round. The processor time is the server's own, from /proc; the client runs on the same machine.
+/// Every figure is the median over the rounds, with the least and the most in brackets; "to nginx" is the median of the
+/// ratios within each round. The processor time is the server's own, from /proc; the client runs on the same machine.
 #[derive(Parser)]
 #[command(
     name = "load",

@@ -55,7 +55,7 @@ codes! {
     AgeUnknown = "age-unknown", "The requirement limits age, and no trusted clock says when this was signed.", "Sign with a transparency log or a timestamp authority.";
     AttestationMissing = "attestation-missing", "No verified attestation of the predicate type that the requirement names.", "Attest the digest: `cosign attest --type TYPE --predicate FILE IMAGE@DIGEST`.";
     AttestationTooOld = "attestation-too-old", "What would meet the requirement was signed longer ago than its max_age.", "Build and attest again.";
-    EvidenceLimit = "evidence-limit", "There is more evidence than the gate reads for one subject.", "Remove signatures and referrers that nobody needs.";
+    EvidenceLimit = "evidence-limit", "There is more evidence than the gate reads for one subject.", "Remove signatures and referrers that are no longer needed.";
     NoEvidence = "no-evidence", "Nothing that could be a signature or attestation was found for this digest.", "Sign the digest: `cosign sign IMAGE@DIGEST`.";
     NoSignature = "no-signature", "No verified signature by an authority that the requirement names.", "Sign with one of the named authorities, or name the signer in the policy.";
     Threshold = "threshold", "Fewer distinct authorities signed than the threshold asks for.", "Have another of the named authorities sign, each with a key or identity of its own.";
@@ -85,7 +85,7 @@ codes! {
     KeyUnsupported = "key-unsupported", "A key type, size or hash that is not accepted.", "Use ECDSA P-256, P-384, P-521, Ed25519, or RSA 2048 to 4096.";
     LogEntryKind = "log-entry-kind", "A kind of log entry that is not read, or another kind than the bundle says.", "Sign again with a current tool.";
     LogEntryMismatch = "log-entry-mismatch", "The log entry is about another artifact, signature or key.", "Sign again; do not copy log entries.";
-    LogEntryMissing = "log-entry-missing", "The authority demands a transparency log entry, and there is none.", "Sign with the log, or say transparency = \"optional\" for the key.";
+    LogEntryMissing = "log-entry-missing", "The authority demands a transparency log entry, and there is none.", "Sign with the log, or set transparency = \"optional\" for the key.";
     LogUnknown = "log-unknown", "The entry is of a log that the trust table does not hold for that time.", "Check the trust table.";
     NoTrustedTime = "no-trusted-time", "No trusted clock says when the certificate signed.", "Sign with a transparency log or a timestamp authority.";
     NotASignature = "not-a-signature", "An attestation, where the requirement asks for a signature.", "Sign the image too: `cosign sign IMAGE@DIGEST`.";
@@ -98,7 +98,7 @@ codes! {
     ProvenanceLevel = "provenance-level", "The identity that signed proves a lower SLSA build level.", "Build on a hosted platform (2), with a workflow outside of the source repository (3), or ask for a lower level.";
     ProvenanceRef = "provenance-ref", "The provenance is about another ref, or names none.", "Build from the ref that the requirement names.";
     ProvenanceSource = "provenance-source", "The provenance is about another source repository, or names none.", "Build from the repository that the requirement names.";
-    ReferrersIncomplete = "referrers-incomplete", "The registry's list of referrers did not end within the limits.", "Remove referrers that nobody needs.";
+    ReferrersIncomplete = "referrers-incomplete", "The registry's list of referrers did not end within the limits.", "Remove referrers that are no longer needed.";
     SctInvalid = "sct-invalid", "The certificate's timestamp is not one of a certificate log of the trust table.", "Check the trust table.";
     SctMissing = "sct-missing", "The certificate has no signed certificate timestamp.", "Use an instance with a certificate log, or say sct = \"none\" in its trust table.";
     SetInvalid = "set-invalid", "The log's signed entry timestamp does not verify.", "Sign again.";

@@ -1,4 +1,4 @@
-//! What was verified about one subject, and what did not count and why.
+//! The verified facts about one subject, and the pieces that did not count, with reasons.
 //!
 //! Facts enter through [`VerifiedSignature::assert_verified`] and [`VerifiedAttestation::assert_verified`] only; the
 //! workspace's lints forbid both outside `policy/verify`.

@@ -111,7 +111,8 @@ impl SanKind {
 pub struct PrincipalKey(String);
 
 impl Principal {
-    /// The signer for the purpose of counting. Two certificates of one identity are one; so is one identity under two trust tables.
+    /// The signer for the purpose of counting. Two certificates of one identity are one; so is one identity under two
+    /// trust tables.
     #[must_use]
     pub fn key(&self) -> PrincipalKey {
         match self {

@@ -27,7 +27,8 @@ pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
 /// Bytes of one annotation's value in evidence. Over it: `payload-invalid`.
 pub const ANNOTATION_BYTES: usize = 256 * 1024;
 
-/// Distinct digests fetched for the evidence of one subject, manifests and what they carry: 127 bundles. The rest: `evidence-limit`.
+/// Distinct digests fetched for the evidence of one subject, manifests and what they carry: 127 bundles. The rest:
+/// `evidence-limit`.
 pub const EVIDENCE_FETCHES: usize = 256;
 /// Manifests among them. The rest: `evidence-limit`.
 pub const EVIDENCE_MANIFESTS: usize = 128;
@@ -55,10 +56,11 @@ pub const TURN_BYTES: u64 = 16 * MIB;
 pub const TURN_CHECKS: u64 = 256;
 /// Bytes that are hashed or read as JSON where others are answered. Over it: on a thread of its own.
 pub const OFF_THREAD_BYTES: usize = 64 * 1024;
-/// Bytes of memory that the values of one statement take where the library reads it. Over it: it is not asked, and the checks that
-/// follow it decide alone.
+/// Bytes of memory that the values of one statement take where the library reads it. Over it: it is not asked, and the
+/// checks that follow it decide alone.
 pub const STATEMENT_MEMORY: usize = 32 * MIB as usize;
-/// Bytes of memory that the statements take that are kept for one subject, for `where` and `slsa`. Over it: `where-too-large`.
+/// Bytes of memory that the statements take that are kept for one subject, for `where` and `slsa`. Over it:
+/// `where-too-large`.
 pub const STATEMENTS_MEMORY: usize = 32 * MIB as usize;
 /// Bytes of the config of a manifest that passes as evidence. Over it: judged as an image.
 pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
@@ -144,14 +146,14 @@ pub const TRUST_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
-/// Bytes of memory that all verdicts in work hold together: evidence, and the manifests that carry it. Over it: new ones wait, then
-/// undecided, `overload`.
+/// Bytes of memory that all verdicts in work hold together: evidence, and the manifests that carry it. Over it: new
+/// ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 192 * MIB;
-/// Bytes of them that all verdicts about one upstream hold together where there are no others; of what others leave, half. Over it:
-/// as above.
+/// Bytes of them that all verdicts about one upstream hold together where there are no others; of what others leave,
+/// half. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_ONE: u64 = IN_FLIGHT_BYTES / 2;
-/// Bytes of them that all verdicts about one repository hold together where there are no others of its upstream; of what those
-/// leave, three quarters. Over it: as above.
+/// Bytes of them that all verdicts about one repository hold together where there are no others of its upstream; of
+/// what those leave, three quarters. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_REPOSITORY: u64 = IN_FLIGHT_BYTES_OF_ONE / 4 * 3;
 /// Bytes of memory that a verdict is given room for when it begins; more only where there is room.
 pub const VERDICT_BYTES: u64 = MIB;
@@ -171,15 +173,15 @@ pub const GRANTS_BYTES: u64 = 20 * MIB;
 /// Bytes of memory for what each repository's own upstream gave. Over it: the least used goes (it is still in the store).
 pub const PRESENCE_BYTES: u64 = 12 * MIB;
 /// Bytes of memory for each of nine small things: tags, names of answers, children of indexes and how many were asked for,
-/// other names of a digest, what is a manifest, what was granted lately, whose an evidence's blobs are, and what denials rest on.
-/// Over it: the least used goes, and is looked up again.
+/// other names of a digest, what is a manifest, what was granted lately, whose an evidence's blobs are, and what
+/// denials rest on. Over it: the least used goes, and is looked up again.
 pub const NAMES_BYTES: u64 = 4 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
 /// Verdicts about one upstream that wait for their turn. Over it: undecided, `overload`.
 pub const QUEUE_MAX: usize = 1_024;
-/// Questions of clients to one upstream at once: manifests, lists, whether a blob exists. Verdicts in work and blobs under way
-/// are counted apart. Over it: undecided, `overload`.
+/// Questions of clients to one upstream at once: manifests, lists, whether a blob exists. Verdicts in work and blobs
+/// under way are counted apart. Over it: undecided, `overload`.
 pub const QUESTIONS_MAX: usize = 2_048;
 
 /// Time to connect to an upstream.
@@ -192,10 +194,10 @@ pub const FIRST_BYTE: Duration = Duration::from_secs(8);
 pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
 /// Pause between two pieces of a manifest or evidence from an upstream.
 pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
-/// Time for the whole body of a manifest, a list or a piece of evidence, and a second more for each so many bytes that came.
-/// Over it: undecided, `upstream-timeout`.
+/// Time for the whole body of a manifest, a list or a piece of evidence, plus one second for each
+/// [`ANSWER_BYTES_PER_SECOND`] that arrived. Over it: undecided, `upstream-timeout`.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
-/// So many bytes give a body a second more.
+/// Bytes that extend [`ANSWER_TIME`] by one second.
 pub const ANSWER_BYTES_PER_SECOND: usize = 64 * 1024;
 /// Time in which a blob's transfer is waited for, and after which it is looked how much came.
 pub const BLOB_WINDOW: Duration = Duration::from_secs(10);
@@ -255,8 +257,8 @@ pub const ISSUER_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 pub const BCRYPT_COST_MAX: u32 = 14;
 /// How long a client's password waits to be hashed. Over it: undecided, `overload`.
 pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
-/// Passwords of one client address (of IPv6, of its first 64 bits) that wait to be hashed. Over it: of the name that has most the
-/// newest is undecided, `overload`.
+/// Passwords of one client address (of IPv6, of its first 64 bits) that wait to be hashed. Over it: of the name that
+/// has most the newest is undecided, `overload`.
 pub const PASSWORDS_WAITING_OF_ONE: usize = 64;
 /// Passwords of all clients that wait to be hashed. Over it: the same, at the address that has most.
 pub const PASSWORDS_WAITING: usize = 1_024;
@@ -286,18 +288,18 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
-/// Connections of the data port, or half of the files that may be open, if that is less. Over it: the longest silent one of the
-/// address that has most is closed; where none is silent the next one waits.
+/// Connections of the data port, or half of the files that may be open, if that is less. Over it: the longest silent
+/// one of the address that has most is closed; where none is silent the next one waits.
 pub const CONNECTIONS_MAX: usize = 8_192;
-/// So many addresses may have a part of the connections each that nobody takes: an address (of IPv6, the first 64 bits) that has
-/// more loses one that is at work to an address that has less, when there are no others.
+/// Addresses (of IPv6, the first 64 bits) among which the connections are shared. An address with more than its share
+/// loses a busy connection to an address with less, when no silent connection is left.
 pub const CONNECTIONS_SHARES: usize = 4;
 /// Connections that are accepted and wait for a place. Over it: the longest waiting of the address that has most is closed.
 pub const CONNECTIONS_WAITING: usize = 256;
 /// How long a client is silent before its connection may be closed to make room.
 pub const CONNECTION_SILENCE: Duration = Duration::from_secs(1);
-/// Connections that wait in the kernel to be accepted, if it lets so many (`net.core.somaxconn`). Over it: clients try again,
-/// a second later and later still.
+/// Connections that wait in the kernel to be accepted, as far as `net.core.somaxconn` allows. Over it: clients retry
+/// after a second, then after longer pauses.
 pub const ACCEPT_QUEUE: u32 = 4_096;
 /// How long a connection that was accepted before SIGTERM may take to ask for the first time.
 pub const FIRST_REQUEST_AT_STOP: Duration = Duration::from_secs(1);
@@ -309,22 +311,24 @@ pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
 pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
 /// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
 pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
-/// Bytes of manifests and evidence on the disk that something permitted rests on. Over it: what was used longest ago goes, and
-/// is fetched again.
+/// Bytes of manifests and evidence on the disk that something permitted rests on. Over it: what was used longest ago
+/// goes, and is fetched again.
 pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
 /// Bytes of the others, denied ones among them. Over it: as above.
 pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
 /// Entries of the memory of denials and absences. Over it: the oldest goes.
 pub const NEGATIVE_ENTRIES: u64 = 10_000;
-/// Unread children of permitted indexes that the gate reads before it refuses a blob, and asks one repository for in `deny_ttl`.
-/// Over it: undecided, `overload`.
+/// Unread children of permitted indexes that the gate reads before it refuses a blob, and asks one repository for in
+/// `deny_ttl`. Over it: undecided, `overload`.
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
-/// How long after grants may have been lost one that is not found is unknown: as long as a pull that was under way. Over it: denied.
+/// How long after grants may have been lost one that is not found is unknown: as long as a pull that was under way.
+/// Over it: denied.
 pub const LOST_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is: undecided, `overload`.
+/// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is:
+/// undecided, `overload`.
 pub const GRANTS_SEARCHED: usize = 1_024;
 /// Those among them that one request has judged anew. Over it: undecided, `overload`; the next request goes on from there.
 pub const ROOTS_JUDGED: usize = 32;
@@ -369,7 +373,8 @@ pub const AUDIT_REFUSALS_OF_A_CLIENT: u64 = 120;
 pub const AUDIT_REFUSALS: u64 = 600;
 /// Rows of such records that are kept. Over it: the oldest go.
 pub const AUDIT_REFUSALS_ROWS: i64 = 100_000;
-/// Audit records of refusals under a policy to one client, by one code, in one repository, within a minute. Over it: summed up.
+/// Audit records of refusals under a policy to one client, by one code, in one repository, within a minute. Over it:
+/// summed up.
 pub const AUDIT_DENIALS_OF_ONE: u64 = 1_000;
 /// Such records of one client within a minute. Over it: summed up.
 pub const AUDIT_DENIALS_OF_A_CLIENT: u64 = 10_000;
@@ -385,7 +390,8 @@ pub const AUDIT_MISSING_OF_A_CLIENT: u64 = 600;
 pub const AUDIT_MISSING: u64 = 6_000;
 /// Sums of refusals within a minute. Over it: one sum for each code.
 pub const AUDIT_TALLY_SUMS: usize = 256;
-/// Clients, codes and repositories that are told apart within a minute, of refusals under a policy. Over it: not counted apart.
+/// Clients, codes and repositories that are told apart within a minute, of refusals under a policy. Over it: not
+/// counted apart.
 pub const AUDIT_TALLY_DENIALS: usize = 10_000;
 /// Bytes of a configuration or policy file.
 pub const CONFIG_FILE_BYTES: u64 = 4 * MIB;

@@ -1,8 +1,8 @@
 //! One shape over what builders attest: SLSA v0.2 and v1, GitHub's and BuildKit's predicates.
 //!
-//! A field is filled from the fields of the declared predicate type alone; where two of them say two things it is absent, and
-//! whatever asks for it fails (A216). What the signing certificate says of source, ref and commit comes first: there the
-//! builder speaks, in the predicate the caller may have typed (A218).
+//! A field is filled from the fields of the declared predicate type alone; if two of them differ it is absent, and a
+//! condition on it fails (A216). Source, ref and commit of the signing certificate come first: the builder wrote the
+//! certificate, the caller may have written the predicate (A218).
 
 use serde_json::Value;
 
@@ -162,7 +162,8 @@ fn certified_source(identity: &Identity) -> Certified {
     said.as_deref().and_then(Source::parse).map_or(Certified::Unreadable, Certified::Source)
 }
 
-/// Whether this signer may say that `builder` built something. A provenance that merely claims a builder is not the builder's.
+/// Whether this signer may say that `builder` built something. A provenance that merely claims a builder is not the
+/// builder's.
 fn speaks_for(principal: &Principal, builder: &str) -> bool {
     match principal {
         // A key of the policy is held by whom the policy trusts with these words.

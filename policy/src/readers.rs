@@ -23,8 +23,8 @@ impl Readers {
         Self(rules)
     }
 
-    /// Tells whether a client that proved to be each of `names` may read `repository`. Nobody is not somebody: without a name
-    /// the answer is no, whatever the rules say.
+    /// Whether a client that proved each of `names` may read `repository`. Without a name the answer is no, whatever
+    /// the rules say.
     #[must_use]
     pub fn allow(&self, names: &[String], repository: &Repository) -> bool {
         let reads = |rule: &Allowance| rule.read.iter().any(|scope| scope.matches(repository));

@@ -34,8 +34,8 @@ mod without;
 
 pub use without::{Left, fits, parse_without};
 
-/// Reads one JSON text whose values take at most `json_memory`: one can take a hundred times the bytes that it is as text (A127,
-/// A602).
+/// Reads one JSON text whose values take at most `json_memory`: one can take a hundred times the bytes that it is as
+/// text (A127, A602).
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -59,8 +59,9 @@ pub fn parse_within(bytes: &[u8], memory: usize) -> Result<Value, JsonFault> {
     read(bytes, &mut Reading::new(usize::MAX, memory))
 }
 
-/// The same of a text with maps of free form in it, build arguments or labels for example: keys that differ by case alone are two
-/// keys there (`HTTP_PROXY` and `http_proxy`), unless one of them is a name that is read. Equal keys are refused as everywhere.
+/// The same of a text with maps of free form in it, build arguments or labels for example: keys that differ by case
+/// alone are two keys there (`HTTP_PROXY` and `http_proxy`), unless one of them is a name that is read. Equal keys are
+/// refused as everywhere.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.

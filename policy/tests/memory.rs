@@ -1,5 +1,5 @@
-//! What values take in memory is counted within a factor of two of what they do take (A602). Each case has a process of its own:
-//! what one leaves to the allocator the next one would have.
+//! What values take in memory is counted within a factor of two of what they do take (A602). Each case has a process of
+//! its own: what one leaves to the allocator the next one would have.
 
 #![expect(
     clippy::disallowed_methods,

@@ -147,7 +147,7 @@ impl App {
     pub fn restamp(&self) {
         let (mut roots, now) = (self.roots.lock(), self.clock.now());
         let before = self.live();
-        // A table that became stale is no news, and another revision all the same (A342).
+        // Staleness changes the revision of a table although nothing was fetched (A342).
         let same = before.config().policy.trust.revision_at(now) == before.revisions().trust;
         if roots.take_news() == News::None && same {
             return;

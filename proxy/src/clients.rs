@@ -59,7 +59,7 @@ pub struct SetupFault(&'static str);
 const KNOWN_FOR: Duration = Duration::from_secs(600);
 /// How long a token waits for keys.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked whether an issuer is due.
+/// How often the refresh of an issuer is checked.
 const TICK: Duration = Duration::from_secs(10);
 
 impl Clients {
@@ -77,8 +77,8 @@ impl Clients {
     /// The names that a request proves: its certificate's, and that of its password or token.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`] when a password or token is wrong, or nothing is proven at all; undecided where it cannot
-    /// be told whether a token is.
+    /// [`Refusal::Unauthenticated`] when a password or token is wrong, or nothing is proven at all; undecided where it
+    /// cannot be told whether a token is.
     pub async fn prove(
         &self,
         clock: &Clock,

@@ -21,8 +21,8 @@ pub struct Flight<K, V> {
 #[error("the work ended without a result")]
 pub struct Lost;
 
-/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545). Those who wait hear of it after
-/// that: what they begin then is not taken for this.
+/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545). Those who wait hear
+/// of it after that: what they begin then is not taken for this.
 struct Landing<K: Hash + Eq, V> {
     running: Running<K, V>,
     key: Option<K>,
@@ -54,8 +54,8 @@ where
         Self::default()
     }
 
-    /// Joins the work for `key`, or begins it; where what was joined is lost, one of those who waited begins anew, once (A545).
-    /// Dropping the returned future leaves the work running.
+    /// Joins the work for `key`, or begins it; where what was joined is lost, one of those who waited begins anew, once
+    /// (A545). Dropping the returned future leaves the work running.
     ///
     /// # Errors
     /// [`Lost`].

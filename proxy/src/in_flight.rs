@@ -1,9 +1,9 @@
-//! Bytes of memory that verdicts hold at once, over all of them, about one upstream and about one repository: memory is bounded
-//! without luck, and nobody who is slow to give what he promised takes what another needs (A547, A142, A175, A602).
+//! The byte budget of verdicts under way: in total, for one upstream and for one repository. It is a hard cap, and a slow
+//! upstream cannot take the budget of another (A547, A142, A175, A602).
 //!
-//! An upstream may hold half of what the others leave, and so there is always some left for one more; a repository three quarters
-//! of what the others leave to it. Whoever begins waits for its first share, holding nothing; whoever holds one gets more at once
-//! or not at all. So nobody waits for somebody who waits.
+//! An upstream may hold half of the remainder, so that some is always left for one more; a repository three quarters of the
+//! remainder of its upstream. A verdict waits for its first share while it holds nothing; a later share is granted at
+//! once or refused. There is no deadlock: only a verdict that holds nothing waits.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Places for verdicts in work, and for what is asked before one: so many for each upstream, so that one that does not answer
-//! takes none from the others (A058, A059, A175).
+//! Concurrency limits of each upstream: verdicts under way, and requests that come before a verdict. An upstream that
+//! does not answer exhausts its own limit only (A058, A059, A175).
 
 use std::collections::BTreeMap;
 use std::fmt;

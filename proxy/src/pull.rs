@@ -1,7 +1,8 @@
 //! One manifest request, from its name to the content or the refusal.
 //!
-//! `judged`, with `decided`, is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`, `serve`, and the
-//! order of its lines is the security argument. Blobs have their own way in [`blob`], under grants that this one gives.
+//! `judged`, with `decided`, is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`,
+//! `serve`, and the order of its lines is the security argument. Blobs have their own way in [`blob`], under grants
+//! that this one gives.
 
 use std::sync::Arc;
 
@@ -248,8 +249,8 @@ async fn softened(
     }
 }
 
-/// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked before, if
-/// anything was; `unpassed` why the document does not leave as evidence, if it is dressed as that.
+/// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked
+/// before, if anything was; `unpassed` why the document does not leave as evidence, if it is dressed as that.
 pub(crate) async fn shared_verdict(
     app: &Arc<App>,
     live: &Arc<Live>,

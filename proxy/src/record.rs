@@ -1,4 +1,4 @@
-//! The audit record of an answer: what was asked, what was said, and what it rests on.
+//! The audit record of an answer: request, verdict, and the evidence that it rests on.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -214,7 +214,8 @@ fn word(refusal: &Refusal) -> Word {
     }
 }
 
-/// The reasons of a denial, why evidence did not count, what was judged, and the lines of the requirements that were not met.
+/// The reasons of a denial, why evidence did not count, what was judged, and the lines of the requirements that were
+/// not met.
 fn denied(record: &mut Record, denial: &Denial) {
     if let Some(judged) = denial.judged() {
         record.digest = Some(judged.digest.to_string());

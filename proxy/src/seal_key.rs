@@ -1,8 +1,7 @@
 //! Whether the seal key is the one that the store was sealed with (A618).
 //!
-//! Who may write in `state`, but does not know the key, could put one of his own in its place and seal what he likes. A key
-//! that is not that of the rows is said, and is not used: the process goes on with a secret of its own, under which nothing
-//! that lies there counts.
+//! A writer in `state` who does not know the key could replace it and seal records of his own. A key other than that of the
+//! rows is reported and not used: the process continues with a secret of its own, under which no stored record counts.
 
 use std::path::{Path, PathBuf};
 

@@ -104,7 +104,7 @@ pub async fn start_with(
     clock: Clock,
     waits: Waits,
 ) -> Result<Running, ServeError> {
-    // The folder first: a second gate on it is told so, whatever ports it has.
+    // The folder first: a second gate on it fails with that reason, whatever its ports.
     let store = Store::open(&config.state, waits).await.map_err(ServeError::Store)?;
     let (data, admin) = sockets.listen(config.listen.address, config.admin.address).await?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));

@@ -1,4 +1,4 @@
-//! What the gate remembers: sealed records, bytes by digest, blobs. It can lose anything and invent nothing.
+//! The store of the gate: sealed records, bytes by digest, blobs. It can lose anything and invent nothing.
 //!
 //! Records are opaque here: [`pullgate_policy::seal`] made them and only it can open them (A504). Bytes are named by
 //! their digest and hashed again before they count (A505, A506). So a hand that edits the folder can cost work, not trust.
@@ -28,7 +28,8 @@ use crate::waits::Waits;
 
 use self::limits::{PRUNE_EVERY, ROWS_KEPT};
 
-/// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`]): they know the upstream's errors.
+/// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`]): they know the upstream's
+/// errors.
 #[derive(Debug)]
 pub struct Store {
     folder: StateFolder,

@@ -1,7 +1,7 @@
 //! Trust roots that are refreshed: in the background, never while a pull waits (A349), and in force from the next pull.
 //!
-//! What a refresh brings is verified in `pullgate_verify::refresh`; here is where files come from, where the last good copy
-//! is kept, and when the next refresh is due.
+//! `pullgate_verify::refresh` verifies the fetched files; this module fetches them, keeps the last good copy, and
+//! schedules the next refresh.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -168,8 +168,8 @@ impl Upstream {
         Ok(FetchedManifest { body: Untrusted::new(body), content_type })
     }
 
-    /// The digest that the upstream says a tag has, by a HEAD, which registries that count pulls do not count. None where it
-    /// says none. It is only good for finding that nothing has changed: it proves nothing of bytes that are not there.
+    /// The digest of a tag, by a HEAD, which registries do not count as a pull. None if the answer has no digest. Use
+    /// it only to confirm an unchanged tag: it proves nothing about bytes that are not here.
     ///
     /// # Errors
     /// [`Fault`].

@@ -1,8 +1,8 @@
-//! Work that computes, off the async threads: never more at once than leaves them a processor, or a flood of expensive
-//! evidence would hold up pulls that are permitted already (A058).
+//! The compute pool, off the async threads. It leaves them one processor: a flood of expensive evidence must not delay pulls
+//! that are permitted already (A058).
 //!
-//! Upstreams take turns, and within each its repositories: whoever's evidence is dear waits for himself (A604). What runs at once
-//! takes a bounded part of memory, too (A602).
+//! Upstreams take turns, and within each its repositories: expensive evidence delays its own repository only (A604).
+//! The memory of concurrent work is bounded too (A602).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,8 +124,8 @@ pub fn memory_of_reading(bytes: u64) -> u64 {
     bytes.saturating_add(values)
 }
 
-/// Bytes of memory that verifying a piece of evidence of this length takes at most: what it holds is copied out of it, encoded for
-/// the signature, and handed to a library that copies and reads it once more.
+/// Bytes of memory that verifying a piece of evidence of this length takes at most: what it holds is copied out of it,
+/// encoded for the signature, and handed to a library that copies and reads it once more.
 #[must_use]
 pub fn memory_of_verifying(bytes: u64) -> u64 {
     let values = bytes.saturating_mul(VALUES_TIMES).min(limits::STATEMENT_MEMORY as u64);

@@ -43,7 +43,8 @@ fn assert_conforms(stage: &Stage, repository: &str, tag: &str) -> io::Result<()>
         Known { repository: &format!("{ALIAS}/{repository}"), tag, manifests: &manifests, blobs: &blobs };
     let found = conformance::run(stage.front.address(), &known, stage.home.path())?;
     assert_eq!(found.failed, Vec::<String>::new(), "{}", found.text);
-    // Each manifest and blob by GET and HEAD, the tag, the lists and what does not exist: a suite that skipped them is no proof.
+    // Each manifest and blob by GET and HEAD, the tag, the lists and what does not exist: a suite that skipped them is
+    // no proof.
     let least = 2 * (manifests.len() + blobs.len()) + 4;
     assert!(found.passed >= least, "{} of at least {least}: {}", found.passed, found.text);
     stage.assert_nobody_went_around();

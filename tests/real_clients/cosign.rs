@@ -1,5 +1,5 @@
-//! Real cosign v3 signs fresh images, keyed and offline, in a registry with the referrers API and in one without it (where it writes the
-//! fallback tag); the gate permits them, and cosign verifies them through the gate.
+//! Real cosign v3 signs fresh images, keyed and offline, in a registry with the referrers API and in one without it
+//! (where it writes the fallback tag); the gate permits them, and cosign verifies them through the gate.
 
 use std::io;
 

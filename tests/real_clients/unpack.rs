@@ -1,5 +1,5 @@
-//! A601: what passes for evidence is handed to the libraries by which podman, containerd and Docker engine unpack layers. None
-//! of them gets a file out of it.
+//! A601: what passes for evidence is handed to the libraries by which podman, containerd and Docker engine unpack
+//! layers. None of them gets a file out of it.
 
 use std::io::{self, Write as _};
 use std::path::Path;

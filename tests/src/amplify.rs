@@ -1,5 +1,5 @@
-//! What one request can cost at most, by whose it is: measured at a gate in this process, before an upstream that counts. The
-//! command `amplify` prints it, `SECURITY.md` holds the table, and a suite measures it again.
+//! What one request can cost at most, by whose it is: measured at a gate in this process, before an upstream that
+//! counts. The command `amplify` prints it, `SECURITY.md` holds the table, and a suite measures it again.
 #![expect(clippy::expect_used, reason = "a gate that cannot be measured is a failure")]
 
 use std::fs;

@@ -1,5 +1,6 @@
-//! The gate's verifier and the reference (sigstore-go), side by side: recordings and bundles of our own making, changed part by
-//! part, and judged by both. Where they differ the case must be one of the deliberate differences. The command `differ` does it.
+//! The gate's verifier and the reference (sigstore-go), side by side: recordings and bundles of our own making, changed
+//! part by part, and judged by both. Where they differ the case must be one of the deliberate differences. The command
+//! `differ` does it.
 
 mod bases;
 mod change;

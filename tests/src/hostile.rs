@@ -1,5 +1,5 @@
-//! Evidence in every format that is made to cost, asked for by many clients at once, beside a permitted image of another upstream: what
-//! the second one's clients notice of it, and whether the gate lives (A602, A604, A611).
+//! Evidence in every format that is made to cost, asked for by many clients at once, beside a permitted image of
+//! another upstream: what the second one's clients notice of it, and whether the gate lives (A602, A604, A611).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -204,7 +204,8 @@ impl World {
         seen
     }
 
-    /// Pulls one image after the other, each with other evidence of nobody's, and that evidence itself, by tag and as a blob.
+    /// Pulls one image after the other, each with other evidence of nobody's, and that evidence itself, by tag and as a
+    /// blob.
     fn pull_hostile(
         &self,
         data: SocketAddr,

@@ -1,4 +1,4 @@
-//! A thousand clients at once for an image that nobody has.
+//! A thousand clients at once for an image that no cache has.
 
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 //! it was verified, or the policy does not ask for that (A601).
 //!
 //! Never by tag, media type alone or User-Agent. [`EvidenceOnly`] is what was fetched, hashed and strictly parsed here;
-//! only [`Passing`] leaves. Nobody makes one but this module:
+//! only [`Passing`] leaves. Only this module makes one:
 //!
 //! ```compile_fail,E0451
 //! use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};

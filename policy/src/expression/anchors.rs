@@ -1,7 +1,8 @@
-//! Whether a pattern is about the whole of a text. `matches` looks for it anywhere: who chooses the rest of his identity chooses
-//! what stands around it.
+//! Whether a pattern is about the whole of a text. `matches` looks for it anywhere: who chooses the rest of his
+//! identity chooses what stands around it.
 
-/// Whether the pattern begins with `^` or `\A`, ends with `$`, `\z`, or what takes all the rest, and has no alternative beside it.
+/// Whether the pattern begins with `^` or `\A`, ends with `$`, `\z`, or what takes all the rest, and has no alternative
+/// beside it.
 pub(super) fn is_whole(pattern: &str) -> bool {
     let begins = pattern.starts_with('^') || pattern.starts_with("\\A");
     let ends = ["$", "\\z", ".*", ".+"].iter().any(|end| {

@@ -1,4 +1,4 @@
-//! What an expression may be made of: names, functions, depth.
+//! The shape of an expression: names, functions, depth.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "the tree is the library's, and a new kind of node has no fixed fields either"

@@ -1,4 +1,4 @@
-//! What an expression is told, in its own values.
+//! The input of an expression, as its own values.
 
 use std::collections::HashMap;
 use std::sync::Arc;

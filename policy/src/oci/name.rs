@@ -41,7 +41,8 @@ impl Registry {
 impl FromStr for Registry {
     type Err = NameInvalid;
 
-    /// Labels may hold `_`, which no DNS name has: aliases do (`registry.corp.example_5000`). Lower-cases ASCII; everything else is compared for equality, so `ghcr.io.`, `ghcr.io@x` and `xn--…` are other names (A004).
+    /// Labels may hold `_`, which no DNS name has: aliases do (`registry.corp.example_5000`). Lower-cases ASCII;
+    /// everything else is compared for equality, so `ghcr.io.`, `ghcr.io@x` and `xn--…` are other names (A004).
     fn from_str(text: &str) -> Result<Self, NameInvalid> {
         if text.len() > limits::NAME_BYTES {
             return Err(NameInvalid::TooLong);

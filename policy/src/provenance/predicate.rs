@@ -29,8 +29,8 @@ pub(super) fn v02(predicate: &Value) -> Said {
     }
 }
 
-/// SLSA v1: `buildDefinition` and `runDetails`. Sources stand in the external parameters, in the shapes of GitHub, Google Cloud
-/// Build, slsa-github-generator and BuildKit, and in the dependency that was resolved from them.
+/// SLSA v1: `buildDefinition` and `runDetails`. Sources stand in the external parameters, in the shapes of GitHub,
+/// Google Cloud Build, slsa-github-generator and BuildKit, and in the dependency that was resolved from them.
 pub(super) fn v1(predicate: &Value) -> Said {
     let definition = predicate.get("buildDefinition").unwrap_or(&Value::Null);
     let outer = definition.get("externalParameters").unwrap_or(&Value::Null);

@@ -7,8 +7,8 @@ use std::fmt;
 pub struct Source(String);
 
 impl Source {
-    /// Reads `git://`, `git+https://`, `https://`, `ssh://git@`, `git@host:path` or no scheme at all, with or without `.git`,
-    /// `@ref` or `#fragment`.
+    /// Reads `git://`, `git+https://`, `https://`, `ssh://git@`, `git@host:path` or no scheme at all, with or without
+    /// `.git`, `@ref` or `#fragment`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::with_reference(text).map(|(source, _)| source)

@@ -1,4 +1,4 @@
-//! What a value takes in memory, as the allocator of glibc gives it: within a factor of two, which a test measures (A602).
+//! The memory that a value takes from the allocator of glibc: within a factor of two, which a test measures (A602).
 
 /// Bytes of a [`serde_json::Value`] itself.
 const VALUE: usize = 32;

@@ -1,5 +1,5 @@
-//! The reader that keeps nothing, and the one that keeps all but one member: a statement of 16 MiB is read as strictly as any
-//! other, and takes no more memory than its bytes (A602).
+//! The reader that keeps nothing, and the one that keeps all but one member: a statement of 16 MiB is read as strictly
+//! as any other, and takes no more memory than its bytes (A602).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,8 +33,8 @@ pub fn fits(bytes: &[u8], memory: usize) -> Result<usize, JsonFault> {
     reading.answer(read).map(|()| memory - would)
 }
 
-/// Reads one JSON text that is an object, and keeps it without its member `name`, of which it says what it is. The rest takes
-/// at most `memory`.
+/// Reads one JSON text that is an object, and keeps it without its member `name`, of which it says what it is. The rest
+/// takes at most `memory`.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.

@@ -1,4 +1,4 @@
-//! A no, and everything that is told of it.
+//! A denial, and everything that is reported of it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! What the evidence of one subject may cost: bytes that are hashed and read, signatures that are checked, memory that is kept
-//! (A604). Over it the rest is not looked at; what is cheap comes first, so that the rest is what is dear.
+//! The budget of one subject's evidence: bytes hashed and read, signatures checked, memory kept (A604). The rest is not
+//! verified; cheap pieces come first, so that the rest is the expensive ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -160,8 +160,8 @@ fn vouchers(signed: &Signed) -> u64 {
     entries + signed.bundle.timestamps.len() as u64 * CHECKS_OF_TIMESTAMP
 }
 
-/// The order in which pieces are looked at: carriers of a layout take turns, and layouts; of each the smallest first. Junk in one
-/// crowds nothing out of another (A143, A604).
+/// The order in which pieces are looked at: carriers of a layout take turns, and layouts; of each the smallest first.
+/// Junk in one crowds nothing out of another (A143, A604).
 pub(crate) fn order(found: &[Found]) -> Vec<usize> {
     let size = |at: &usize| found.get(*at).map_or(0, |found| found.item.length());
     let mut layouts: BTreeMap<Layout, BTreeMap<Digest, Vec<usize>>> = BTreeMap::new();

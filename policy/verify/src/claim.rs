@@ -158,8 +158,8 @@ impl Payload {
 }
 
 impl Statement {
-    /// Reads an in-toto statement (in-toto attestation framework, "Statement"). Its predicate is kept where all of it takes at
-    /// most `memory`; it is read as strictly where it is not.
+    /// Reads an in-toto statement (in-toto attestation framework, "Statement"). Its predicate is kept where all of it
+    /// takes at most `memory`; it is read as strictly where it is not.
     pub(crate) fn read(bytes: &[u8], memory: usize) -> Result<Self, Fault> {
         let invalid = |detail: &str| Fault::new(Code::StatementInvalid, detail);
         let fault = |fault: JsonFault| invalid(&fault.to_string());
@@ -222,8 +222,8 @@ impl Statement {
 }
 
 impl Claim {
-    /// Reads what was signed: after a signature of it was found to hold (A602). The predicate of a statement is kept where it
-    /// takes at most `memory`.
+    /// Reads what was signed: after a signature of it was found to hold (A602). The predicate of a statement is kept
+    /// where it takes at most `memory`.
     pub(crate) fn read(says: &Says, memory: usize) -> Result<Self, Fault> {
         let bytes = |kept: &Kept| kept.bytes().cloned().unwrap_or_default();
         match says {

@@ -1,4 +1,4 @@
-//! Why one attempt on one piece of evidence failed, and which of several reasons tells most.
+//! Why one attempt on one piece of evidence failed, and the most useful of several reasons.
 
 use pullgate_policy::code::Code;
 

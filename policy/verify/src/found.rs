@@ -1,4 +1,4 @@
-//! What the caller found and what it wants to know.
+//! The input of a verification: pieces of evidence, and the request about them.
 
 use std::collections::BTreeMap;
 

@@ -108,8 +108,8 @@ fn vouched(
     (Logged::No(code), table.backend.stamped(signed))
 }
 
-/// What is said of a log whose table was never fetched: whether the entry that somebody demands is there nobody can say.
-/// A table that is stale is believed here all the same: a key does not change with the trust root (A342).
+/// The code for a log whose table was never fetched: a demanded entry cannot be verified, so `trust-stale`.
+/// A stale table counts here: a key does not change with the trust root (A342).
 fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
     let demanded =
         request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {

@@ -52,7 +52,8 @@ pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Resu
     Ok(Piece { signed: vec![signed], says })
 }
 
-/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it holds (A602).
+/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it
+/// holds (A602).
 pub(crate) fn dsse(bytes: &Bytes, annotations: &Annotations, manifest: &Kept) -> Result<Piece, Fault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());

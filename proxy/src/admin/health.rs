@@ -1,4 +1,4 @@
-//! What is wrong with a gate, part by part.
+//! The health of a gate, part by part.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -28,7 +28,7 @@ use self::retention::{Done, Retention};
 /// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
 const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = full; \
     pragma trusted_schema = off;";
-/// How long a lock of somebody else is waited for: nobody waits for a row.
+/// How long a lock of another program is waited for. No pull waits for a row.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(3);

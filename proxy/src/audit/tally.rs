@@ -1,8 +1,8 @@
-//! What is refused again and again, summed up: nobody drowns the pull log with requests that get nothing (A606).
+//! Repeated refusals, summed up: a stranger cannot flood the pull log (A606).
 //!
-//! Within a minute each (client, code, repository) has so many records of its own, each client so many, all together so
-//! many. What is over that is counted, and told by one record for each key at the end of the minute. The table has a
-//! bound too: a stranger can invent names without end.
+//! Within a minute the records of each (client, code, repository), of each client, and of all together are limited. The
+//! excess is counted, and one record for each key reports the count at the end of the minute. The table is bounded too:
+//! a stranger can invent names without end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;

@@ -1,5 +1,5 @@
-//! The one thread that writes the log. A thread, because a pipe that nobody reads must hold up neither pulls nor the end
-//! of the process.
+//! The one thread that writes the log. A thread, because a pipe without a reader must delay neither pulls nor the end of the
+//! process.
 
 use std::io;
 use std::mem;
@@ -166,7 +166,7 @@ impl Writer {
 
     fn lose_all(&self, error: &io::Error, entries: Vec<Entry>) {
         for entry in entries {
-            // What it told of is untold again.
+            // The lost count that this record reported is restored.
             self.standing.untold(entry.lost);
             self.lose(error, entry);
         }

@@ -1,5 +1,5 @@
-//! The C library keeps a heap for each of many threads, and what is freed in one stays there: under load a gate would take twice
-//! what its own limits allow. Two heaps are enough, and what is large is given back at once (A602).
+//! The C library keeps a heap for each of many threads, and what is freed in one stays there: under load a gate would
+//! take twice what its own limits allow. Two heaps are enough, and what is large is given back at once (A602).
 
 /// What the C library reads at the start of a process (mallopt(3)), and what it is to be where nobody has said otherwise.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

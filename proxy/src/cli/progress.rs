@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Before this, nobody wonders.
+/// How long a command works before its progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two frames of the spinner.
 const TICK: Duration = Duration::from_millis(120);
 
 /// Waits for `work`, and shows `what` from the second second on.

@@ -172,7 +172,7 @@ async fn one(copies: &Copies, source: &TrustSource, from: Option<&PathBuf>) -> O
         expires: None,
     };
     let Some(how) = &source.refresh else { return bad("internal", "it is not refreshed".to_owned()) };
-    // A copy that is not believed is no floor, and the next one takes its place.
+    // A copy that does not verify sets no minimum version; the next one replaces it.
     let kept = copies.read(&source.name, how).ok().flatten().map(|(kept, _)| Arc::new(kept));
     let location = from.map_or_else(|| how.location.clone(), |folder| TrustLocation::Folder(folder.clone()));
     let now = Clock::system().now();

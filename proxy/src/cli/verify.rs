@@ -1,4 +1,4 @@
-//! `pullgate verify`: judges images now, by the stages of a pull, and tells everything that was found on the way.
+//! `pullgate verify`: judges images now, by the stages of a pull, and reports every finding.
 
 use std::io;
 use std::path::PathBuf;

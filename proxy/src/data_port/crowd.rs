@@ -1,8 +1,8 @@
 //! The connections of the data port: who has a place, and who gives one up when all are taken (A613).
 //!
-//! While places are free anybody may have any number of them: a proxy in front is one address. When none is, whoever has most
-//! gives one up to whoever has fewer: the longest silent one first, and one that is at work only of an address that has more
-//! than its share.
+//! While places are free, an address may have any number of them: a proxy in front is one address. When all are taken, the
+//! address with most connections loses one to an address with fewer: the longest silent one first; a busy one only if the
+//! address has more than its share.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -263,7 +263,7 @@ impl Connected {
     }
 }
 
-/// How often who waits looks whether somebody has become silent.
+/// How often a waiting connection checks for a silent one.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Drop for Connected {

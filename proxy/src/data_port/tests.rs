@@ -1,4 +1,4 @@
-//! What a drain leaves of a connection.
+//! Connections during a drain.
 
 use http_body_util::Empty;
 use hyper::service::service_fn;

@@ -15,9 +15,9 @@ use crate::pull::collect::Denied;
 
 /// What the cache itself takes for an entry, about: its place in the table and in the lists by age and use.
 const ENTRY: usize = 320;
-/// So much room all denials have together: a denial counts as its share of it at least, so that there are never more than
-/// `NEGATIVE_ENTRIES`.
+/// Room for all denials together.
 pub(super) const DENIALS: u64 = DENIAL_LEAST * limits::NEGATIVE_ENTRIES;
+/// The least that a denial counts as: its share of the room, so that there are never more than `NEGATIVE_ENTRIES`.
 const DENIAL_LEAST: u64 = limits::DENIALS_BYTES / limits::NEGATIVE_ENTRIES;
 
 /// An entry of these types, whose key names a repository and holds so many bytes of text besides.

@@ -1,4 +1,4 @@
-//! What the blob cache tells of itself.
+//! Metrics of the blob cache.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;

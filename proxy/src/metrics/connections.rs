@@ -1,4 +1,4 @@
-//! What the data port tells of its connections.
+//! Metrics of the connections of the data port.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

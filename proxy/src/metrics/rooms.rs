@@ -11,7 +11,8 @@ use prometheus_client::registry::Registry;
 /// One room, and how full it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Its name: `memory_`, `cpu_`, `places_`, `disk_` or `rows_`, what is in it, and of whom where it is not of the process.
+    /// Its name: `memory_`, `cpu_`, `places_`, `disk_` or `rows_`, what is in it, and of whom where it is not of the
+    /// process.
     pub name: &'static str,
     /// Bytes, threads, places or rows that are taken. Where there is such a room for each of several, of the fullest.
     pub used: u64,

@@ -1,4 +1,4 @@
-//! How upstreams do: what they said last, and whether all of their endpoints answer.
+//! Metrics of upstreams: the last quota, and endpoints that do not answer.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;

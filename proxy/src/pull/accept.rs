@@ -1,5 +1,5 @@
-//! The media types that a client takes, by what they mean. A list is a key in memory and in the store, and whoever asks writes
-//! it: only the set of types that an upstream can choose by is kept of it (A608), and only that set is sent upstream.
+//! The media types that a client accepts. The list is part of a key in memory and in the store, and the client writes
+//! it: the gate keeps only the set of types by which an upstream can choose (A608), and sends only that set.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -39,8 +39,8 @@ impl Default for Accept {
 }
 
 impl Accept {
-    /// The client's list: several lines, one list. An answer depends on the set, not on the order, which Docker engine changes
-    /// at random.
+    /// The client's list: several lines, one list. An answer depends on the set, not on the order, which Docker engine
+    /// changes at random.
     ///
     /// # Errors
     /// [`AcceptTooLong`].
@@ -81,8 +81,8 @@ impl Accept {
     }
 }
 
-/// The bit of a type that is listed. What a client gives no weight at all it does not take; other weights and parameters make no
-/// difference to any registry.
+/// The bit of a type that is listed. What a client gives no weight at all it does not take; other weights and
+/// parameters make no difference to any registry.
 fn bit(listed: &str) -> Option<u16> {
     let mut parts = listed.split(';').map(str::trim);
     let name = parts.next()?;

@@ -37,8 +37,8 @@ pub(super) async fn fetch(
     }
 }
 
-/// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no denial and
-/// no kept evidence speaks of it. Where the store cannot say, to ask is no more than a request.
+/// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no
+/// denial and no kept evidence speaks of it. Where the store cannot say, to ask is no more than a request.
 async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
     let Reference::Digest(digest @ Digest::Sha256(_)) = pull.reference else { return None };
     let subject = Subject { repository: pull.repository.clone(), digest };

@@ -105,9 +105,9 @@ async fn known_by_sha256(
     }
 }
 
-/// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose it is,
-/// one that lies here is not given away, and whatever else is asked for goes on to its grant. Bytes do not change: whether they
-/// are one is remembered, and not read for each blob (A611).
+/// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose
+/// it is, one that lies here is not given away, and whatever else is asked for goes on to its grant. Bytes do not
+/// change: whether they are one is remembered, and not read for each blob (A611).
 async fn is_manifest(app: &App, repository: &Repository, digest: Digest) -> Result<bool, Refusal> {
     match app.memory.is_manifest(digest).await {
         Some(true) => return Ok(app.store.present(repository, &digest).await?),

@@ -1,8 +1,8 @@
-//! The children of indexes, read on behalf of a blob: a node that has the manifests already asks for blobs only, and must not
-//! lose its pull.
+//! The children of indexes, read on behalf of a blob: a node that has the manifests already asks for blobs only, and
+//! must not lose its pull.
 //!
-//! Anybody may ask for blobs that do not exist. What that costs is bounded (A615): one reads for all who ask in a repository,
-//! what was read or is absent is not asked for again, and few that fail are enough.
+//! A stranger may request blobs that do not exist. Their cost is bounded (A615): one reader serves all requests of a
+//! repository, it asks for no child twice, and it stops after a few failures.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Looks for everything that might be evidence about one subject, in all layouts side by side, within named limits.
 //!
-//! What is found here is untrusted until `policy/verify` has seen it. What is over a limit, absent or broken is no
-//! evidence: it is listed with its code, it neither helps nor spoils (invariant 3).
+//! The findings are untrusted until `policy/verify` has checked them. A piece that is over a limit, absent or broken
+//! does not count: it is listed with its code, and does not invalidate the others (invariant 3).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -244,8 +244,8 @@ impl Findings {
     }
 }
 
-/// Whether nothing came of which it could be said that it is broken (A161, A164, A172, A603): what was cut or altered on its way, and
-/// a page in its place, say nothing of a piece that is known by its digest.
+/// Whether nothing came of which it could be said that it is broken (A161, A164, A172, A603): what was cut or altered
+/// on its way, and a page in its place, say nothing of a piece that is known by its digest.
 fn could_not_be_asked(undecided: &Undecided) -> bool {
     let own = matches!(
         undecided.code(),

@@ -1,5 +1,5 @@
-//! Where the time of a verdict goes: into waiting for the upstream, or into this machine. A `deadline` that one's own evidence
-//! brought about is nothing that `on_undecided` softens: who causes a failure must not profit from it (A612).
+//! Where the time of a verdict goes: into waiting for the upstream, or into this machine. A `deadline` that one's own
+//! evidence brought about is nothing that `on_undecided` softens: who causes a failure must not profit from it (A612).
 
 use std::collections::HashMap;
 use std::fmt;

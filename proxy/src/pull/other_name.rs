@@ -1,6 +1,6 @@
 //! A block names bytes, whatever they are asked for by (A609): where one names them by another algorithm than the one of a
-//! request, the blob is read to its end first, and nothing of it leaves before. Names of bytes are remembered: they are a fact
-//! about bytes, and say nothing of who may have them.
+//! request, the blob is read to its end first, and nothing of it leaves before. Names of bytes are remembered: they are
+//! a fact about bytes, and say nothing of who may have them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is remembered about a subject, and what is kept of a verdict.
+//! Remembered verdicts about a subject, and how a new one is stored.
 //!
 //! A record becomes a permit only through the current policy: repository, subject, both revisions, age and seal must
 //! hold. A grant is worth what its root's permit is worth now (A023).
@@ -79,9 +79,10 @@ pub(super) async fn content(
     }
 }
 
-/// The denial of a subject, unless an index that would grant it could not be judged, or the store cannot say whether there is
-/// one: not knowing never reads like unsigned (invariant 4). Who asks by digest may have its index already, and a grant that was
-/// lost with it (A603). An index below a permitted one that is refused for its depth is told so (A128).
+/// The denial of a subject, unless an index that would grant it could not be judged, or the store cannot say whether
+/// there is one: not knowing never reads like unsigned (invariant 4). Who asks by digest may have its index already,
+/// and a grant that was lost with it (A603). An index that is nested too deep below a permitted one is
+/// `index-too-large` (A128).
 ///
 /// # Errors
 /// The denial, or what stands in its way. Only a grant that could not be read a moment ago, and now can, is none.
@@ -114,8 +115,8 @@ fn is_unknown(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage)
 }
 
-/// Whether a pull that is under way may have lost the grant of what it asks for. A pull begins with a tag: that one is judged
-/// by its own evidence.
+/// Whether a pull that is under way may have lost the grant of what it asks for. A pull begins with a tag: that one is
+/// judged by its own evidence.
 fn may_be_lost(app: &App, asked_by: &Reference) -> bool {
     match asked_by {
         Reference::Digest(_) => app.store.grants_are() == Grants::MayBeLost,
@@ -213,7 +214,7 @@ pub(super) async fn grant(
             break;
         }
     }
-    // A root that could not be judged is no no: the client may ask again (invariant 4).
+    // An undecided root is not a denial: the client may ask again (invariant 4).
     search.undecided.map_or(Ok(None), Err)
 }
 
@@ -248,8 +249,8 @@ impl Search {
         None
     }
 
-    /// The permit of a root, as it is remembered, or reached again. Each root that must be judged costs requests, so that one
-    /// question judges no more than [`ROOTS_JUDGED`]; what comes of them is remembered for the next.
+    /// The permit of a root, as it is remembered, or reached again. Each root that must be judged costs requests, so
+    /// that one question judges no more than [`ROOTS_JUDGED`]; what comes of them is remembered for the next.
     async fn permit(&mut self, app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
         scope::not_blocked(live, &root.digest)?;
         if let Some(permit) = permit(app, live, root).await {

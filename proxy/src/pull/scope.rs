@@ -1,4 +1,4 @@
-//! What is refused before the upstream is asked.
+//! Refusals before the upstream is asked.
 
 use pullgate_policy::decide;
 use pullgate_policy::oci::Reference;

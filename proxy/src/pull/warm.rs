@@ -1,5 +1,5 @@
-//! The answer that memory alone can give: the questions of [`judged`](super::judged) in their order, each answered from
-//! memory, at once, or not at all. What is not a plain yes here is asked as ever, with its work shared by all who ask.
+//! The fast path: the questions of [`judged`](super::judged) in their order, each answered from memory. Anything but a hit
+//! falls back to the slow path, whose work all concurrent requests share.
 
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
@@ -26,7 +26,7 @@ pub(super) async fn answer(app: &App, live: &Live, pull: &Pull) -> Option<Pulled
     };
     let document = resolve::remembered(app, &pull.repository, &digest).await?;
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
-    // A block, an exemption and what needs no check are no matter of memory.
+    // Blocks, exemptions and unchecked repositories: the slow path handles them.
     if decide::without_evidence(live.policy(), &subject, document.value(), app.clock.now()).is_some() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What happens to files, as the system tells it.
+//! Changes of files, as the system reports them.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -1,6 +1,6 @@
-//! Where the gate listens: sockets that whoever started it holds open (systemd's socket activation, `sd_listen_fds(3)`), or its own.
+//! The listening sockets: inherited from a supervisor (systemd's socket activation, `sd_listen_fds(3)`), or the gate's own.
 //!
-//! A supervisor that holds them loses no connection when the gate is started again: they wait in the kernel for the next one.
+//! With inherited sockets a restart loses no connection: they wait in the kernel for the next process.
 
 use std::env;
 use std::io;

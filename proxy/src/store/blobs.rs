@@ -1,8 +1,8 @@
 //! Blobs: one transfer from upstream for all who ask at once, read by each from where it likes.
 //!
 //! A transfer writes to a file without a name and hashes as it goes; readers follow. The last chunk of each reader's
-//! range is let go only when the digest of the whole blob has matched (A027, A102): whoever gets all the bytes that it
-//! was promised got the right ones. Otherwise the body ends in an error, the connection is cut, and nothing is kept.
+//! range is sent only when the digest of the whole blob has matched (A027, A102): a complete body has the right bytes.
+//! Otherwise the body ends in an error, the connection is cut, and nothing is kept.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -229,8 +229,8 @@ impl Database {
         }
     }
 
-    /// Waits until what was handed over is written, for a while: who is told of a grant finds it after a kill. What cannot be
-    /// written in time may be lost, and is noted.
+    /// Waits until what was handed over is written, for a while: who is told of a grant finds it after a kill. What
+    /// cannot be written in time may be lost, and is noted.
     pub async fn written(&self) {
         let Some(open) = self.keeper.open() else { return };
         if self.keeper.counts.failing.load(Ordering::Relaxed) || !open.writer.is_behind() {

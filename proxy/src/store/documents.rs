@@ -1,4 +1,4 @@
-//! Manifests and evidence by digest. What is read back is as untrusted as what comes from a socket (A506).
+//! Manifests and evidence by digest. Bytes from the disk are as untrusted as bytes from a socket (A506).
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,8 +80,9 @@ impl Documents {
         tokio::task::spawn_blocking(move || inner.find(&digest)).await.unwrap_or(Err(Unknown::read()))
     }
 
-    /// Keeps a document as one that nothing rests on yet. When that fails it is lost and counted: who has it now can still be
-    /// served. It is not waited for until it is on the disk: it can be had again, and is hashed whenever it is read.
+    /// Keeps a document as one that nothing rests on yet. When that fails it is lost and counted: who has it now can
+    /// still be served. It is not waited for until it is on the disk: it can be had again, and is hashed whenever it is
+    /// read.
     pub async fn keep(&self, document: &Intact<Bytes>) {
         let inner = Arc::clone(&self.0);
         let (digest, bytes) = (document.digest(), document.value().clone());

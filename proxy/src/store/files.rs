@@ -137,8 +137,8 @@ impl Shelf {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Bytes that must go before so many more fit and enough is left to others: `leave`, or this part of the disk where that is
-    /// less.
+    /// Bytes that must go before so many more fit and enough is left to others: `leave`, or this part of the disk where
+    /// that is less.
     pub(super) fn lacks(&self, size: u64, leave: u64, part: u64) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.state)?;
         let all = stat.f_blocks.saturating_mul(stat.f_frsize);

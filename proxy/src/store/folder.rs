@@ -1,4 +1,4 @@
-//! The state folder: one process holds it, nobody else reads it.
+//! The state folder: one process holds it, and no other user may read it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -94,8 +94,8 @@ impl StateFolder {
         &self.path
     }
 
-    /// The seal key in `file`, read or made. Where it lies in this folder, and the folder can be neither entered nor
-    /// written, the key is one that ends with the process: then nothing is remembered anyway, and pulls go on (A503).
+    /// The seal key in `file`, read or made. If the file lies in this folder and the folder is unusable, the key is held in
+    /// memory only: nothing is remembered then, and pulls go on (A503).
     ///
     /// # Errors
     /// [`SealKeyError`].

@@ -6,10 +6,10 @@ use std::time::Duration;
 pub const WRITE_QUEUE: usize = 1_024;
 /// Writes of one transaction.
 pub const WRITE_BATCH: usize = 128;
-/// How long after a write that failed the database is tried again.
+/// The pause before the database is tried again after a failed write.
 pub const WRITE_AGAIN: Duration = Duration::from_secs(2);
-/// How long a write waits for its connection, which the one before may not have given back on a busy machine: nobody waits for
-/// it. Over it: lost and counted.
+/// How long a write waits for its connection, which the previous write may still hold on a busy machine. No pull waits for a
+/// write. Over it: lost and counted.
 pub const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// Rows of one insert statement.
 pub const ROWS_PER_STATEMENT: usize = 100;
@@ -19,7 +19,7 @@ pub const READ_WAIT: Duration = Duration::from_millis(250);
 pub const KNOWN_WAIT: Duration = Duration::from_secs(2);
 /// How long the answer to a manifest waits until its grants are written. Over it: it leaves, and they may be lost.
 pub const GRANTS_WAIT: Duration = Duration::from_secs(1);
-/// How often it is looked whether the database is where it was, and one that cannot be used is tried again.
+/// How often the database file is checked, and an unusable database is tried again.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often, at most, a loss is noted for the next process.
 pub const LOSS_NOTED_EVERY: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ pub const PIECES: usize = 4;
 /// Bytes up to which a kept blob that must be hashed is so before its first byte leaves: what rotted is fetched again then,
 /// and not cut off.
 pub const HASHED_FIRST_BYTES: u64 = 1024 * 1024;
-/// Buffers for pieces of blobs that nobody uses and that are not given back to the system.
+/// Idle buffers for pieces of blobs that are kept for the next transfer.
 pub const BUFFERS_IDLE: usize = 64;
 /// How often, at most, everything that is kept is hashed anew.
 pub const SCRUB_EVERY: Duration = Duration::from_secs(24 * 60 * 60);

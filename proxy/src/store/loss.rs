@@ -1,4 +1,4 @@
-//! What was lost: grants that are not there and may have been.
+//! Losses: grants that are missing and may have existed.
 //!
 //! After a loss, for a while, a grant that is not found is one that is not known (A603): a database that was removed, moved
 //! aside or sealed under another key, a machine that went down, a write that failed. A process that was killed loses

@@ -1,7 +1,8 @@
 //! The third answer of a store: it could not say.
 //!
-//! What is absent is a *no* for grants, and for whatever else a pull may rest on; a read that was slow, failed, or met no
-//! database is no absence (A603). So a read tells three things apart, and the type makes whoever asks do so:
+//! An absent record is a *no* for grants, and for everything else that a pull may rest on; a read that was slow,
+//! failed, or met no database does not mean absent (A603). So a read has three outcomes, and the type makes its caller
+//! handle each:
 //!
 //! ```compile_fail,E0308
 //! use pullgate::store::Database;
@@ -11,7 +12,7 @@
 //!     !grants.is_empty()
 //! }
 //! ```
-//! Nobody but the store can say that it could not:
+//! Only the store can make this answer:
 //! ```compile_fail,E0423
 //! let made_up = pullgate::store::Unknown(());
 //! ```

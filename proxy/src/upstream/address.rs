@@ -1,5 +1,5 @@
 //! Which addresses belong to the public network. An upstream's redirect, or the name it gives, leads to no other unless the
-//! configuration names the host (A161): so nobody reaches metadata services and neighbours through the gate.
+//! configuration names the host (A161): metadata services and neighbours cannot be reached through the gate.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! What an upstream asks for: `WWW-Authenticate` (RFC 9110 §11.6.1), which may hold several challenges.
+//! The challenge of an upstream: `WWW-Authenticate` (RFC 9110 §11.6.1), which may hold several.
 
 use std::iter::Peekable;
 use std::str::Chars;

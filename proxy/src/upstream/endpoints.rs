@@ -30,8 +30,8 @@ impl Rest {
 }
 
 impl Endpoints {
-    /// Leaves out what is in the clear behind one that is not: who can stop TLS is not rewarded with a connection that he can
-    /// read (A172).
+    /// Leaves out what is in the clear behind one that is not: who can stop TLS is not rewarded with a connection that
+    /// he can read (A172).
     pub(super) fn new(urls: &[Origin]) -> Self {
         let secure = urls.iter().position(|url| url.scheme == Scheme::Https).unwrap_or(urls.len());
         let kept =

@@ -1,5 +1,5 @@
-//! Plain files of one host: what a TUF mirror or an issuer of tokens serves. Nobody is named to it, and no redirect is followed: only the place
-//! that the configuration names is asked (A161).
+//! Plain files of one host: a TUF mirror or an issuer of tokens. No credential is sent and no redirect followed: only the
+//! configured address is asked (A161).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Lists that an upstream keeps: tags and referrers. Read strictly, and written anew by whoever passes them on (A037).
+//! Lists of an upstream: tags and referrers. They are parsed strictly, and written anew for clients (A037).
 
 use std::collections::BTreeSet;
 
@@ -36,8 +36,8 @@ pub struct TagPage {
 }
 
 impl TagPage {
-    /// A registry that knows no pages sends every tag, whatever was asked for (docker-registry before 3): the page is cut here.
-    /// `last` itself on a page behind `last` gives it away.
+    /// A registry that knows no pages sends every tag, whatever was asked for (docker-registry before 3): the page is
+    /// cut here. `last` itself on a page behind `last` gives it away.
     fn cut(mut self, n: Option<u32>, last: Option<&str>) -> Self {
         let most = n.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let whole = last.filter(|last| self.tags.iter().any(|tag| tag.as_str() == *last));

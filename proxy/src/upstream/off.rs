@@ -1,4 +1,5 @@
-//! Long work on what came, off the threads that answer (A611): of one upstream one piece at a time, so that it waits for itself.
+//! Long work on what came, off the threads that answer (A611): of one upstream one piece at a time, so that it waits
+//! for itself.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! What an upstream lets itself be asked: the headers by which registries that count pulls tell what is left.
+//! The quota of an upstream, from the headers of registries that count pulls.
 //!
-//! `RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`, as Docker Hub sends them (draft-polli-ratelimit-headers-02).
-//! They are for people: nothing is decided by them, and a 429 is met in `rest`.
+//! `RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`, as Docker Hub sends them
+//! (draft-polli-ratelimit-headers-02). They are for people: nothing is decided by them, and a 429 is met in `rest`.
 
 use std::sync::{Mutex, PoisonError};
 

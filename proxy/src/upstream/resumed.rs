@@ -1,5 +1,5 @@
-//! A blob across connections that break: what is left is asked for, and the bytes go on where they ended. Nobody's word is
-//! taken for it: the whole blob is hashed all the same.
+//! A blob across broken connections: the rest is fetched by range, and the bytes continue where they ended. The range is not
+//! trusted: the whole blob is hashed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the configuration says of one upstream, in the terms of this module.
+//! The configuration of one upstream, in the terms of this module.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What an upstream can do wrong, against real sockets.
+//! Faults of an upstream, against real sockets.
 
 use futures_util::StreamExt as _;
 use pullgate_policy::limits;

@@ -1,9 +1,9 @@
 //! Through a proxy: `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, as curl and Go read them.
 //!
-//! A tunnel (`CONNECT`, RFC 9110 §9.3.6), so that TLS is with the upstream itself and the proxy sees a host and a port. Upstreams
-//! in the clear and this machine are asked without one. Through a proxy, too, only what the configuration names is dialled by its
-//! name, where the proxy may mean any address by it; whatever else a redirect leads to is dialled at a public address that the
-//! name has here (A161).
+//! A tunnel (`CONNECT`, RFC 9110 §9.3.6), so that TLS is with the upstream itself and the proxy sees a host and a port.
+//! Upstreams in the clear and this machine are asked without one. Through a proxy, too, only what the configuration
+//! names is dialled by its name, where the proxy may mean any address by it; whatever else a redirect leads to is
+//! dialled at a public address that the name has here (A161).
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};

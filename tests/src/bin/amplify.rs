@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use pullgate_tests::amplify::TABLE;
 
-/// Measure what one request costs the gate and its upstream, at the limits, for each party: requests upstream, bytes from there,
-/// bytes on the disk, processor time and memory of gate and upstream together.
+/// Measure what one request costs the gate and its upstream, at the limits, for each party: requests upstream, bytes
+/// from there, bytes on the disk, processor time and memory of gate and upstream together.
 ///
-/// The first three are held against the table of SECURITY.md by a suite; the others depend on the machine and the build. Exit
-/// status: 0 when every row is within the table, 1 when not.
+/// The first three are held against the table of SECURITY.md by a suite; the others depend on the machine and the
+/// build. Exit status: 0 when every row is within the table, 1 when not.
 #[derive(Parser)]
 #[command(name = "amplify")]
 struct Arguments {}

@@ -1,4 +1,4 @@
-//! Judges many bundles by the gate's verifier and by sigstore-go, and tells where they differ.
+//! Judges many bundles by the gate's verifier and by sigstore-go, and reports where they differ.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that people run")]
 
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use pullgate_tests::differ::{DIFFERENCES, Side, run};
 
 /// Compare the gate's verifier with sigstore-go.
 ///
-/// Recordings and minted bundles are changed part by part, and judged by both. Exit status: 0 when they differ in nothing but
-/// the deliberate differences, 1 when in something else (each such case is written to a file), 2 when the reference cannot be
-/// asked: `tests/run tools` builds it.
+/// Recordings and minted bundles are changed part by part, and judged by both. Exit status: 0 when they differ in
+/// nothing but the deliberate differences, 1 when in something else (each such case is written to a file), 2 when the
+/// reference cannot be asked: `tests/run tools` builds it.
 #[derive(Parser)]
 #[command(
     name = "differ",

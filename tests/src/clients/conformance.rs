@@ -1,5 +1,5 @@
-//! The conformance suite of the OCI distribution specification (`github.com/opencontainers/distribution-spec/conformance`), told
-//! that it may only read.
+//! The conformance suite of the OCI distribution specification
+//! (`github.com/opencontainers/distribution-spec/conformance`), told that it may only read.
 
 use std::{io, path::Path, process::Command};
 
@@ -57,8 +57,8 @@ pub fn run(address: &str, known: &Known<'_>, folder: &Path) -> io::Result<Found>
     read(outcome.text)
 }
 
-/// Its report ends with counts, and above them has a line for each check (`NAME: Pass`). That text is what it writes in every
-/// build; the files beside it want a build out of its own repository.
+/// Its report ends with counts, and above them has a line for each check (`NAME: Pass`). That text is what it writes in
+/// every build; the files beside it want a build out of its own repository.
 fn read(text: String) -> io::Result<Found> {
     let count = |name: &str| {
         let line = text

@@ -1,4 +1,5 @@
-//! containerd with its CRI plugin, configured with the files of `deploy/containerd` and with nothing else: the gate is the only host it knows.
+//! containerd with its CRI plugin, configured with the files of `deploy/containerd` and with nothing else: the gate is
+//! the only host it knows.
 
 use std::{
     fs, io,

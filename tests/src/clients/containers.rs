@@ -1,4 +1,5 @@
-//! skopeo, podman and buildah, configured with the files of `deploy/podman`: the registry itself is blocked, the gate is its mirror.
+//! skopeo, podman and buildah, configured with the files of `deploy/podman`: the registry itself is blocked, the gate
+//! is its mirror.
 
 use std::{fs, io, path::Path, process::Command};
 
@@ -85,7 +86,8 @@ impl Containers {
         run(command.arg(format!("oci:{}:copied", self.folder.path().join("layout").display())))
     }
 
-    /// `PROGRAM login`, by one of the three, to the gate at `gate`, whose certificate chains to the one in the folder `certificates`.
+    /// `PROGRAM login`, by one of the three, to the gate at `gate`, whose certificate chains to the one in the folder
+    /// `certificates`.
     ///
     /// # Errors
     /// The program could not be started.
@@ -101,8 +103,8 @@ impl Containers {
         run(command.args(["--username", user, "--password", password, gate]))
     }
 
-    /// Puts the certificate `authority` where all three look for the one of `gate`: `certs.d` in the user's configuration, and `/etc/containers/certs.d`
-    /// after it.
+    /// Puts the certificate `authority` where all three look for the one of `gate`: `certs.d` in the user's
+    /// configuration, and `/etc/containers/certs.d` after it.
     ///
     /// # Errors
     /// It cannot be copied.

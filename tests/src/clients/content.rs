@@ -1,4 +1,4 @@
-//! What a repository holds: blobs and manifests, read from a recorded layout or made by [`super::image`], and pushed.
+//! The content of a repository: blobs and manifests, read from a recorded layout or made by [`super::image`], and pushed.
 
 use std::{fs, io, path::Path};
 
@@ -31,8 +31,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads an OCI image layout whose `index.json` lists every manifest. A blob that the layout lacks is left out: some cases are
-    /// made of that.
+    /// Reads an OCI image layout whose `index.json` lists every manifest. A blob that the layout lacks is left out:
+    /// some cases are made of that.
     ///
     /// # Errors
     /// A file cannot be read, or is not what its name says.
@@ -59,8 +59,8 @@ impl Content {
         Ok(content)
     }
 
-    /// Pushes all of it into a repository of the registry at `address` (`127.0.0.1:PORT`): blobs, then each manifest by digest
-    /// and by tag.
+    /// Pushes all of it into a repository of the registry at `address` (`127.0.0.1:PORT`): blobs, then each manifest by
+    /// digest and by tag.
     ///
     /// # Errors
     /// The registry cannot be reached or refuses something.

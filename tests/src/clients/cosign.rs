@@ -1,4 +1,4 @@
-//! Real cosign v3, keyed and offline: without services it asks nobody but the registry.
+//! Real cosign v3, keyed and offline: without services it asks only the registry.
 
 use std::{io, path::Path, process::Command};
 
@@ -33,8 +33,8 @@ pub fn verify(key: &str, image: &str, home: &Path) -> io::Result<Outcome> {
     run(command.arg(image))
 }
 
-/// Verifies `image` with a recorded public key in a registry that is asked by TLS, trusting nothing but the certificates in `ca`;
-/// the login is the one that `home` holds.
+/// Verifies `image` with a recorded public key in a registry that is asked by TLS, trusting nothing but the
+/// certificates in `ca`; the login is the one that `home` holds.
 ///
 /// # Errors
 /// The program is not there.

@@ -47,8 +47,8 @@ pub fn available_apart() -> Result<(), String> {
 }
 
 impl Dockerd {
-    /// Starts one that takes plain HTTP from the gate at `gate` (`127.0.0.1:PORT`). `nowhere` is a proxy for all that is not loopback: an attempt to go
-    /// around the gate is seen there, and leads nowhere.
+    /// Starts one that takes plain HTTP from the gate at `gate` (`127.0.0.1:PORT`). `nowhere` is a proxy for all that
+    /// is not loopback: an attempt to go around the gate is seen there, and leads nowhere.
     ///
     /// # Errors
     /// It does not come up.
@@ -57,8 +57,9 @@ impl Dockerd {
         Self::launch(program, &json!([gate]), gate, nowhere)
     }
 
-    /// The same, where the gate is reached by a name, `HOST:PORT` of the address `::1`: every address that begins with 127 is taken on trust. The engine has
-    /// `/etc/hosts` and `/etc/docker/certs.d/HOST:PORT` to itself, there `authority` or nothing.
+    /// The same, where the gate is reached by a name, `HOST:PORT` of the address `::1`: every address that begins with
+    /// 127 is taken on trust. The engine has `/etc/hosts` and `/etc/docker/certs.d/HOST:PORT` to itself, there
+    /// `authority` or nothing.
     ///
     /// # Errors
     /// It does not come up.

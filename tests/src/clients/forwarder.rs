@@ -79,7 +79,8 @@ impl Forwarder {
         std::mem::take(&mut *self.seen.ranges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Over the next connection on which more than so many bytes go to the client nothing more comes, until this value is dropped.
+    /// Over the next connection on which more than so many bytes go to the client nothing more comes, until this value
+    /// is dropped.
     pub fn stall_next_after(&self, bytes: u64) {
         self.seen.stall.store(bytes, Ordering::Relaxed);
     }

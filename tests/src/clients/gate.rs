@@ -62,7 +62,8 @@ impl Settings {
         }
     }
 
-    /// An `[upstream]` table: the registry `name`, also called `alias`, is reached at `address` (`127.0.0.1:PORT`) in plain HTTP.
+    /// An `[upstream]` table: the registry `name`, also called `alias`, is reached at `address` (`127.0.0.1:PORT`) in
+    /// plain HTTP.
     #[must_use]
     pub fn upstream(self, name: &str, alias: &str, address: &str) -> Self {
         let table = format!("[upstream.\"{name}\"]\nurl = \"http://{address}\"\naliases = [\"{alias}\"]\n");

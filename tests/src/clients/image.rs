@@ -1,5 +1,5 @@
-//! Images, the same bytes for the same seed. Small ones: busybox where a static one is installed, a file that holds the seed, and for an index
-//! two platforms with an attestation manifest each, as BuildKit lays them out.
+//! Images, the same bytes for the same seed. Small ones: busybox where a static one is installed, a file that holds the
+//! seed, and for an index two platforms with an attestation manifest each, as BuildKit lays them out.
 
 use std::{fs, path::Path};
 

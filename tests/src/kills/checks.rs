@@ -65,8 +65,8 @@ pub(super) fn by_pulls(world: &World, gate: &str) -> io::Result<()> {
     // Children after their index, blobs after their manifests: as a client learns of them.
     for kind in ["manifests", "blobs"] {
         for (digest, bytes) in world.of_kind(kind) {
-            // A transfer that is found wrong before there is an answer refuses it; later it cuts it, at times before its head has
-            // left.
+            // A transfer that is found wrong before there is an answer refuses it; later it cuts it, at times before
+            // its head has left.
             let right: &[End] = match *digest == world.corrupt {
                 true => &[End::Cut, End::Refused, End::Short],
                 false => &[End::Whole],

@@ -78,8 +78,8 @@ impl PullLog {
     }
 }
 
-/// Reads records from there on, and tells where the last whole one ends. They are numbered through: what is left out was lost
-/// and is told.
+/// Reads records from there on, and tells where the last whole one ends. They are numbered through: what is left out
+/// was lost and is told.
 fn records(file: &Path, from: u64, last: &mut u64) -> io::Result<u64> {
     let mut open = File::open(file)?;
     if open.metadata()?.len() < from {

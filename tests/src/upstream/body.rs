@@ -1,4 +1,4 @@
-//! A response body that does as it is told.
+//! A response body that follows a script.
 
 use std::collections::VecDeque;
 use std::io;

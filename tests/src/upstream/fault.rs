@@ -1,4 +1,4 @@
-//! What an upstream can do wrong, and when.
+//! Faults of an upstream, and when they happen.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a requirement asks of a piece of evidence besides who signed it, and what is told of pieces that did not count.
+//! Conditions of a requirement besides the signer, and the reasons of pieces that did not count.
 
 use std::sync::Arc;
 

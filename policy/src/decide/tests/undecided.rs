@@ -1,4 +1,4 @@
-//! What nobody could look at: undecided, and what `on_undecided` makes of it.
+//! Evidence that could not be fetched: undecided, and the effect of `on_undecided`.
 
 use super::fixture::*;
 use crate::code::Code;

@@ -1,4 +1,4 @@
-//! What was fetched, hashed and strictly parsed, and is evidence in every part.
+//! A manifest that was fetched, hashed and strictly parsed, and is evidence in every part.
 //!
 //! podman, CRI-O and buildah unpack a layer by its content, whatever its media type says. One that they could unpack is no
 //! JSON text, but for a tar archive that is made to be both: that one is looked for.

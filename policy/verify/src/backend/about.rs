@@ -1,4 +1,4 @@
-//! What a log entry is about: these bytes, this signature, this signer. One comparison for every kind of entry, made after
+//! The subject of a log entry: these bytes, this signature, this signer. One comparison for every kind of entry, made after
 //! the library's, which binds some kinds to the key alone (A623). Every field that ties an entry must be there, and be the
 //! same; nothing is compared with another kind of content.
 

@@ -1,5 +1,5 @@
-//! Log entries, whatever the library said of them: each is held against its log, and against the very signature that it is to
-//! be about, in one place for every kind (A302, A303, A623, A626).
+//! Log entries, checked after the library: each is compared with its log and with the very signature that it must be
+//! about, in one place for every kind (A302, A303, A623, A626).
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
-//! Checkpoints as signed notes (C2SP signed-note and tlog-checkpoint), as the reference compares them: the note is by the log
-//! of the entry, in its name and about its tree (A625). The library takes any log of the table whose hint is in a line.
+//! Checkpoints as signed notes (C2SP signed-note and tlog-checkpoint), as the reference compares them: the note is by
+//! the log of the entry, in its name and about its tree (A625). The library takes any log of the table whose hint is in
+//! a line.
 
 use pullgate_policy::limits;
 

@@ -1,7 +1,7 @@
-//! A trusted root, part by part: what of it can be used, and what of that the library can.
+//! A trusted root, part by part: the usable parts, and those of them that the library can use.
 //!
-//! The library refuses a whole root for a key that it does not know, or for a log that is listed twice (as a log is that has
-//! two windows). A part that cannot be used spoils itself and nothing else; it is told by name.
+//! The library refuses a whole root for an unknown kind of key, or for a log that is listed twice (a log with two validity
+//! windows is). Here an unusable part makes only itself unusable, and is reported by name.
 
 use jiff::Timestamp;
 use serde_json::Value;

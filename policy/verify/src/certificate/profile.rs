@@ -1,4 +1,4 @@
-//! What a certificate may be used for, as it says itself (RFC 5280, section 4.2.1).
+//! The uses that a certificate allows (RFC 5280, section 4.2.1).
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;

@@ -1,5 +1,5 @@
-//! What a refresh leaves: the files that it read, so that it can be checked again from the pinned root. A file on a disk
-//! is believed no more than a mirror (A504).
+//! The kept copy of a refresh: the files that it read, so that they can be checked again from the pinned root. A file on a
+//! disk is trusted no more than a mirror (A504).
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

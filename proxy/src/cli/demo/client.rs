@@ -46,7 +46,7 @@ pub(in crate::cli) enum ClientFault {
     #[error("the request cannot be made")]
     Request(#[from] http::Error),
     /// The gate served bytes of another digest than it said.
-    #[error("the gate served bytes that do not hash to the digest it said")]
+    #[error("the gate served bytes that do not hash to the digest in its header")]
     WrongBytes,
 }
 

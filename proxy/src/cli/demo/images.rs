@@ -1,4 +1,4 @@
-//! What the demo shows: each image, and what must come of pulling it.
+//! The images of the demo, and the expected outcome of pulling each.
 
 use pullgate_policy::code::Code;
 

@@ -35,7 +35,7 @@ pub(in crate::cli) enum RecordedFault {
     #[error("the recording cannot be read")]
     Json(#[from] serde_json::Error),
     /// A name outside the grammar.
-    #[error("a recorded name is none")]
+    #[error("a recorded name is malformed")]
     Name(#[from] NameInvalid),
 }
 

@@ -1,4 +1,4 @@
-//! What the demo prints: the table, and the lines to try by hand.
+//! Output of the demo: the table, and commands to try by hand.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

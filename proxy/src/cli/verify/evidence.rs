@@ -1,4 +1,4 @@
-//! What was found, by layout, and what each piece was worth.
+//! The evidence by layout, and the worth of each piece.
 
 use std::collections::BTreeMap;
 

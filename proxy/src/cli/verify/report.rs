@@ -1,5 +1,5 @@
-//! What `verify` tells of an image. Its JSON form is documented in `proxy/README.md` and stable: fields are added, none
-//! changes its meaning without another [`VERSION`].
+//! The report of `verify` on an image. Its JSON form is documented in `proxy/README.md` and stable: fields are added;
+//! no field changes its meaning without another [`VERSION`].
 
 use std::collections::BTreeMap;
 

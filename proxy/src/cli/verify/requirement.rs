@@ -1,4 +1,4 @@
-//! Each requirement, judged alone by the same `decide`: so that one that is met is told even where another is not.
+//! Each requirement, judged alone by the same `decide`: a met one is shown even if another is not met.
 
 use jiff::Timestamp;
 use pullgate_policy::decide::{self, Outcome};

@@ -75,7 +75,7 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
     };
     let worth = match &piece.why_not {
         None => paint.good(&format!("counts as {}", piece.counts_as.join(", "))),
-        Some(code) => paint.bad(&format!("counts for nobody: {code}")),
+        Some(code) => paint.bad(&format!("counts for no authority: {code}")),
     };
     let _ = writeln!(shown, "    {what}, {worth}");
     let _ = writeln!(shown, "      by {}", who(&piece.signed_by));

@@ -1,4 +1,4 @@
-//! What a piece of evidence carries, and about which subjects: as it says itself, before anything is verified.
+//! The content and the claimed subjects of a piece of evidence, before anything is verified.
 
 use std::collections::BTreeSet;
 

@@ -213,8 +213,8 @@ async fn candidates(app: &App, repository: &Repository, carried: &Carried) -> Ve
     here.into_iter().chain(elsewhere).take(limits::EVIDENCE_SUBJECTS).collect()
 }
 
-/// The subject, which must be in the same repository: signatures by the same people about something else are no reason to let
-/// anything leave here. In the separate evidence repository there are no subjects, and the digest stands for itself.
+/// The subject, which must be in the same repository: signatures by the same people about something else are no reason
+/// to let anything leave here. In the separate evidence repository there are no subjects, and the digest stands for itself.
 async fn subject_of(
     app: &App,
     live: &Live,

@@ -81,8 +81,8 @@ pub(super) async fn kept(
     Ok(Some(gather(fetched, findings)))
 }
 
-/// One blob of evidence: the store's copy where this repository's upstream gave it, else the upstream's, hashed and cut at its
-/// size (A605).
+/// One blob of evidence: the store's copy where this repository's upstream gave it, else the upstream's, hashed and cut
+/// at its size (A605).
 pub(super) async fn blob(
     app: &App,
     live: &Live,
@@ -255,8 +255,8 @@ fn within_limits(wanted: Vec<Wanted>, carriers: &[Carrier], findings: &mut Findi
 mod tests {
     use super::*;
 
-    /// How many of so many pieces of this size are fetched, and how many are named as too much; where they are one and the same,
-    /// or each another.
+    /// How many of so many pieces of this size are fetched, and how many are named as too much; where they are one and
+    /// the same, or each another.
     fn kept(count: usize, size: u64, distinct: Distinct) -> (usize, usize) {
         let one = |n: usize| {
             let blob = match distinct {

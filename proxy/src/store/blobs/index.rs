@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use pullgate_policy::oci::Digest;
 
-/// Everything is counted against one limit: what is kept, and what is on its way. What was promised of a blob lets others find
-/// no room, but only what has come of it takes any (A617).
+/// Everything is counted against one limit: what is kept, and what is on its way. What was promised of a blob lets
+/// others find no room, but only what has come of it takes any (A617).
 #[derive(Debug)]
 pub(super) struct Index {
     max: u64,

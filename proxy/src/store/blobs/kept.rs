@@ -69,8 +69,8 @@ pub(super) struct Reserved {
 }
 
 impl Reserved {
-    /// So many more bytes are here: now others make room for them. Where all others are being read, there is more than may be
-    /// for a while: who was let in is not cut off.
+    /// So many more bytes are here: now others make room for them. Where all others are being read, there is more than
+    /// may be for a while: who was let in is not cut off.
     pub(super) fn arrive(&self, size: u64) {
         self.arrived.fetch_add(size, Ordering::Relaxed);
         let mut index = lock(&self.kept.index);
@@ -239,8 +239,8 @@ impl Kept {
         self.full.load(Ordering::Relaxed) || self.is_resting()
     }
 
-    /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has. That it is whole is known of the
-    /// bytes that came: what lies there is hashed as it is read for the first time (A618).
+    /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has. That it is whole is
+    /// known of the bytes that came: what lies there is hashed as it is read for the first time (A618).
     pub(super) fn keep(
         &self,
         digest: &Digest,

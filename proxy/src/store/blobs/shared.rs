@@ -71,8 +71,8 @@ impl<E: UpstreamError> Shared<E> {
         Self { file, progress: watch::channel(progress).1, stamp: Some(stamp), _reading: reading }
     }
 
-    /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has not left
-    /// yet, so that nobody gets all of a blob that was altered while it was sent (A618).
+    /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has
+    /// not left yet, so that nobody gets all of a blob that was altered while it was sent (A618).
     pub(super) fn still(&self) -> Result<(), BlobFault<E>> {
         match &self.stamp {
             Some(stamp) if !unchanged(&self.file, stamp) => Err(BlobFault::Corrupt),

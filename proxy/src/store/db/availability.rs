@@ -1,4 +1,4 @@
-//! What there is to be said of the database as a whole.
+//! The availability of the database as a whole.
 
 /// Whether anything is remembered: what `/readyz` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Keeps `cache.db` open: one that could not be used is tried again, one that vanished or is corrupt is begun anew, and each is
-//! said. Meanwhile nothing is known (A603).
+//! Keeps `cache.db` open: an unusable one is tried again, a missing or corrupt one is created anew, and both are reported.
+//! Meanwhile every read is unknown (A603).
 
 use std::fs;
 use std::path::{Path, PathBuf};

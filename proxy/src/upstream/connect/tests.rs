@@ -24,8 +24,8 @@ fn resolver(answers: &[&[&str]]) -> (PublicOnly, Arc<Mutex<Vec<Vec<SocketAddr>>>
     (PublicOnly(Arc::new(lookup)), left)
 }
 
-/// A connector to what no configuration names, by such a resolver. Its connections come from loopback, so that none leaves this
-/// machine whatever it is to.
+/// A connector to what no configuration names, by such a resolver. Its connections come from loopback, so that none
+/// leaves this machine whatever it is to.
 fn connector(names: PublicOnly, proxies: Proxies) -> Connector {
     let table = super::super::tests::table("https://registry.example");
     let settings = Settings::of(&"r.example".parse().unwrap(), &table).unwrap();
