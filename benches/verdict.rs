@@ -32,6 +32,9 @@ pub fn all() -> Result<Vec<Row>, Failed> {
         rows.push(decided(signatures)?);
     }
     rows.push(governed()?);
+    if evidence::cases().is_err() {
+        return Ok(rows); // a provenance of the public-good instance is asked about
+    }
     rows.push(asked(
         "predicate",
         r#"predicate.buildDefinition.externalParameters.workflow.ref == "refs/heads/main""#,

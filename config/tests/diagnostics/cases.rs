@@ -170,9 +170,14 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
     case(
         Code::NotInForce,
-        Part::Whole("policy = \"policy.toml\"\nstate = \"postgres://me:pw@db.example/gate\"\n"),
+        Part::Whole(
+            "policy = \"policy.toml\"\nstate = \"postgres://me:pw@db.example/gate\"\n[upstream.\"ghcr.io\"]\n",
+        ),
     ),
-    case(Code::NotInForce, Part::Whole("policy = \"policy.toml\"\nstate = \"s3://bucket\"\n")),
+    case(
+        Code::NotInForce,
+        Part::Whole("policy = \"policy.toml\"\nstate = \"s3://bucket\"\n[upstream.\"ghcr.io\"]\n"),
+    ),
     case(
         Code::ClientsPlaintext,
         Part::Config(
