@@ -18,13 +18,11 @@ use pullgate_policy::limits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::health::Health;
 use crate::metrics::Metrics;
 
-mod health;
 #[cfg(test)]
 mod tests;
-
-pub use self::health::{Condition, Health};
 
 /// What the admin port shows.
 #[derive(Debug, Clone)]

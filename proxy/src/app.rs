@@ -8,10 +8,10 @@ use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
 use pullgate_policy::verdict::Subject;
 
-use crate::admin::Health;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::flight::Flight;
+use crate::health::Health;
 use crate::in_flight::InFlight;
 use crate::live::Live;
 use crate::memory::Memory;

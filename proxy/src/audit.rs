@@ -11,8 +11,8 @@ use std::time::Duration;
 use pullgate_policy::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
 use tokio::sync::mpsc;
 
-use crate::admin::Condition;
 use crate::clock::Clock;
+use crate::health::Condition;
 use crate::metrics::Metrics;
 use crate::waits::Waits;
 

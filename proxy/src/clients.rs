@@ -12,9 +12,9 @@ use pullgate_policy::decide::shape_denial;
 use pullgate_policy::oci::Repository;
 use pullgate_policy::readers::Readers;
 
-use crate::admin::Condition;
 use crate::app::App;
 use crate::clock::Clock;
+use crate::health::Condition;
 use crate::refusal::Refusal;
 
 mod group;

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod data_port;
 pub mod flight;
 pub mod gate;
+pub mod health;
 pub mod in_flight;
 pub mod live;
 pub mod memory;

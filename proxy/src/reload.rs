@@ -11,9 +11,9 @@ use pullgate_config::{Diagnostics, Loaded};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
-use crate::admin::Condition;
 use crate::app::App;
 use crate::audit::Word;
+use crate::health::Condition;
 use crate::live::Live;
 use crate::metrics::ReloadResult;
 use crate::record;

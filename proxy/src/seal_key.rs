@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::seal::Seal;
 
-use crate::admin::Condition;
+use crate::health::Condition;
 use crate::store::folder::{self, SealKeyError};
 use crate::store::{SealKey, Store};
 

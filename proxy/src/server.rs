@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Admin, Condition, Health};
+use crate::admin::{self, Admin};
 use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
 use crate::clients;
 use crate::clock::{Clock, Plausible};
 use crate::data_port;
+use crate::health::{Condition, Health};
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::reload;

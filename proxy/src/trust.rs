@@ -14,9 +14,9 @@ use pullgate_verify::TrustFault;
 use pullgate_verify::refresh::{Kept, Refresh, RefreshFault, TargetName, refresh};
 use tokio::runtime::Handle;
 
-use crate::admin::Condition;
 use crate::app::App;
 use crate::audit::Word;
+use crate::health::Condition;
 use crate::record;
 
 mod copies;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::OnFailure;
 use super::log::Happened;
-use crate::admin::Condition;
+use crate::health::Condition;
 use crate::metrics::{AuditFile, Metrics};
 
 /// Whose records go to a log.

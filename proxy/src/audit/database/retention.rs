@@ -141,7 +141,7 @@ impl Retention {
 
     /// Says so as long as rows younger than `retain` have gone.
     async fn look_at_the_oldest(&mut self, pool: &AnyPool, fits: Fits) -> Result<(), sqlx::Error> {
-        if fits == Fits::Yes && self.standing.retention() == crate::admin::Condition::Good {
+        if fits == Fits::Yes && self.standing.retention() == crate::health::Condition::Good {
             return Ok(());
         }
         let oldest = sqlx::query_scalar::<_, i64>("select time from audit order by rowid limit 1");
