@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Seal;
@@ -23,7 +24,7 @@ use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
 use crate::rooms;
 use crate::state::State;
-use crate::trust::{News, Roots};
+use crate::trust::{Known, News, Roots};
 use crate::upstream::Presence;
 use crate::waits::Waits;
 use crate::workers::Workers;
@@ -137,7 +138,7 @@ impl App {
     pub fn replace(&self, live: &Live) {
         // Under one lock with `restamp`: of a reload and a refresh at once, neither takes the other back.
         let roots = self.roots.lock();
-        self.live.store(Arc::new(roots.over(live, self.clock.now())));
+        self.live.store(Arc::new(over(&roots, live, self.clock.now())));
         drop(roots);
         // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
         self.memory.forget_denials();
@@ -152,7 +153,7 @@ impl App {
         if roots.take_news() == News::None && same {
             return;
         }
-        let after = roots.over(&before, now);
+        let after = over(&roots, &before, now);
         let changed = before.revisions() != after.revisions();
         self.live.store(Arc::new(after));
         drop(roots);
@@ -160,4 +161,9 @@ impl App {
             self.memory.forget_denials();
         }
     }
+}
+
+/// The same load of the configuration, under the roots of this moment.
+fn over(roots: &Known, live: &Live, now: Timestamp) -> Live {
+    live.under(roots.over(live.loaded_trust(), &live.config().policy.sources), now)
 }

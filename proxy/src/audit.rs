@@ -8,14 +8,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pullgate_config::{AuditLog, OnFailure};
 use pullgate_policy::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::health::Condition;
-use crate::metrics::Metrics;
 use crate::waits::Waits;
 
+mod counters;
 mod database;
 mod id;
 mod lines;
@@ -29,6 +30,7 @@ mod tally;
 mod tests;
 mod writer;
 
+pub use self::counters::Counters;
 pub use self::id::DecisionId;
 pub use self::record::{Client, Kind, Reason, Record, Word};
 
@@ -41,39 +43,15 @@ use self::taken::Taken;
 use self::tally::{Budget, Tally};
 use self::writer::{RowsFrom, Writer};
 
-/// How the pull log is kept.
+/// What the pull log takes from the gate around it.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where the lines go.
-    pub log: LogTarget,
-    /// How long rows stay.
-    pub retain: Duration,
-    /// Bytes that rows may take, if they have a bound.
-    pub retain_max: Option<u64>,
-    /// What a log that cannot be written does to pulls.
-    pub on_failure: OnFailure,
+pub struct Around {
     /// How long a record, and what is queued, is waited for.
     pub waits: Waits,
     /// The gate's clock.
     pub clock: Clock,
-}
-
-/// Where the lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogTarget {
-    /// To a file, rotated.
-    File(PathBuf),
-    /// To standard output.
-    Stdout,
-}
-
-/// What a log that cannot be written does to pulls (A512).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Lost records are counted, in a metric and in the next record.
-    Count,
-    /// Pulls are undecided. Each waits until its line is on the disk.
-    Refuse,
+    /// What is counted.
+    pub counters: Counters,
 }
 
 /// Why the pull log does not start.
@@ -139,11 +117,16 @@ impl Audit {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(settings: Settings, database: &Path, metrics: Metrics) -> Result<Self, StartError> {
-        let Settings { log: target, retain, retain_max, on_failure, waits, clock } = settings;
+    pub async fn start(
+        settings: pullgate_config::Audit,
+        database: &Path,
+        around: Around,
+    ) -> Result<Self, StartError> {
+        let pullgate_config::Audit { log: target, retain, retain_max, on_failure } = settings;
+        let Around { waits, clock, counters } = around;
         let bounds = Arc::new(Bounds::new(retain, retain_max));
-        let pulls = Arc::new(Standing::new(Whose::Pulls, metrics.clone()));
-        let strangers = Arc::new(Standing::new(Whose::Strangers, metrics));
+        let pulls = Arc::new(Standing::new(Whose::Pulls, counters.clone()));
+        let strangers = Arc::new(Standing::new(Whose::Strangers, counters));
         let (log, end) = open(target.clone(), Rotation::PULLS)?;
         let refused = refusals(&target, &strangers);
         let keeping = Keeping {
@@ -285,19 +268,17 @@ impl Audit {
     }
 }
 
-impl LogTarget {
-    /// Where the lines of strangers go: to a file beside, whose rotation is its own; where lines are not kept in a file, to
-    /// the same place.
-    fn of_strangers(&self) -> Self {
-        match self {
-            Self::File(path) if std::fs::metadata(path).is_ok_and(|file| file.is_file()) => {
-                let mut name = path.as_os_str().to_owned();
-                name.push(".refused");
-                Self::File(name.into())
-            }
-            Self::File(path) => Self::File(path.clone()),
-            Self::Stdout => Self::Stdout,
+/// Where the lines of strangers go: to a file beside, whose rotation is its own; where lines are not kept in a file, to the
+/// same place.
+fn of_strangers(target: &AuditLog) -> AuditLog {
+    match target {
+        AuditLog::File(path) if std::fs::metadata(path).is_ok_and(|file| file.is_file()) => {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".refused");
+            AuditLog::File(name.into())
         }
+        AuditLog::File(path) => AuditLog::File(path.clone()),
+        AuditLog::Stdout => AuditLog::Stdout,
     }
 }
 
@@ -350,17 +331,17 @@ impl Start {
     }
 }
 
-fn open(target: LogTarget, rotation: Rotation) -> Result<(Log, End), StartError> {
+fn open(target: AuditLog, rotation: Rotation) -> Result<(Log, End), StartError> {
     let path = match &target {
-        LogTarget::File(path) => path.clone(),
-        LogTarget::Stdout => PathBuf::from("standard output"),
+        AuditLog::File(path) => path.clone(),
+        AuditLog::Stdout => PathBuf::from("standard output"),
     };
     Log::open(target, rotation).map_err(|source| StartError::Log { path, source })
 }
 
 /// The log of strangers. Without it their records are rows alone: no reason not to start.
-fn refusals(target: &LogTarget, standing: &Standing) -> Log {
-    match Log::open(target.of_strangers(), Rotation::STRANGERS) {
+fn refusals(target: &AuditLog, standing: &Standing) -> Log {
+    match Log::open(of_strangers(target), Rotation::STRANGERS) {
         Ok((log, end)) => {
             standing.lose_numbered(end.torn);
             log

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::decide::shape_denial;
 use pullgate_policy::oci::Repository;
 use pullgate_policy::readers::Readers;
 
-use crate::app::App;
 use crate::clock::Clock;
 use crate::health::Condition;
 use crate::refusal::Refusal;
@@ -50,17 +50,21 @@ pub struct Clients {
     tokens: Tokens,
 }
 
-/// An issuer of `clients.oidc` cannot be asked as it is configured.
+/// Why the settings of clients cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("clients.oidc: {0}")]
-pub struct SetupFault(&'static str);
+pub enum SetupFault {
+    /// An issuer of `clients.oidc` cannot be asked as it is configured.
+    #[error("clients.oidc: {0}")]
+    Issuer(&'static str),
+    /// Without random bytes there is no key under which what was proven is remembered.
+    #[error("clients: the host gives no random bytes")]
+    Random(#[from] aws_lc_rs::error::Unspecified),
+}
 
 /// How long a token that verified is not verified again.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
 /// How long a token waits for keys.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the refresh of an issuer is checked.
-const TICK: Duration = Duration::from_secs(10);
 
 impl Clients {
     /// Takes the settings of a load. Keys that were fetched under the load before count on, and what was proven then.
@@ -68,9 +72,8 @@ impl Clients {
     /// # Errors
     /// [`SetupFault`].
     pub fn new(settings: pullgate_config::Clients, before: Option<&Self>) -> Result<Self, SetupFault> {
-        let tokens =
-            Tokens::new(&settings.issuers, before.map(|before| &before.tokens)).map_err(SetupFault)?;
-        let passwords = Passwords::new(&settings.passwords, before.map(|before| &before.passwords));
+        let tokens = Tokens::new(&settings.issuers, before.map(|before| &before.tokens))?;
+        let passwords = Passwords::new(&settings.passwords, before.map(|before| &before.passwords))?;
         Ok(Self { readers: settings.readers, passwords, tokens })
     }
 
@@ -126,36 +129,25 @@ impl Clients {
         }
         Err(Refusal::Denied(Box::new(shape_denial(Code::ClientNotAllowed))))
     }
-}
 
-/// Fetches the keys of issuers before tokens ask for them, for ever.
-pub async fn watch(app: Arc<App>) {
-    loop {
-        refresh(&app).await;
-        tokio::time::sleep(TICK).await;
+    /// Fetches the keys of issuers that are due.
+    pub async fn refresh(&self, clock: &Clock) {
+        self.tokens.refresh(clock).await;
     }
-}
 
-/// Fetches what is due.
-pub async fn refresh(app: &App) {
-    if let Some(clients) = app.live().clients() {
-        clients.tokens.refresh(&app.clock).await;
+    /// What `/readyz` says of issuers.
+    #[must_use]
+    pub fn condition(&self, now: Timestamp) -> Condition {
+        let failing = self.tokens.failing(now);
+        let said: Vec<String> = failing
+            .into_iter()
+            .map(|(name, why, counts)| match counts {
+                Counts::Yes => format!("the keys of issuer \"{name}\" are not the newest ({why})"),
+                Counts::No => format!("no token of issuer \"{name}\" can be checked ({why})"),
+            })
+            .collect();
+        if said.is_empty() { Condition::Good } else { Condition::Degraded(said.join("; ")) }
     }
-}
-
-/// What `/readyz` says of issuers.
-#[must_use]
-pub fn condition(app: &App) -> Condition {
-    let live = app.live();
-    let failing = live.clients().map(|clients| clients.tokens.failing(app.clock.now())).unwrap_or_default();
-    let said: Vec<String> = failing
-        .into_iter()
-        .map(|(name, why, counts)| match counts {
-            Counts::Yes => format!("the keys of issuer \"{name}\" are not the newest ({why})"),
-            Counts::No => format!("no token of issuer \"{name}\" can be checked ({why})"),
-        })
-        .collect();
-    if said.is_empty() { Condition::Good } else { Condition::Degraded(said.join("; ")) }
 }
 
 impl fmt::Debug for Clients {

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
+use pullgate_config::DeniedHeadStatus;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -182,7 +183,7 @@ fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let id = DecisionId::random();
     tracing::error!(id = id.short(), "a handler panicked; the request is undecided");
     let refusal = Refusal::undecided(Code::Internal);
-    let mut response = respond::refuse(&refusal, &id, &http::Method::GET, respond::DeniedHead::Forbidden);
+    let mut response = respond::refuse(&refusal, &id, &http::Method::GET, DeniedHeadStatus::Forbidden);
     gate::mark(&mut response);
     response
 }

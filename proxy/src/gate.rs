@@ -16,7 +16,7 @@ use pullgate_policy::oci::{Digest, Reference};
 use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::audit::{DecisionId, Refused};
+use crate::audit::{DecisionId, Record, Refused};
 use crate::body::Body;
 use crate::clients::{self, Peer};
 use crate::live::Live;
@@ -188,10 +188,10 @@ async fn refused(
         Route::Manifest(target, reference) => {
             let (repository, reference) = (target.repository.clone(), reference.clone());
             let pull = Pull { repository, reference, accept: Accept::default() };
-            record::refused(app, live, asked, &pull, &refusal)
+            refused_manifest(app, live, asked, &pull, &refusal)
         }
         Route::Blob(target, digest) => {
-            record::blob_refused(app, live, asked, &target.repository, digest, &refusal)
+            record::blob_refused(app.clock.now(), live, asked, &target.repository, digest, &refusal)
         }
         Route::Base | Route::Tags(..) | Route::Referrers(..) => return refusal,
     };
@@ -225,11 +225,13 @@ async fn manifest(
     // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
     let (record, answered) = match answer {
         Ok((pulled, live)) => {
-            let mut record = record::served(app, &live, asked, &pull, &pulled);
+            let mut record = record::served(app.clock.now(), &live, asked, &pull, &pulled);
+            let policy = record.policy.as_deref().unwrap_or_default();
+            app.metrics.verdict(policy, "permit", pulled.content.ground());
             record.verdict_id = rests_on(app, asked, &pulled).await;
             (record, Ok(pulled))
         }
-        Err((refusal, live)) => (record::refused(app, &live, asked, &pull, &refusal), Err(refusal)),
+        Err((refusal, live)) => (refused_manifest(app, &live, asked, &pull, &refusal), Err(refusal)),
     };
     let written = match &answered {
         Ok(_) => app.audit.write(record).await,
@@ -238,6 +240,15 @@ async fn manifest(
     written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
     let pulled = answered?;
     Ok(serve::answer(&pulled, target, &pull.reference, &asked.method))
+}
+
+/// The record of a manifest request that gets no content; a denial is counted.
+fn refused_manifest(app: &App, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
+    let record = record::refused(app.clock.now(), live, asked, pull, refusal);
+    if matches!(refusal, Refusal::Denied(_)) {
+        app.metrics.verdict(record.policy.as_deref().unwrap_or_default(), "deny", "");
+    }
+    record
 }
 
 /// The answer whose verdict this one repeats, if it is remembered; else this one is remembered as the first.
@@ -261,7 +272,8 @@ async fn blob_answer(
     let found = match blob::blob(app, &target.repository, digest).await {
         Ok(found) => found,
         Err((refusal, live)) => {
-            let record = record::blob_refused(app, &live, asked, &target.repository, &digest, &refusal);
+            let record =
+                record::blob_refused(app.clock.now(), &live, asked, &target.repository, &digest, &refusal);
             let written = app.audit.write_refusal(record::whose(&refusal), record).await;
             written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
             return Err(refusal);

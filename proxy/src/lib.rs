@@ -25,7 +25,6 @@ pub mod pull;
 pub mod range;
 pub mod record;
 pub mod refusal;
-pub mod reload;
 pub mod respond;
 pub mod rooms;
 pub mod route;

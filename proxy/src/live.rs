@@ -12,7 +12,6 @@ use pullgate_verify::TrustSet;
 
 use crate::clients::{self, Clients};
 use crate::data_port::tls::{self, Handshakes};
-use crate::respond::DeniedHead;
 use crate::route::Registries;
 use crate::upstream::{self, Upstream};
 
@@ -150,11 +149,8 @@ impl Live {
 
     /// How a denied HEAD is answered.
     #[must_use]
-    pub fn denied_head(&self) -> DeniedHead {
-        match self.config.listen.denied_head_status {
-            DeniedHeadStatus::Forbidden => DeniedHead::Forbidden,
-            DeniedHeadStatus::MultipleChoices => DeniedHead::MultipleChoices,
-        }
+    pub fn denied_head(&self) -> DeniedHeadStatus {
+        self.config.listen.denied_head_status
     }
 }
 

@@ -13,20 +13,21 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
 
-mod blobs;
 mod connections;
 mod labels;
 mod rooms;
 mod trust;
 mod upstreams;
 
-pub use self::blobs::BlobSeries;
 pub use self::connections::{ClosedFor, ConnectionSeries};
 use self::labels::Names;
 use self::rooms::RoomSeries;
 pub use self::rooms::{Look, Room};
+pub use self::trust::TrustGauges;
 use self::trust::TrustSeries;
 use self::upstreams::UpstreamSeries;
+use crate::audit;
+use crate::store::BlobSeries;
 use crate::upstream::Upstream;
 
 /// The counters of a gate. Clones are one.
@@ -51,11 +52,6 @@ struct Families {
     reloads: Family<ReloadLabels, Counter>,
     trust: TrustSeries,
     upstreams: UpstreamSeries,
-    audit_lost: Counter,
-    audit_rows_lost: Counter,
-    audit_rows_made_good: Counter,
-    audit_refusals_lost: Counter,
-    audit_files_lost: Family<FileLabels, Counter>,
     enforcing: Gauge,
     blobs: Family<UpstreamLabels, Counter>,
     connections: ConnectionSeries,
@@ -98,11 +94,6 @@ struct ReloadLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct FileLabels {
-    file: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct UpstreamLabels {
     upstream: String,
 }
@@ -123,27 +114,6 @@ pub enum ReloadResult {
     Applied,
     /// The old configuration stays.
     Refused,
-}
-
-/// A file of the pull log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditFile {
-    /// `audit.db`.
-    Database,
-    /// That of the lines.
-    Log,
-}
-
-impl AuditFile {
-    const ALL: [Self; 2] = [Self::Database, Self::Log];
-
-    fn labels(self) -> FileLabels {
-        let file = match self {
-            Self::Database => "database",
-            Self::Log => "log",
-        };
-        FileLabels { file }
-    }
 }
 
 impl ReloadResult {
@@ -169,11 +139,6 @@ impl Families {
             reloads: Family::default(),
             trust: TrustSeries::default(),
             upstreams: UpstreamSeries::default(),
-            audit_lost: Counter::default(),
-            audit_rows_lost: Counter::default(),
-            audit_rows_made_good: Counter::default(),
-            audit_refusals_lost: Counter::default(),
-            audit_files_lost: Family::default(),
             enforcing: Gauge::default(),
             blobs: Family::default(),
             connections: ConnectionSeries::default(),
@@ -182,9 +147,6 @@ impl Families {
         // An alert on a series that is not there yet is silent.
         for result in ReloadResult::ALL {
             drop(new.reloads.get_or_create(&result.labels()));
-        }
-        for file in AuditFile::ALL {
-            drop(new.audit_files_lost.get_or_create(&file.labels()));
         }
         new
     }
@@ -198,19 +160,6 @@ impl Families {
         registry.register("reload", "Reloads of the configuration", self.reloads.clone());
         self.trust.register(registry);
         self.upstreams.register(registry);
-        registry.register(
-            "audit_lost",
-            "Audit records that are not in the pull log",
-            self.audit_lost.clone(),
-        );
-        let rows = "Audit records that are not in the database";
-        registry.register("audit_rows_lost", rows, self.audit_rows_lost.clone());
-        let good = "Audit records that the database got later, from the pull log";
-        registry.register("audit_rows_made_good", good, self.audit_rows_made_good.clone());
-        let refusals = "Records of requests refused before any upstream was asked, not kept as line or row";
-        registry.register("audit_refusals_lost", refusals, self.audit_refusals_lost.clone());
-        let files = "Files of the pull log that somebody else removed, moved or replaced";
-        registry.register("audit_files_lost", files, self.audit_files_lost.clone());
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
         self.rooms.register(registry);
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
@@ -222,17 +171,18 @@ impl Metrics {
     /// Counters at nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_store(Counter::default(), &BlobSeries::default())
+        Self::with(Counter::default(), &BlobSeries::default(), &audit::Counters::default())
     }
 
-    /// Counters at nothing, and what the store and the blob cache count themselves.
+    /// Counters at nothing, and what the store, the blob cache and the pull log count themselves.
     #[must_use]
-    pub fn with_store(writes_lost: Counter, blobs: &BlobSeries) -> Self {
+    pub fn with(writes_lost: Counter, blobs: &BlobSeries, audit: &audit::Counters) -> Self {
         let families = Families::new();
         let mut registry = Registry::with_prefix("pullgate");
         families.register(&mut registry);
         registry.register("store_writes_lost", "What was decided and is not remembered", writes_lost);
         blobs.register(&mut registry);
+        audit.register(&mut registry);
         let (policies, upstreams, trusts) = (Names::default(), Names::default(), Names::default());
         Self(Arc::new(Inner { registry, families, policies, upstreams, trusts }))
     }
@@ -277,31 +227,6 @@ impl Metrics {
     /// Counts a reload.
     pub fn reload(&self, result: ReloadResult) {
         self.0.families.reloads.get_or_create(&result.labels()).inc();
-    }
-
-    /// Counts records that are not in the pull log.
-    pub fn audit_lost(&self, records: u64) {
-        self.0.families.audit_lost.inc_by(records);
-    }
-
-    /// Counts records that are not in the database of the pull log.
-    pub fn audit_rows_lost(&self, records: u64) {
-        self.0.families.audit_rows_lost.inc_by(records);
-    }
-
-    /// Counts records that the database of the pull log got later, from its lines.
-    pub fn audit_rows_made_good(&self, records: u64) {
-        self.0.families.audit_rows_made_good.inc_by(records);
-    }
-
-    /// Counts records of requests that were refused before any upstream was asked, where they are not kept.
-    pub fn audit_refusals_lost(&self, records: u64) {
-        self.0.families.audit_refusals_lost.inc_by(records);
-    }
-
-    /// Counts a file of the pull log that somebody else removed or replaced.
-    pub fn audit_file_lost(&self, file: AuditFile) {
-        self.0.families.audit_files_lost.get_or_create(&file.labels()).inc();
     }
 
     /// Says how many scopes are enforced.

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
+use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Digest, Reference, Repository};
 use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 
-use crate::app::App;
 use crate::audit::{Client, DecisionId, Kind, Reason, Record, Refused, Word};
 use crate::live::Live;
 use crate::pull::{Content, Pull, Pulled, Remembered};
@@ -36,8 +36,8 @@ pub struct Asked {
 
 /// The record of content that is served.
 #[must_use]
-pub fn served(app: &App, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulled) -> Record {
-    let mut record = begun(app, live, asked, Kind::Manifest, &pull.repository, Word::Permit);
+pub fn served(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulled) -> Record {
+    let mut record = begun(now, live, asked, Kind::Manifest, &pull.repository, Word::Permit);
     record.reference = pull.reference.to_string();
     record.digest = Some(pulled.content.digest().to_string());
     record.media_type = Some(pulled.content.document().media_type().to_owned());
@@ -72,16 +72,7 @@ pub fn served(app: &App, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulle
     if let Some(evidence) = &pulled.evidence {
         record.reasons.extend(did_not_count(evidence));
     }
-    let policy = record.policy.clone().unwrap_or_default();
-    app.metrics.verdict(&policy, "permit", ground(pulled));
     record
-}
-
-fn ground(pulled: &Pulled) -> &'static str {
-    match &pulled.content {
-        Content::Evidence(_) => "evidence",
-        Content::Permitted(permitted) => permitted.permit().ground().as_str(),
-    }
 }
 
 fn rests_on(record: &mut Record, permit: &Permit) {
@@ -111,43 +102,30 @@ fn rests_on(record: &mut Record, permit: &Permit) {
 
 /// The record of a manifest request that gets no content.
 #[must_use]
-pub fn refused(app: &App, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
-    let mut record = begun(app, live, asked, Kind::Manifest, &pull.repository, word(refusal));
+pub fn refused(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
+    let mut record = begun(now, live, asked, Kind::Manifest, &pull.repository, word(refusal));
     record.reference = pull.reference.to_string();
     if let Reference::Digest(digest) = &pull.reference {
         record.digest = Some(digest.to_string());
     }
     why(&mut record, refusal);
-    if matches!(refusal, Refusal::Denied(_)) {
-        app.metrics.verdict(&record.policy.clone().unwrap_or_default(), "deny", "");
-    }
     record
 }
 
 /// The record of a blob that is refused.
 #[must_use]
 pub fn blob_refused(
-    app: &App,
+    now: Timestamp,
     live: &Live,
     asked: &Asked,
     repository: &Repository,
     digest: &Digest,
     refusal: &Refusal,
 ) -> Record {
-    let mut record = begun(app, live, asked, Kind::BlobRefused, repository, word(refusal));
+    let mut record = begun(now, live, asked, Kind::BlobRefused, repository, word(refusal));
     record.reference = digest.to_string();
     record.digest = Some(digest.to_string());
     why(&mut record, refusal);
-    record
-}
-
-/// The record of a reload.
-#[must_use]
-pub fn reload(app: &App, result: Word, why: &str) -> Record {
-    let live = app.live();
-    let mut record = Record::new(Kind::Reload, &DecisionId::random(), app.clock.now(), result);
-    revisions(&mut record, &live);
-    record.reasons.push(Reason { code: "reload".to_owned(), location: None, text: why.to_owned() });
     record
 }
 
@@ -169,14 +147,14 @@ pub fn whose(refusal: &Refusal) -> Refused {
 }
 
 fn begun(
-    app: &App,
+    now: Timestamp,
     live: &Live,
     asked: &Asked,
     kind: Kind,
     repository: &Repository,
     verdict: Word,
 ) -> Record {
-    let mut record = Record::new(kind, &asked.id, app.clock.now(), verdict);
+    let mut record = Record::new(kind, &asked.id, now, verdict);
     let agent =
         asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     record.client = Some(Client {
@@ -191,13 +169,8 @@ fn begun(
         record.policy = Some(policy.name.to_string());
     }
     record.milliseconds = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    revisions(&mut record, live);
+    record.revisions(live.revisions());
     record
-}
-
-fn revisions(record: &mut Record, live: &Live) {
-    record.policy_revision = live.revisions().policy.to_string();
-    record.trust_revision = live.revisions().trust.to_string();
 }
 
 fn word(refusal: &Refusal) -> Word {

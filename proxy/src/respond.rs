@@ -7,6 +7,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
+use pullgate_config::DeniedHeadStatus;
 use pullgate_policy::code::Code;
 use pullgate_policy::{limits, text};
 
@@ -14,15 +15,6 @@ use crate::audit::DecisionId;
 use crate::body::Body;
 use crate::refusal::{Missing, Refusal};
 use crate::route::RouteFault;
-
-/// How a denied HEAD is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeniedHead {
-    /// 403.
-    Forbidden,
-    /// 300 without `Location`: containerd then asks no other registry (an opt-in, `denied_head_status`).
-    MultipleChoices,
-}
 
 /// An error of the distribution specification.
 struct OciError {
@@ -38,7 +30,7 @@ pub fn refuse(
     refusal: &Refusal,
     id: &DecisionId,
     method: &Method,
-    denied_head: DeniedHead,
+    denied_head: DeniedHeadStatus,
 ) -> Response<Body> {
     let error = describe(refusal, id);
     let mut response = Response::new(Body::empty());
@@ -52,7 +44,8 @@ pub fn refuse(
             if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
                 response.extensions_mut().insert(phrase);
             }
-            if *method == Method::HEAD && denied_head == DeniedHead::MultipleChoices {
+            // 300 without `Location`: containerd then asks no other registry.
+            if *method == Method::HEAD && denied_head == DeniedHeadStatus::MultipleChoices {
                 *response.status_mut() = StatusCode::MULTIPLE_CHOICES;
             }
         }
@@ -180,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_denial_has_one_error_and_its_reason_in_the_phrase() {
         let id = DecisionId::random();
-        let response = refuse(&denied(), &id, &Method::GET, DeniedHead::Forbidden);
+        let response = refuse(&denied(), &id, &Method::GET, DeniedHeadStatus::Forbidden);
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         let phrase = response.extensions().get::<ReasonPhrase>().unwrap().as_bytes().to_vec();
         assert!(phrase.starts_with(b"Forbidden") && phrase.len() <= limits::REASON_PHRASE_BYTES);
@@ -195,14 +188,15 @@ mod tests {
     #[tokio::test]
     async fn a_denied_head_has_no_body_and_300_only_by_choice() {
         let id = DecisionId::random();
-        for (choice, status) in [(DeniedHead::Forbidden, 403), (DeniedHead::MultipleChoices, 300)] {
+        for (choice, status) in [(DeniedHeadStatus::Forbidden, 403), (DeniedHeadStatus::MultipleChoices, 300)]
+        {
             let response = refuse(&denied(), &id, &Method::HEAD, choice);
             assert_eq!(response.status(), status);
             assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
         }
-        assert_eq!(refuse(&denied(), &id, &Method::GET, DeniedHead::MultipleChoices).status(), 403);
+        assert_eq!(refuse(&denied(), &id, &Method::GET, DeniedHeadStatus::MultipleChoices).status(), 403);
         let undecided = Refusal::undecided(Code::Deadline);
-        assert_eq!(refuse(&undecided, &id, &Method::HEAD, DeniedHead::MultipleChoices).status(), 503);
+        assert_eq!(refuse(&undecided, &id, &Method::HEAD, DeniedHeadStatus::MultipleChoices).status(), 503);
     }
 
     #[test]
@@ -218,7 +212,7 @@ mod tests {
             (RouteFault::RegistryUnknown, 403),
             (RouteFault::TagInvalid, 404),
         ] {
-            let response = refuse(&Refusal::Request(fault), &id, &Method::GET, DeniedHead::Forbidden);
+            let response = refuse(&Refusal::Request(fault), &id, &Method::GET, DeniedHeadStatus::Forbidden);
             assert_eq!(response.status(), status, "{fault:?}");
         }
     }

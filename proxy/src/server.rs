@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pullgate_config::{AuditLog, Config, Diagnostics, OnFailure};
+use pullgate_config::{AuditLog, Config, Diagnostics};
 use pullgate_policy::limits;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -13,22 +13,23 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, Admin};
 use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
-use crate::clients;
 use crate::clock::{Clock, Plausible};
 use crate::data_port;
 use crate::health::{Condition, Health};
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
-use crate::reload;
 use crate::seal_key;
 use crate::state::State;
 use crate::store::{Availability, Grants, Store, StoreError, folder};
-use crate::trust::{self, Copies, Keep, Roots};
+use crate::trust::{Copies, Keep, Roots};
 use crate::waits::Waits;
 
+pub mod issuer_refresh;
 mod open_files;
+pub mod reload;
 mod sockets;
 mod supervisor;
+pub mod trust_refresh;
 
 pub use sockets::Sockets;
 
@@ -143,7 +144,7 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
     let store = Store::open(folder.path(), waits).await.map_err(ServeError::Store)?;
     let key_file = folder.path().join("seal.key");
     let app = app(config, store, &key_file, Clock::system(), copies, waits).await?;
-    trust::fetch_missing(&app).await;
+    trust_refresh::fetch_missing(&app).await;
     Ok((app, folder))
 }
 
@@ -159,31 +160,19 @@ async fn app(
     let (seal, key_file) = seal_key::seal(&store, key_file, &key).await.map_err(ServeError::Seal)?;
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let blobs = state.blobs().series();
-    let metrics = Metrics::with_store(state.store().database().writes_lost_counter(), &blobs);
+    let counters = audit::Counters::default();
+    let metrics = Metrics::with(state.store().database().writes_lost_counter(), &blobs, &counters);
     let health = Health::new();
     health.watch("seal-key", move || key_file.condition());
-    let settings = audit::Settings {
-        log: match &config.audit.log {
-            AuditLog::File(path) => audit::LogTarget::File(path.clone()),
-            AuditLog::Stdout => audit::LogTarget::Stdout,
-        },
-        retain: config.audit.retain,
-        retain_max: config.audit.retain_max,
-        on_failure: match config.audit.on_failure {
-            OnFailure::Count => audit::OnFailure::Count,
-            OnFailure::Refuse => audit::OnFailure::Refuse,
-        },
-        waits,
-        clock: clock.clone(),
-    };
+    let around = audit::Around { waits, clock: clock.clone(), counters };
     let database = config.state.join("audit.db");
-    let audit = Audit::start(settings, &database, metrics.clone()).await.map_err(ServeError::Audit)?;
+    let audit = Audit::start(config.audit.clone(), &database, around).await.map_err(ServeError::Audit)?;
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
     let roots = Roots::new(copies);
     let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots, waits });
     // Before the first request: a root that was fetched before this start counts from it on.
-    trust::recall(&app).await;
+    trust_refresh::recall(&app).await;
     Ok(app)
 }
 
@@ -207,10 +196,11 @@ fn watch_health(app: &Arc<App>) {
     };
     app.health.watch("audit", ask(app, |app| app.audit.health()));
     app.health.watch("audit-retention", ask(app, |app| app.audit.retention()));
-    app.health.watch("trust", ask(app, trust::condition));
-    app.health.watch("clients", ask(app, clients::condition));
+    app.health.watch("trust", ask(app, trust_refresh::condition));
+    app.health.watch("clients", ask(app, issuer_refresh::condition));
     let told = Arc::downgrade(app);
-    app.health.tell("trust", move || told.upgrade().map(|app| trust::facts(&app)).unwrap_or_default());
+    app.health
+        .tell("trust", move || told.upgrade().map(|app| trust_refresh::facts(&app)).unwrap_or_default());
     app.health.watch(
         "clock",
         ask(app, |app| match app.clock.plausible() {
@@ -315,8 +305,8 @@ pub async fn serve(path: Option<PathBuf>, state: PathBuf) -> Result<(), ServeErr
     let running = start_with(Sockets::handed_over()?, config, Clock::system(), Waits::default()).await?;
     supervisor::tell(supervisor::News::Ready);
     let watching = path.map(|path| tokio::spawn(reload::watch(Arc::clone(&running.app), path, hang_up)));
-    let refreshing = tokio::spawn(trust::watch(Arc::clone(&running.app)));
-    let fetching = tokio::spawn(clients::watch(Arc::clone(&running.app)));
+    let refreshing = tokio::spawn(trust_refresh::watch(Arc::clone(&running.app)));
+    let fetching = tokio::spawn(issuer_refresh::watch(Arc::clone(&running.app)));
     let app = Arc::clone(&running.app);
     let scrubbing = tokio::spawn(async move {
         tokio::join!(app.store.blobs().scrub(), app.store.store().prune());

@@ -15,7 +15,7 @@ mod loss;
 pub(crate) mod sqlite;
 pub mod unknown;
 
-pub use blobs::{BlobBody, BlobFault, Blobs, FlightKey, Reader};
+pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, FlightKey, Reader};
 pub use db::{
     Availability, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey, Standing,
     TagKey, TagSeen,

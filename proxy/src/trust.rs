@@ -1,12 +1,12 @@
-//! Trust roots that are refreshed: in the background, never while a pull waits (A349), and in force from the next pull.
+//! Trust roots that are refreshed: where their files come from, where the last good copy is kept, how each table is, and when
+//! the next refresh is due.
 //!
-//! `pullgate_verify::refresh` verifies the fetched files; this module fetches them, keeps the last good copy, and
-//! schedules the next refresh.
+//! What a refresh brings is verified in `pullgate_verify::refresh`; who refreshes, and puts it in force, is
+//! `server::trust_refresh`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
 use pullgate_policy::limits;
@@ -14,10 +14,7 @@ use pullgate_verify::TrustFault;
 use pullgate_verify::refresh::{Kept, Refresh, RefreshFault, TargetName, refresh};
 use tokio::runtime::Handle;
 
-use crate::app::App;
-use crate::audit::Word;
 use crate::health::Condition;
-use crate::record;
 
 mod copies;
 mod mirror;
@@ -31,10 +28,7 @@ pub use roots::{Known, Roots};
 pub use status::{Failed, Holds, State, Status};
 
 use mirror::Mirror;
-use roots::{Taken, Told};
-
-/// How often the clock is looked at: a table that becomes stale and a copy that was put on the disk are noticed by then.
-const TICK: Duration = Duration::from_secs(10);
+pub(crate) use roots::{Taken, Told};
 
 /// Why a trust root was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -98,39 +92,6 @@ async fn in_time<T>(work: impl Future<Output = Result<T, RefreshFault>>) -> Resu
     Ok(tokio::time::timeout(limits::TUF_REFRESH, work).await.map_err(|_late| Failure::Late)??)
 }
 
-/// Reads what was kept of the last refreshes, and puts it under the configuration that is in force.
-pub async fn recall(app: &App) {
-    let live = app.live();
-    let sources = live.config().policy.sources.iter();
-    for (source, refresh) in sources.filter_map(|source| Some((source, source.refresh.as_ref()?))) {
-        let stamp = app.roots.copies.stamp(&source.name);
-        let seen = app.roots.lock().get(source).and_then(|root| root.seen);
-        if stamp.is_none() || stamp == seen {
-            continue;
-        }
-        let (copies, name, how) = (app.roots.copies.clone(), source.name.clone(), refresh.clone());
-        let read = tokio::task::spawn_blocking(move || copies.read(&name, &how)).await;
-        let mut known = app.roots.lock();
-        known.entry(&source.name, refresh).seen = stamp;
-        match read {
-            Ok(Ok(Some(copy))) => match known.recalled(&source.name, refresh, copy) {
-                Taken::Yes => {
-                    tracing::info!(trust = %source.name, "the kept copy of a trust root is in force")
-                }
-                Taken::No => {}
-            },
-            Ok(Ok(None)) => {}
-            Ok(Err(fault)) => {
-                tracing::error!(trust = %source.name, code = fault.code(), why = %fault, "the kept copy of a trust root is not believed");
-            }
-            Err(_died) => {
-                tracing::error!(trust = %source.name, "the kept copy of a trust root cannot be read")
-            }
-        }
-    }
-    app.restamp();
-}
-
 /// What can be told of every table by who does not run the gate.
 #[must_use]
 pub fn survey(policies: &Policies, copies: &Copies, now: Timestamp) -> Vec<Status> {
@@ -143,112 +104,21 @@ pub fn survey(policies: &Policies, copies: &Copies, now: Timestamp) -> Vec<Statu
             Err(fault) => known.disbelieved(&source.name, how, (fault.code(), fault.to_string()), now),
         }
     }
-    status::of(policies, &known.set(&policies.trust, &policies.sources), &known, now)
-}
-
-/// Refreshes what is due, for ever.
-pub async fn watch(app: Arc<App>) {
-    loop {
-        look(&app).await;
-        tokio::time::sleep(TICK).await;
-    }
-}
-
-/// One look: what lies on the disk, what is due, what has become stale.
-pub async fn look(app: &Arc<App>) {
-    recall(app).await;
-    let now = app.clock.now();
-    let live = app.live();
-    let due = |source: &&TrustSource| {
-        let due = app.roots.lock().get(source).and_then(|root| root.due);
-        due.is_none_or(|due| due <= now)
-    };
-    let needed = needed(&live.config().policy);
-    join_all(needed.into_iter().filter(due).map(|source| bring_up_to_date(app, source))).await;
-    app.restamp();
-    tell(app);
-}
-
-/// Refreshes now what judging needs and does not have: for a command that judges once.
-pub async fn fetch_missing(app: &Arc<App>) {
-    let (live, now) = (app.live(), app.clock.now());
-    let missing: Vec<String> = app
-        .roots
-        .statuses(&live, now)
-        .into_iter()
-        .filter(|status| matches!(status.state, State::Missing | State::Stale))
-        .map(|status| status.name)
-        .collect();
-    let needed = needed(&live.config().policy);
-    let wanted =
-        |source: &&TrustSource| missing.contains(&pullgate_policy::text::escape(source.name.as_str()));
-    join_all(needed.into_iter().filter(wanted).map(|source| bring_up_to_date(app, source))).await;
+    status::of(policies, &known.over(&policies.trust, &policies.sources), &known, now)
 }
 
 /// The tables that are refreshed and that an authority needs: nobody is asked about what is not used.
-fn needed(policies: &Policies) -> Vec<&TrustSource> {
+#[must_use]
+pub fn needed(policies: &Policies) -> Vec<&TrustSource> {
     let used = |source: &&TrustSource| {
         source.refresh.is_some() && status::used_by(policies, &source.name).next().is_some()
     };
     policies.sources.iter().filter(used).collect()
 }
 
-async fn bring_up_to_date(app: &Arc<App>, source: &TrustSource) {
-    let Some(how) = &source.refresh else { return };
-    let kept = app.roots.lock().get(source).and_then(|root| root.kept.clone());
-    let before = kept.as_ref().map(|kept| kept.target().to_vec());
-    let name = &source.name;
-    match fetch(source, &how.location, kept, app.clock.now()).await {
-        Ok(kept) => {
-            let now = app.clock.now();
-            let changed = before.as_deref() != Some(kept.target());
-            let versions = kept.versions();
-            if let Err(error) = app.roots.copies.write(name, &kept, now) {
-                tracing::warn!(trust = %name, %error, "a trust root is in force and cannot be kept: a restart begins without it");
-            }
-            let seen = app.roots.copies.stamp(name);
-            app.roots.lock().succeeded(name, how, (kept, seen), now);
-            app.restamp();
-            app.metrics.trust_refresh(name.as_str(), "ok");
-            if changed {
-                tracing::info!(trust = %name, root = versions.root, targets = versions.targets, "another trust root is in force");
-                audit(
-                    app,
-                    Word::Permit,
-                    format!("trust \"{name}\": root {}, targets {}", versions.root, versions.targets),
-                )
-                .await;
-            }
-        }
-        Err(failure) => {
-            let (code, why) = (failure.code(), pullgate_policy::text::escape(&failure.to_string()));
-            let told = app.roots.lock().failed(name, how, (code, why.clone()), app.clock.now());
-            app.metrics.trust_refresh(name.as_str(), code);
-            if told == Told::Not {
-                tracing::error!(trust = %name, code, why, "a trust root was not refreshed; the old one stays in force");
-                audit(app, Word::Refused, format!("trust \"{name}\": {code}: {why}")).await;
-            }
-        }
-    }
-}
-
-async fn audit(app: &App, result: Word, why: String) {
-    // A refresh is no pull: one that cannot be recorded is counted by the audit log itself.
-    let _ = app.audit.write(record::reload(app, result, &why)).await;
-}
-
-/// Tells machines how old each table is.
-fn tell(app: &App) {
-    let now = app.clock.now();
-    for status in app.roots.statuses(&app.live(), now) {
-        app.metrics.trust(&status, now);
-    }
-}
-
 /// What `/readyz` says of the tables that authorities need.
 #[must_use]
-pub fn condition(app: &App) -> Condition {
-    let statuses = app.roots.statuses(&app.live(), app.clock.now());
+pub fn condition(statuses: &[Status]) -> Condition {
     let wrong: Vec<String> =
         statuses.iter().filter(|status| !status.used_by.is_empty()).filter_map(wrong).collect();
     if wrong.is_empty() { Condition::Good } else { Condition::Degraded(wrong.join("; ")) }
@@ -256,8 +126,7 @@ pub fn condition(app: &App) -> Condition {
 
 /// What `/readyz` says of each table, whether anything is wrong or not.
 #[must_use]
-pub fn facts(app: &App) -> serde_json::Value {
-    let now = app.clock.now();
+pub fn facts(statuses: Vec<Status>) -> serde_json::Value {
     let one = |status: Status| {
         serde_json::json!({
             "name": status.name,
@@ -267,7 +136,7 @@ pub fn facts(app: &App) -> serde_json::Value {
             "next_refresh": status.next_refresh,
         })
     };
-    app.roots.statuses(&app.live(), now).into_iter().map(one).collect()
+    statuses.into_iter().map(one).collect()
 }
 
 fn wrong(status: &Status) -> Option<String> {

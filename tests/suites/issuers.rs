@@ -69,7 +69,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_one_that_is_gone_ends_at
 #[tokio::test]
 async fn keys_are_fetched_by_the_hour_though_no_token_asks_for_it() {
     let scene = Scene::new().await;
-    let refresh = || pullgate::clients::refresh(scene.stage.gate.app());
+    let refresh = || pullgate::server::issuer_refresh::refresh(scene.stage.gate.app());
     refresh().await;
     assert_eq!(scene.issuer.count(KEYS), 1, "before the first token");
     assert_eq!(scene.status(&scene.token()).await, 200);
@@ -123,7 +123,7 @@ async fn while_an_issuer_is_down_its_last_good_keys_count_for_a_day() {
     assert_eq!(scene.status(&token).await, 200);
     scene.issuer.answers(Answering::Badly);
     scene.clock.advance(limits::ISSUER_MAX_AGE);
-    pullgate::clients::refresh(scene.stage.gate.app()).await;
+    pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
     assert_eq!(scene.status(&token).await, 200, "at the last moment");
     assert!(scene.ready().await.contains("are not the newest"), "{}", scene.ready().await);
     assert_undecided(&scene.bearer(&scene.lasting(&second), "/v2/").await);
@@ -197,7 +197,7 @@ async fn keys_of_an_issuer_have_limits_and_too_much_takes_nothing_back() {
     assert_eq!(scene.status(&token).await, 200);
     let refresh = || async {
         scene.clock.advance(limits::ISSUER_REFRESH);
-        pullgate::clients::refresh(scene.stage.gate.app()).await;
+        pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
         scene.ready().await.contains("are not the newest")
     };
     let mut keys = vec![json!({ "kty": "oct" }); limits::ISSUER_KEYS - 1];
@@ -229,7 +229,7 @@ async fn keys_in_a_file_need_no_network() {
         setup.file("keys.json", keys).table(&table)
     })
     .await;
-    pullgate::clients::refresh(scene.stage.gate.app()).await;
+    pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
     assert_eq!(scene.status(&scene.lasting(&key)).await, 200);
     assert_eq!(scene.status(&scene.token()).await, 401, "by a key that the file does not have");
     scene.clock.advance(limits::ISSUER_MAX_AGE + SECOND);

@@ -84,7 +84,7 @@ impl Refreshed {
     }
 
     async fn look(&self) {
-        pullgate::trust::look(self.gate.app()).await;
+        pullgate::server::trust_refresh::look(self.gate.app()).await;
     }
 
     fn publish(&mut self, trusted_root: &[u8]) {
@@ -214,7 +214,7 @@ async fn a349_a_mirror_that_never_answers_holds_up_no_pull() {
         .file("release.pub", signer.public_pem());
     let gate = Gate::start(&setup).await;
     let app = Arc::clone(gate.app());
-    let looking = tokio::spawn(async move { pullgate::trust::look(&app).await });
+    let looking = tokio::spawn(async move { pullgate::server::trust_refresh::look(&app).await });
     // The mirror is being asked, and says nothing.
     asked.acquire().await.unwrap().forget();
     assert_eq!(gate.get(&manifest("org/app", "v1")).await.status, 200);

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::LogTarget;
+use super::AuditLog;
 use super::lines::{self, End};
 
 /// How large a log file gets, and how many that were moved aside are kept.
@@ -26,7 +26,7 @@ impl Rotation {
 
 #[derive(Debug)]
 pub(super) struct Log {
-    target: LogTarget,
+    target: AuditLog,
     output: Output,
     rotation: Rotation,
 }
@@ -54,9 +54,9 @@ pub(super) enum Happened {
 
 impl Log {
     /// Opens or makes the log, and tells what stands at its end.
-    pub(super) fn open(target: LogTarget, rotation: Rotation) -> io::Result<(Self, End)> {
+    pub(super) fn open(target: AuditLog, rotation: Rotation) -> io::Result<(Self, End)> {
         let (output, mut end) = open(&target)?;
-        if let (LogTarget::File(path), Output::File(..), 0) = (&target, &output, end.sequence) {
+        if let (AuditLog::File(path), Output::File(..), 0) = (&target, &output, end.sequence) {
             // Moved aside a moment ago: what stands at the end stands there.
             end.sequence = lines::last_sequence(&numbered(path, 1));
         }
@@ -65,13 +65,13 @@ impl Log {
 
     /// A log that keeps no line.
     pub(super) fn nowhere() -> Self {
-        Self { target: LogTarget::Stdout, output: Output::Nowhere, rotation: Rotation::STRANGERS }
+        Self { target: AuditLog::Stdout, output: Output::Nowhere, rotation: Rotation::STRANGERS }
     }
 
     /// The file that lines can be read from again, if there is one.
     pub(super) fn file(&self) -> Option<PathBuf> {
         match (&self.output, &self.target) {
-            (Output::File(..), LogTarget::File(path)) => Some(path.clone()),
+            (Output::File(..), AuditLog::File(path)) => Some(path.clone()),
             (Output::File(..) | Output::Other(_) | Output::Stdout | Output::Nowhere, _) => None,
         }
     }
@@ -120,7 +120,7 @@ impl Log {
     /// # Errors
     /// No new one can be begun.
     pub(super) fn look(&mut self) -> io::Result<Option<Happened>> {
-        let (Output::File(file, length), LogTarget::File(path)) = (&mut self.output, &self.target) else {
+        let (Output::File(file, length), AuditLog::File(path)) = (&mut self.output, &self.target) else {
             return Ok(None);
         };
         let open = file.metadata()?;
@@ -150,7 +150,7 @@ impl Log {
 
     /// Moves a full file aside. Where that fails it grows on: lines are worth more than its size.
     fn rotate(&mut self) {
-        let LogTarget::File(path) = &self.target else { return };
+        let AuditLog::File(path) = &self.target else { return };
         for n in (1..self.rotation.files).rev() {
             // Most of them are not there yet.
             let _ = fs::rename(numbered(path, n), numbered(path, n + 1));
@@ -173,9 +173,9 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-fn open(target: &LogTarget) -> io::Result<(Output, End)> {
+fn open(target: &AuditLog) -> io::Result<(Output, End)> {
     match target {
-        LogTarget::File(path) => {
+        AuditLog::File(path) => {
             let writing = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
             if !writing.metadata()?.is_file() {
                 return Ok((Output::Other(writing), End::default()));
@@ -183,6 +183,6 @@ fn open(target: &LogTarget) -> io::Result<(Output, End)> {
             let end = lines::mend(path, &writing)?;
             Ok((Output::File(writing, end.length), end))
         }
-        LogTarget::Stdout => Ok((Output::Stdout, End::default())),
+        AuditLog::Stdout => Ok((Output::Stdout, End::default())),
     }
 }

@@ -1,6 +1,7 @@
 //! One record, field by field.
 
 use jiff::Timestamp;
+use pullgate_policy::policy::Revisions;
 use pullgate_policy::text;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -236,6 +237,21 @@ impl Record {
             milliseconds: 0,
             lost: 0,
         }
+    }
+
+    /// The record of a reload, and of a trust root that was refreshed.
+    #[must_use]
+    pub fn reload(revisions: Revisions, now: Timestamp, result: Word, why: &str) -> Self {
+        let mut record = Self::new(Kind::Reload, &DecisionId::random(), now, result);
+        record.revisions(revisions);
+        record.reasons.push(Reason { code: "reload".to_owned(), location: None, text: why.to_owned() });
+        record
+    }
+
+    /// Says under which revisions of policy and trust.
+    pub fn revisions(&mut self, revisions: Revisions) {
+        self.policy_revision = revisions.policy.to_string();
+        self.trust_revision = revisions.trust.to_string();
     }
 
     /// The record as one line, without its end.

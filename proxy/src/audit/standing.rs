@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::OnFailure;
+use super::counters::{AuditFile, Counters};
 use super::log::Happened;
 use crate::health::Condition;
-use crate::metrics::{AuditFile, Metrics};
 
 /// Whose records go to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) struct Standing {
     database: Mutex<Option<String>>,
     /// Since when there are rows, where `retain_max` lets them stay for less than `retain`.
     short: Mutex<Option<String>>,
-    metrics: Metrics,
+    counters: Counters,
 }
 
 /// Lost records.
@@ -44,7 +44,7 @@ pub(super) struct Counts {
 }
 
 impl Standing {
-    pub(super) fn new(whose: Whose, metrics: Metrics) -> Self {
+    pub(super) fn new(whose: Whose, counters: Counters) -> Self {
         Self {
             whose,
             counts: Mutex::default(),
@@ -53,7 +53,7 @@ impl Standing {
             log: Mutex::default(),
             database: Mutex::default(),
             short: Mutex::default(),
-            metrics,
+            counters,
         }
     }
 
@@ -74,10 +74,11 @@ impl Standing {
     }
 
     fn count(&self, records: u64) {
-        match self.whose {
-            Whose::Pulls => self.metrics.audit_lost(records),
-            Whose::Strangers => self.metrics.audit_refusals_lost(records),
-        }
+        let counter = match self.whose {
+            Whose::Pulls => &self.counters.lost,
+            Whose::Strangers => &self.counters.refusals_lost,
+        };
+        counter.inc_by(records);
     }
 
     /// Lost records that no record has told of yet.
@@ -103,15 +104,16 @@ impl Standing {
 
     /// Counts records that are not in the database.
     pub(super) fn lose_rows(&self, records: u64) {
-        match self.whose {
-            Whose::Pulls => self.metrics.audit_rows_lost(records),
-            Whose::Strangers => self.metrics.audit_refusals_lost(records),
-        }
+        let counter = match self.whose {
+            Whose::Pulls => &self.counters.rows_lost,
+            Whose::Strangers => &self.counters.refusals_lost,
+        };
+        counter.inc_by(records);
     }
 
     /// Counts rows that were made good from lines.
     pub(super) fn made_good(&self, records: u64) {
-        self.metrics.audit_rows_made_good(records);
+        self.counters.rows_made_good.inc_by(records);
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -133,7 +135,7 @@ impl Standing {
             Happened::Moved => tracing::info!("the log file has another name now; a new one was begun"),
             Happened::Cut => tracing::info!("the log file was cut by somebody else"),
             Happened::Removed => {
-                self.metrics.audit_file_lost(AuditFile::Log);
+                self.counters.file_lost(AuditFile::Log);
                 tracing::error!("the log file was removed with its lines; a new one was begun");
             }
         }
@@ -141,8 +143,8 @@ impl Standing {
 
     /// Says that the database's file is no longer the one that was opened.
     pub(super) fn database_vanished(&self, rows: u64) {
-        self.metrics.audit_file_lost(AuditFile::Database);
-        self.metrics.audit_rows_lost(rows);
+        self.counters.file_lost(AuditFile::Database);
+        self.counters.rows_lost.inc_by(rows);
         tracing::error!(
             rows,
             "audit.db was removed, moved or replaced by somebody else; what is there now is gone on with"

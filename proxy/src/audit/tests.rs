@@ -17,21 +17,42 @@ pub(super) fn record() -> Record {
     Record::new(Kind::Manifest, &DecisionId::random(), time, Word::Permit)
 }
 
-pub(super) async fn start(log: LogTarget, on_failure: OnFailure, folder: &Path) -> Audit {
+pub(super) async fn start(log: AuditLog, on_failure: OnFailure, folder: &Path) -> Audit {
     start_with(log, on_failure, folder, PATIENT).await
 }
 
+/// How a log is kept, and what of the gate around it a test chooses.
+struct Settings {
+    log: AuditLog,
+    retain: Duration,
+    retain_max: Option<u64>,
+    on_failure: OnFailure,
+    waits: Waits,
+    clock: Clock,
+}
+
+impl Settings {
+    async fn start(self, database: &Path) -> Result<Audit, StartError> {
+        self.start_counted(database, Counters::default()).await
+    }
+
+    async fn start_counted(self, database: &Path, counters: Counters) -> Result<Audit, StartError> {
+        let Self { log, retain, retain_max, on_failure, waits, clock } = self;
+        let settings = pullgate_config::Audit { log, retain, retain_max, on_failure };
+        Audit::start(settings, database, Around { waits, clock, counters }).await
+    }
+}
+
 /// Sixty seconds of rows, by a clock that stands.
-fn settings(log: LogTarget) -> Settings {
+fn settings(log: AuditLog) -> Settings {
     let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
     let (retain, on_failure) = (Duration::from_secs(60), OnFailure::Count);
     Settings { log, retain, retain_max: None, on_failure, waits: PATIENT, clock }
 }
 
-async fn start_with(log: LogTarget, on_failure: OnFailure, folder: &Path, waits: Waits) -> Audit {
-    Audit::start(Settings { on_failure, waits, ..settings(log) }, &folder.join("audit.db"), Metrics::new())
-        .await
-        .unwrap()
+async fn start_with(log: AuditLog, on_failure: OnFailure, folder: &Path, waits: Waits) -> Audit {
+    let settings = Settings { on_failure, waits, ..settings(log) };
+    settings.start(&folder.join("audit.db")).await.unwrap()
 }
 
 pub(super) fn lines(log: &Path) -> Vec<serde_json::Value> {
@@ -89,7 +110,7 @@ async fn a_record_is_a_line_and_a_row() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
     for on_failure in [OnFailure::Count, OnFailure::Refuse] {
-        let audit = start(LogTarget::File(log.clone()), on_failure, folder.path()).await;
+        let audit = start(AuditLog::File(log.clone()), on_failure, folder.path()).await;
         for _ in 0..300 {
             audit.write(record()).await.unwrap();
         }
@@ -180,7 +201,7 @@ fn a521_whatever_is_in_a_record_it_is_one_line_of_bounded_fields_without_control
 async fn a521_there_are_as_many_lines_as_records() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
+    let audit = start(AuditLog::File(log.clone()), OnFailure::Count, folder.path()).await;
     for seed in 0..100 {
         audit.write(hostile_record(seed)).await.unwrap();
     }
@@ -193,7 +214,7 @@ async fn a521_there_are_as_many_lines_as_records() {
 #[tokio::test]
 async fn a512_a_log_that_cannot_be_written_is_counted_or_refuses() {
     let folder = tempfile::tempdir().unwrap();
-    let full = || LogTarget::File("/dev/full".into());
+    let full = || AuditLog::File("/dev/full".into());
     let counting = start(full(), OnFailure::Count, folder.path()).await;
     for _ in 0..3 {
         assert_eq!(counting.write(record()).await, Ok(()));
@@ -217,7 +238,7 @@ async fn a512_a_queue_that_is_full_never_holds_up_a_pull_that_only_counts() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    let audit = start(LogTarget::File(pipe.clone()), OnFailure::Count, folder.path()).await;
+    let audit = start(AuditLog::File(pipe.clone()), OnFailure::Count, folder.path()).await;
     let many = AUDIT_QUEUE * 2;
     for _ in 0..many {
         assert_eq!(audit.write(record()).await, Ok(()));
@@ -227,7 +248,7 @@ async fn a512_a_queue_that_is_full_never_holds_up_a_pull_that_only_counts() {
     let refusing = tempfile::tempdir().unwrap();
     let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
     let waits = Waits { record: Duration::from_millis(50), ..PATIENT };
-    let audit = start_with(LogTarget::File(pipe), OnFailure::Refuse, refusing.path(), waits).await;
+    let audit = start_with(AuditLog::File(pipe), OnFailure::Refuse, refusing.path(), waits).await;
     let mut long = record();
     long.identities = vec!["x".repeat(1_000); 64];
     assert_eq!(audit.write(long).await, Err(Unwritable), "a wait that has an end");

@@ -8,6 +8,7 @@ use pullgate_config::Secret as Hash;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
 
+use super::SetupFault;
 use super::group::Group;
 use super::secret::Secret;
 use super::turns::{Full, Turns, Who};
@@ -41,10 +42,12 @@ const WORK: usize = 2;
 const NOBODY: &str = "$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
 impl Passwords {
-    pub(super) fn new(hashes: &BTreeMap<String, Hash>, before: Option<&Self>) -> Self {
+    /// # Errors
+    /// [`SetupFault`].
+    pub(super) fn new(hashes: &BTreeMap<String, Hash>, before: Option<&Self>) -> Result<Self, SetupFault> {
         let highest = hashes.values().map(|hash| cost(hash.reveal())).max().unwrap_or_default();
-        let memory = before.map_or_else(Memory::new, |before| before.memory.clone());
-        Self { hashes: hashes.clone(), highest, memory }
+        let memory = before.map_or_else(Memory::new, |before| Ok(before.memory.clone()))?;
+        Ok(Self { hashes: hashes.clone(), highest, memory })
     }
 
     /// # Errors
@@ -84,10 +87,10 @@ impl Passwords {
 }
 
 impl Memory {
-    fn new() -> Self {
+    fn new() -> Result<Self, SetupFault> {
         let cache = |time| Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(time).build();
-        let (secret, turns) = (std::sync::Arc::new(Secret::random()), Turns::new(WORK));
-        Self { known: cache(KNOWN_FOR), lately: cache(FIRST_FOR), secret, turns }
+        let (secret, turns) = (std::sync::Arc::new(Secret::random()?), Turns::new(WORK));
+        Ok(Self { known: cache(KNOWN_FOR), lately: cache(FIRST_FOR), secret, turns })
     }
 }
 
@@ -168,7 +171,7 @@ mod tests {
         let file = |costs: &[u32]| {
             costs.iter().map(|cost| (cost.to_string(), Hash::new(of_cost(*cost)))).collect::<BTreeMap<_, _>>()
         };
-        assert_eq!(Passwords::new(&file(&[5, 12, 10]), None).highest, 12);
-        assert_eq!(Passwords::new(&file(&[4]), None).highest, 4);
+        assert_eq!(Passwords::new(&file(&[5, 12, 10]), None).unwrap().highest, 12);
+        assert_eq!(Passwords::new(&file(&[4]), None).unwrap().highest, 4);
     }
 }

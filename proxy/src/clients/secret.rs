@@ -1,16 +1,17 @@
 //! The key under which what proved a name is remembered: never the password or token itself.
 
-use aws_lc_rs::hmac;
-
-use crate::audit::DecisionId;
+use aws_lc_rs::{error, hmac, rand};
 
 /// A random key of this process.
 pub(super) struct Secret(hmac::Key);
 
 impl Secret {
-    pub(super) fn random() -> Self {
-        let random = [DecisionId::random(), DecisionId::random()].map(|id| id.as_str().to_owned()).concat();
-        Self(hmac::Key::new(hmac::HMAC_SHA256, random.as_bytes()))
+    /// # Errors
+    /// No randomness can be had: a key that can be guessed would give away what proved a name.
+    pub(super) fn random() -> Result<Self, error::Unspecified> {
+        let mut random = [0; 32];
+        rand::fill(&mut random)?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &random)))
     }
 
     /// The keyed hash of several parts, each told from the next by its length.

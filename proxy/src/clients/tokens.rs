@@ -14,7 +14,7 @@ use pullgate_verify::token::{Proven, Token, TokenFault, Wanted};
 use super::keys::{Failure, Keys, Known};
 use super::names::OF_TOKENS;
 use super::secret::Secret;
-use super::{KNOWN_FOR, PATIENCE};
+use super::{KNOWN_FOR, PATIENCE, SetupFault};
 use crate::clock::{Clock, Plausible};
 
 /// The issuers of one load of the configuration.
@@ -47,20 +47,20 @@ pub(super) enum Unproven {
 
 impl Tokens {
     /// # Errors
-    /// What is wrong with the settings of an issuer.
-    pub(super) fn new(issuers: &[Issuer], before: Option<&Self>) -> Result<Self, &'static str> {
+    /// [`SetupFault`].
+    pub(super) fn new(issuers: &[Issuer], before: Option<&Self>) -> Result<Self, SetupFault> {
         let mut entries: Vec<Entry> = Vec::new();
         for settings in issuers {
             let earlier = before.into_iter().flat_map(|before| &before.issuers);
             let same = entries.iter().chain(earlier).find(|entry| entry.keys.are_of(settings));
             let keys = match same {
                 Some(entry) => Arc::clone(&entry.keys),
-                None => Arc::new(Keys::new(settings)?),
+                None => Arc::new(Keys::new(settings).map_err(SetupFault::Issuer)?),
             };
             entries.push(Entry { settings: settings.clone(), keys });
         }
         let known = Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(KNOWN_FOR).build();
-        Ok(Self { issuers: entries, known, secret: Secret::random() })
+        Ok(Self { issuers: entries, known, secret: Secret::random()? })
     }
 
     /// Whether tokens prove anything here.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicU64;
 
-use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,7 +9,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Metrics;
-use crate::trust::Status;
+
+/// How a trust root is, in seconds from now.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustGauges {
+    /// Since it was last known to be current.
+    pub age: Option<f64>,
+    /// Until its metadata expires.
+    pub expires: Option<f64>,
+    /// Until it is refreshed.
+    pub next_refresh: Option<f64>,
+    /// Whether it counts: it is neither stale nor was it never fetched.
+    pub usable: bool,
+}
 
 type Seconds = Family<TrustLabels, Gauge<f64, AtomicU64>>;
 
@@ -52,21 +63,19 @@ impl TrustSeries {
 }
 
 impl Metrics {
-    /// Says how a trust root is.
-    pub fn trust(&self, status: &Status, now: Timestamp) {
-        let labels = TrustLabels { trust: self.0.trusts.bounded(&status.name) };
+    /// Says how a trust root is; `trust` is a name of the policy file.
+    pub fn trust(&self, trust: &str, gauges: TrustGauges) {
+        let labels = TrustLabels { trust: self.0.trusts.bounded(trust) };
         let series = &self.0.families.trust;
-        let until = |time: Timestamp| time.duration_since(now).as_secs_f64();
-        for (family, seconds) in [
-            (&series.age, status.age().map(|age| age.as_secs_f64())),
-            (&series.expires, status.expires.map(until)),
-            (&series.next, status.next_refresh.map(until)),
-        ] {
+        let TrustGauges { age, expires, next_refresh, usable } = gauges;
+        for (family, seconds) in
+            [(&series.age, age), (&series.expires, expires), (&series.next, next_refresh)]
+        {
             if let Some(seconds) = seconds {
                 family.get_or_create(&labels).set(seconds);
             }
         }
-        series.unusable.get_or_create(&labels).set(i64::from(!status.state.counts()));
+        series.unusable.get_or_create(&labels).set(i64::from(!usable));
     }
 
     /// Counts a refresh; `trust` is a name of the policy file, `result` is `ok` or the code of the failure.

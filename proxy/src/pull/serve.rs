@@ -66,6 +66,15 @@ impl Content {
         }
     }
 
+    /// On what ground it leaves, as the metrics call it.
+    #[must_use]
+    pub fn ground(&self) -> &'static str {
+        match self {
+            Self::Evidence(_) => "evidence",
+            Self::Permitted(permitted) => permitted.permit().ground().as_str(),
+        }
+    }
+
     /// Its SHA-256 digest.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -24,6 +24,7 @@ mod kept;
 mod passthrough;
 mod reader;
 mod scrub;
+mod series;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -33,12 +34,12 @@ pub use self::fault::{BlobFault, UpstreamError};
 use self::kept::{Kept, Knowledge, Opened, Room};
 use self::passthrough::Passthrough;
 pub use self::reader::{BlobBody, RangeOutside, Reader};
+pub use self::series::BlobSeries;
 use self::shared::{Progress, Shared, Stage};
 use self::transfer::Transfer;
 use super::documents::Fill;
 use super::folder::StateFolder;
 use super::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE};
-use crate::metrics::BlobSeries;
 
 /// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
 /// nothing to another (A026).

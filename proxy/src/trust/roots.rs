@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use pullgate_config::{TrustRefresh, TrustSource};
+use pullgate_config::{Policies, TrustRefresh, TrustSource};
 use pullgate_policy::identity::Name;
 use pullgate_policy::text;
 use pullgate_verify::TrustSet;
@@ -13,7 +13,6 @@ use pullgate_verify::refresh::Kept;
 use super::copies::{Copies, Stamp};
 use super::status::Failed;
 use super::{schedule, status};
-use crate::live::Live;
 
 /// The trust roots of a gate.
 #[derive(Debug)]
@@ -41,16 +40,16 @@ pub(crate) enum News {
 
 /// One root that is refreshed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Root {
+pub(crate) struct Root {
     /// The pinned root that what is kept was verified from.
     anchor: Vec<u8>,
-    pub(super) kept: Option<Arc<Kept>>,
+    pub(crate) kept: Option<Arc<Kept>>,
     pub(super) refreshed: Option<Timestamp>,
     pub(super) failed: Option<Failed>,
     /// When it is refreshed next; at once where nobody said.
-    pub(super) due: Option<Timestamp>,
+    pub(crate) due: Option<Timestamp>,
     /// The copy that was last looked at.
-    pub(super) seen: Option<Stamp>,
+    pub(crate) seen: Option<Stamp>,
 }
 
 impl Roots {
@@ -66,21 +65,20 @@ impl Roots {
 
     /// What can be told of each table of the configuration that is in force.
     #[must_use]
-    pub fn statuses(&self, live: &Live, now: Timestamp) -> Vec<status::Status> {
-        let policies = &live.config().policy;
+    pub fn statuses(&self, policies: &Policies, now: Timestamp) -> Vec<status::Status> {
         status::of(policies, &policies.trust, &self.lock(), now)
     }
 }
 
 impl Known {
     /// What is known of a table; nothing of what followed from another root than the one that is pinned now.
-    pub(super) fn get(&self, source: &TrustSource) -> Option<&Root> {
+    pub(crate) fn get(&self, source: &TrustSource) -> Option<&Root> {
         let refresh = source.refresh.as_ref()?;
         self.roots.get(&source.name).filter(|root| root.anchor == refresh.anchor.bytes())
     }
 
     /// The same, to be changed.
-    pub(super) fn entry(&mut self, name: &Name, refresh: &TrustRefresh) -> &mut Root {
+    pub(crate) fn entry(&mut self, name: &Name, refresh: &TrustRefresh) -> &mut Root {
         let root = self.roots.entry(name.clone()).or_default();
         if root.anchor != refresh.anchor.bytes() {
             *root = Root { anchor: refresh.anchor.bytes().to_vec(), ..Root::default() };
@@ -88,13 +86,8 @@ impl Known {
         root
     }
 
-    /// The same load of the configuration, under the roots of this moment.
-    pub(crate) fn over(&self, live: &Live, now: Timestamp) -> Live {
-        live.under(self.set(live.loaded_trust(), &live.config().policy.sources), now)
-    }
-
     /// These tables, each under what is known of it.
-    pub(super) fn set(&self, loaded: &TrustSet, sources: &[TrustSource]) -> TrustSet {
+    pub(crate) fn over(&self, loaded: &TrustSet, sources: &[TrustSource]) -> TrustSet {
         let mut set = loaded.clone();
         for source in sources {
             let Some(kept) = self.get(source).and_then(|root| root.kept.as_ref()) else { continue };
@@ -124,7 +117,7 @@ impl Known {
     }
 
     /// Takes a refresh that succeeded, with the copy that was written of it.
-    pub(super) fn succeeded(
+    pub(crate) fn succeeded(
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
@@ -141,7 +134,7 @@ impl Known {
     }
 
     /// Takes one that failed: what is known stays. Tells whether it failed otherwise before.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
@@ -158,7 +151,7 @@ impl Known {
     }
 
     /// Takes a copy from the disk, unless what is known is newer: a copy that was put back is no way back (A341).
-    pub(super) fn recalled(
+    pub(crate) fn recalled(
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
@@ -179,14 +172,14 @@ impl Known {
 
 /// Whether a failure is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(crate) enum Told {
     Before,
     Not,
 }
 
 /// Whether a copy was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     No,
     Yes,
 }

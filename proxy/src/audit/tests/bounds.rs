@@ -12,14 +12,14 @@ const DAY: Duration = Duration::from_secs(86_400);
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 fn kept_for(retain: Duration, clock: &Clock, log: &Path) -> Settings {
-    Settings { retain, clock: clock.clone(), ..settings(LogTarget::File(log.to_owned())) }
+    Settings { retain, clock: clock.clone(), ..settings(AuditLog::File(log.to_owned())) }
 }
 
 /// One start: the rows that are too old are looked for, and one more comes.
 async fn one_start(clock: &Clock, folder: &Path) -> i64 {
     let (log, database) = (folder.join("audit.log"), folder.join("audit.db"));
     let settings = kept_for(90 * DAY, clock, &log);
-    let audit = Audit::start(settings, &database, Metrics::new()).await.unwrap();
+    let audit = settings.start(&database).await.unwrap();
     audit.write(at(clock)).await.unwrap();
     audit.flush().await;
     drop(audit);
@@ -49,7 +49,7 @@ async fn rows_past_their_time_go_and_the_lines_stay() {
     let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
     let log = folder.path().join("audit.log");
     let settings = kept_for(90 * DAY, &clock, &log);
-    let audit = Audit::start(settings, &folder.path().join("audit.db"), Metrics::new()).await.unwrap();
+    let audit = settings.start(&folder.path().join("audit.db")).await.unwrap();
     for (days, left) in [(1, 1), (40, 2), (45, 3), (10, 3), (40, 3), (200, 1)] {
         // As it passes: by day, with somebody who looks.
         for _ in 0..days {
@@ -70,7 +70,7 @@ async fn a606_retain_max_deletes_the_oldest_and_says_so_and_a_reload_changes_it(
     let log = folder.path().join("audit.log");
     let most = 4 * limits::MIB;
     let settings = Settings { retain_max: Some(most), ..kept_for(90 * DAY, &clock, &log) };
-    let audit = Audit::start(settings, &folder.path().join("audit.db"), Metrics::new()).await.unwrap();
+    let audit = settings.start(&folder.path().join("audit.db")).await.unwrap();
     let mut large = at(&clock);
     large.identities = vec!["x".repeat(1_000); 4];
     let (mut first, written) = (None, 3_000);
@@ -107,7 +107,7 @@ async fn a606_what_strangers_caused_goes_before_any_row_of_a_pull() {
     let log = folder.path().join("audit.log");
     let open = async |retain_max| {
         let settings = Settings { retain_max, ..kept_for(90 * DAY, &clock, &log) };
-        Audit::start(settings, &folder.path().join("audit.db"), Metrics::new()).await.unwrap()
+        settings.start(&folder.path().join("audit.db")).await.unwrap()
     };
     let audit = open(None).await;
     for _ in 0..300 {

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-fn log_in(folder: &Path) -> (PathBuf, LogTarget) {
+fn log_in(folder: &Path) -> (PathBuf, AuditLog) {
     let log = folder.join("audit.log");
-    (log.clone(), LogTarget::File(log))
+    (log.clone(), AuditLog::File(log))
 }
 
 async fn write_one(folder: &Path) {
@@ -151,7 +151,7 @@ async fn a503_a_database_of_a_later_release_is_left_alone() {
     sqlx::query(later).execute(&pool).await.unwrap();
     pool.close().await;
     let settings = settings(log_in(folder.path()).1);
-    let started = Audit::start(settings, &file, Metrics::new()).await;
+    let started = settings.start(&file).await;
     assert!(matches!(started, Err(StartError::Newer { version: 99, .. })), "{started:?}");
     assert_eq!(aside(folder.path()), Vec::<String>::new());
 }
@@ -162,7 +162,7 @@ async fn a503_without_a_database_the_log_goes_on_and_readiness_is_red() {
     let (log, target) = log_in(folder.path());
     let settings = Settings { on_failure: OnFailure::Refuse, ..settings(target) };
     let nowhere = folder.path().join("none").join("audit.db");
-    let audit = Audit::start(settings, &nowhere, Metrics::new()).await.unwrap();
+    let audit = settings.start(&nowhere).await.unwrap();
     audit.write(record()).await.unwrap();
     audit.flush().await;
     assert_eq!(lines(&log).len(), 1);
@@ -172,8 +172,8 @@ async fn a503_without_a_database_the_log_goes_on_and_readiness_is_red() {
 #[tokio::test]
 async fn a_log_that_cannot_be_opened_is_an_error_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let log = LogTarget::File(folder.path().join("none").join("audit.log"));
+    let log = AuditLog::File(folder.path().join("none").join("audit.log"));
     let settings = settings(log);
-    let started = Audit::start(settings, &folder.path().join("audit.db"), Metrics::new()).await;
+    let started = settings.start(&folder.path().join("audit.db")).await;
     assert!(matches!(started, Err(StartError::Log { .. })), "{started:?}");
 }

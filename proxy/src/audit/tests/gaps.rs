@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
 use super::*;
 
 async fn put(audit: &Audit, records: usize) {
@@ -17,15 +20,18 @@ fn remove(folder: &Path) {
     }
 }
 
-fn metric(metrics: &Metrics, name: &str) -> u64 {
-    let text = metrics.encode();
+fn metric(counters: &Counters, name: &str) -> u64 {
+    let mut registry = Registry::with_prefix("pullgate");
+    counters.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("pullgate_{name} ")));
     line.unwrap().parse().unwrap()
 }
 
-async fn start_counted(settings: Settings, folder: &Path) -> (Audit, Metrics) {
-    let metrics = Metrics::new();
-    (Audit::start(settings, &folder.join("audit.db"), metrics.clone()).await.unwrap(), metrics)
+async fn start_counted(settings: Settings, folder: &Path) -> (Audit, Counters) {
+    let counters = Counters::default();
+    (settings.start_counted(&folder.join("audit.db"), counters.clone()).await.unwrap(), counters)
 }
 
 #[tokio::test]
@@ -33,11 +39,11 @@ async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines()
     for vanishes in ["removed", "moved", "older copy", "cut"] {
         let folder = tempfile::tempdir().unwrap();
         let (path, log) = (folder.path(), folder.path().join("audit.log"));
-        put(&start(LogTarget::File(log.clone()), OnFailure::Count, path).await, 40).await;
+        put(&start(AuditLog::File(log.clone()), OnFailure::Count, path).await, 40).await;
         let database = path.join("audit.db");
         wait_until(|| !path.join("audit.db-wal").exists()).await;
         fs::copy(&database, path.join("copy")).unwrap();
-        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), path).await;
+        let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), path).await;
         put(&audit, 60).await;
         assert_eq!(rows(path).await, 100);
         match vanishes {
@@ -63,7 +69,7 @@ async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines()
 #[tokio::test]
 async fn a606_without_a_file_of_lines_a_database_that_vanished_is_begun_anew_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let target = LogTarget::File("/dev/null".into());
+    let target = AuditLog::File("/dev/null".into());
     let (audit, metrics) = start_counted(settings(target), folder.path()).await;
     put(&audit, 25).await;
     remove(folder.path());
@@ -76,7 +82,7 @@ async fn a606_a_log_file_that_vanished_is_noticed_and_a_new_one_begun() {
     for removed in [true, false] {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+        let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), folder.path()).await;
         put(&audit, 3).await;
         let moved = folder.path().join("moved");
         fs::rename(&log, &moved).unwrap();
@@ -98,7 +104,7 @@ async fn a606_a_log_whose_folder_is_gone_is_unwritable_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let (here, away) = (folder.path().join("logs"), folder.path().join("away"));
     fs::create_dir(&here).unwrap();
-    let target = LogTarget::File(here.join("audit.log"));
+    let target = AuditLog::File(here.join("audit.log"));
     let refusing = Settings { on_failure: OnFailure::Refuse, ..settings(target) };
     let (audit, _) = start_counted(refusing, folder.path()).await;
     audit.write(record()).await.unwrap();
@@ -114,7 +120,7 @@ async fn a606_a_log_whose_folder_is_gone_is_unwritable_until_it_is_back() {
 async fn a606_lines_without_a_row_are_made_good_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let target = || LogTarget::File(log.clone());
+    let target = || AuditLog::File(log.clone());
     put(&start(target(), OnFailure::Count, folder.path()).await, 50).await;
     wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
     execute(folder.path(), "delete from audit where rowid > 20").await;
@@ -131,7 +137,7 @@ async fn a606_records_that_a_kill_left_in_the_queue_are_counted_by_the_next_star
     for torn in [0, 10] {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        put(&start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await, 9).await;
+        put(&start(AuditLog::File(log.clone()), OnFailure::Count, folder.path()).await, 9).await;
         wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
         // Four were taken after them, of which nothing or the beginning of a line reached the log.
         let (taken, before) = Taken::open(&folder.path().join("audit.taken"));
@@ -140,7 +146,7 @@ async fn a606_records_that_a_kill_left_in_the_queue_are_counted_by_the_next_star
         let text = fs::read(&log).unwrap();
         fs::write(&log, [&text[..], &text[..torn]].concat()).unwrap();
         for (lost, lines) in [(4, 10), (0, 11)] {
-            let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+            let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), folder.path()).await;
             put(&audit, 1).await;
             assert_eq!(metric(&metrics, "audit_lost_total"), lost);
             let told = super::lines(&log);
@@ -157,7 +163,7 @@ async fn a606_records_that_a_kill_left_in_the_queue_are_counted_by_the_next_star
 #[tokio::test]
 async fn a606_without_a_file_of_lines_rows_that_a_kill_cost_are_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let target = || LogTarget::File("/dev/null".into());
+    let target = || AuditLog::File("/dev/null".into());
     put(&start(target(), OnFailure::Count, folder.path()).await, 9).await;
     let taken = Taken::open(&folder.path().join("audit.taken")).0;
     (0..4).for_each(|_| taken.one());
@@ -172,7 +178,7 @@ async fn a606_without_a_file_of_lines_rows_that_a_kill_cost_are_counted() {
 async fn a606_rows_that_found_no_room_in_the_queue_come_from_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+    let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), folder.path()).await;
     put(&audit, 3).await;
     // As the writer does when the queue of rows is full.
     queues(&audit).pulls.standing.fall_behind();
@@ -189,7 +195,7 @@ async fn a606_rows_that_found_no_room_in_the_queue_come_from_their_lines() {
 async fn a606_a_database_that_cannot_be_written_is_told_and_gets_every_row_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+    let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), folder.path()).await;
     put(&audit, 5).await;
     execute(
         folder.path(),

@@ -27,7 +27,7 @@ async fn a606_beside_a_flood_of_refused_requests_each_pull_has_its_line_and_its_
     for on_failure in [OnFailure::Count, OnFailure::Refuse] {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        let audit = start(LogTarget::File(log.clone()), on_failure, folder.path()).await;
+        let audit = start(AuditLog::File(log.clone()), on_failure, folder.path()).await;
         let flood = 20_000;
         for n in 0..flood {
             let stranger = refusal("192.0.2.1:1", "scope-unmatched", &format!("registry.test/other/app-{n}"));
@@ -55,7 +55,7 @@ async fn a606_beside_a_flood_of_refused_requests_each_pull_has_its_line_and_its_
 async fn a606_a_few_refusals_have_a_record_each_and_more_are_one_sum_with_their_count() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
+    let audit = start(AuditLog::File(log.clone()), OnFailure::Count, folder.path()).await;
     for n in 0..limits::AUDIT_REFUSALS_OF_ONE + 7 {
         let stranger = refusal(&format!("192.0.2.1:{n}"), "scope-unmatched", "registry.test/other/app");
         audit.write_refusal(Refused::Unasked, stranger).await.unwrap();
@@ -82,7 +82,7 @@ async fn a606_a_few_refusals_have_a_record_each_and_more_are_one_sum_with_their_
 async fn a606_refusals_under_a_policy_have_records_of_their_own_among_the_pulls() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
-    let audit = start(LogTarget::File(log.clone()), OnFailure::Count, folder.path()).await;
+    let audit = start(AuditLog::File(log.clone()), OnFailure::Count, folder.path()).await;
     for n in 0..limits::AUDIT_DENIALS_OF_ONE + 2 {
         let denied = refusal("192.0.2.1:1", "no-signature", "registry.test/org/app");
         audit.write_refusal(Refused::Governed, denied).await.unwrap();
@@ -123,7 +123,7 @@ async fn a606_refusals_leave_half_the_queue_to_what_is_served() {
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    let audit = start(LogTarget::File(pipe), OnFailure::Count, folder.path()).await;
+    let audit = start(AuditLog::File(pipe), OnFailure::Count, folder.path()).await;
     // Another repository each time: no sum takes them.
     for n in 0..AUDIT_QUEUE * 2 {
         let denied =
@@ -178,8 +178,7 @@ fn a606_addresses_of_one_ipv6_network_are_one_client_and_others_keep_their_room(
 async fn a606_what_strangers_cause_is_rotated_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.log.refused");
-    let mut log =
-        Log::open(LogTarget::File(path.clone()), Rotation::STRANGERS).unwrap().0.with_file_bytes(10);
+    let mut log = Log::open(AuditLog::File(path.clone()), Rotation::STRANGERS).unwrap().0.with_file_bytes(10);
     for n in 0..9 {
         log.append(&format!("{n:010}\n")).unwrap();
     }

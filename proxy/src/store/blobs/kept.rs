@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::index::Index;
+use super::series::BlobSeries;
 use super::{BlobFault, Flight, Sender, Shared, Stage, UpstreamError};
-use crate::metrics::BlobSeries;
 use crate::store::files::{Shelf, Stamp};
 use crate::store::folder::StateFolder;
 use crate::store::limits::{DISK_RESERVE, DISK_REST, HASH_BYTES, KNOWN_BLOBS};

@@ -16,7 +16,8 @@ pub struct BlobSeries {
 }
 
 impl BlobSeries {
-    pub(super) fn register(&self, registry: &mut Registry) {
+    /// Adds the series to those that are shown.
+    pub fn register(&self, registry: &mut Registry) {
         registry.register_with_unit("blobs_kept", "Blobs that are kept", Unit::Bytes, self.kept.clone());
         registry.register("blobs_evicted", "Blobs that made room for others", self.evicted.clone());
         registry.register(

@@ -12,11 +12,10 @@ use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::audit::Word;
+use crate::audit::{Record, Word};
 use crate::health::Condition;
 use crate::live::Live;
 use crate::metrics::ReloadResult;
-use crate::record;
 
 /// How often files are read anyway: some file systems report nothing, and a key may come late.
 const POLL: Duration = Duration::from_secs(60);
@@ -103,7 +102,7 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
             app.replace(&live);
             // A table that is new, or follows from another root now, may have a copy from before.
-            crate::trust::recall(app).await;
+            super::trust_refresh::recall(app).await;
             app.metrics.reload(ReloadResult::Applied);
             app.health.set(COMPONENT, Condition::Good);
             tracing::info!(%policy, "the configuration was reloaded");
@@ -124,8 +123,9 @@ async fn failed(app: &App, why: &str) -> ReloadResult {
 }
 
 async fn tell(app: &App, result: Word, why: &str) {
+    let record = Record::reload(app.live().revisions(), app.clock.now(), result, why);
     // A reload is no pull: one that cannot be recorded is counted by the audit log itself.
-    let _ = app.audit.write(record::reload(app, result, why)).await;
+    let _ = app.audit.write(record).await;
 }
 
 /// Logs what is weaker than it looks.
