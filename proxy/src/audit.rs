@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::health::Condition;
-use crate::waits::Waits;
 
 mod counters;
 mod database;
@@ -28,11 +27,13 @@ mod taken;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod writer;
 
 pub use self::counters::Counters;
 pub use self::id::DecisionId;
 pub use self::record::{Client, Kind, Reason, Record, Word};
+pub use self::waits::Waits;
 
 use self::database::{Bounds, Database, Keeping};
 use self::lines::End;
@@ -106,9 +107,6 @@ struct Written {
     queues: Arc<Queues>,
     bounds: Arc<Bounds>,
 }
-
-/// How long a pull waits for its record where it must be written first. Over it: undecided.
-pub const RECORD_WAIT: Duration = Duration::from_secs(2);
 
 impl Audit {
     /// Opens the log and its database, and starts what writes them. A corrupt database is moved aside and kept; without a

@@ -31,6 +31,8 @@ pub mod route;
 mod seal_key;
 pub mod server;
 pub mod state;
+#[cfg(test)]
+mod still;
 pub mod store;
 pub mod telemetry;
 pub mod trust;

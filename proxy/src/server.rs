@@ -107,7 +107,7 @@ pub async fn start_with(
     waits: Waits,
 ) -> Result<Running, ServeError> {
     // The folder first: a second gate on it fails with that reason, whatever its ports.
-    let store = Store::open(&config.state, waits).await.map_err(ServeError::Store)?;
+    let store = Store::open(&config.state, waits.store).await.map_err(ServeError::Store)?;
     let (data, admin) = sockets.listen(config.listen.address, config.admin.address).await?;
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let copies = Copies::of(&config.state, Keep::Yes);
@@ -141,7 +141,7 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
     let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
     config.audit.log = AuditLog::File(folder.path().join("audit.log"));
-    let store = Store::open(folder.path(), waits).await.map_err(ServeError::Store)?;
+    let store = Store::open(folder.path(), waits.store).await.map_err(ServeError::Store)?;
     let key_file = folder.path().join("seal.key");
     let app = app(config, store, &key_file, Clock::system(), copies, waits).await?;
     trust_refresh::fetch_missing(&app).await;
@@ -164,7 +164,7 @@ async fn app(
     let metrics = Metrics::with(state.store().database().writes_lost_counter(), &blobs, &counters);
     let health = Health::new();
     health.watch("seal-key", move || key_file.condition());
-    let around = audit::Around { waits, clock: clock.clone(), counters };
+    let around = audit::Around { waits: waits.audit, clock: clock.clone(), counters };
     let database = config.state.join("audit.db");
     let audit = Audit::start(config.audit.clone(), &database, around).await.map_err(ServeError::Audit)?;
     let live = Live::new(config).map_err(ServeError::Setup)?;

@@ -14,6 +14,7 @@ pub mod limits;
 mod loss;
 pub(crate) mod sqlite;
 pub mod unknown;
+mod waits;
 
 pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, FlightKey, Reader};
 pub use db::{
@@ -23,8 +24,7 @@ pub use db::{
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};
 pub use unknown::{Known, OrAnew, Unknown};
-
-use crate::waits::Waits;
+pub use waits::Waits;
 
 use self::limits::{PRUNE_EVERY, ROWS_KEPT};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use pullgate::store;
 use pullgate::store::{Availability, GrantRow, Standing};
 use pullgate::waits::Waits;
 use pullgate_policy::grant::Role;
@@ -105,7 +106,8 @@ async fn pulled() -> (Stage, Made) {
 }
 
 async fn pulled_under(policy: &str) -> (Stage, Made) {
-    let waits = Waits { store_known: SLOW, store_write: SLOW, grants_written: PATIENT, ..Waits::default() };
+    let store = store::Waits { known: SLOW, write: SLOW, grants_written: PATIENT, ..Default::default() };
+    let waits = Waits { store, ..Waits::default() };
     pulled_with(policy, waits).await
 }
 

@@ -12,9 +12,8 @@ use super::standing::Standing;
 use super::taken::Taken;
 use super::tally::Tally;
 use super::writer::Job;
-use super::{OnFailure, Record, Unwritable, Word};
+use super::{OnFailure, Record, Unwritable, Waits, Word};
 use crate::clock::Clock;
-use crate::waits::Waits;
 
 /// How often the writers look after their files, whether anything is to be written or not.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

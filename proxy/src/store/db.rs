@@ -32,7 +32,7 @@ use self::writer::Write;
 use super::limits::GRANTS_READ;
 use super::sqlite;
 use super::unknown::{Known, Unknown};
-use crate::waits::Waits;
+use crate::store::Waits;
 
 /// The database, or its absence.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Database {
         let query = sqlx::query("select value from standing where name = 'seal'");
         let value = |row: &AnyRow| Ok(Some(row.try_get::<String, _>("value")?));
         match self
-            .read(&open, query.fetch_all(&open.pool), value, self.keeper.waits.store_known)
+            .read(&open, query.fetch_all(&open.pool), value, self.keeper.waits.known)
             .await
             .map(|mut rows| rows.pop())
         {
@@ -159,7 +159,7 @@ impl Database {
         .bind(key.repository.to_string())
         .bind(key.key.to_string())
         .bind(key.revisions.clone());
-        Ok(self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.store_read).await?.pop())
+        Ok(self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.read).await?.pop())
     }
 
     /// Keeps a sealed record in place of an older one under its key.
@@ -198,7 +198,7 @@ impl Database {
         .bind(revisions.to_owned())
         .bind(rows(GRANTS_READ))
         .bind(rows(passed));
-        self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.store_known).await
+        self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.known).await
     }
 
     /// Children of indexes that were granted in this repository, at most `most`: those that were never read first, then
@@ -214,7 +214,7 @@ impl Database {
         .bind(repository.to_string())
         .bind(rows(most));
         let child = |row: &AnyRow| Ok(row.try_get::<String, _>("child")?.parse().ok());
-        self.read(&open, query.fetch_all(&open.pool), child, self.keeper.waits.store_known).await
+        self.read(&open, query.fetch_all(&open.pool), child, self.keeper.waits.known).await
     }
 
     /// Remembers that a child was asked for and is not there, so that others come to be read.
@@ -252,17 +252,14 @@ impl Database {
                 .bind(key.repository.to_string())
                 .bind(key.tag.to_string())
                 .bind(key.accept.clone());
-        Ok(self
-            .read(&open, query.fetch_all(&open.pool), rows::tag_seen, self.keeper.waits.store_read)
-            .await?
-            .pop())
+        Ok(self.read(&open, query.fetch_all(&open.pool), rows::tag_seen, self.keeper.waits.read).await?.pop())
     }
 
     /// Keeps what a tag is now seen to be, and tells what it was before, if that can be known in time.
     pub async fn keep_tag(&self, key: TagKey, digest: Digest, seen: Timestamp) -> Option<Digest> {
         let (reply, before) = oneshot::channel();
         self.write(Write::Tag { key, digest, seen: seen.as_millisecond(), reply });
-        tokio::time::timeout(self.keeper.waits.store_read, before).await.ok()?.ok()?
+        tokio::time::timeout(self.keeper.waits.read, before).await.ok()?.ok()?
     }
 
     /// When the repository's own upstream last answered for a blob: a blob kept for another repository is nothing to it
@@ -276,7 +273,7 @@ impl Database {
             .bind(repository.to_string())
             .bind(digest.to_string());
         let seen = |row: &AnyRow| Ok(Timestamp::from_millisecond(row.try_get("seen")?).ok());
-        Ok(self.read(&open, query.fetch_all(&open.pool), seen, self.keeper.waits.store_read).await?.pop())
+        Ok(self.read(&open, query.fetch_all(&open.pool), seen, self.keeper.waits.read).await?.pop())
     }
 
     /// Remembers that the repository's own upstream answered 200 for a blob.
@@ -300,10 +297,7 @@ impl Database {
             .bind(repository.to_string())
             .bind(digest.to_string());
         let media_type = |row: &AnyRow| row.try_get::<Option<String>, _>("media_type");
-        Ok(self
-            .read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.store_read)
-            .await?
-            .pop())
+        Ok(self.read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.read).await?.pop())
     }
 
     /// Drops the oldest rows of each table, so that at most `most` stay.
@@ -359,7 +353,7 @@ impl Database {
     ) -> Known<Vec<T>> {
         let mut written = true;
         if open.writer.is_behind() {
-            written = tokio::time::timeout(self.keeper.waits.store_read, open.writer.flush()).await.is_ok();
+            written = tokio::time::timeout(self.keeper.waits.read, open.writer.flush()).await.is_ok();
         }
         let read = match tokio::time::timeout(wait, rows).await {
             Ok(Ok(rows)) => rows.iter().map(parse).collect::<Result<Vec<_>, _>>(),
@@ -378,7 +372,7 @@ impl Database {
                 counts.reads_failed.fetch_add(1, Ordering::Relaxed);
                 counts.note(&error);
                 // A short wait that was not enough is asked anew by the next one; no alarm.
-                if !matches!(error, sqlx::Error::PoolTimedOut) || wait >= self.keeper.waits.store_known {
+                if !matches!(error, sqlx::Error::PoolTimedOut) || wait >= self.keeper.waits.known {
                     counts.unreadable.store(true, Ordering::Relaxed);
                 }
                 Err(Unknown::read())

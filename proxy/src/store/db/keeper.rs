@@ -12,10 +12,10 @@ use sqlx::AnyPool;
 use super::open::{self, Identity, Look, Opened};
 use super::writer::Writer;
 use super::{Availability, Counts, DatabaseError};
+use crate::store::Waits;
 use crate::store::limits::LOOK_EVERY;
 use crate::store::loss::Loss;
 use crate::store::sqlite::Prepared;
-use crate::waits::Waits;
 
 /// The database, open or not.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Keeper {
                 "select (select count(*) from (select 1 from grants limit 1)) + \
                 (select count(*) from (select 1 from records limit 1))",
             );
-            let probed = tokio::time::timeout(self.waits.store_known, probe.fetch_all(&open.pool)).await;
+            let probed = tokio::time::timeout(self.waits.known, probe.fetch_all(&open.pool)).await;
             self.counts.unreadable.store(!matches!(probed, Ok(Ok(_))), Ordering::Relaxed);
         }
         None

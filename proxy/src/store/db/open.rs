@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use sqlx::AnyPool;
 
 use super::DatabaseError;
+use crate::store::Waits;
 use crate::store::limits::READERS;
 use crate::store::sqlite::{OpenFault, Prepared, Sqlite, Strange};
-use crate::waits::Waits;
 
 /// WAL lets readers go on under the writer; `normal` may lose the last transactions with the power, never the file. Each
 /// connection keeps half a megabyte of pages, the kernel the others.
@@ -57,7 +57,7 @@ pub(super) async fn open(
     let sqlite = Sqlite {
         file: file.to_owned(),
         pragmas: PRAGMAS,
-        lock_wait: waits.store_read,
+        lock_wait: waits.read,
         schema: SCHEMA,
         strange: Strange::IsCorrupt,
     };
@@ -74,7 +74,7 @@ async fn opened(sqlite: &Sqlite, look: Look, waits: Waits) -> Result<Opened, Ope
         Look::Corrupt => sqlite.begin_anew("a read or a write met a page that is none").await?,
     };
     let identity = Identity::of(&sqlite.file).ok_or(OpenFault::Unusable("it is gone again".to_owned()))?;
-    let (readers, writer) = (sqlite.pool(READERS, waits.store_known)?, sqlite.pool(1, waits.store_write)?);
+    let (readers, writer) = (sqlite.pool(READERS, waits.known)?, sqlite.pool(1, waits.write)?);
     Ok(Opened { readers, writer, identity, prepared })
 }
 

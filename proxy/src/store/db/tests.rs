@@ -263,7 +263,7 @@ async fn a503_a_file_locked_by_another_process_costs_the_write_not_the_pull() {
     database.keep(key("one"), sealed_as("x"), at(1), at(1));
     database.flush().await;
     // It waits for no lock. Nobody gives this one back before its answers are here.
-    let hasty = Database::open(root.path(), Waits { store_read: Duration::ZERO, ..PATIENT }).await.unwrap();
+    let hasty = Database::open(root.path(), Waits { read: Duration::ZERO, ..PATIENT }).await.unwrap();
     assert_eq!(hasty.availability(), Availability::Ready);
     let url = format!("sqlite://{}", root.path().join("cache.db").display());
     let mut other = AnyConnection::connect(&url).await.unwrap();

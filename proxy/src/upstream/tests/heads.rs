@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 
 use super::server::{Server, answer, upstream, whole};
 use super::{BODY, TYPE, fault, manifest};
+use crate::still::still;
 use crate::upstream::Fault;
-use crate::waits::still;
 
 /// As many headers as this, the three that every answer here has among them.
 fn headers(count: usize) -> Vec<u8> {

@@ -14,8 +14,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::server::{upstream, whole};
 use super::{BODY, TYPE, manifest};
+use crate::still::still;
 use crate::upstream::{Fault, Files, Upstream};
-use crate::waits::still;
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 

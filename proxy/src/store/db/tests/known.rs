@@ -60,7 +60,7 @@ async fn a603_a_read_that_is_too_slow_is_unknown_in_bounded_time_for_all_who_ask
     let root = tempfile::tempdir().unwrap();
     filled(root.path()).await.close().await;
     let wait = Duration::from_secs(1);
-    let waits = Waits { store_read: wait, store_known: wait, ..PATIENT };
+    let waits = Waits { read: wait, known: wait, ..PATIENT };
     let database = Arc::new(Database::open(root.path(), waits).await.unwrap());
     execute(root.path(), ENDLESS).await;
     let begun = std::time::Instant::now();
