@@ -11,7 +11,6 @@ use pullgate_policy::verdict::Subject;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::flight::Flight;
 use crate::health::Health;
 use crate::in_flight::InFlight;
 use crate::live::Live;
@@ -28,6 +27,7 @@ use crate::trust::{Known, News, Roots};
 use crate::upstream::Presence;
 use crate::waits::Waits;
 use crate::workers::Workers;
+use pullgate_upstream::single_flight::SingleFlight;
 
 /// A running gate.
 #[derive(Debug)]
@@ -50,15 +50,15 @@ pub struct App {
     /// Trust roots that are refreshed.
     pub roots: Roots,
     /// Manifest requests under way.
-    pub pulls: Flight<JobKey, Result<Pulled, Refusal>>,
+    pub pulls: SingleFlight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
-    pub verdicts: Flight<(Subject, Revisions), Result<Judged, Refusal>>,
+    pub verdicts: SingleFlight<(Subject, Revisions), Result<Judged, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
-    pub presences: Flight<(Repository, Digest), Result<Presence, Refusal>>,
+    pub presences: SingleFlight<(Repository, Digest), Result<Presence, Refusal>>,
     /// Blobs that are read for their other name, under way (A609).
-    pub names: Flight<(Repository, Digest), Result<Digest, Refusal>>,
+    pub names: SingleFlight<(Repository, Digest), Result<Digest, Refusal>>,
     /// Children of indexes that are read on behalf of blobs, one reader for each repository (A615).
-    pub children: Flight<(Repository, Revisions), Result<End, Refusal>>,
+    pub children: SingleFlight<(Repository, Revisions), Result<End, Refusal>>,
     /// Bytes of evidence that verdicts hold.
     pub in_flight: InFlight,
     /// Places for verdicts in work, and for questions to upstreams.
@@ -111,11 +111,11 @@ impl App {
             health,
             clock,
             roots,
-            pulls: Flight::new(),
-            verdicts: Flight::new(),
-            presences: Flight::new(),
-            names: Flight::new(),
-            children: Flight::new(),
+            pulls: SingleFlight::new(),
+            verdicts: SingleFlight::new(),
+            presences: SingleFlight::new(),
+            names: SingleFlight::new(),
+            children: SingleFlight::new(),
             in_flight: InFlight::default(),
             places: Places::default(),
             workers: Workers::of_this_machine(),

@@ -6,18 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use pullgate_policy::text;
+pub use pullgate_store::Condition;
 use serde_json::{Value, json};
-
-/// How a part of the gate is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// It works less well than it should; pulls are judged.
-    Degraded(String),
-    /// It is as it should be.
-    Good,
-    /// Pulls cannot be judged, or not be remembered.
-    Unready(String),
-}
 
 /// What is wrong with a gate. Clones are one.
 #[derive(Debug, Clone, Default)]

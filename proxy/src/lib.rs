@@ -7,13 +7,10 @@
 
 pub mod admin;
 pub mod app;
-pub mod audit;
 pub mod body;
 pub mod cli;
 pub mod clients;
-pub mod clock;
 pub mod data_port;
-pub mod flight;
 pub mod gate;
 pub mod health;
 pub mod in_flight;
@@ -32,10 +29,14 @@ mod seal_key;
 pub mod server;
 pub mod state;
 #[cfg(test)]
+#[path = "../upstream/src/still.rs"]
 mod still;
-pub mod store;
 pub mod telemetry;
 pub mod trust;
-pub mod upstream;
 pub mod waits;
 pub mod workers;
+
+pub use pullgate_audit as audit;
+pub use pullgate_store as store;
+pub use pullgate_store::clock;
+pub use pullgate_upstream as upstream;

@@ -1,4 +1,13 @@
 //! Every way in which a request ends without the content it asked for.
+//!
+//! What the store could not say is undecided, and never a *no* (A603):
+//! ```compile_fail,E0277
+//! use pullgate::refusal::Missing;
+//! use pullgate_store::Unknown;
+//! fn say_no(unknown: Unknown) -> Missing {
+//!     unknown.into()
+//! }
+//! ```
 
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;

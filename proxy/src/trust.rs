@@ -5,7 +5,6 @@
 //! `server::trust_refresh`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
@@ -156,6 +155,8 @@ fn wrong(status: &Status) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -228,7 +228,7 @@ impl Gate {
     pub async fn reload(&self, policy: &str) {
         fs::write(self.path("policy.toml"), policy).expect("a file in the test's folder");
         let loaded = load(self.folder.path(), &self.clock);
-        pullgate::server::reload::apply(self.app(), loaded).await;
+        server::reload::apply(self.app(), loaded).await;
     }
 
     /// Follows its files from now on, as `serve` does.
@@ -236,8 +236,7 @@ impl Gate {
         use tokio::signal::unix::{SignalKind, signal};
         let hang_up = signal(SignalKind::hangup()).expect("a signal handler");
         let path = self.path("pullgate.toml");
-        self.watching =
-            Some(tokio::spawn(pullgate::server::reload::watch(Arc::clone(self.app()), path, hang_up)));
+        self.watching = Some(tokio::spawn(server::reload::watch(Arc::clone(self.app()), path, hang_up)));
     }
 
     /// Writes a file beside the configuration.

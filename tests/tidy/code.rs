@@ -2,6 +2,17 @@
 
 use crate::tree::{assert_none, files, read};
 
+/// Where code lies that ships.
+const OURS: [&str; 7] = [
+    "policy/src/",
+    "policy/verify/src/",
+    "config/src/",
+    "proxy/upstream/src/",
+    "proxy/store/src/",
+    "proxy/audit/src/",
+    "proxy/src/",
+];
+
 /// Lines of a file: about 150 is usual.
 const LINES_MAX: usize = 400;
 
@@ -72,7 +83,7 @@ fn a549_secrets_are_compared_by_the_cryptography_library_alone() {
             || path.starts_with("policy/verify/src/token")
             || path.ends_with("/jwk.rs")
             || path.starts_with("config/src")
-            || path.starts_with("proxy/src/upstream/credentials")
+            || path.starts_with("proxy/upstream/src/credentials")
     };
     let findings: Vec<_> = files(&[".rs"])
         .into_iter()
@@ -83,7 +94,7 @@ fn a549_secrets_are_compared_by_the_cryptography_library_alone() {
     assert_none("compares what a client shows byte by byte", &findings);
     // Anywhere: what a secret reveals goes to who sends it or hashes it, and is held against nothing.
     let against = ["==", "!=", ".eq(", ".ne(", ".cmp(", "starts_with(", "ends_with(", "matches!("];
-    let ours = ["policy/", "config/src", "proxy/src"];
+    let ours = OURS;
     let findings: Vec<_> = files(&[".rs"])
         .into_iter()
         .filter(|file| {
@@ -111,7 +122,7 @@ fn a548_no_panic_of_ours_can_tell_of_a_body() {
         assert!(manifest.lines().any(|line| line == format!("{lint} = \"deny\"")), "{lint}");
     }
     let words = ["assert!(", "assert_eq!(", "assert_ne!(", "unreachable!(", "panic!(", "dbg!("];
-    let ours = ["policy/src/", "policy/verify/src/", "config/src/", "proxy/src/"];
+    let ours = OURS;
     let mut findings = Vec::new();
     for file in files(&[".rs"]) {
         if !ours.iter().any(|folder| file.path.starts_with(folder)) || file.path.contains("tests") {

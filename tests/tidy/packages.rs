@@ -7,21 +7,37 @@ use serde_json::Value;
 
 use crate::tree::{assert_none, files, read, root};
 
-const MANIFESTS: [&str; 6] = [
+const MANIFESTS: [&str; 9] = [
     "policy/Cargo.toml",
     "policy/verify/Cargo.toml",
     "config/Cargo.toml",
+    "proxy/upstream/Cargo.toml",
+    "proxy/store/Cargo.toml",
+    "proxy/audit/Cargo.toml",
     "proxy/Cargo.toml",
     "tests/Cargo.toml",
     "benches/Cargo.toml",
 ];
 
 /// What each package may take of our own.
-const OWN: [(&str, &[&str]); 6] = [
+const OWN: [(&str, &[&str]); 9] = [
     ("pullgate-policy", &[]),
     ("pullgate-verify", &["pullgate-policy"]),
     ("pullgate-config", &["pullgate-policy", "pullgate-verify"]),
-    ("pullgate", &["pullgate-policy", "pullgate-verify", "pullgate-config"]),
+    ("pullgate-upstream", &["pullgate-policy", "pullgate-config"]),
+    ("pullgate-store", &["pullgate-policy"]),
+    ("pullgate-audit", &["pullgate-policy", "pullgate-config", "pullgate-store"]),
+    (
+        "pullgate",
+        &[
+            "pullgate-policy",
+            "pullgate-verify",
+            "pullgate-config",
+            "pullgate-upstream",
+            "pullgate-store",
+            "pullgate-audit",
+        ],
+    ),
     ("pullgate-tests", &["pullgate-policy", "pullgate-verify", "pullgate-config", "pullgate"]),
     (
         "pullgate-benches",

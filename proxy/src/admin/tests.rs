@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::health::Condition;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));

@@ -10,8 +10,8 @@ use pullgate_policy::{limits, strict_json};
 use pullgate_verify::{JwkFault, JwkSet};
 
 use crate::clock::Clock;
-use crate::flight::Flight;
 use crate::upstream::{Fault, Files};
+use pullgate_upstream::single_flight::SingleFlight;
 
 /// Below the issuer (OpenID Connect Discovery 1.0, §4).
 const DISCOVERY: &str = ".well-known/openid-configuration";
@@ -25,7 +25,7 @@ pub(super) struct Keys {
     /// Where they are fetched; nowhere where a file holds them.
     files: Option<Files>,
     state: Mutex<State>,
-    flight: Flight<(), ()>,
+    flight: SingleFlight<(), ()>,
 }
 
 #[derive(Default)]
@@ -90,7 +90,7 @@ impl Keys {
         let (name, address) = (issuer.name.clone(), issuer.issuer.clone());
         let state = Mutex::new(State { held, ..State::default() });
         let settings = issuer.keys.clone();
-        Ok(Self { name, issuer: address, settings, files, state, flight: Flight::new() })
+        Ok(Self { name, issuer: address, settings, files, state, flight: SingleFlight::new() })
     }
 
     /// Whether these are the keys that `issuer` has, so that a reload need not fetch them again.

@@ -33,7 +33,7 @@ pub enum Keep {
 
 /// What tells one writing of a file from the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(u64, i64, i64, u64);
+pub(crate) struct Stamp(u64, i64, i64, u64);
 
 impl Copies {
     /// The copies in a state folder.
@@ -77,7 +77,7 @@ impl Copies {
         written.persist(&file).map(|_| ()).map_err(|error| error.error)
     }
 
-    pub(super) fn stamp(&self, name: &Name) -> Option<Stamp> {
+    pub(crate) fn stamp(&self, name: &Name) -> Option<Stamp> {
         let found = fs::metadata(self.file(name)).ok()?;
         Some(Stamp(found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
     }

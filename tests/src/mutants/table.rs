@@ -61,7 +61,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A027",
         without: "the holding back of the last chunk",
-        file: "proxy/src/store/blobs/reader.rs",
+        file: "proxy/store/src/blobs/reader.rs",
         text: "range.start.max(range.end.saturating_sub(STREAM_CHUNK_BYTES as u64))",
         put: "range.start.max(range.end)",
         suite: Suite::Gate,
@@ -160,7 +160,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A102",
         without: "the comparison of a blob's hash with its digest",
-        file: "proxy/src/store/blobs/transfer.rs",
+        file: "proxy/store/src/blobs/transfer.rs",
         text: "if hasher.finish() != self.digest {",
         put: "if hasher.finish() != self.digest && false {",
         suite: Suite::Gate,
@@ -196,7 +196,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A161",
         without: "the list of addresses that are not public",
-        file: "proxy/src/upstream/address.rs",
+        file: "proxy/upstream/src/address.rs",
         text: "!NOT_PUBLIC_V4.iter().any(|special| special.contains(&address))\n}",
         put: "!NOT_PUBLIC_V4.iter().any(|special| special.contains(&address)) || true\n}",
         suite: Suite::Proxy,
@@ -205,7 +205,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A164",
         without: "the question whether a token service may be asked",
-        file: "proxy/src/upstream/realm.rs",
+        file: "proxy/upstream/src/realm.rs",
         text: "        if !known {",
         put: "        if !known && false {",
         suite: Suite::Proxy,
@@ -241,7 +241,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A505",
         without: "the hash of a kept blob after a restart",
-        file: "proxy/src/store/blobs/kept.rs",
+        file: "proxy/store/src/blobs/kept.rs",
         text: "Ok(Some(found)) if found == digest && unchanged(&file, &stamp) => {",
         put: "Ok(Some(found)) if (found == digest && unchanged(&file, &stamp)) || true => {",
         suite: Suite::Proxy,
@@ -331,7 +331,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A607",
         without: "the room that is made before a document is kept",
-        file: "proxy/src/store/documents.rs",
+        file: "proxy/store/src/documents.rs",
         text: "self.make_room(block(size))?;",
         put: "self.make_room(0)?;",
         suite: Suite::Proxy,

@@ -1,0 +1,349 @@
+//! The pull log as a table, for questions that come later. It is never dropped silently: what it does not take is counted,
+//! and made good from the lines where those are in a file; a corrupt file is moved aside and kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::fault::StartError;
+use crate::standing::Standing;
+use pullgate_store::clock::Clock;
+use pullgate_store::sqlite::{self, OpenFault, Sqlite, Strange};
+
+mod catch_up;
+mod file;
+mod horizon;
+mod retention;
+mod rows;
+
+pub(super) use self::retention::Bounds;
+pub(super) use self::rows::Row;
+
+use self::catch_up::Source;
+use self::file::Opened;
+use self::retention::{Done, Retention};
+
+/// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
+const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = full; \
+    pragma trusted_schema = off;";
+/// How long a lock of another program is waited for. No pull waits for a row.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How long a connection is waited for.
+const ACQUIRE: Duration = Duration::from_secs(3);
+/// Rows of one transaction.
+const ROWS: usize = 1_000;
+/// How long the first of them waits for others.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the file is looked after when nothing comes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long nothing is tried after the file could not be opened.
+const REST: Duration = Duration::from_secs(30);
+/// How long rows are not made good after one could not be written.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the task is told.
+#[derive(Debug)]
+pub(super) enum RowJob {
+    Flush(oneshot::Sender<()>),
+    Keep(Box<Row>),
+}
+
+/// What a database is kept by.
+pub(super) struct Keeping {
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) clock: Clock,
+    pub(super) pulls: Arc<Standing>,
+    pub(super) strangers: Arc<Standing>,
+    /// The file of the lines, from which rows are made good, if there is one.
+    pub(super) lines: Option<PathBuf>,
+}
+
+pub(super) struct Database {
+    sqlite: Sqlite,
+    pulls: Arc<Standing>,
+    strangers: Arc<Standing>,
+    retention: Retention,
+    opened: Option<Opened>,
+    tried: Instant,
+    lines: Option<PathBuf>,
+    /// The number of the newest row.
+    kept: u64,
+    source: Source,
+    /// When a row could not be written last.
+    failed: Option<Instant>,
+}
+
+/// What came together.
+#[derive(Default)]
+struct Batch {
+    flushed: Vec<oneshot::Sender<()>>,
+    pulls: Vec<Row>,
+    strangers: Vec<Row>,
+}
+
+impl Database {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// [`StartError::Newer`].
+    pub(super) async fn open(file: &Path, keeping: Keeping) -> Result<Self, StartError> {
+        let Keeping { bounds, clock, pulls, strangers, lines } = keeping;
+        let sqlite = Sqlite {
+            file: file.to_owned(),
+            pragmas: PRAGMAS,
+            lock_wait: LOCK_WAIT,
+            schema: &[
+                ("audit", include_str!("migrations/0001_audit.sql")),
+                ("refused", include_str!("migrations/0002_refused.sql")),
+            ],
+            strange: Strange::StaysThere,
+        };
+        let retention = Retention::new(bounds, clock, Arc::clone(&pulls));
+        let tried = Instant::now();
+        let mut database = Self {
+            sqlite,
+            pulls,
+            strangers,
+            retention,
+            opened: None,
+            tried,
+            lines,
+            kept: 0,
+            source: Source::Queue,
+            failed: None,
+        };
+        match database.connect().await {
+            Err(OpenFault::Newer(version)) => Err(StartError::Newer { path: file.to_owned(), version }),
+            Ok(()) | Err(OpenFault::Unusable(_)) => Ok(database),
+        }
+    }
+
+    /// The number of the newest row.
+    pub(super) fn newest(&self) -> u64 {
+        self.kept
+    }
+
+    /// Keeps rows until every handle is gone.
+    pub(super) async fn run(
+        mut self,
+        mut pulls: mpsc::Receiver<RowJob>,
+        mut strangers: mpsc::Receiver<RowJob>,
+    ) {
+        let (mut jobs, mut of_strangers) = (Vec::with_capacity(ROWS), Vec::new());
+        let (mut wait, mut strangers_ended) = (Duration::ZERO, false);
+        loop {
+            tokio::select! {
+                biased;
+                received = pulls.recv_many(&mut jobs, ROWS) => if received == 0 { return },
+                received = strangers.recv_many(&mut of_strangers, ROWS), if !strangers_ended => {
+                    strangers_ended = received == 0;
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !jobs.is_empty() && jobs.len() < ROWS {
+                // One transaction for what comes together costs less than one for each.
+                tokio::time::sleep(GATHER).await;
+            }
+            gather(&mut pulls, &mut jobs);
+            gather(&mut strangers, &mut of_strangers);
+            let mut batch = Batch::default();
+            batch.pulls = batch.take(&mut jobs);
+            batch.strangers = batch.take(&mut of_strangers);
+            wait = match self.work(&batch).await {
+                Done::All if self.pulls.database_is_failing() => PAUSE,
+                Done::All => LOOK_EVERY,
+                Done::Part => Duration::ZERO,
+            };
+            for done in batch.flushed {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn work(&mut self, batch: &Batch) -> Done {
+        self.look_after().await;
+        if !batch.pulls.is_empty() || !batch.strangers.is_empty() {
+            self.keep(batch).await;
+        } else if self.pulls.database_is_failing() && self.lines.is_none() {
+            self.probe().await;
+        }
+        let mut made = self.make_good().await;
+        while !batch.flushed.is_empty() && made == Done::Part {
+            made = self.make_good().await;
+        }
+        let retained = match &self.opened {
+            Some(opened) if !self.pulls.database_is_failing() => self.retention.look(&opened.pool).await,
+            Some(_) | None => Ok(Done::All),
+        };
+        match retained {
+            Ok(Done::All) => made,
+            Ok(Done::Part) => Done::Part,
+            Err(error) => {
+                tracing::warn!(%error, "audit records that are too old or too many are not deleted");
+                made
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), OpenFault> {
+        self.tried = Instant::now();
+        self.retention.begin();
+        let opened = self.reopened().await;
+        match opened {
+            Ok((opened, kept)) => {
+                (self.opened, self.kept) = (Some(opened), kept);
+                Ok(())
+            }
+            Err(fault) => {
+                self.fails(Some(fault.to_string()));
+                Err(fault)
+            }
+        }
+    }
+
+    async fn reopened(&self) -> Result<(Opened, u64), OpenFault> {
+        self.sqlite.prepare().await?;
+        let pool = self.sqlite.pool(1, ACQUIRE)?;
+        let unusable = |error: sqlx::Error| OpenFault::Unusable(error.to_string());
+        let kept = rows::newest(&pool).await.map_err(unusable)?;
+        Ok((Opened::new(&self.sqlite.file, pool), kept))
+    }
+
+    /// Opens what was not open, and notices that the file under the name is another one (A606).
+    async fn look_after(&mut self) {
+        let there = self.opened.as_mut().map(|opened| opened.is_there(&self.sqlite.file));
+        match there {
+            Some(true) => {}
+            Some(false) => self.vanished().await,
+            None if self.tried.elapsed() >= REST => {
+                // It says what is wrong, if anything still is.
+                let _ = self.connect().await;
+            }
+            None => {}
+        }
+    }
+
+    async fn vanished(&mut self) {
+        let Some(opened) = self.opened.take() else { return };
+        let rows = rows::count(&opened.pool).await.unwrap_or_default();
+        opened.leave(&self.sqlite.file).await;
+        let connected = self.connect().await;
+        let there = match (&connected, &self.opened) {
+            (Ok(()), Some(opened)) => rows::count(&opened.pool).await.unwrap_or_default(),
+            (Ok(()) | Err(_), _) => 0,
+        };
+        self.pulls.database_vanished(rows.saturating_sub(there));
+        self.go_on_from_lines();
+    }
+
+    async fn keep(&mut self, batch: &Batch) {
+        let pulls = match self.source {
+            Source::Queue => batch.pulls.as_slice(),
+            Source::Lines(_) => &[],
+        };
+        if self.pulls.database_is_failing() {
+            self.pulls.lose_rows((batch.pulls.len() - pulls.len()) as u64);
+        }
+        if pulls.is_empty() && batch.strangers.is_empty() {
+            return;
+        }
+        match self.insert(pulls, &batch.strangers).await {
+            Ok(()) => {
+                self.works(pulls);
+                self.look_again(batch).await;
+            }
+            Err(why) => {
+                self.pulls.lose_rows(pulls.len() as u64);
+                self.strangers.lose_rows(batch.strangers.len() as u64);
+                self.fails(why);
+            }
+        }
+    }
+
+    /// What was written to a file that vanished meanwhile is written once more.
+    async fn look_again(&mut self, batch: &Batch) {
+        if self.opened.as_mut().is_none_or(|opened| opened.is_there(&self.sqlite.file)) {
+            return;
+        }
+        self.vanished().await;
+        let pulls = if self.lines.is_some() { &[] } else { batch.pulls.as_slice() };
+        if let Err(why) = self.insert(pulls, &batch.strangers).await {
+            self.fails(why);
+        }
+    }
+
+    fn works(&mut self, rows: &[Row]) {
+        self.kept = rows.iter().map(|row| row.sequence).max().unwrap_or_default().max(self.kept);
+        self.failed = None;
+        self.pulls.database_works();
+    }
+
+    fn fails(&mut self, news: Option<String>) {
+        if let Some(why) = news {
+            self.pulls.database_fails(&why);
+        }
+        self.failed = Some(Instant::now());
+        self.go_on_from_lines();
+    }
+
+    fn go_on_from_lines(&mut self) {
+        if self.lines.is_some() {
+            self.pulls.fall_behind();
+            self.source = Source::Lines(None);
+        }
+    }
+
+    /// Nobody may pull meanwhile: the gate finds out by itself that it is over.
+    async fn probe(&mut self) {
+        let Some(opened) = &self.opened else { return };
+        match rows::probe(&opened.pool).await {
+            Ok(()) => self.works(&[]),
+            Err(error) => self.fails(Some(error.to_string())),
+        }
+    }
+
+    /// Inserts rows; into a new file when the old one turns out to be corrupt. Fails with the reason where it is news.
+    async fn insert(&mut self, pulls: &[Row], strangers: &[Row]) -> Result<(), Option<String>> {
+        let Some(opened) = &self.opened else { return Err(None) };
+        let Err(error) = rows::insert(&opened.pool, pulls, strangers).await else { return Ok(()) };
+        if !sqlite::is_corrupt(&error) {
+            return Err(Some(error.to_string()));
+        }
+        if let Some(opened) = self.opened.take() {
+            opened.pool.close().await;
+        }
+        let connected = self.connect().await;
+        self.go_on_from_lines();
+        match (connected, &self.opened) {
+            (Ok(()), Some(opened)) => {
+                let inserted = rows::insert(&opened.pool, pulls, strangers).await;
+                inserted.map_err(|error| Some(error.to_string()))
+            }
+            (Ok(()) | Err(_), _) => Err(None),
+        }
+    }
+}
+
+fn gather(queue: &mut mpsc::Receiver<RowJob>, jobs: &mut Vec<RowJob>) {
+    while jobs.len() < ROWS
+        && let Ok(job) = queue.try_recv()
+    {
+        jobs.push(job);
+    }
+}
+
+impl Batch {
+    /// The rows of jobs; who waits for them is told later.
+    fn take(&mut self, jobs: &mut Vec<RowJob>) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            match job {
+                RowJob::Flush(done) => self.flushed.push(done),
+                RowJob::Keep(row) => rows.push(*row),
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,26 @@
+//! The pull log: one JSON line and one row for each answer about a manifest, each refused blob and each reload. Fields are
+//! documented in `proxy/README.md`; their schema is `proxy/audit/schema/audit.schema.json`.
+//!
+//! Attack ids in comments (A606) are rows of `tests/ATTACKS.md`. Nothing here knows of HTTP.
+
+mod audit;
+mod counters;
+mod database;
+mod fault;
+mod id;
+mod lines;
+mod log;
+mod queues;
+mod record;
+mod standing;
+mod taken;
+mod tally;
+mod waits;
+mod writer;
+
+pub use audit::{Around, Audit, Refused};
+pub use counters::Counters;
+pub use fault::{StartError, Unwritable};
+pub use id::DecisionId;
+pub use record::{Client, Kind, Reason, Record, Word};
+pub use waits::Waits;

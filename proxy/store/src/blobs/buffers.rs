@@ -1,0 +1,76 @@
+//! Buffers for the pieces that are read: lent, and used again. One that is new costs more than what is read into it, since
+//! the system clears each of its pages.
+
+use std::sync::{Mutex, PoisonError};
+
+use pullgate_policy::limits::STREAM_CHUNK_WARM_BYTES;
+
+use crate::limits::BUFFERS_IDLE;
+
+static IDLE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// A buffer on loan; it comes back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Lent {
+    /// At least as long as what was asked for.
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Lent {
+    /// So many bytes, which are whatever they were.
+    pub(super) fn of(length: usize) -> Self {
+        let mut buffer = idle().pop().unwrap_or_default();
+        if buffer.len() < length {
+            buffer.resize(length.max(STREAM_CHUNK_WARM_BYTES), 0);
+        }
+        Self { buffer, length }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(..self.length).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut idle = idle();
+        if idle.len() < BUFFERS_IDLE && self.buffer.len() <= STREAM_CHUNK_WARM_BYTES {
+            idle.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+fn idle() -> std::sync::MutexGuard<'static, Vec<Vec<u8>>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_as_long_as_what_was_asked_for() {
+        let mut first = Lent::of(10);
+        first.bytes_mut().fill(7);
+        drop(first);
+        for length in [0, 3, STREAM_CHUNK_WARM_BYTES, STREAM_CHUNK_WARM_BYTES + 1] {
+            let mut lent = Lent::of(length);
+            assert_eq!(lent.bytes_mut().len(), length);
+            assert_eq!(lent.as_ref().len(), length);
+        }
+    }
+
+    #[test]
+    fn no_more_than_so_many_idle_ones_are_kept() {
+        let lent: Vec<_> = (0..BUFFERS_IDLE * 2).map(|_| Lent::of(1)).collect();
+        drop(lent);
+        assert!(idle().len() <= BUFFERS_IDLE);
+    }
+}

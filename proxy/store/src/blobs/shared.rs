@@ -1,0 +1,164 @@
+//! A file that may still grow, how far it is, and what is known of it.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::io::{ReadWriteFlags, preadv2};
+use tokio::sync::watch;
+
+use super::buffers::Lent;
+use super::kept::{Reading, unchanged};
+use super::{BlobFault, Sender, UpstreamError};
+use crate::files::Stamp;
+
+/// How far a blob is.
+#[derive(Debug, Clone)]
+pub(super) struct Progress<E: UpstreamError> {
+    pub(super) total: Option<u64>,
+    pub(super) written: u64,
+    pub(super) stage: Stage<E>,
+}
+
+/// What is known of a blob.
+#[derive(Debug, Clone)]
+pub(super) enum Stage<E: UpstreamError> {
+    Failed(BlobFault<E>),
+    Flowing,
+    Opening,
+    Verified,
+}
+
+/// What the readers of one blob share. When the last one drops it, whoever fills or hashes the file gives up.
+#[derive(Debug)]
+pub(super) struct Shared<E: UpstreamError> {
+    file: Arc<File>,
+    progress: watch::Receiver<Progress<E>>,
+    /// What a kept file was when it was hashed; none of one that is still written.
+    stamp: Option<Stamp>,
+    _reading: Reading,
+}
+
+impl<E: UpstreamError> Progress<E> {
+    /// Nothing is known yet.
+    pub(super) fn opening() -> Self {
+        Self { total: None, written: 0, stage: Stage::Opening }
+    }
+
+    /// All bytes are there; whether they are the right ones is not known.
+    pub(super) fn complete(size: u64) -> Self {
+        Self { total: Some(size), written: size, stage: Stage::Flowing }
+    }
+}
+
+impl<E: UpstreamError> Shared<E> {
+    pub(super) fn new(
+        file: Arc<File>,
+        progress: Progress<E>,
+        stamp: Option<Stamp>,
+        reading: Reading,
+    ) -> (Arc<Self>, Sender<E>) {
+        let (sender, progress) = watch::channel(progress);
+        (Arc::new(Self { file, progress, stamp, _reading: reading }), sender)
+    }
+
+    pub(super) fn verified(file: Arc<File>, stamp: Stamp, reading: Reading) -> Self {
+        let size = stamp.size();
+        let progress = Progress { total: Some(size), written: size, stage: Stage::Verified };
+        Self { file, progress: watch::channel(progress).1, stamp: Some(stamp), _reading: reading }
+    }
+
+    /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has
+    /// not left yet, so that nobody gets all of a blob that was altered while it was sent (A618).
+    pub(super) fn still(&self) -> Result<(), BlobFault<E>> {
+        match &self.stamp {
+            Some(stamp) if !unchanged(&self.file, stamp) => Err(BlobFault::Corrupt),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Whether a newcomer can still get the blob from here.
+    pub(super) fn is_joinable(&self) -> bool {
+        match self.progress.borrow().stage {
+            Stage::Failed(_) => false,
+            Stage::Flowing | Stage::Opening => self.progress.has_changed().is_ok(),
+            Stage::Verified => true,
+        }
+    }
+
+    /// The blob's length, as soon as it is known. Of an empty blob nothing can be held back, so it is waited for.
+    pub(super) async fn total(&self) -> Result<u64, BlobFault<E>> {
+        let progress = self
+            .wait(|progress| match progress.stage {
+                Stage::Failed(_) | Stage::Verified => true,
+                Stage::Flowing => progress.total.is_some_and(|total| total > 0),
+                Stage::Opening => false,
+            })
+            .await?;
+        Ok(progress.total.unwrap_or(progress.written))
+    }
+
+    /// Waits until it is known whether the bytes are the right ones.
+    pub(super) async fn checked(&self) -> Result<(), BlobFault<E>> {
+        self.wait(|progress| matches!(progress.stage, Stage::Failed(_) | Stage::Verified)).await.map(drop)
+    }
+
+    /// Up to where bytes may be let go to a reader at `at` whose range ends at `end`: beyond `held_from` only when the
+    /// whole blob is verified.
+    pub(super) async fn released(&self, at: u64, held_from: u64, end: u64) -> Result<u64, BlobFault<E>> {
+        let limit = |progress: &Progress<E>| match progress.stage {
+            Stage::Verified => end,
+            Stage::Failed(_) | Stage::Flowing | Stage::Opening => progress.written.min(held_from),
+        };
+        let progress =
+            self.wait(|progress| matches!(progress.stage, Stage::Failed(_)) || limit(progress) > at).await?;
+        Ok(limit(&progress))
+    }
+
+    async fn wait(&self, enough: impl FnMut(&Progress<E>) -> bool) -> Result<Progress<E>, BlobFault<E>> {
+        let mut progress = self.progress.clone();
+        let reached = progress.wait_for(enough).await.map_err(|_| BlobFault::Ended)?.clone();
+        match reached.stage {
+            Stage::Failed(fault) => Err(fault),
+            Stage::Flowing | Stage::Opening | Stage::Verified => Ok(reached),
+        }
+    }
+
+    /// Reads a part that is there. What the page cache has is read here and now, which costs less than to hand it to
+    /// another thread; only what would wait for the disk goes there.
+    pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobFault<E>> {
+        let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut lent = Lent::of(length);
+        let filled = at_once(&self.file, lent.bytes_mut(), range.start);
+        if filled == length {
+            return Ok(Bytes::from_owner(lent));
+        }
+        let file = Arc::clone(&self.file);
+        let read = tokio::task::spawn_blocking(move || {
+            let rest = lent.bytes_mut().get_mut(filled..).unwrap_or_default();
+            file.read_exact_at(rest, range.start + filled as u64)?;
+            Ok::<_, io::Error>(Bytes::from_owner(lent))
+        });
+        Ok(read.await.map_err(|_| BlobFault::Ended)??)
+    }
+}
+
+/// Fills as much as can be had without waiting (`RWF_NOWAIT`, preadv2(2)); nothing on a file system that does not know it.
+fn at_once(file: &File, bytes: &mut [u8], from: u64) -> usize {
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let read = preadv2(file, &mut [IoSliceMut::new(rest)], from + filled as u64, ReadWriteFlags::NOWAIT);
+        match read {
+            Ok(0) | Err(_) => break,
+            Ok(read) => filled += read,
+        }
+    }
+    filled
+}

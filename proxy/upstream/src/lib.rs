@@ -1,0 +1,42 @@
+//! Registries as a gate meets them: endpoints, tokens, redirects, proxies and bounds. Everything that comes from one is
+//! untrusted, bounded and timed; a credential goes to its own upstream or nowhere.
+//!
+//! Attack ids in comments (A026) are rows of `tests/ATTACKS.md`. Nothing here knows of policies or verdicts.
+
+mod access;
+mod address;
+mod answer;
+mod challenge;
+mod client;
+mod connect;
+mod credentials;
+mod endpoints;
+mod fault;
+mod files;
+mod link;
+mod lists;
+mod off;
+mod origin;
+mod quota;
+mod realm;
+mod redirect;
+mod registry;
+mod rest;
+mod resumed;
+mod settings;
+pub mod single_flight;
+#[cfg(test)]
+mod still;
+#[cfg(test)]
+mod tests;
+mod token;
+mod tunnel;
+
+pub use answer::Room;
+pub use fault::{Fault, SetupFault};
+pub use files::Files;
+pub use lists::{More, ReferrerDescriptor, Referrers, TagPage};
+pub use quota::Quota;
+pub use registry::{BlobBody, FetchedManifest, Presence, Upstream};
+pub use resumed::resumed;
+pub use settings::Settings;

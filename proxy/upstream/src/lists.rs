@@ -1,0 +1,258 @@
+//! Lists of an upstream: tags and referrers. They are parsed strictly, and written anew for clients (A037).
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, Method};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Repository, Tag, media_type};
+use pullgate_policy::strict_json::{self, JsonFault};
+use serde_json::{Map, Value};
+
+use crate::answer::Room;
+use crate::answer::{Answer, Place};
+use crate::client::Ask;
+use crate::fault::Fault;
+use crate::link::Next;
+use crate::registry::Upstream;
+
+/// What a list of referrers takes in memory, as so many times its own length.
+const LIST_TIMES: u64 = 6;
+
+/// Whether a list goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum More {
+    /// It ends here.
+    No,
+    /// It goes on, or may.
+    Yes,
+}
+
+/// A page of tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPage {
+    /// The tags that are inside the grammar.
+    pub tags: Vec<Tag>,
+    /// Whether there are more.
+    pub more: More,
+}
+
+impl TagPage {
+    /// A registry that knows no pages sends every tag, whatever was asked for (docker-registry before 3): the page is
+    /// cut here. `last` itself on a page behind `last` gives it away.
+    fn cut(mut self, n: Option<u32>, last: Option<&str>) -> Self {
+        let most = n.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        let whole = last.filter(|last| self.tags.iter().any(|tag| tag.as_str() == *last));
+        if whole.is_none() && self.tags.len() <= most {
+            return self;
+        }
+        self.tags.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        if let Some(last) = whole {
+            self.tags.retain(|tag| tag.as_str() > last);
+        }
+        if self.tags.len() > most {
+            self.tags.truncate(most);
+            self.more = More::Yes;
+        }
+        self
+    }
+}
+
+/// What the referrers API says.
+#[derive(Debug, Clone)]
+pub enum Referrers {
+    /// A list.
+    Api {
+        /// Its descriptors, each once.
+        descriptors: Vec<ReferrerDescriptor>,
+        /// Whether it went on beyond the limits, or to where the gate does not go.
+        more: More,
+    },
+    /// The registry has no such API, which is normal.
+    NoApi,
+}
+
+/// A descriptor of a referrer. Its words are hints: the manifest itself is fetched and read (A145).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferrerDescriptor {
+    /// The digest.
+    pub digest: Digest,
+    /// The artifact type, a hint.
+    pub artifact_type: Option<String>,
+    media_type: String,
+    size: u64,
+    annotations: Map<String, Value>,
+}
+
+impl ReferrerDescriptor {
+    fn read(value: &Value) -> Option<Self> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES);
+        let annotations =
+            value.get("annotations").and_then(Value::as_object).filter(|map| map.values().all(short));
+        Some(Self {
+            digest: text("digest")?.parse().ok()?,
+            artifact_type: text("artifactType"),
+            media_type: text("mediaType").filter(|name| media_type::MANIFESTS.contains(&name.as_str()))?,
+            size: value.get("size")?.as_u64()?,
+            annotations: annotations.cloned().unwrap_or_default(),
+        })
+    }
+
+    /// The descriptor, written from its parts: without `urls` and `data`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut value = Map::new();
+        value.insert("mediaType".to_owned(), self.media_type.clone().into());
+        value.insert("digest".to_owned(), self.digest.to_string().into());
+        value.insert("size".to_owned(), self.size.into());
+        if let Some(artifact_type) = &self.artifact_type {
+            value.insert("artifactType".to_owned(), artifact_type.clone().into());
+        }
+        if !self.annotations.is_empty() {
+            value.insert("annotations".to_owned(), self.annotations.clone().into());
+        }
+        value.into()
+    }
+}
+
+impl Upstream {
+    /// A page of tags.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn tags(
+        &self,
+        repository: &Repository,
+        n: Option<u32>,
+        last: Option<&str>,
+    ) -> Result<TagPage, Fault> {
+        let list = format!("/v2/{}/tags/list", repository.path());
+        let count = n.map(|n| format!("n={n}"));
+        let from = last.map(|last| format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
+        let query: Vec<String> = count.into_iter().chain(from).collect();
+        let path = if query.is_empty() { list.clone() } else { format!("{list}?{}", query.join("&")) };
+        let answer = self.get(repository, &path).await?.found().await?;
+        // The link says only that there is more; clients get one that leads through the gate.
+        let more = match next(&answer, &list) {
+            Next::None => More::No,
+            Next::Page(_) | Next::Refused => More::Yes,
+        };
+        let body = answer.read(limits::MANIFEST_BYTES).await?;
+        let length = body.len();
+        let last = last.map(str::to_owned);
+        let read = move || read_tags(&body).map(|tags| TagPage { tags, more }.cut(n, last.as_deref()));
+        self.off.over(length, read).await?
+    }
+
+    /// The referrers of a digest, all pages up to `referrers_pages`.
+    ///
+    /// # Errors
+    /// [`Fault`] where the upstream could not be asked; a registry that has no such API is no fault (A146).
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        room: Room<'_>,
+    ) -> Result<Referrers, Fault> {
+        let list = format!("/v2/{}/referrers/{subject}", repository.path());
+        let (mut asked, mut seen, mut descriptors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        let (mut path, mut bytes) = (list.clone(), 0_usize);
+        // A page that was asked for before leads round in a circle (A144).
+        while asked.len() < limits::REFERRERS_PAGES
+            && bytes <= limits::REFERRERS_BYTES
+            && asked.insert(path.clone())
+        {
+            match self.referrers_page(repository, &path, &list).await? {
+                ReferrersPage::Absent if asked.len() == 1 => return Ok(Referrers::NoApi),
+                ReferrersPage::Absent | ReferrersPage::TooLarge => break,
+                ReferrersPage::Here(listed, length, next) => {
+                    bytes = bytes.saturating_add(length);
+                    if !room((bytes as u64).saturating_mul(LIST_TIMES)) {
+                        return Err(Fault::Overload);
+                    }
+                    descriptors.extend(listed.into_iter().filter(|one| seen.insert(one.digest)));
+                    match next {
+                        Next::None => return Ok(Referrers::Api { descriptors, more: More::No }),
+                        Next::Page(next) => path = next,
+                        Next::Refused => break,
+                    }
+                }
+            }
+        }
+        // What came is kept, and is not the whole.
+        Ok(Referrers::Api { descriptors, more: More::Yes })
+    }
+
+    async fn referrers_page(
+        &self,
+        repository: &Repository,
+        path: &str,
+        list: &str,
+    ) -> Result<ReferrersPage, Fault> {
+        let answer = match self.get(repository, path).await {
+            Err(Fault::RedirectRefused) => return Ok(ReferrersPage::Absent),
+            answer => answer?,
+        };
+        let answer = match answer.status().as_u16() {
+            200 | 401 | 403 | 429 | 500 | 502..=599 => answer.found().await?,
+            // Registries without the API say so in many ways, and who means to withhold could say 404 as well.
+            _ => return Ok(ReferrersPage::Absent),
+        };
+        let next = next(&answer, list);
+        let body = match answer.read(limits::MANIFEST_BYTES).await {
+            Err(Fault::TooLarge) => return Ok(ReferrersPage::TooLarge),
+            body => body?,
+        };
+        self.off.over(body.len(), move || read_referrers(&body, next)).await
+    }
+
+    async fn get(&self, repository: &Repository, path: &str) -> Result<Answer, Fault> {
+        self.ask(repository, &Ask { method: Method::GET, path, headers: HeaderMap::new() }).await
+    }
+}
+
+fn read_tags(body: &[u8]) -> Result<Vec<Tag>, Fault> {
+    let value = strict_json::parse(body).map_err(|_| Fault::Protocol)?;
+    let listed = match value.get("tags") {
+        Some(Value::Array(tags)) => tags.as_slice(),
+        // How some registries write that there is none.
+        Some(Value::Null) => &[],
+        Some(_) | None => return Err(Fault::Protocol),
+    };
+    Ok(listed.iter().filter_map(|tag| tag.as_str()?.parse().ok()).collect())
+}
+
+fn read_referrers(body: &[u8], next: Next) -> ReferrersPage {
+    let value = match strict_json::parse(body) {
+        Ok(value) => value,
+        // Nobody knows what is in it: that there was too much must not be lost (A602).
+        Err(JsonFault::Values) => return ReferrersPage::TooLarge,
+        Err(_) => return ReferrersPage::Absent,
+    };
+    match value.get("manifests").and_then(Value::as_array) {
+        Some(listed) => {
+            let read = listed.iter().filter_map(ReferrerDescriptor::read).collect();
+            ReferrersPage::Here(read, body.len(), next)
+        }
+        None => ReferrersPage::Absent,
+    }
+}
+
+/// One page of referrers.
+enum ReferrersPage {
+    /// No list: there is no such API.
+    Absent,
+    /// What it lists, in how many bytes, and where it goes on.
+    Here(Vec<ReferrerDescriptor>, usize, Next),
+    /// Over `manifest_bytes`.
+    TooLarge,
+}
+
+fn next(answer: &Answer, list: &str) -> Next {
+    let home = match &answer.place {
+        Place::Home(home) => Some(home),
+        Place::Elsewhere => None,
+    };
+    Next::of(answer.headers(), list, home)
+}

@@ -1,0 +1,273 @@
+//! One upstream registry: what is asked of it, and with which credentials.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::header::{ACCEPT, CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
+use http::{HeaderMap, Method, StatusCode};
+use pullgate_policy::content::{Intact, Untrusted};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
+use tokio::time::Instant;
+
+use crate::access::Access;
+use crate::answer::{Answer, Place, Room, without_first};
+use crate::challenge::Challenge;
+use crate::client::{Ask, Client};
+use crate::fault::{Fault, SetupFault};
+use crate::off::Off;
+use crate::quota::Quota;
+use crate::settings::Settings;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// One upstream registry.
+pub struct Upstream {
+    registry: Registry,
+    client: Arc<Client>,
+    access: Access,
+    pub(crate) off: Off,
+}
+
+/// A manifest as it came.
+#[derive(Debug)]
+pub struct FetchedManifest {
+    /// The body, at most `manifest_bytes`.
+    pub body: Untrusted<Bytes>,
+    /// The media type, without parameters.
+    pub content_type: Option<String>,
+}
+
+/// A blob as it comes.
+pub struct BlobBody {
+    /// The announced length, bytes.
+    pub length: Option<u64>,
+    /// The bytes; after a fault there are no more.
+    pub stream: BoxStream<'static, Result<Bytes, Fault>>,
+}
+
+/// Whether a repository has a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It has not.
+    Absent,
+    /// It has; with the announced length.
+    Here(Option<u64>),
+}
+
+impl Upstream {
+    /// Builds its client. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`SetupFault`] for certificates or credentials that cannot be used.
+    #[expect(clippy::needless_pass_by_value, reason = "settings hold secrets: who built them keeps no copy")]
+    pub fn new(settings: Settings) -> Result<Self, SetupFault> {
+        let registry = settings.registry.clone();
+        let fault = |why| SetupFault { registry: registry.clone(), why };
+        let client = Arc::new(Client::new(&settings).map_err(fault)?);
+        let access = Access::new(&settings, Arc::clone(&client)).map_err(fault)?;
+        Ok(Self { registry, client, access, off: Off::default() })
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What it said last of what is left of its quota, if it counts.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.client.quota()
+    }
+
+    /// How many of several endpoints do not answer, and are asked last for a while.
+    #[must_use]
+    pub fn endpoints_resting(&self) -> usize {
+        self.client.endpoints_resting()
+    }
+
+    /// One manifest, by one request, as far as there is room for it. Its digest is not believed: the caller hashes.
+    ///
+    /// # Errors
+    /// [`Fault`]; [`Fault::Integrity`] where the announced digest is not that of the bytes (A101).
+    pub async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        accept: &[String],
+        room: Room<'_>,
+    ) -> Result<FetchedManifest, Fault> {
+        let begun = Instant::now();
+        match self.manifest_once(repository, reference, accept, room).await {
+            // It trickled: over another connection it may come, in time for those who wait.
+            Err(Fault::Timeout) if begun.elapsed() >= limits::ANSWER_TIME => {
+                self.manifest_once(repository, reference, accept, room).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn manifest_once(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+        accept: &[String],
+        room: Room<'_>,
+    ) -> Result<FetchedManifest, Fault> {
+        let path = format!("/v2/{}/manifests/{reference}", repository.path());
+        let ask = Ask { method: Method::GET, path: &path, headers: accepting(accept) };
+        let answer = self.ask(repository, &ask).await?.found().await?;
+        let content_type = answer.content_type()?;
+        let claimed = match answer.single(&CONTENT_DIGEST)? {
+            Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
+            None => None,
+        };
+        let body = answer.read_into(limits::MANIFEST_BYTES, room).await?;
+        if let Some(claimed) = claimed {
+            let bytes = body.clone();
+            if self.off.over(body.len(), move || claimed.recompute(&bytes)).await? != claimed {
+                return Err(Fault::Integrity);
+            }
+        }
+        Ok(FetchedManifest { body: Untrusted::new(body), content_type })
+    }
+
+    /// The digest of a tag, by a HEAD, which registries do not count as a pull. None if the answer has no digest. Use
+    /// it only to confirm an unchanged tag: it proves nothing about bytes that are not here.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn tag_digest(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        accept: &[String],
+    ) -> Result<Option<Digest>, Fault> {
+        let path = format!("/v2/{}/manifests/{tag}", repository.path());
+        let ask = Ask { method: Method::HEAD, path: &path, headers: accepting(accept) };
+        let answer = self.ask(repository, &ask).await?.found().await?;
+        match answer.place {
+            Place::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
+            Place::Elsewhere => Ok(None),
+        }
+    }
+
+    /// A blob, always whole: a client's range is never passed on (A027).
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
+        let answer = self.ask_blob(Method::GET, repository, digest).await?.found().await?;
+        Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
+    }
+
+    /// The rest of a blob of this length, from a byte on; an upstream that knows no ranges sends the whole of it again.
+    ///
+    /// # Errors
+    /// [`Fault`]; [`Fault::Protocol`] where the answer is about another range or length.
+    pub(crate) async fn blob_from(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        (from, length): (u64, u64),
+    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
+        let path = format!("/v2/{}/blobs/{digest}", repository.path());
+        let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(|_| Fault::Internal)?;
+        let headers = HeaderMap::from_iter([(RANGE, range)]);
+        let answer = self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?;
+        if answer.status() != StatusCode::PARTIAL_CONTENT {
+            let whole = answer.found().await?;
+            let same = whole.length()?.is_none_or(|said| said == length);
+            return if same { Ok(without_first(whole.stream()?, from)) } else { Err(Fault::Protocol) };
+        }
+        let right = format!("bytes {from}-{}/{length}", length.saturating_sub(1));
+        if answer.single(&CONTENT_RANGE)? == Some(right.as_str()) {
+            answer.stream()
+        } else {
+            Err(Fault::Protocol)
+        }
+    }
+
+    /// Whether the repository has the blob.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn blob_exists(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
+        match self.ask_blob(Method::HEAD, repository, digest).await?.found().await {
+            Ok(answer) => Ok(Presence::Here(answer.length()?)),
+            Err(Fault::NotFound) => Ok(Presence::Absent),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A small blob, hashed; cut at `most` bytes.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn small_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        most: u64,
+    ) -> Result<Intact<Bytes>, Fault> {
+        let body = self.ask_blob(Method::GET, repository, digest).await?.found().await?.read(most).await?;
+        let digest = *digest;
+        let checked = self.off.over(body.len(), move || Untrusted::new(body).check(&digest)).await?;
+        checked.map_err(|_| Fault::Integrity)
+    }
+
+    async fn ask_blob(
+        &self,
+        method: Method,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Answer, Fault> {
+        let path = format!("/v2/{}/blobs/{digest}", repository.path());
+        self.ask(repository, &Ask { method, path: &path, headers: HeaderMap::new() }).await
+    }
+
+    /// Sends a request with the credentials it needs. One challenge is met; a second 401 is the answer (A169).
+    pub(crate) async fn ask(&self, repository: &Repository, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        let known = self.access.known(repository);
+        let answer = self.client.send(ask, known.as_ref()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let home = match &answer.place {
+            Place::Home(home) => home.clone(),
+            // The host that a redirect led to gets nothing, whatever it asks for.
+            Place::Elsewhere => return Ok(answer),
+        };
+        if let Some(sent) = &known {
+            self.access.refused(repository, sent);
+        }
+        let Ok(challenge) = Challenge::find(answer.headers()) else { return Ok(answer) };
+        drop(answer);
+        let authorization = self.access.meet(repository, challenge, home).await?;
+        let answer = self.client.send(ask, Some(&authorization)).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.access.refused(repository, &authorization);
+        }
+        Ok(answer)
+    }
+}
+
+fn accepting(types: &[String]) -> HeaderMap {
+    let value = HeaderValue::try_from(types.join(", "));
+    value.map(|value| HeaderMap::from_iter([(ACCEPT, value)])).unwrap_or_default()
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for BlobBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobBody").field("length", &self.length).finish_non_exhaustive()
+    }
+}
