@@ -5,25 +5,20 @@
 //! An id such as (A040) in a comment names an attack, the claim that holds against it and its tests;
 //! `tests/ATTACKS.md` has the rows.
 
+pub mod accept;
 pub mod admin;
 pub mod app;
-pub mod body;
 pub mod cli;
 pub mod clients;
-pub mod data_port;
-pub mod gate;
 pub mod health;
+pub mod http;
 pub mod in_flight;
 pub mod live;
 pub mod memory;
 pub mod metrics;
 pub mod places;
 pub mod pull;
-pub mod range;
-pub mod record;
 pub mod refusal;
-pub mod respond;
-pub mod rooms;
 pub mod route;
 mod seal_key;
 pub mod server;
@@ -32,6 +27,7 @@ pub mod state;
 #[path = "../upstream/src/still.rs"]
 mod still;
 pub mod telemetry;
+mod tls;
 pub mod trust;
 pub mod waits;
 pub mod workers;

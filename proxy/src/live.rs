@@ -11,8 +11,8 @@ use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_verify::TrustSet;
 
 use crate::clients::{self, Clients};
-use crate::data_port::tls::{self, Handshakes};
 use crate::route::Registries;
+use crate::tls::{self, Handshakes};
 use crate::upstream::{self, Upstream};
 
 /// One load of the configuration.

@@ -18,13 +18,13 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::time::later;
 use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 
+use crate::accept::Accept;
 use crate::audit::DecisionId;
 use crate::clock::Clock;
-use crate::pull::accept::Accept;
-use crate::pull::collect::Denied;
 use crate::store::Standing;
 
 pub use self::children::Child;
+pub use self::denied::{Denied, Pieces};
 
 /// The memory of a gate. Every cache is bounded in bytes (A602); what it loses is found in the store or decided again.
 pub struct Memory {
@@ -375,6 +375,7 @@ impl std::fmt::Debug for Memory {
 }
 
 mod children;
+mod denied;
 mod passing;
 #[cfg(test)]
 mod tests;

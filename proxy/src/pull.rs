@@ -16,10 +16,10 @@ use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
 use tracing::Instrument as _;
 
-use self::accept::Accept;
 use self::collect::Asked;
 use self::collect::passing::Looked;
 use self::recall::Recalled;
+use crate::accept::Accept;
 use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
@@ -27,17 +27,17 @@ use crate::places::Question;
 use crate::refusal::Refusal;
 use crate::upstream::{Fault, Upstream};
 
-pub mod accept;
 mod beside;
 pub mod blob;
 pub mod children;
 pub mod collect;
 pub mod effort;
 mod fallback;
-pub mod listing;
+pub mod lists;
 mod other_name;
 mod recall;
 pub mod resolve;
+pub mod rooms;
 mod scope;
 pub mod serve;
 pub mod verify;
@@ -300,7 +300,7 @@ async fn reach(
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
     let collected = stage(app, "collect", collect::evidence(app, live, subject, document, asked)).await?;
-    if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected)) {
+    if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected.pieces())) {
         let denial = denied.denial().clone();
         app.memory.keep_denial(subject, live.revisions(), &denial).await;
         return Err(Refusal::Denied(Box::new(denial)));

@@ -14,8 +14,8 @@ use crate::admin::{self, Admin};
 use crate::app::{App, Parts};
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Plausible};
-use crate::data_port;
 use crate::health::{Condition, Health};
+use crate::http;
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::seal_key;
@@ -116,7 +116,7 @@ pub async fn start_with(
     let addresses = (local(&data)?, local(&admin)?);
     let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
     let tasks = vec![
-        tokio::spawn(data_port::serve(Arc::clone(&app), data, reached(stopping.clone(), Stage::Draining))),
+        tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), Stage::Draining))),
         tokio::spawn(admin::serve(admin, health, reached(stopping, Stage::Stopped))),
     ];
     watch_health(&app);

@@ -13,9 +13,9 @@ use pullgate_policy::seal::Sealed;
 use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
 
+use crate::accept::Accept;
 use crate::clock::Clock;
 use crate::memory::weight;
-use crate::pull::accept::Accept;
 use crate::store::{Blobs, GrantRow, Grants, Known, RecordKey, RecordKind, Store, TagKey};
 use crate::upstream::Fault;
 

@@ -10,8 +10,7 @@ use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Reason, Subject};
 
-use super::Grants;
-use crate::pull::collect::Denied;
+use super::{Denied, Grants};
 
 /// What the cache itself takes for an entry, about: its place in the table and in the lists by age and use.
 const ENTRY: usize = 320;

@@ -13,8 +13,8 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::Permitted;
 
-use super::accept::Accept;
 use super::{Content, question, recall, resolve, serve};
+use crate::accept::Accept;
 use crate::app::App;
 use crate::live::Live;
 use crate::memory::Child;

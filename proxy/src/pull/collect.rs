@@ -23,17 +23,15 @@ use super::resolve;
 use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
+use crate::memory::Pieces;
 use crate::places::Place;
 use crate::refusal::Refusal;
 
 mod carried;
-mod denied;
 pub mod kept;
 mod layouts;
 pub mod passing;
 mod pieces;
-
-pub use denied::Denied;
 
 /// What one collection brought.
 #[derive(Debug, Clone)]
@@ -100,6 +98,14 @@ struct Carrier {
 struct Findings {
     rejected: Vec<Rejected>,
     unread: Vec<Unread>,
+}
+
+impl Collected {
+    /// What a denial by it rests on.
+    pub(super) fn pieces(&self) -> Pieces {
+        let found = self.found.iter().map(|found| found.source).collect();
+        Pieces { found, rejected: self.rejected.clone(), unread: self.unread.clone() }
+    }
 }
 
 /// Asks every layout for what lies about `subject`.

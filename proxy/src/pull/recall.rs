@@ -17,10 +17,11 @@ use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
 
-use super::collect::{Collected, Denied};
+use super::collect::Collected;
 use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
 use crate::app::App;
 use crate::live::Live;
+use crate::memory::Denied;
 use crate::metrics::CacheResult;
 use crate::refusal::Refusal;
 use crate::store::limits::GRANTS_READ;
@@ -329,7 +330,7 @@ pub(super) async fn keep_denial(
     collected: &Collected,
 ) {
     app.memory.keep_denial(subject, live.revisions(), denial).await;
-    if let Some(denied) = Denied::new(denial, evidence, collected) {
+    if let Some(denied) = Denied::new(denial, evidence, collected.pieces()) {
         app.memory.keep_denied(subject, live.revisions(), denied).await;
     }
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);

@@ -10,9 +10,9 @@ use pullgate_policy::decide;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
 
-use super::accept::Accept;
 use super::collect::Asked;
 use super::{Pull, beside};
+use crate::accept::Accept;
 use crate::app::App;
 use crate::live::Live;
 use crate::refusal::{Missing, Refusal};

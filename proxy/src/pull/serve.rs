@@ -1,16 +1,12 @@
-//! The last stage: what a permitted manifest grants, and the answer that carries it.
+//! The last stage: what a permitted manifest grants, and what its answer says besides.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, WARNING};
-use http::{Method, Response};
-use pullgate_policy::oci::{Digest, Document, Reference};
+use pullgate_policy::oci::{Digest, Document};
 use pullgate_policy::verdict::Ground;
 use pullgate_policy::{limits, text};
 
 use super::{Content, Pulled};
 use crate::app::App;
-use crate::body::Body;
 use crate::memory::GrantMemory;
-use crate::route::Target;
 use crate::store::{GrantRow, Standing};
 
 /// Keeps the grants that follow from serving this, in memory at once, and in the store those that it may not have yet.
@@ -85,30 +81,6 @@ impl Content {
     }
 }
 
-/// Answers with the very bytes that were judged. Every header is ours (A111, A523).
-#[must_use]
-pub fn answer(pulled: &Pulled, target: &Target, reference: &Reference, method: &Method) -> Response<Body> {
-    let document = pulled.content.document();
-    // A client that asked by sha512 checks the digest it asked for.
-    let digest = match reference {
-        Reference::Digest(digest) => *digest,
-        Reference::Tag(_) => pulled.content.digest(),
-    };
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    set(headers, CONTENT_TYPE, document.media_type());
-    set(headers, CONTENT_LENGTH, &document.bytes().len().to_string());
-    set(headers, HeaderName::from_static("docker-content-digest"), &digest.to_string());
-    set(headers, HeaderName::from_static("oci-namespace"), target.repository.registry().as_str());
-    if let Some(warning) = warning(pulled) {
-        set(headers, WARNING, &format!("299 - \"{warning}\""));
-    }
-    if *method != Method::HEAD {
-        *response.body_mut() = Body::full(document.bytes().clone());
-    }
-    response
-}
-
 /// What a person should know although the content is served.
 #[must_use]
 pub fn warning(pulled: &Pulled) -> Option<String> {
@@ -121,11 +93,4 @@ pub fn warning(pulled: &Pulled) -> Option<String> {
         },
     };
     Some(text::header(&text, limits::WARNING_BYTES))
-}
-
-/// Sets a header; a value that does not fit is left out, never a panic (A522).
-pub(crate) fn set(headers: &mut http::HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
-        headers.insert(name, value);
-    }
 }

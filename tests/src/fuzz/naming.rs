@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use pullgate::pull::accept::Accept;
-use pullgate::range::{self, Wanted};
+use pullgate::accept::Accept;
+use pullgate::http::range::{self, Wanted};
 use pullgate::route::{self, Registries, Route};
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
 use pullgate_policy::scope::Scope;

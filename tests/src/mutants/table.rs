@@ -286,7 +286,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A052",
         without: "the cut of a connection whose client takes nothing",
-        file: "proxy/src/data_port.rs",
+        file: "proxy/src/http/listen.rs",
         text: "    let stream = idle::WriteIdle::new(stream, connected.pulse());\n",
         put: "",
         suite: Suite::Gate,
@@ -304,7 +304,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A411",
         without: "the wait for whoever writes a file",
-        file: "proxy/src/reload/folders.rs",
+        file: "proxy/src/server/reload/folders.rs",
         text: "if !written.iter().any(|name| names.contains(name.as_os_str())) {",
         put: "if names.len() < 1_000 {",
         suite: Suite::Gate,
@@ -313,7 +313,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A613",
         without: "the order by which the address that has most gives way first",
-        file: "proxy/src/data_port/crowd.rs",
+        file: "proxy/src/http/crowd.rs",
         text: "among(member, size).then(|| (size, member",
         put: "among(member, size).then(|| (size.min(1), member",
         suite: Suite::Proxy,
@@ -340,7 +340,7 @@ pub const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A608",
         without: "the set of types that stands for a list of them",
-        file: "proxy/src/pull/accept.rs",
+        file: "proxy/src/accept.rs",
         text: "(!refused).then_some(1 << at)",
         put: "(!refused).then_some((1 << at) | (1 << (listed.len() % 4)))",
         suite: Suite::Proxy,

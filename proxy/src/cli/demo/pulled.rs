@@ -10,6 +10,7 @@ use pullgate_policy::verdict::{Denial, Ground};
 use super::client::{Answer, Client, ClientFault};
 use super::images::{Expected, IMAGES, Shown, TAG};
 use super::recorded::{Recorded, repository_named};
+use crate::accept::Accept;
 use crate::app::App;
 use crate::pull::{self, Content, Pull};
 use crate::refusal::Refusal;
@@ -109,8 +110,7 @@ async fn ruling(app: &Arc<App>, repository: &str) -> Ruling {
     let (Ok(repository), Ok(reference)) = (repository_named(repository), TAG.parse()) else {
         return none(Word::Undecided);
     };
-    match pull::manifest(app, &Pull { repository, reference, accept: pull::accept::Accept::default() }).await
-    {
+    match pull::manifest(app, &Pull { repository, reference, accept: Accept::default() }).await {
         Ok((pulled, _)) => match &pulled.content {
             Content::Permitted(permitted) => permit(permitted.permit()),
             Content::Evidence(_) => none(Word::Permit),

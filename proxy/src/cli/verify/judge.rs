@@ -46,7 +46,7 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
     let pull = Pull {
         repository: repository.clone(),
         reference: asked.reference.clone(),
-        accept: crate::pull::accept::Accept::default(),
+        accept: crate::accept::Accept::default(),
     };
     let document = resolve::manifest(app, live, &pull).await?.document;
     resolved(report, &document);

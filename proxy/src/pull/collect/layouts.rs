@@ -9,9 +9,9 @@ use pullgate_policy::oci::{Document, Manifest, ManifestFault, Reference, Reposit
 use pullgate_policy::verdict::Subject;
 
 use super::{Candidate, Findings, Listed, Listing};
+use crate::accept::Accept;
 use crate::app::App;
 use crate::live::Live;
-use crate::pull::accept::Accept;
 use crate::pull::counted;
 use crate::pull::resolve::{self, Unresolved};
 use crate::refusal::{Refusal, upstream_code};

@@ -15,10 +15,10 @@ use pullgate_policy::verdict::{Subject, Undecided};
 
 use super::carried::{self, Carried};
 use super::{Collected, FETCHED_AT_ONCE, pieces};
+use crate::accept::Accept;
 use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
-use crate::pull::accept::Accept;
 use crate::pull::{question, resolve, scope, verify};
 use crate::refusal::Refusal;
 use crate::workers::{self, Died, Work};

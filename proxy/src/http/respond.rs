@@ -11,8 +11,8 @@ use pullgate_config::DeniedHeadStatus;
 use pullgate_policy::code::Code;
 use pullgate_policy::{limits, text};
 
+use super::body::Body;
 use crate::audit::DecisionId;
-use crate::body::Body;
 use crate::refusal::{Missing, Refusal};
 use crate::route::RouteFault;
 

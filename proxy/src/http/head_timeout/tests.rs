@@ -23,7 +23,7 @@ fn connected() -> DuplexStream {
     let service = service_fn(async |_: Request<Incoming>| {
         Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
     });
-    tokio::spawn(super::super::protocol(heads).serve_connection(stream, service));
+    tokio::spawn(crate::http::listen::protocol(heads).serve_connection(stream, service));
     theirs
 }
 

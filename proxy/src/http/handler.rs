@@ -15,19 +15,20 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference};
 use tracing::Instrument as _;
 
+use super::answer::{self, set};
+use super::body::Body;
+use super::listing;
+use super::range::{self, Wanted};
+use super::record::{self, Asked};
+use super::respond;
+use crate::accept::Accept;
 use crate::app::App;
 use crate::audit::{DecisionId, Record, Refused};
-use crate::body::Body;
 use crate::clients::{self, Peer};
 use crate::live::Live;
-use crate::pull::accept::Accept;
 use crate::pull::blob::Blob;
-use crate::pull::serve::{self, set};
-use crate::pull::{self, Content, Pull, Pulled, Remembered, blob, listing};
-use crate::range::{self, Wanted};
-use crate::record::{self, Asked};
+use crate::pull::{self, Content, Pull, Pulled, Remembered, blob};
 use crate::refusal::Refusal;
-use crate::respond;
 use crate::route::{self, Route, Target};
 use crate::telemetry;
 
@@ -239,7 +240,7 @@ async fn manifest(
     };
     written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
     let pulled = answered?;
-    Ok(serve::answer(&pulled, target, &pull.reference, &asked.method))
+    Ok(answer::manifest(&pulled, target, &pull.reference, &asked.method))
 }
 
 /// The record of a manifest request that gets no content; a denial is counted.

@@ -22,22 +22,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::crowd::{Connected, Crowd};
-use self::heads::Heads;
-use self::pulse::Pulse;
+use super::body::Body;
+use super::crowd::{Connected, Crowd};
+use super::head_timeout::Heads;
+use super::pulse::Pulse;
+use super::{handler, respond, write_timeout};
 use crate::app::App;
 use crate::audit::DecisionId;
-use crate::body::Body;
 use crate::clients::Peer;
-use crate::gate;
 use crate::refusal::Refusal;
-use crate::respond;
-
-mod crowd;
-mod heads;
-mod idle;
-mod pulse;
-pub mod tls;
 
 /// Serves the data port until `shutdown` resolves, then drains: pulls under way end, at most `drain_timeout`.
 pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -94,7 +87,7 @@ async fn answer(app: &Arc<App>, stream: TcpStream, client: SocketAddr, connected
     }
     // A small answer must not wait for a full packet.
     let _ = stream.set_nodelay(true);
-    let stream = idle::WriteIdle::new(stream, connected.pulse());
+    let stream = write_timeout::WriteIdle::new(stream, connected.pulse());
     // A client that breaks off is no event; hyper has closed the socket.
     let handshakes = app.live().handshakes().cloned();
     match handshakes {
@@ -152,7 +145,7 @@ where
         let asked = asked.fetch_add(1, Ordering::Relaxed) + 1;
         let last = asked >= limits::REQUESTS_PER_CONNECTION || pulse.ends();
         async move {
-            let mut response = gate::traced(app, peer, request).await;
+            let mut response = handler::traced(app, peer, request).await;
             if last {
                 // hyper ends the connection after it. The next one is under the certificates that are in force then.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -166,7 +159,7 @@ where
 }
 
 /// HTTP/1.1 only: a denied HEAD tells its reason in the reason phrase, which HTTP/2 does not have.
-fn protocol(heads: Heads) -> http1::Builder {
+pub(super) fn protocol(heads: Heads) -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
         .timer(heads)
@@ -184,7 +177,7 @@ fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     tracing::error!(id = id.short(), "a handler panicked; the request is undecided");
     let refusal = Refusal::undecided(Code::Internal);
     let mut response = respond::refuse(&refusal, &id, &http::Method::GET, DeniedHeadStatus::Forbidden);
-    gate::mark(&mut response);
+    handler::mark(&mut response);
     response
 }
 
