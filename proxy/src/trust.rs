@@ -1,5 +1,5 @@
-//! Trust roots that are refreshed: where their files come from, where the last good copy is kept, how each table is, and when
-//! the next refresh is due.
+//! Trust roots that are refreshed: where their files come from, where the last good copy is kept, how each table is,
+//! and when the next refresh is due.
 //!
 //! What a refresh brings is verified in `pullgate_verify::refresh`; who refreshes, and puts it in force, is
 //! `server::trust_refresh`.
