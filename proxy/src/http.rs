@@ -1,4 +1,5 @@
-//! The data port and all that is HTTP on it: connections and their limits, one request from its line to its answer, and its record.
+//! The data port and all that is HTTP on it: connections and their limits, one request from its line to its answer, and
+//! its record.
 //!
 //! [`handler`] reads as one request; what may leave is decided in [`pull`](crate::pull), which knows nothing of HTTP.
 

@@ -1,5 +1,5 @@
-//! A denial that is known again by what it rests on: after `deny_ttl` the layouts are asked anew, and the same evidence is not
-//! verified once more to the same end (A604).
+//! A denial that is known again by what it rests on: after `deny_ttl` the layouts are asked anew, and the same evidence
+//! is not verified once more to the same end (A604).
 
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Evidence, Rejected, Source, Unread};

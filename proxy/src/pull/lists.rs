@@ -27,7 +27,8 @@ pub async fn tags(app: &App, live: &Live, repository: &Repository, page: &Page) 
     counted(app, upstream, "tags", listed).map_err(|fault| Refusal::upstream(&fault, Missing::Name))
 }
 
-/// What refers to `subject`: the upstream's list merged with its fallback tag's, of one artifact type where that is asked for.
+/// What refers to `subject`: the upstream's list merged with its fallback tag's, of one artifact type where that is
+/// asked for.
 ///
 /// # Errors
 /// [`Refusal`].

@@ -287,7 +287,7 @@ pub const PROTECTIONS: &[Protection] = &[
         id: "A052",
         without: "the cut of a connection whose client takes nothing",
         file: "proxy/src/http/listen.rs",
-        text: "    let stream = idle::WriteIdle::new(stream, connected.pulse());\n",
+        text: "    let stream = write_timeout::WriteIdle::new(stream, connected.pulse());\n",
         put: "",
         suite: Suite::Gate,
         test: "a052_at_the_data_port_a_reader_that_stops_is_cut_and_one_that_goes_on_gets_the_whole",
