@@ -3,12 +3,11 @@
 
 use pullgate_policy::code::Code;
 
-use super::{Worth, here, item, judge, judge_item, judge_under, named};
+use super::{Worth, here, item, judge, judge_item, named};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use pullgate_policy::identity::{Name, Transparency};
-use pullgate_verify::{Item, Sct, TrustTable};
+use pullgate_verify::Item;
 use serde_json::{Value, json};
 
 type Change = fn(&mut Value);

@@ -15,6 +15,9 @@ use crate::pki::{Entry, Pki, TREE, key};
 use crate::stamp::Authority;
 use crate::stamps::signature_of;
 
+/// What is forged in a proof.
+type Forgery = (&'static str, fn(&mut Value));
+
 const ENTRY: &str = "/verificationMaterial/tlogEntries/0";
 
 fn code(pki: &Pki, bundle_: &Value) -> Option<Code> {
@@ -60,7 +63,7 @@ fn a307_a_forged_path_through_a_tree_of_two_leads_nowhere() {
     let pki = Pki::new();
     let signed = of_two(&pki, &pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Whole));
     assert_eq!(code(&pki, &signed), None, "the honest path");
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [Forgery; 6] = [
         ("another sibling", |proof| proof["hashes"] = json!([STANDARD.encode([7; 32])])),
         ("no path", |proof| proof["hashes"] = json!([])),
         ("a path that is too long", |proof| {
