@@ -53,8 +53,8 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
     }
 }
 
-/// Whether every authority of a table demands a log entry. Where one does not, a signature without is worth a fact of
-/// its own, which counts for that authority only.
+/// Whether every authority of a table demands a log entry. If one does not, a signature without an entry counts, for that
+/// authority only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Demand {
     LogEntry,

@@ -38,7 +38,7 @@ impl Pulse {
         }
     }
 
-    /// A head is waited for. What comes of it is no news until it is whole: who sends it byte by byte is silent.
+    /// A head is waited for. An incomplete head does not count as activity: a client that sends it byte by byte is silent.
     pub(super) fn awaits(&self) {
         self.works.store(false, Ordering::Relaxed);
         self.moved();
