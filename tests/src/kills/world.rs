@@ -56,6 +56,8 @@ pub(super) struct World {
     pub(super) corrupt: String,
     /// What the gate says of pulls.
     pub(super) pull_log: PullLog,
+    /// The signature of each image, by the image's digest.
+    evidence: BTreeMap<String, Made>,
     manifests: Vec<String>,
     new: VecDeque<(String, Made)>,
     signer: Signer,
@@ -111,6 +113,7 @@ impl World {
             forbidden: Vec::new(),
             corrupt: String::new(),
             pull_log: PullLog::new(folder.path().join("audit.jsonl")),
+            evidence: BTreeMap::new(),
             manifests: Vec::new(),
             new: VecDeque::new(),
             signer,
@@ -137,13 +140,24 @@ impl World {
             let signature = evidence_tag(&image.digest(), ".sig");
             self.evidence_tags.retain(|other| *other != signature);
             self.roots.retain(|root| *root != image.digest());
-            self.manifests.retain(|manifest| *manifest != image.digest());
-            for digest in [image.digest()].into_iter().chain(image.blobs.iter().map(|blob| sha256(blob))) {
-                self.permitted.remove(&digest);
-                self.upstream.remove(REPOSITORY, &digest);
-                self.upstream.remove(ELSEWHERE, &digest);
+            self.gone(image.digest(), image.blobs.iter().map(|blob| sha256(blob)));
+            // A gate that has not seen it before denies what signs nothing that is here (A601). Its config is that of
+            // others too.
+            if let Some(evidence) = self.evidence.remove(&image.digest()) {
+                self.gone(evidence.digest(), [evidence.layer()]);
             }
             self.upstream.untag(REPOSITORY, &tag);
+            self.upstream.untag(REPOSITORY, &signature);
+        }
+    }
+
+    /// The upstream has it no more.
+    fn gone(&mut self, manifest: String, blobs: impl IntoIterator<Item = String>) {
+        self.manifests.retain(|other| *other != manifest);
+        for digest in [manifest].into_iter().chain(blobs) {
+            self.permitted.remove(&digest);
+            self.upstream.remove(REPOSITORY, &digest);
+            self.upstream.remove(ELSEWHERE, &digest);
         }
     }
 
@@ -176,15 +190,16 @@ impl World {
     fn sign(&mut self, tag: &str, image: &Made) {
         image.tag(&self.upstream, REPOSITORY, tag);
         image.put(&self.upstream, ELSEWHERE);
-        if self.ever_signed.len().is_multiple_of(2) {
-            let signature = self.signer.sign_at(&self.upstream, REPOSITORY, &image.digest());
-            self.allow(&signature);
+        let evidence = if self.ever_signed.len().is_multiple_of(2) {
             self.evidence_tags.push(evidence_tag(&image.digest(), ".sig"));
+            self.signer.sign_at(&self.upstream, REPOSITORY, &image.digest())
         } else {
             let bundle = referrer(&image.descriptor(), self.signer.bundle(&image.digest(), SIGN_PREDICATE));
             bundle.put(&self.upstream, REPOSITORY);
-            self.allow(&bundle);
-        }
+            bundle
+        };
+        self.allow(&evidence);
+        self.evidence.insert(image.digest(), evidence);
         self.roots.push(image.digest());
         self.ever_signed.insert(image.digest());
         self.tags.push(tag.to_owned());
