@@ -26,7 +26,7 @@ const BOMB_TIMES: u64 = 3;
 const STOPPED_MOST: u64 = 512 * 1024;
 
 /// Does something, and tells by how much the gate's resident memory at its peak was above what it was before.
-async fn peak_above<T>(stage: &Stage, work: impl Future<Output = T>) -> (u64, T) {
+pub(crate) async fn peak_above<T>(stage: &Stage, work: impl Future<Output = T>) -> (u64, T) {
     let pid = stage.gate.pid();
     // 5 sets the peak back to what is resident now (proc(5), `clear_refs`).
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn memory(pid: u32, field: &str) -> u64 {
 }
 
 /// A gate that has served before, so that what it takes once is taken.
-async fn warm() -> Stage {
+pub(crate) async fn warm() -> Stage {
     let stage = Stage::with(|settings| settings).await;
     for _ in 0..20 {
         let tag = fresh();
