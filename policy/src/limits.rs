@@ -27,8 +27,8 @@ pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
 /// Bytes of one annotation's value in evidence. Over it: `payload-invalid`.
 pub const ANNOTATION_BYTES: usize = 256 * 1024;
 
-/// Distinct digests fetched for the evidence of one subject, manifests and what they carry: 127 bundles. The rest:
-/// `evidence-limit`.
+/// Distinct digests fetched for one verdict: manifests of evidence and what they carry, 127 bundles, with what was
+/// fetched before to find out whether the subject leaves as evidence itself. The rest: `evidence-limit`.
 pub const EVIDENCE_FETCHES: usize = 256;
 /// Manifests among them. The rest: `evidence-limit`.
 pub const EVIDENCE_MANIFESTS: usize = 128;
@@ -68,6 +68,8 @@ pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
 pub const EVIDENCE_SUBJECTS_NAMED: usize = 32;
 /// Subjects among them for which it is tried, those first that are known in the repository. The rest: not looked at.
 pub const EVIDENCE_SUBJECTS: usize = 4;
+/// Manifests of evidence that are remembered for one blob, the last that were asked for. The rest: not looked at.
+pub const EVIDENCE_OF_BLOB: usize = 4;
 /// Pages of a referrers list. Over it: `referrers-incomplete`.
 pub const REFERRERS_PAGES: usize = 20;
 
@@ -159,7 +161,7 @@ pub const IN_FLIGHT_BYTES_OF_REPOSITORY: u64 = IN_FLIGHT_BYTES_OF_ONE / 4 * 3;
 pub const VERDICT_BYTES: u64 = MIB;
 /// Bytes of memory that work takes that computes: reading and verifying. Over it: it waits for its turn.
 pub const WORK_BYTES: u64 = 80 * MIB;
-/// Bytes of evidence that passed and is remembered, so that its blobs can be served. Over it: the least used goes.
+/// Bytes of small blobs of evidence that passed. Over it: the least used goes, and is read from the disk again.
 pub const PASSING_BYTES: u64 = 24 * MIB;
 /// Bytes of manifests that are remembered as they were read, three times their own size each. Over it: the least used goes,
 /// and is read from the disk again.
@@ -172,9 +174,9 @@ pub const DENIALS_BYTES: u64 = 16 * MIB;
 pub const GRANTS_BYTES: u64 = 20 * MIB;
 /// Bytes of memory for what each repository's own upstream gave. Over it: the least used goes (it is still in the store).
 pub const PRESENCE_BYTES: u64 = 12 * MIB;
-/// Bytes of memory for each of nine small things: tags, names of answers, children of indexes and how many were asked for,
-/// other names of a digest, what is a manifest, what was granted lately, whose an evidence's blobs are, and what
-/// denials rest on. Over it: the least used goes, and is looked up again.
+/// Bytes of memory for each of eleven small things: tags, names of answers, children of indexes and how many were asked
+/// for, other names of a digest, what is a manifest, what was granted lately, what evidence passes, what does not,
+/// whose an evidence's blobs are, and what denials rest on. Over it: the least used goes, and is looked up again.
 pub const NAMES_BYTES: u64 = 4 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;

@@ -11,6 +11,7 @@ use pullgate_policy::verdict::Subject;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
+use crate::effort::Efforts;
 use crate::health::Health;
 use crate::in_flight::InFlight;
 use crate::live::Live;
@@ -18,7 +19,7 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::pull::children::End;
-use crate::pull::effort::Efforts;
+use crate::pull::collect::passing::Looked;
 use crate::pull::rooms;
 use crate::pull::{JobKey, Judged, Pulled};
 use crate::refusal::Refusal;
@@ -53,6 +54,8 @@ pub struct App {
     pub pulls: SingleFlight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
     pub verdicts: SingleFlight<(Subject, Revisions), Result<Judged, Refusal>>,
+    /// Looks at what may leave as evidence, under way.
+    pub looks: SingleFlight<(Subject, Revisions), Result<Looked, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
     pub presences: SingleFlight<(Repository, Digest), Result<Presence, Refusal>>,
     /// Blobs that are read for their other name, under way (A609).
@@ -113,6 +116,7 @@ impl App {
             roots,
             pulls: SingleFlight::new(),
             verdicts: SingleFlight::new(),
+            looks: SingleFlight::new(),
             presences: SingleFlight::new(),
             names: SingleFlight::new(),
             children: SingleFlight::new(),

@@ -15,6 +15,8 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Registry, Repository};
 use tokio::sync::Notify;
 
+use crate::effort;
+
 /// The bytes that may be held.
 #[derive(Clone, Default)]
 pub struct InFlight(Arc<Shared>);
@@ -59,6 +61,7 @@ impl InFlight {
     /// # Errors
     /// [`Full`] after a while.
     pub async fn begin(&self, repository: &Repository) -> Result<Held, Full> {
+        let _queued = effort::queued();
         let mut held = self.nothing(repository);
         let first = async {
             loop {

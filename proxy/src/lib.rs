@@ -10,6 +10,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clients;
+pub mod effort;
 pub mod health;
 pub mod http;
 pub mod in_flight;

@@ -10,7 +10,6 @@ use moka::future::{Cache, CacheBuilder};
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Repository, Tag};
 use pullgate_policy::policy::Revisions;
@@ -23,8 +22,11 @@ use crate::audit::DecisionId;
 use crate::clock::Clock;
 use crate::store::Standing;
 
+use self::passing::Evidence;
+
 pub use self::children::Child;
 pub use self::denied::{Denied, Pieces};
+pub use self::passing::{RestsOn, Unpassing};
 
 /// The memory of a gate. Every cache is bounded in bytes (A602); what it loses is found in the store or decided again.
 pub struct Memory {
@@ -38,8 +40,7 @@ pub struct Memory {
     manifests: Cache<Digest, bool>,
     verdict_ids: Cache<VerdictKey, DecisionId>,
     other_names: Cache<Digest, Digest>,
-    passing: Cache<Place, Arc<Passing>>,
-    passing_blobs: Cache<Place, Digest>,
+    evidence: Evidence,
     children: Cache<Place, Aging<Child>>,
     children_asked: Cache<Repository, Arc<AtomicUsize>>,
     lives: Lives,
@@ -152,15 +153,7 @@ impl Memory {
                 .time_to_live(deny_ttl)
                 .build(),
             other_names: small(|_, _| weight::of_plain::<Digest, Digest>()).build(),
-            passing: Cache::builder()
-                .weigher(|_, passing: &Arc<Passing>| weight::of_passing(passing))
-                .max_capacity(limits::PASSING_BYTES)
-                .time_to_live(limits::PERMIT_TTL)
-                .build(),
-            passing_blobs: small(|key: &Place, _| weight::of_entry::<Place, Digest>(&key.0, 0))
-                .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(limits::PERMIT_TTL)
-                .build(),
+            evidence: Evidence::new(),
             lives: Lives { clock, deny_ttl, tag_ttl },
         }
     }
@@ -293,12 +286,6 @@ impl Memory {
         self.documents.weighted_size()
     }
 
-    /// Bytes of evidence that passed and is remembered.
-    #[must_use]
-    pub fn passing_bytes(&self) -> u64 {
-        self.passing.weighted_size()
-    }
-
     /// Whether bytes that the gate keeps are a manifest, as far as memory knows.
     pub async fn is_manifest(&self, digest: Digest) -> Option<bool> {
         self.manifests.get(&digest).await
@@ -351,7 +338,7 @@ impl Grants {
     }
 }
 
-/// One of the nine small ones.
+/// One of the eleven small ones.
 fn small<K, V>(weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> CacheBuilder<K, V, Cache<K, V>>
 where
     K: Hash + Eq + Send + Sync + 'static,

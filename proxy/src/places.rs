@@ -9,6 +9,8 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::effort;
+
 /// The places of every upstream. There are as many as upstreams that were ever configured.
 #[derive(Default)]
 pub struct Places(Mutex<BTreeMap<Registry, Arc<OfOne>>>);
@@ -45,6 +47,7 @@ impl Places {
     /// # Errors
     /// [`Full`] at once, when `queue_max` of them wait.
     pub async fn take(&self, registry: &Registry) -> Result<Place, Full> {
+        let _queued = effort::queued();
         let of_one = self.of(registry);
         let queue = Arc::clone(&of_one.queue).try_acquire_owned().map_err(|_| Full)?;
         let work = Arc::clone(&of_one.work).acquire_owned().await.map_err(|_| Full)?;

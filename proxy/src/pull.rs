@@ -10,14 +10,14 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::evidence::passing::{NotPassing, Passing};
+use pullgate_policy::evidence::passing::Passed;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
 use tracing::Instrument as _;
 
 use self::collect::Asked;
-use self::collect::passing::Looked;
+use self::collect::passing::{Looked, Unpassed};
 use self::recall::Recalled;
 use crate::accept::Accept;
 use crate::app::App;
@@ -31,7 +31,6 @@ mod beside;
 pub mod blob;
 pub mod children;
 pub mod collect;
-pub mod effort;
 mod fallback;
 pub mod lists;
 mod other_name;
@@ -82,7 +81,7 @@ pub struct Pulled {
 #[derive(Debug, Clone)]
 pub enum Content {
     /// It is nothing but evidence.
-    Evidence(Arc<Passing>),
+    Evidence(Box<Passed<Document>>),
     /// A permit, its own or its root's.
     Permitted(Box<Permitted<Document>>),
 }
@@ -142,10 +141,20 @@ async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
     let job = {
         let (app, live, pull) = (Arc::clone(app), Arc::clone(live), pull.clone());
         || async move {
-            // Another flight may have landed since this one's memory was asked.
-            match warm::answer(&app, &live, &pull).await {
-                Some(pulled) => Ok(pulled),
-                None => judged(&app, &live, &pull).await,
+            let work = async {
+                // Another flight may have landed since this one's memory was asked.
+                match warm::answer(&app, &live, &pull).await {
+                    Some(pulled) => Ok(pulled),
+                    None => judged(&app, &live, &pull).await,
+                }
+            };
+            match &pull.reference {
+                // By digest it is known whom it works for before its manifest is here.
+                Reference::Digest(digest) => {
+                    let subject = Subject { repository: pull.repository.clone(), digest: *digest };
+                    app.efforts.work_for(&subject, Box::pin(work)).await
+                }
+                Reference::Tag(_) => Box::pin(work).await,
             }
         }
     };
@@ -172,7 +181,9 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
         }
         Err(refusal) => return Err(refusal),
     };
-    let found = decided(app, live, pull, &resolved.document, resolved.asked).await;
+    let subject = Subject { repository: pull.repository.clone(), digest: resolved.document.digest() };
+    let work = Box::pin(decided(app, live, pull, (&subject, &resolved.document), resolved.asked));
+    let found = app.efforts.work_for(&subject, work).await;
     let found = found.map_err(|refusal| refusal.about(&resolved.document))?;
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
 }
@@ -182,20 +193,19 @@ async fn decided(
     app: &Arc<App>,
     live: &Arc<Live>,
     pull: &Pull,
-    document: &Intact<Document>,
+    (subject, document): (&Subject, &Intact<Document>),
     asked: Option<Asked>,
 ) -> Result<Pulled, Refusal> {
-    let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
-    if let Some(denial) = decide::blocked(live.policy(), &subject, document.value()) {
+    if let Some(denial) = decide::blocked(live.policy(), subject, document.value()) {
         return Err(Refusal::Denied(Box::new(denial))); // before anything that is remembered (A409)
     }
-    let found = match recall::content(app, live, &subject, document, &pull.reference).await? {
+    let found = match recall::content(app, live, subject, document, &pull.reference).await? {
         Recalled::Found(found) => *found,
         nothing @ (Recalled::Nothing | Recalled::Unknown) => {
-            match verdict(app, live, &subject, document, asked, &nothing).await {
+            match verdict(app, live, subject, document, asked, &nothing).await {
                 Ok(found) => found,
                 Err(Refusal::Denied(denial)) => {
-                    recall::denied(app, live, (&subject, document), denial, &pull.reference).await?
+                    recall::denied(app, live, (subject, document), denial, &pull.reference).await?
                 }
                 Err(refusal) => return Err(refusal),
             }
@@ -216,7 +226,8 @@ async fn verdict(
 ) -> Result<Pulled, Refusal> {
     let unpassed = match collect::passing::look(app, live, subject, document).await {
         Ok(Looked::Passes(passing)) => {
-            return Ok(Pulled::new(Content::Evidence(passing), Remembered::Miss));
+            let passed = passing.document(document.clone()).ok_or(Refusal::undecided(Code::Internal))?;
+            return Ok(Pulled::new(Content::Evidence(Box::new(passed)), Remembered::Miss));
         }
         Ok(Looked::Not(not)) => Some(not),
         Err(Refusal::Undecided(undecided)) => {
@@ -256,22 +267,26 @@ pub(crate) async fn shared_verdict(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<NotPassing>),
+    (asked, unpassed): (Option<Asked>, Option<Unpassed>),
 ) -> Result<Judged, Refusal> {
+    let _waiting = crate::effort::waits_for(subject);
     let key = (subject.clone(), live.revisions());
     let (handle, live) = (Arc::clone(app), Arc::clone(live));
     let (subject, document) = (subject.clone(), document.clone());
     let job = || async move {
         let app = handle;
-        let mut asked = asked.filter(|asked| asked.subject == subject);
-        let _place = match asked.as_mut().and_then(|asked| asked.place.take()) {
-            Some(place) => place,
-            None => {
-                let place = app.places.take(subject.repository.registry()).await;
-                place.map_err(|_full| Refusal::undecided(Code::Overload))?
-            }
+        let work = async {
+            let mut asked = asked.filter(|asked| asked.subject == subject);
+            let _place = match asked.as_mut().and_then(|asked| asked.place.take()) {
+                Some(place) => place,
+                None => {
+                    let place = app.places.take(subject.repository.registry()).await;
+                    place.map_err(|_full| Refusal::undecided(Code::Overload))?
+                }
+            };
+            Box::pin(reach(&app, &live, &subject, &document, (asked, unpassed))).await
         };
-        reach(&app, &live, &subject, &document, (asked, unpassed)).await
+        app.efforts.work_for(&subject, work).await
     };
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
@@ -282,9 +297,10 @@ async fn reach(
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<NotPassing>),
+    (asked, unpassed): (Option<Asked>, Option<Unpassed>),
 ) -> Result<Judged, Refusal> {
-    let _in_work = app.efforts.begin(subject);
+    let fetched = unpassed.map_or(0, |unpassed| unpassed.fetched);
+    let unpassed = unpassed.map(|unpassed| unpassed.why);
     let now = app.clock.now();
     // What was denied under these revisions is, by the same evidence, denied still (A604).
     let denied = app.memory.denied(subject, live.revisions()).await;
@@ -299,7 +315,8 @@ async fn reach(
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
-    let collected = stage(app, "collect", collect::evidence(app, live, subject, document, asked)).await?;
+    let collected =
+        stage(app, "collect", collect::evidence(app, live, subject, document, (asked, fetched))).await?;
     if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected.pieces())) {
         let denial = denied.denial().clone();
         app.memory.keep_denial(subject, live.revisions(), &denial).await;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::policy::Revisions;
@@ -184,6 +185,23 @@ impl State {
         passed: usize,
     ) -> Known<Vec<Sealed>> {
         self.store.database().grants_for(repository, digest, &both(revisions), passed).await
+    }
+
+    /// The manifests of evidence that passed with this blob: a hint, for who looks at them again.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn owners(&self, repository: &Repository, blob: &Digest) -> Known<Vec<Digest>> {
+        self.store.database().owners(repository, blob).await
+    }
+
+    /// Keeps whose the blobs of evidence are that passes, and waits a moment until it is written: a kill must not take
+    /// what a client was told.
+    pub async fn keep_owner(&self, repository: &Repository, passing: &Passing) {
+        let blobs = passing.blobs().iter().map(|blob| blob.digest).collect();
+        let now = self.clock.now();
+        self.store.database().keep_owner(repository.clone(), passing.manifest(), blobs, now);
+        self.store.database().written().await;
     }
 
     /// Whether a grant that is not found may have been lost (A603).

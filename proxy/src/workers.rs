@@ -12,6 +12,8 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::Repository;
 use tokio::sync::oneshot;
 
+use crate::effort::{self, Threads};
+
 mod turns;
 
 use turns::Turns;
@@ -68,6 +70,7 @@ impl Workers {
     }
 
     /// Waits for a turn and a thread, and runs the work on it. Work that has begun ends, whoever still waits for it.
+    /// All of it is computing of the subject that the task works for (A612).
     ///
     /// # Errors
     /// [`Died`], when it panicked.
@@ -76,6 +79,7 @@ impl Workers {
         of: Work<'_>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Died> {
+        let _computing = effort::computing();
         let (go, turn) = oneshot::channel();
         let memory = of.memory.min(limits::WORK_BYTES);
         self.0.lock().waiting.push(of.repository, Waiter { memory, go });
@@ -108,6 +112,13 @@ impl Workers {
     #[must_use]
     pub fn memory(&self) -> u64 {
         self.0.lock().memory
+    }
+
+    /// Whether one is free.
+    #[must_use]
+    pub fn threads(&self) -> Threads {
+        let (busy, of) = self.busy();
+        if busy < of { Threads::Free } else { Threads::Busy }
     }
 
     /// How many threads are busy, of how many.

@@ -89,10 +89,21 @@ impl Signer {
         Layer::new(BUNDLE, bundle.to_string().into_bytes())
     }
 
+    /// The same about several digests.
+    #[must_use]
+    pub fn attestation_of(&self, digests: &[String], predicate_type: &str) -> Layer {
+        Layer::new(DSSE, self.envelope_about(digests, predicate_type).to_string().into_bytes())
+    }
+
     fn envelope(&self, digest: &str, predicate_type: &str) -> Value {
+        self.envelope_about(&[digest.to_owned()], predicate_type)
+    }
+
+    fn envelope_about(&self, digests: &[String], predicate_type: &str) -> Value {
+        let subject = |digest: &String| json!({ "name": "app", "digest": { "sha256": digest.trim_start_matches("sha256:") } });
         let statement = json!({
             "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{ "name": "app", "digest": { "sha256": digest.trim_start_matches("sha256:") } }],
+            "subject": digests.iter().map(subject).collect::<Vec<_>>(),
             "predicateType": predicate_type,
             "predicate": { "n": fresh() },
         });

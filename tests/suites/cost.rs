@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pullgate::workers::Work;
 use pullgate_policy::limits;
+use pullgate_tests::asking::ask;
 use pullgate_tests::hostile::{Hostile, World};
 use pullgate_tests::made::{Layer, Made};
 use pullgate_tests::signing::{DSSE, carrier, evidence_tag};
@@ -100,8 +101,18 @@ async fn a611_whether_a_blob_is_a_manifest_is_remembered() {
 
 #[tokio::test]
 async fn a612_a_deadline_that_computing_brought_about_is_not_softened() {
-    let stage = Stage::on(&KEYED.replace("scope", "on_undecided = \"insecure_permit\"\nscope")).await;
-    let image = stage.unsigned("org/app", "v1");
+    let policy = KEYED.replace("scope", "on_undecided = \"insecure_permit\"\nscope");
+    let stage = Stage::with(&policy, |setup| setup.verdict_wait(Duration::from_secs(30))).await;
+    let (image, signed) = (Made::image(), Made::image());
+    let stranger = pullgate_tests::signing::Signer::new();
+    let dressed = carrier(vec![stranger.signature(&image.digest())]);
+    let mut long = stranger.signature(&signed.digest());
+    long.annotations["long"] = "x".repeat(limits::OFF_THREAD_BYTES).into();
+    carrier(vec![long]).tag(&stage.upstream, "org/app", &evidence_tag(&signed.digest(), ".sig"));
+    let all = [&image, &dressed, &signed];
+    for made in all {
+        made.put(&stage.upstream, "org/app");
+    }
     let (busy, release) = std::sync::mpsc::sync_channel::<()>(0);
     let release = Arc::new(Mutex::new(release));
     for _ in 0..std::thread::available_parallelism().unwrap().get() {
@@ -111,8 +122,18 @@ async fn a612_a_deadline_that_computing_brought_about_is_not_softened() {
             app.workers.run(work, move || release.lock().unwrap().recv().is_err()).await
         });
     }
-    assert_undecided(&stage.gate.get(&manifest("org/app", &image.digest())).await);
-    assert_eq!(codes(&stage.gate.record().await), ["deadline"]);
+    // An image, what wears evidence, and an image whose evidence is long to read.
+    let targets = all.map(|made| manifest("org/app", &made.digest()));
+    let asking = targets.clone().map(|target| {
+        let data = stage.gate.data;
+        tokio::spawn(async move { ask(data, "GET", &target, &[]).await })
+    });
+    for one in asking {
+        assert_undecided(&one.await.unwrap());
+        assert_eq!(codes(&stage.gate.record().await), ["deadline"]);
+    }
     drop(busy);
-    assert_denied(&stage.gate.get(&manifest("org/app", &image.digest())).await);
+    for target in &targets {
+        assert_denied(&stage.gate.get(target).await);
+    }
 }

@@ -131,21 +131,23 @@ async fn get(gate: &Gate, target: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a603_a_gate_that_is_killed_right_after_a_manifest_knows_its_grants() {
+async fn a603_a_gate_that_is_killed_right_after_a_manifest_knows_its_grants_and_its_evidence() {
     let (upstream, signer) = (Upstream::start().await.unwrap(), Signer::new());
     let folder = TempDir::with_prefix("pullgate-state-").unwrap();
     for n in 0..5 {
         let image = Made::image();
         image.tag(&upstream, "org/app", &format!("v{n}"));
-        signer.sign_at(&upstream, "org/app", &image.digest());
+        let evidence = signer.sign_at(&upstream, "org/app", &image.digest());
         let bad = Made::image();
         bad.put(&upstream, "org/app");
         let mut running = gate(&folder, &upstream, &signer).await;
         assert_serves(&get(&running, &manifest("org/app", &image.digest())).await, &image);
+        assert_serves(&get(&running, &manifest("org/app", &evidence.digest())).await, &evidence);
         running.signal("KILL").unwrap();
         running.wait_end(Duration::from_secs(60)).unwrap();
         let running = gate(&folder, &upstream, &signer).await;
         assert_eq!(get(&running, &blob("org/app", &image.layer())).await.status, 200, "{n}");
+        assert_eq!(get(&running, &blob("org/app", &evidence.layer())).await.status, 200, "{n}");
         assert_denied(&get(&running, &blob("org/app", &bad.layer())).await);
     }
 }

@@ -9,10 +9,12 @@ use pullgate::store;
 use pullgate::store::{Availability, GrantRow, Standing};
 use pullgate::waits::Waits;
 use pullgate_policy::grant::Role;
+use pullgate_policy::limits::EVIDENCE_SUBJECTS;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::seal::Sealed;
 use pullgate_tests::asking::{Answer, ask};
 use pullgate_tests::made::Made;
+use pullgate_tests::signing::{SIGN_PREDICATE, carrier};
 use sqlx::{AnyConnection, Connection as _};
 use tokio::task::JoinHandle;
 
@@ -91,12 +93,13 @@ impl Hurt {
     }
 }
 
-async fn run(stage: &Stage, sql: &'static str) -> AnyConnection {
+async fn run(stage: &Stage, sql: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
     let url = format!("sqlite://{}?mode=rw", stage.gate.path("state/cache.db").display());
     let mut connection = AnyConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("pragma busy_timeout = 60000").execute(&mut connection).await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    // Safe: the text is the test's own.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection
 }
 
@@ -334,4 +337,21 @@ async fn a603_sixty_thousand_grants_are_read_in_bounded_time_by_sixteen_clients_
     assert_eq!(stage.gate.app().store.store().database().reads_failed(), 0);
     let bad = stage.unsigned("org/app", "bad");
     assert_denied(&stage.blob("org/app", &bad.layer()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a603_of_what_evidence_is_about_the_one_whose_row_cannot_be_read_is_tried_before_what_is_not_here() {
+    let mut stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    // As many others as are tried are not here, and come first.
+    let mut digests: Vec<_> = (0..EVIDENCE_SUBJECTS).map(|_| Made::image().digest()).collect();
+    digests.push(image.digest());
+    let evidence = carrier(vec![stage.signer.attestation_of(&digests, SIGN_PREDICATE)]);
+    evidence.tag(&stage.upstream, "org/app", "evidence");
+    stage.gate.app().store.store().database().flush().await;
+    stage.gate.restart().await;
+    let broken = format!("update presence set seen = 'x' where digest = '{}'", image.digest());
+    run(&stage, &broken).await.close().await.unwrap();
+    assert_serves(&stage.manifest("org/app", "evidence").await, &evidence);
 }

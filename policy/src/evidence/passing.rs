@@ -2,12 +2,18 @@
 //! it was verified, or the policy does not ask for that (A601).
 //!
 //! Never by tag, media type alone or User-Agent. [`EvidenceOnly`] is what was fetched, hashed and strictly parsed here;
-//! only [`Passing`] leaves. Only this module makes one:
+//! only what is [`Passed`] leaves, by a [`Passing`]. Only this module makes one:
 //!
 //! ```compile_fail,E0451
-//! use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};
-//! fn forge(only: EvidenceOnly, other: Passing) -> Passing {
-//!     Passing { only, ..other }
+//! use pullgate_policy::{content::Intact, evidence::passing::Passed, oci::Document};
+//! fn forge(content: Intact<Document>, other: Passed<Document>) -> Passed<Document> {
+//!     Passed { content, ..other }
+//! }
+//! ```
+//! ```compile_fail,E0451
+//! use pullgate_policy::{evidence::passing::Passing, oci::Digest};
+//! fn forge(manifest: Digest, other: Passing) -> Passing {
+//!     Passing { manifest, ..other }
 //! }
 //! ```
 //! To be nothing but evidence is not enough: it is verified, or the policy says that it need not be.
@@ -35,14 +41,35 @@ mod only;
 
 pub use only::{EvidenceOnly, LayerKind};
 
-/// Evidence that may leave: in one repository, under the revisions by which that was found.
+/// That evidence may leave: in one repository, under the revisions by which that was found. It holds digests only, so
+/// that it can be remembered however large the evidence is.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Passing {
-    only: EvidenceOnly,
+    manifest: Digest,
+    blobs: Vec<Named>,
     repository: Repository,
     revisions: Revisions,
     vouched: Option<Vouched>,
+}
+
+/// The manifest, or a blob, of evidence that passes.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Passed<T> {
+    content: Intact<T>,
+    vouched: Option<Vouched>,
+}
+
+/// A blob of evidence, as its manifest names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// By which digest.
+    pub digest: Digest,
+    /// The SHA-256 digest of the bytes.
+    pub sha256: Digest,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// What was verified in a piece of evidence: one fact of perhaps several.
@@ -91,7 +118,7 @@ impl Passing {
     /// nobody vouches for, has what could be a number in the place of a tar header's checksum: whoever can push there can
     /// copy a true signature beside it (A601).
     pub fn verified(
-        only: EvidenceOnly,
+        only: &EvidenceOnly,
         set: &PolicySet,
         about: &Subject,
         verified: &Evidence,
@@ -107,7 +134,7 @@ impl Passing {
             return Err(NotPassing::Runnable);
         }
         let vouched = Some(vouched.into_iter().next().ok_or(NotPassing::Unverified)?);
-        Ok(Self { only, repository: about.repository.clone(), revisions: set.revisions, vouched })
+        Ok(Self::of(only, about.repository.clone(), set.revisions, vouched))
     }
 
     /// Lets evidence leave whose signers nobody knows, where the policy of the repository says `evidence = "well-formed"`.
@@ -116,7 +143,7 @@ impl Passing {
     /// [`NotPassing::Unverified`] where it does not; [`NotPassing::Runnable`] where the place of a tar header's checksum
     /// holds what could be one, whatever the sum (A601).
     pub fn well_formed(
-        only: EvidenceOnly,
+        only: &EvidenceOnly,
         set: &PolicySet,
         repository: &Repository,
     ) -> Result<Self, NotPassing> {
@@ -126,11 +153,23 @@ impl Passing {
         match policy.evidence {
             EvidencePasses::Verified => Err(NotPassing::Unverified),
             EvidencePasses::WellFormed if !only.numbered().is_empty() => Err(NotPassing::Runnable),
-            EvidencePasses::WellFormed => {
-                let (repository, revisions) = (repository.clone(), set.revisions);
-                Ok(Self { only, repository, revisions, vouched: None })
-            }
+            EvidencePasses::WellFormed => Ok(Self::of(only, repository.clone(), set.revisions, None)),
         }
+    }
+
+    fn of(
+        only: &EvidenceOnly,
+        repository: Repository,
+        revisions: Revisions,
+        vouched: Option<Vouched>,
+    ) -> Self {
+        let named = |(digest, blob): (&Digest, &Intact<Bytes>)| Named {
+            digest: *digest,
+            sha256: blob.digest(),
+            size: blob.value().len() as u64,
+        };
+        let (manifest, blobs) = (only.document().digest(), only.blobs().map(named).collect());
+        Self { manifest, blobs, repository, revisions, vouched }
     }
 
     /// Tells whether it may leave in this repository under these revisions: another policy, another trust root or another
@@ -146,14 +185,49 @@ impl Passing {
         self.vouched.as_ref()
     }
 
-    /// The manifest.
-    pub fn document(&self) -> &Intact<Document> {
-        self.only.document()
+    /// The manifest's digest.
+    #[must_use]
+    pub fn manifest(&self) -> Digest {
+        self.manifest
     }
 
-    /// The gate's own copies of config and layers.
-    pub fn blobs(&self) -> &[Intact<Bytes>] {
-        self.only.blobs()
+    /// Config and layers.
+    #[must_use]
+    pub fn blobs(&self) -> &[Named] {
+        &self.blobs
+    }
+
+    /// Config or a layer, by the digest that the manifest names it by.
+    #[must_use]
+    pub fn named(&self, digest: &Digest) -> Option<&Named> {
+        self.blobs.iter().find(|blob| blob.digest == *digest)
+    }
+
+    /// Lets the manifest leave; none where this is about another.
+    #[must_use]
+    pub fn document(&self, document: Intact<Document>) -> Option<Passed<Document>> {
+        let is_it = document.digest() == self.manifest;
+        is_it.then(|| Passed { content: document, vouched: self.vouched.clone() })
+    }
+
+    /// Lets a blob leave that the manifest names `digest`; none where these are other bytes.
+    #[must_use]
+    pub fn blob(&self, digest: &Digest, bytes: Intact<Bytes>) -> Option<Passed<Bytes>> {
+        let is_it = self.named(digest)?.sha256 == bytes.digest();
+        is_it.then(|| Passed { content: bytes, vouched: self.vouched.clone() })
+    }
+}
+
+impl<T> Passed<T> {
+    /// The content.
+    pub fn content(&self) -> &Intact<T> {
+        &self.content
+    }
+
+    /// What was verified; none where the policy does not ask for it.
+    #[must_use]
+    pub fn vouched(&self) -> Option<&Vouched> {
+        self.vouched.as_ref()
     }
 }
 

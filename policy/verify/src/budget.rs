@@ -60,7 +60,7 @@ impl Cost {
 }
 
 /// What is left of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Budget {
     left: Cost,
     /// Since the last pause.
@@ -96,6 +96,11 @@ impl Budget {
         };
         self.turn = self.turn.and(cost);
         Ok(())
+    }
+
+    /// What is left for the evidence of another subject, which keeps other statements.
+    pub(crate) fn rest(&self) -> Self {
+        Self { left: self.left, ..Self::default() }
     }
 
     /// Whether others may have a turn; then the next one begins.
@@ -227,6 +232,17 @@ mod tests {
             assert_eq!(budget.take(over).map_err(|fault| fault.code), Err(Code::EvidenceLimit), "{cost:?}");
             assert_eq!(budget.take(Cost::default()), Ok(()));
         }
+    }
+
+    #[test]
+    fn a604_what_one_subject_has_used_is_not_there_for_the_next_one() {
+        let checks = |checks| Cost { checks, ..Cost::default() };
+        let mut budget = Budget { statements: 0, ..Budget::default() };
+        budget.take(checks(limits::SIGNATURE_CHECKS - 1)).unwrap();
+        let mut rest = budget.rest();
+        assert_eq!(rest.statements, limits::STATEMENTS_MEMORY, "it keeps its own");
+        assert_eq!(rest.take(checks(2)).map_err(|fault| fault.code), Err(Code::EvidenceLimit));
+        assert_eq!(rest.take(checks(1)), Ok(()));
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub struct Verification {
     budget: Budget,
 }
 
+/// What a verification left of what it may cost: where the same evidence is tried for several subjects, they share it
+/// (A604).
+#[derive(Debug, Clone, Default)]
+pub struct Rest(Budget);
+
 /// How far a verification is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -72,6 +77,12 @@ impl Verification {
     /// Nothing was looked at yet.
     #[must_use]
     pub fn new(request: &Request<'_>) -> Self {
+        Self::within(request, Rest::default())
+    }
+
+    /// The same, and it costs no more than another one left.
+    #[must_use]
+    pub fn within(request: &Request<'_>, Rest(budget): Rest) -> Self {
         let artifact = request.artifact.kept();
         let mut order = budget::order(request.found);
         order.reverse();
@@ -81,7 +92,7 @@ impl Verification {
             order,
             strangers: Vec::new(),
             worth: BTreeMap::new(),
-            budget: Budget::default(),
+            budget,
         }
     }
 
@@ -121,6 +132,12 @@ impl Verification {
         }
         let (artifact, budget) = (&self.artifact, &mut self.budget);
         guarded(|| worth(request, artifact, &found.item, (budget, round))).transpose()
+    }
+
+    /// What is left for another one.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        Rest(self.budget.rest())
     }
 
     /// What came of it. A piece that was not looked at is `evidence-limit`.

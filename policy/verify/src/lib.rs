@@ -33,7 +33,7 @@ pub mod token;
 mod trust;
 
 pub use artifact::Artifact;
-pub use engine::{Progress, Verification, verify_all};
+pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use subjects::named_subjects;

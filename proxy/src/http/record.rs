@@ -51,9 +51,9 @@ pub fn served(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, pulled: &
     }
     .to_owned();
     match &pulled.content {
-        Content::Evidence(passing) => {
+        Content::Evidence(passed) => {
             "evidence".clone_into(&mut record.ground);
-            if let Some(vouched) = passing.vouched() {
+            if let Some(vouched) = passed.vouched() {
                 record.authorities.push(vouched.authority.to_string());
                 record.identities.push(vouched.identity.clone());
                 record.evidence.push(vouched.blob.to_string());

@@ -1,35 +1,174 @@
-//! Evidence that passed, and whose its blobs are.
+//! Evidence that passed, whose its blobs are, and evidence that did not pass.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pullgate_policy::evidence::passing::Passing;
+use bytes::Bytes;
+use jiff::Timestamp;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
+use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::passing::{NotPassing, Passing};
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
+use pullgate_policy::policy::Revisions;
+use pullgate_policy::verdict::{Denial, Subject};
 
-use super::Memory;
+use super::{Aging, Memory, Place, VerdictKey, small, weight};
 
-impl Memory {
-    /// Evidence that passed in this repository a while ago.
-    pub async fn passing(&self, repository: &Repository, manifest: Digest) -> Option<Arc<Passing>> {
-        self.passing.get(&(repository.clone(), manifest)).await
+/// What is remembered of evidence. Of blobs only those are kept in memory that are as small as what is sent at once: a
+/// larger one is read from the disk for each who asks.
+pub(super) struct Evidence {
+    passing: Cache<Place, (Timestamp, Arc<Passing>)>,
+    owners: Cache<Place, Arc<Vec<Digest>>>,
+    copies: Cache<Place, Intact<Bytes>>,
+    unpassed: Cache<VerdictKey, Aging<Arc<Unpassing>>>,
+}
+
+/// Why a manifest does not leave as evidence.
+#[derive(Debug, Clone)]
+pub enum Unpassing {
+    /// What it is about, or a part of it, is blocked.
+    Blocked(Box<Denial>),
+    /// It is judged like any other.
+    Not {
+        /// Why.
+        why: NotPassing,
+        /// What else that rests on, where it holds for longer than a denial.
+        rests_on: Option<RestsOn>,
+    },
+}
+
+/// What a no rests on besides the evidence itself, which does not change: which of its subjects were there.
+#[derive(Debug, Clone, Default)]
+pub struct RestsOn {
+    /// Subjects that the evidence names.
+    pub named: Vec<Digest>,
+    /// Those of them that were tried and are there.
+    pub here: BTreeSet<Digest>,
+    /// Those that were tried and are not.
+    pub absent: BTreeSet<Digest>,
+}
+
+impl RestsOn {
+    /// How many subjects were tried.
+    #[must_use]
+    pub fn tried(&self) -> usize {
+        self.here.len() + self.absent.len()
     }
 
-    /// The manifest of the evidence that owns a blob in this repository.
-    pub async fn passing_with_blob(&self, repository: &Repository, blob: Digest) -> Option<Digest> {
-        self.passing_blobs.get(&(repository.clone(), blob)).await
+    /// The bytes that its lists take, about.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        size_of::<Digest>() * (self.named.len() + 2 * self.tried())
+    }
+}
+
+impl Evidence {
+    pub(super) fn new() -> Self {
+        Self {
+            passing: small(|key: &Place, (_, passing): &(Timestamp, Arc<Passing>)| {
+                weight::of_passing::<Place>(&key.0, passing)
+            })
+            .time_to_live(limits::PERMIT_TTL_MAX)
+            .build(),
+            owners: small(|key: &Place, owners: &Arc<Vec<Digest>>| {
+                weight::of_entry::<Place, Arc<Vec<Digest>>>(&key.0, size_of_val(owners.as_slice()))
+            })
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(limits::PERMIT_TTL_MAX)
+            .build(),
+            copies: Cache::builder()
+                .weigher(|key: &Place, copy: &Intact<Bytes>| {
+                    weight::of_entry::<Place, Intact<Bytes>>(&key.0, copy.value().len())
+                })
+                .max_capacity(limits::PASSING_BYTES)
+                .time_to_idle(limits::PERMIT_TTL)
+                .build(),
+            // By age, as denials: a flood of new ones must not keep the newest from being remembered.
+            unpassed: small(|key, unpassed: &Aging<Arc<Unpassing>>| {
+                weight::of_unpassing(key, &unpassed.value)
+            })
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(limits::PERMIT_TTL)
+            .build(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) async fn settle(&self) {
+        self.copies.run_pending_tasks().await;
+    }
+}
+
+impl Memory {
+    /// Evidence that passed in this repository, and when that was found.
+    pub async fn passing(
+        &self,
+        repository: &Repository,
+        manifest: Digest,
+    ) -> Option<(Timestamp, Arc<Passing>)> {
+        self.evidence.passing.get(&(repository.clone(), manifest)).await
     }
 
     /// Remembers evidence that passed.
     pub async fn keep_passing(&self, repository: &Repository, passing: &Arc<Passing>) {
-        let manifest = passing.document().digest();
-        self.passing.insert((repository.clone(), manifest), Arc::clone(passing)).await;
+        let found = (self.lives.clock.now(), Arc::clone(passing));
+        self.evidence.passing.insert((repository.clone(), passing.manifest()), found).await;
         self.keep_passing_blobs(repository, passing).await;
     }
 
-    /// Remembers whose its blobs are: of a blob that several have, the last that was asked for.
+    /// The manifests of evidence that have a blob in this repository, the last that was asked for first.
+    pub async fn passing_with_blob(&self, repository: &Repository, blob: Digest) -> Arc<Vec<Digest>> {
+        self.evidence.owners.get(&(repository.clone(), blob)).await.unwrap_or_default()
+    }
+
+    /// Remembers whose its blobs are: of a blob that many have, the last few that were asked for.
     pub async fn keep_passing_blobs(&self, repository: &Repository, passing: &Passing) {
-        let manifest = passing.document().digest();
+        let manifest = passing.manifest();
         for blob in passing.blobs() {
-            self.passing_blobs.insert((repository.clone(), blob.digest()), manifest).await;
+            let key = (repository.clone(), blob.digest);
+            let before = self.evidence.owners.get(&key).await.unwrap_or_default();
+            if before.first() == Some(&manifest) {
+                continue;
+            }
+            let others = before.iter().copied().filter(|other| *other != manifest);
+            let owners = std::iter::once(manifest).chain(others).take(limits::EVIDENCE_OF_BLOB).collect();
+            self.evidence.owners.insert(key, Arc::new(owners)).await;
         }
+    }
+
+    /// A copy of a small blob of evidence.
+    pub async fn evidence_blob(&self, repository: &Repository, sha256: Digest) -> Option<Intact<Bytes>> {
+        self.evidence.copies.get(&(repository.clone(), sha256)).await
+    }
+
+    /// Remembers it.
+    pub async fn keep_evidence_blob(&self, repository: &Repository, copy: &Intact<Bytes>) {
+        if copy.value().len() <= limits::STREAM_CHUNK_BYTES {
+            self.evidence.copies.insert((repository.clone(), copy.digest()), copy.clone()).await;
+        }
+    }
+
+    /// Bytes of evidence that passed and is remembered.
+    #[must_use]
+    pub fn passing_bytes(&self) -> u64 {
+        self.evidence.copies.weighted_size()
+    }
+
+    /// Why a manifest did not leave as evidence within the last `deny_ttl`.
+    pub async fn unpassed(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unpassing>> {
+        self.lives.of(self.evidence.unpassed.get(&(subject.clone(), revisions)).await?)
+    }
+
+    /// The same a while ago, and what that rests on: it holds as long as that is the same.
+    pub async fn unpassed_before(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unpassing>> {
+        self.evidence.unpassed.get(&(subject.clone(), revisions)).await.map(|aging| aging.value)
+    }
+
+    /// Remembers it for `deny_ttl`.
+    pub async fn keep_unpassed(&self, subject: &Subject, revisions: Revisions, unpassing: Arc<Unpassing>) {
+        let unpassing = self.lives.for_ttl(unpassing, self.lives.deny_ttl);
+        self.evidence.unpassed.insert((subject.clone(), revisions), unpassing).await;
     }
 }

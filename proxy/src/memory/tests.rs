@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Untrusted;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};
 use pullgate_policy::identity::Name;
 use pullgate_policy::oci::media_type;
 use pullgate_policy::policy::{
@@ -272,52 +272,68 @@ fn open() -> PolicySet {
     }
 }
 
-/// Evidence of so many bytes, manifest and config among them.
-fn evidence(weighs: usize) -> Arc<Passing> {
-    // Long enough that no blank of the padding lies where a tar header has its checksum (A601).
+/// Evidence that passes, each another one, with the same config.
+fn evidence(n: usize) -> Arc<Passing> {
     let payload = format!(
         r#"{{"critical":{{"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}}}}"#,
-        Digest::of(b"subject")
+        Digest::of(&n.to_be_bytes())
     );
-    let payload = payload.as_str();
-    let manifest = |layer: &[u8]| {
-        let descriptor = |kind: &str, bytes: &[u8]| serde_json::json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()});
-        serde_json::json!({
-            "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
-            "config": descriptor(media_type::OCI_CONFIG, b"{}"),
-            "layers": [descriptor(media_type::SIMPLE_SIGNING, layer)],
-        })
-        .to_string()
-    };
-    // As many digits stand for the size of a layer a little smaller.
-    let around = manifest(&padded(payload, weighs - 1024)).len() + b"{}".len();
-    let layer = padded(payload, weighs - around);
-    let document = intact(manifest(&layer).into_bytes()).parse(None).unwrap();
-    let only = EvidenceOnly::check(document, vec![intact(b"{}".to_vec()), intact(layer)]).unwrap();
-    let passing = Passing::well_formed(only, &open(), &repository()).unwrap();
-    assert_eq!(weight::of_passing(&passing) as usize, weighs);
-    Arc::new(passing)
+    let descriptor = |kind: &str, bytes: &[u8]| serde_json::json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()});
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": descriptor(media_type::OCI_CONFIG, b"{}"),
+        "layers": [descriptor(media_type::SIMPLE_SIGNING, payload.as_bytes())],
+    });
+    let document = intact(manifest.to_string().into_bytes()).parse(None).unwrap();
+    let blobs = vec![intact(b"{}".to_vec()), intact(payload.into_bytes())];
+    let only = EvidenceOnly::check(document, blobs).unwrap();
+    Arc::new(Passing::well_formed(&only, &open(), &repository()).unwrap())
 }
 
 #[tokio::test]
-async fn evidence_that_passed_is_remembered_up_to_its_limit_and_not_a_byte_more() {
-    const SHARES: usize = 8;
-    let share = usize::try_from(limits::PASSING_BYTES).unwrap() / SHARES;
-    let (fits, over) = (evidence(share), evidence(share + 1));
-    for (last, held) in [(&fits, SHARES), (&over, SHARES - 1)] {
-        let memory = memory();
-        let place = |n: usize| -> Repository { format!("registry.example/app{n}").parse().unwrap() };
-        for n in 1..SHARES {
-            memory.keep_passing(&place(n), &fits).await;
+async fn of_evidence_with_the_same_blob_the_last_few_are_remembered_the_last_one_first() {
+    let (memory, config) = (memory(), Digest::of(b"{}"));
+    let all: Vec<_> = (0..=limits::EVIDENCE_OF_BLOB).map(evidence).collect();
+    let named = |of: &[Arc<Passing>]| of.iter().rev().map(|one| one.manifest()).collect::<Vec<_>>();
+    for count in [limits::EVIDENCE_OF_BLOB, limits::EVIDENCE_OF_BLOB + 1] {
+        for passing in &all[..count] {
+            memory.keep_passing(&repository(), passing).await;
         }
-        memory.keep_passing(&place(0), last).await;
-        memory.passing.run_pending_tasks().await;
+        let over = count - limits::EVIDENCE_OF_BLOB;
+        let found = memory.passing_with_blob(&repository(), config).await;
+        assert_eq!(*found, named(&all[over..count]));
+    }
+    // Who is asked for again is the last one again.
+    memory.keep_passing_blobs(&repository(), &all[2]).await;
+    let found = memory.passing_with_blob(&repository(), config).await;
+    assert_eq!((found[0], found.len()), (all[2].manifest(), limits::EVIDENCE_OF_BLOB));
+    assert!(memory.passing_with_blob(&"r.io/other".parse().unwrap(), config).await.is_empty());
+}
+
+#[tokio::test]
+async fn small_blobs_of_evidence_are_remembered_up_to_their_limit_and_not_a_byte_more() {
+    const SHARE: usize = 64 * 1024;
+    let shares = usize::try_from(limits::PASSING_BYTES).unwrap() / SHARE;
+    let beside = usize::try_from(weight::of_entry::<Place, Intact<Bytes>>(&repository(), 0)).unwrap();
+    let blob = |n: usize, weighs: usize| intact(padded(&n.to_string(), weighs - beside));
+    for (last, held) in [(SHARE, shares), (SHARE + 1, shares - 1)] {
+        let memory = memory();
+        let all: Vec<_> = (0..shares).map(|n| blob(n, if n + 1 == shares { last } else { SHARE })).collect();
+        for one in &all {
+            memory.keep_evidence_blob(&repository(), one).await;
+        }
+        memory.evidence.settle().await;
         let mut found = 0;
-        for n in 0..SHARES {
-            let digest = if n == 0 { last } else { &fits }.document().digest();
-            found += usize::from(memory.passing(&place(n), digest).await.is_some());
+        for one in &all {
+            found += usize::from(memory.evidence_blob(&repository(), one.digest()).await.is_some());
         }
         assert_eq!(found, held);
+    }
+    let memory = memory();
+    for (length, kept) in [(limits::STREAM_CHUNK_BYTES, true), (limits::STREAM_CHUNK_BYTES + 1, false)] {
+        let one = intact(padded("x", length));
+        memory.keep_evidence_blob(&repository(), &one).await;
+        assert_eq!(memory.evidence_blob(&repository(), one.digest()).await.is_some(), kept, "{length}");
     }
 }
 

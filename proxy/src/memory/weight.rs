@@ -10,7 +10,7 @@ use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Reason, Subject};
 
-use super::{Denied, Grants};
+use super::{Denied, Grants, RestsOn, Unpassing};
 
 /// What the cache itself takes for an entry, about: its place in the table and in the lists by age and use.
 const ENTRY: usize = 320;
@@ -72,10 +72,21 @@ pub(super) fn of_document(document: &Intact<Document>) -> u32 {
     capped(document.value().bytes().len().saturating_mul(3))
 }
 
-/// The bytes that a piece of evidence holds, its manifest and blobs.
-pub(super) fn of_passing(passing: &Passing) -> u32 {
-    let blobs: usize = passing.blobs().iter().map(|blob| blob.value().len()).sum();
-    capped(blobs + passing.document().value().bytes().len())
+/// The names of its blobs, and who signed.
+pub(super) fn of_passing<K>(repository: &Repository, passing: &Passing) -> u32 {
+    let vouched = passing.vouched().map_or(0, |vouched| vouched.identity.len());
+    let blobs = size_of_val(passing.blobs()) + vouched;
+    // The repository is there twice: in the key and in the value.
+    capped(ENTRY + size_of::<K>() + size_of::<Passing>() + of_repository(repository) * 2 + blobs)
+}
+
+/// What it rests on, or the denial's texts.
+pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unpassing) -> u32 {
+    let held = match unpassing {
+        Unpassing::Blocked(denial) => size_of_val(denial.as_ref()) + texts(denial),
+        Unpassing::Not { rests_on, .. } => rests_on.as_ref().map_or(0, RestsOn::held),
+    };
+    capped(ENTRY + size_of_val(key) + size_of_val(unpassing) + of_repository(&key.0.repository) + held)
 }
 
 /// Names and locations are shared with the policy, and not counted.

@@ -62,23 +62,40 @@ async fn under(
     }
     // First what is granted: the same bytes may lie in evidence that passes no more, and that is no reason to say no.
     let granted = recall::grant(app, live, repository, digest, Role::Blob).await;
-    if !matches!(granted, Ok(Some(_)))
-        && let Some(copy) = collect::passing::blob(app, live, repository, digest).await?
-    {
-        return Ok(Blob::Evidence(copy));
+    let passed = match granted {
+        Ok(Some(grant)) => return granted_blob(app, live, repository, digest, grant).await,
+        Ok(None) | Err(_) => Box::pin(collect::passing::blob(app, live, repository, digest)).await,
+    };
+    if let Ok(Some(copy)) = passed {
+        // It may be evidence and a manifest at once, and be named by SHA-512.
+        return match digest {
+            Digest::Sha512(_) if is_manifest(app, repository, copy.sha256).await? => {
+                Err(Refusal::Missing(Missing::Blob))
+            }
+            Digest::Sha256(_) | Digest::Sha512(_) => Ok(Blob::Evidence(copy.bytes)),
+        };
     }
     let grant = match granted? {
         Some(grant) => Some(grant),
         None => children::grant(app, live, repository, digest).await?,
     };
-    match grant {
-        Some(grant) => {
-            known_by_sha256(app, live, repository, digest, &grant).await?;
-            other_name::not_blocked(app, live, repository, digest, &grant).await?;
-            open(app, live, repository, digest, grant).await
-        }
-        None => Err(ungranted(app, live, repository, &digest).await),
+    match (grant, passed) {
+        (Some(grant), _) => granted_blob(app, live, repository, digest, grant).await,
+        (None, Err(refusal)) => Err(refusal),
+        (None, Ok(_)) => Err(ungranted(app, live, repository, &digest).await),
     }
+}
+
+async fn granted_blob(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    repository: &Repository,
+    digest: Digest,
+    grant: Grant,
+) -> Result<Blob, Refusal> {
+    known_by_sha256(app, live, repository, digest, &grant).await?;
+    other_name::not_blocked(app, live, repository, digest, &grant).await?;
+    open(app, live, repository, digest, grant).await
 }
 
 /// Blocks and manifests are known by SHA-256 (A013): what is small enough to be a manifest is read under its other name

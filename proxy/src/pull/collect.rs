@@ -115,7 +115,8 @@ pub(super) async fn ask(app: &App, live: &Live, subject: Subject, place: Option<
     Asked { subject, place, at, listed }
 }
 
-/// Collects the evidence about `subject`; `asked` is what was asked before, if anything was.
+/// Collects the evidence about `subject`; `asked` is what was asked before, if anything was, and `fetched` how many
+/// digests were for this verdict: `evidence_fetches` is the limit of all together.
 ///
 /// # Errors
 /// Undecided, when there is no room for so much evidence. A layout that fails is no error: it is named in
@@ -125,7 +126,7 @@ pub(crate) async fn evidence(
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
-    asked: Option<Asked>,
+    (asked, fetched): (Option<Asked>, usize),
 ) -> Result<Collected, Refusal> {
     let mut held =
         app.in_flight.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
@@ -138,10 +139,10 @@ pub(crate) async fn evidence(
         None => ask(app, live, subject.clone(), None).await,
     };
     let lists = layouts::lists(subject, document.value(), listed, &mut findings);
-    let candidates = within_limit(interleave(lists), &mut findings);
+    let candidates = within_limit(interleave(lists), fetched, &mut findings);
     let carriers = read(app, live, subject, candidates, (&mut findings, &mut held)).await?;
     let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
-    let found = pieces::fetch(app, live, &carriers, (&mut findings, &mut held)).await?;
+    let found = pieces::fetch(app, live, (&carriers, fetched), (&mut findings, &mut held)).await?;
     let Findings { rejected, unread } = findings;
     Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread, held: Arc::new(held) })
 }
@@ -159,15 +160,17 @@ fn interleave<T>(lists: Vec<Vec<T>>) -> Vec<T> {
     }
 }
 
-/// Each manifest once, and at most `evidence_manifests`; the rest is named (A141).
-fn within_limit(candidates: Vec<Candidate>, findings: &mut Findings) -> Vec<Candidate> {
+/// Each manifest once, and at most `evidence_manifests`, and `evidence_fetches` with what was fetched before; the rest
+/// is named (A141).
+fn within_limit(candidates: Vec<Candidate>, fetched: usize, findings: &mut Findings) -> Vec<Candidate> {
+    let most = limits::EVIDENCE_MANIFESTS.min(limits::EVIDENCE_FETCHES.saturating_sub(fetched));
     let mut seen = BTreeSet::new();
     let mut kept = Vec::new();
     for candidate in candidates {
         if !seen.insert((candidate.repository.clone(), candidate.digest)) {
             continue;
         }
-        if kept.len() < limits::EVIDENCE_MANIFESTS {
+        if kept.len() < most {
             kept.push(candidate);
         } else {
             findings.reject(
@@ -286,10 +289,13 @@ mod tests {
             digest: Digest::of(&n.to_be_bytes()),
             document: None,
         };
-        let mut findings = Findings::default();
-        let kept = within_limit((0..=limits::EVIDENCE_MANIFESTS).map(candidate).collect(), &mut findings);
-        assert_eq!(kept.len(), limits::EVIDENCE_MANIFESTS);
-        assert_eq!(findings.rejected.len(), 1);
-        assert_eq!(findings.rejected[0].code, Code::EvidenceLimit);
+        let (most, all) = (limits::EVIDENCE_MANIFESTS, limits::EVIDENCE_FETCHES);
+        for (fetched, fits) in [(0, most), (all - most, most), (all - 1, 1), (all, 0)] {
+            let mut findings = Findings::default();
+            let kept = within_limit((0..=fits).map(candidate).collect(), fetched, &mut findings);
+            assert_eq!(kept.len(), fits, "{fetched}");
+            assert_eq!(findings.rejected.len(), 1);
+            assert_eq!(findings.rejected[0].code, Code::EvidenceLimit);
+        }
     }
 }

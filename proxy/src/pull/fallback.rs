@@ -36,12 +36,19 @@ pub(super) async fn without_resolving(
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };
     let Some(digest) = digest else { return Err(Refusal::Undecided(undecided)) };
+    // Nobody waited for the upstream: it was the evidence, or this machine, that took so long (A612).
+    let is_own_fault = |digest| {
+        let subject = Subject { repository: pull.repository.clone(), digest };
+        code == Code::Deadline && app.efforts.is_its_own_fault(&subject, app.workers.threads())
+    };
+    if is_own_fault(digest) {
+        return Err(Refusal::Undecided(undecided));
+    }
     let Some(document) = resolve::held(app, &pull.repository, &digest).await? else {
         return Err(Refusal::Undecided(undecided));
     };
     let subject = Subject { repository: pull.repository.clone(), digest: document.digest() };
-    // Nobody waited for the upstream: it was the evidence that took so long (A612).
-    if code == Code::Deadline && app.efforts.is_its_own_fault(&subject) {
+    if is_own_fault(subject.digest) {
         return Err(Refusal::Undecided(undecided));
     }
     super::scope::not_blocked(live, &subject.digest)?;

@@ -57,7 +57,7 @@ impl Content {
     #[must_use]
     pub fn document(&self) -> &Document {
         match self {
-            Self::Evidence(passing) => passing.document().value(),
+            Self::Evidence(passed) => passed.content().value(),
             Self::Permitted(permitted) => permitted.value(),
         }
     }
@@ -75,7 +75,7 @@ impl Content {
     #[must_use]
     pub fn digest(&self) -> Digest {
         match self {
-            Self::Evidence(passing) => passing.document().digest(),
+            Self::Evidence(passed) => passed.content().digest(),
             Self::Permitted(permitted) => permitted.digest(),
         }
     }

@@ -11,7 +11,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::policy::PolicySet;
 use pullgate_policy::verdict::Subject;
-use pullgate_verify::{Artifact, Progress, Verification};
+use pullgate_verify::{Artifact, Progress, Rest, Verification};
 
 use super::collect::Collected;
 use crate::app::App;
@@ -30,10 +30,11 @@ pub async fn evidence(
     document: &Intact<Document>,
     collected: &Collected,
 ) -> Result<Evidence, Refusal> {
-    about(app, live, subject, Some(document), collected).await
+    Ok(about(app, live, subject, Some(document), (collected, Rest::default())).await?.0)
 }
 
-/// The same where the document of the subject may not be here: then nothing is verified that signs more than its digest.
+/// The same where the document of the subject may not be here: then nothing is verified that signs more than its
+/// digest. It costs no more than `rest`, and tells what of that is left.
 ///
 /// # Errors
 /// As [`evidence`].
@@ -42,20 +43,19 @@ pub(super) async fn about(
     live: &Live,
     subject: &Subject,
     document: Option<&Intact<Document>>,
-    collected: &Collected,
-) -> Result<Evidence, Refusal> {
-    let _computing = app.efforts.computes(subject);
+    (collected, rest): (&Collected, Rest),
+) -> Result<(Evidence, Rest), Refusal> {
     let authorities: Vec<Authority> =
         live.policy().authorities_for(&subject.repository).into_iter().cloned().collect();
     let authorities: Arc<[Authority]> = authorities.into();
     let (keys, trust) = (Arc::clone(&live.config().policy.keys), Arc::clone(&live.config().policy.trust));
     let manifest = document.map(|document| document.value().bytes().clone());
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);
-    let (mut before, now) = (None, app.clock.now());
+    let (mut before, now) = (Err(rest), app.clock.now());
     let largest = found.iter().map(|found| found.item.length()).max().unwrap_or(0);
     let work = Work { repository: &subject.repository, memory: workers::memory_of_verifying(largest) };
     // In turns: whoever's evidence is dear waits for himself (A604).
-    let mut evidence = loop {
+    let (mut evidence, rest) = loop {
         let (manifest, found) = (manifest.clone(), Arc::clone(&found));
         let (authorities, keys, trust) = (Arc::clone(&authorities), Arc::clone(&keys), Arc::clone(&trust));
         let turn = app.workers.run(work, move || {
@@ -75,20 +75,24 @@ pub(super) async fn about(
                 now,
                 collected: at,
             };
-            let mut verification = before.unwrap_or_else(|| Box::new(Verification::new(&request)));
+            let begin = |rest| Box::new(Verification::within(&request, rest));
+            let mut verification = before.unwrap_or_else(begin);
             match verification.go_on(&request) {
                 Progress::More => Err(verification),
-                Progress::Done => Ok(verification.finish(&request)),
+                Progress::Done => {
+                    let rest = verification.rest();
+                    Ok((verification.finish(&request), rest))
+                }
             }
         });
         match turn.await.map_err(|Died| Refusal::undecided(Code::Internal))? {
-            Ok(evidence) => break evidence,
-            Err(verification) => before = Some(verification),
+            Ok(done) => break done,
+            Err(verification) => before = Ok(verification),
         }
     };
     evidence.rejected.extend(collected.rejected.iter().cloned());
     evidence.unread.extend(collected.unread.iter().copied());
-    Ok(evidence)
+    Ok((evidence, rest))
 }
 
 /// Decides by `evidence`, which comes back: a `where` of a policy may be long work.

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 mod availability;
 mod keeper;
 mod open;
+mod owners;
 mod rows;
 #[cfg(test)]
 mod tests;

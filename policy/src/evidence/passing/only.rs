@@ -21,7 +21,8 @@ use crate::strict_json;
 #[must_use]
 pub struct EvidenceOnly {
     document: Intact<Document>,
-    blobs: Vec<Intact<Bytes>>,
+    /// By each digest that the manifest names them by.
+    blobs: BTreeMap<Digest, Intact<Bytes>>,
     numbered: BTreeSet<Digest>,
 }
 
@@ -57,7 +58,7 @@ impl EvidenceOnly {
         let sum = image.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
         // "Every layer" must not be vacuously true (A032).
         let count = (1..=limits::SIGNATURES_MAX).contains(&image.layers.len());
-        if !count || sum > limits::EVIDENCE_BYTES || !config_may_pass(image) {
+        if !count || sum > limits::EVIDENCE_BYTES || !config_may_pass(image) || distinct(image) > BLOBS {
             return None;
         }
         let fits = |layer: &Descriptor| {
@@ -74,7 +75,7 @@ impl EvidenceOnly {
     #[must_use]
     pub fn too_many(document: &Document) -> bool {
         let Manifest::Image(image) = document.manifest() else { return false };
-        image.layers.len() > limits::SIGNATURES_MAX
+        (image.layers.len() > limits::SIGNATURES_MAX || distinct(image) > BLOBS)
             && image.layers.iter().all(|layer| LayerKind::of(&layer.media_type).is_some())
     }
 
@@ -115,11 +116,8 @@ impl EvidenceOnly {
         }
         // Nothing leaves that the manifest does not name, whatever was handed in.
         let named = document.value().manifest().content().filter_map(|descriptor| descriptor.digest);
-        let blobs = named
-            .collect::<BTreeSet<_>>()
-            .iter()
-            .filter_map(|digest| by_digest.get(digest).cloned())
-            .collect();
+        let blobs =
+            named.filter_map(|digest| by_digest.get(&digest).map(|blob| (digest, blob.clone()))).collect();
         Ok(Self { document, blobs, numbered })
     }
 
@@ -128,25 +126,29 @@ impl EvidenceOnly {
         &self.document
     }
 
-    /// The gate's own copies of config and layers.
-    pub fn blobs(&self) -> &[Intact<Bytes>] {
-        &self.blobs
+    /// The gate's own copies of config and layers, each under the digest that the manifest names it by.
+    pub fn blobs(&self) -> impl Iterator<Item = (&Digest, &Intact<Bytes>)> {
+        self.blobs.iter()
     }
 
-    /// The copy that this digest names, by either algorithm.
+    /// The copy that the manifest names so, by either algorithm.
     #[must_use]
     pub fn blob(&self, digest: &Digest) -> Option<&Bytes> {
-        let is = |blob: &&Intact<Bytes>| match digest {
-            Digest::Sha256(_) => blob.digest() == *digest,
-            Digest::Sha512(_) => digest.recompute(blob.value()) == *digest,
-        };
-        self.blobs.iter().find(is).map(Intact::value)
+        self.blobs.get(digest).map(Intact::value)
     }
 
     /// The layers that have what could be a number where a tar header has its checksum, though the sum is another.
     pub(super) fn numbered(&self) -> &BTreeSet<Digest> {
         &self.numbered
     }
+}
+
+/// Blobs that are fetched of one manifest: with the subjects that it is tried for, `evidence_fetches`.
+const BLOBS: usize = limits::EVIDENCE_FETCHES - limits::EVIDENCE_SUBJECTS;
+
+fn distinct(image: &Image) -> usize {
+    let parts = std::iter::once(&image.config).chain(&image.layers);
+    parts.filter_map(|descriptor| descriptor.digest).collect::<BTreeSet<_>>().len()
 }
 
 /// The blobs by every digest that the manifest can name them by; each is hashed once, however many there are.

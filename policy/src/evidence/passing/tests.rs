@@ -81,7 +81,7 @@ fn only(layer: &[u8]) -> Result<EvidenceOnly, NotPassing> {
 fn well_formed(layer: &[u8]) -> Result<Passing, NotPassing> {
     let mut set = policy_set(vec![signed_by(&["a"], 1)]);
     set.policies[0].evidence = EvidencePasses::WellFormed;
-    only(layer).and_then(|only| Passing::well_formed(only, &set, &fixture::subject().repository))
+    only(layer).and_then(|only| Passing::well_formed(&only, &set, &fixture::subject().repository))
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
     let (set, about) = (policy_set(vec![signed_by(&["a", "b"], 2)]), fixture::subject());
     let evidence = only(PAYLOAD).unwrap();
     let good = verified(&evidence, PAYLOAD);
-    let passing = Passing::verified(evidence.clone(), &set, &about, &good).unwrap();
+    let passing = Passing::verified(&evidence, &set, &about, &good).unwrap();
     assert_eq!(passing.vouched().map(|one| one.authority.to_string()).as_deref(), Some("a"));
     assert!(passing.counts(&about.repository, set.revisions));
     let mut other = set.clone();
@@ -168,7 +168,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
     assert!(!passing.counts(&"r.io/other/app".parse().unwrap(), set.revisions), "another repository does");
 
     let unverified = |set: &PolicySet, about: &Subject, verified: &Evidence| {
-        Passing::verified(evidence.clone(), set, about, verified).err() == Some(NotPassing::Unverified)
+        Passing::verified(&evidence, set, about, verified).err() == Some(NotPassing::Unverified)
     };
     assert!(unverified(&set, &about, &fixture::evidence(vec![], vec![])), "nothing is verified");
     let strangers = policy_set(vec![signed_by(&["b"], 1)]);
@@ -186,8 +186,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
         manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD), (media_type::SIMPLE_SIGNING, &dressed)]);
     let beside =
         EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD), intact(&dressed)]).unwrap();
-    let found =
-        |signed: &[u8]| Passing::verified(beside.clone(), &set, &about, &verified(&beside, signed)).err();
+    let found = |signed: &[u8]| Passing::verified(&beside, &set, &about, &verified(&beside, signed)).err();
     assert_eq!(
         found(PAYLOAD),
         Some(NotPassing::Runnable),
@@ -202,7 +201,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
 fn a601_evidence_by_its_form_alone_leaves_only_where_the_policy_says_so() {
     let (set, repository) = (policy_set(vec![signed_by(&["a"], 1)]), fixture::subject().repository);
     let found = |set: &PolicySet, repository: &Repository| {
-        Passing::well_formed(only(PAYLOAD).unwrap(), set, repository)
+        Passing::well_formed(&only(PAYLOAD).unwrap(), set, repository)
             .map(|passing| passing.vouched().is_none())
     };
     assert_eq!(found(&set, &repository), Err(NotPassing::Unverified));
@@ -216,9 +215,44 @@ fn a601_evidence_by_its_form_alone_leaves_only_where_the_policy_says_so() {
 fn blobs_that_the_manifest_does_not_name_are_not_handed_out() {
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
     let blobs = vec![intact(b"{}"), intact(b"something else"), intact(PAYLOAD)];
-    let passing = EvidenceOnly::check(document, blobs).unwrap();
-    assert_eq!(passing.blobs().len(), 2);
-    assert!(!passing.blobs().iter().any(|blob| blob.digest() == Digest::of(b"something else")));
+    let only = EvidenceOnly::check(document, blobs).unwrap();
+    assert_eq!(only.blobs().count(), 2);
+    assert!(only.blob(&Digest::of(b"something else")).is_none());
+}
+
+#[test]
+fn only_the_manifest_and_the_blobs_of_what_passes_leave_by_the_digests_that_it_names_them_by() {
+    let passing = well_formed(PAYLOAD).unwrap();
+    let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+    assert_eq!(passing.manifest(), document.digest());
+    assert!(passing.document(document).is_some());
+    let other = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD), (media_type::DSSE, b"{}")]);
+    assert!(passing.document(other).is_none());
+    let (digest, config) = (Digest::of(PAYLOAD), Digest::of(b"{}"));
+    assert!(passing.blob(&digest, intact(PAYLOAD)).is_some());
+    assert!(passing.blob(&digest, intact(b"{}")).is_none(), "other bytes");
+    assert!(passing.blob(&config, intact(b"{}")).is_some());
+    let another = Digest::sha512_of(PAYLOAD);
+    assert!(passing.blob(&another, intact(PAYLOAD)).is_none(), "a name that the manifest does not use");
+}
+
+#[test]
+fn a013_blobs_that_the_manifest_names_by_sha512_are_known_by_both() {
+    let json = serde_json::json!({
+        "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST,
+        "config": {"mediaType": media_type::OCI_EMPTY, "digest": Digest::sha512_of(b"{}"), "size": 2},
+        "layers": [{"mediaType": media_type::SIMPLE_SIGNING, "digest": Digest::sha512_of(PAYLOAD), "size": PAYLOAD.len()}],
+    });
+    let document = intact(json.to_string().as_bytes()).parse(None).unwrap();
+    let only = EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD)]).unwrap();
+    let mut set = policy_set(vec![signed_by(&["a"], 1)]);
+    set.policies[0].evidence = EvidencePasses::WellFormed;
+    let passing = Passing::well_formed(&only, &set, &fixture::subject().repository).unwrap();
+    let digest = Digest::sha512_of(PAYLOAD);
+    assert_eq!(only.blob(&digest).map(Bytes::as_ref), Some(PAYLOAD));
+    assert_eq!(passing.named(&digest).map(|one| one.sha256), Some(Digest::of(PAYLOAD)));
+    assert!(passing.blob(&digest, intact(PAYLOAD)).is_some());
+    assert!(passing.blob(&Digest::of(PAYLOAD), intact(PAYLOAD)).is_none(), "it is not named so");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Case {
         for about in named.unwrap_or_default() {
             let verified = verify(about, &layout.carried(&digest));
             let about = Subject { digest: about, ..subject.clone() };
-            if Passing::verified(only.clone().unwrap(), &set, &about, &verified).is_ok() {
+            if Passing::verified(only.as_ref().unwrap(), &set, &about, &verified).is_ok() {
                 return (Answer::Permit, "it is evidence that was verified".to_owned());
             }
         }

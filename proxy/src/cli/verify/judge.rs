@@ -38,7 +38,7 @@ fn canonical(live: &Live, repository: &Repository) -> Repository {
 }
 
 /// The order is that of `pull::judged`.
-async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report) -> Result<(), Refusal> {
+async fn stages(app: &Arc<App>, live: &Arc<Live>, asked: &Image, report: &mut Report) -> Result<(), Refusal> {
     let repository = &asked.repository;
     report.policy = governed(live, repository);
     live.upstream(repository).ok_or(Refusal::Request(RouteFault::RegistryUnknown))?;
@@ -62,13 +62,13 @@ async fn stages(app: &Arc<App>, live: &Live, asked: &Image, report: &mut Report)
             report.ground = Some("evidence");
             return Ok(());
         }
-        Looked::Not(not) => Some(not),
+        Looked::Not(unpassed) => unpassed,
     };
-    let collected = collect::evidence(app, live, &subject, &document, None).await?;
+    let collected = collect::evidence(app, live, &subject, &document, (None, unpassed.fetched)).await?;
     let verified = verify::evidence(app, live, &subject, &document, &collected).await?;
     evidence::describe(report, live, &subject, (&collected, &verified));
     report.requirements = requirement::each(policy, &subject, document.value(), &verified, app.clock.now());
-    let verified = Evidence { unpassed, ..verified };
+    let verified = Evidence { unpassed: Some(unpassed.why), ..verified };
     match decide::judge(policy, &subject, document.value(), &verified, app.clock.now()) {
         Outcome::Decided(verdict) => {
             decided(report, &verdict);

@@ -1,35 +1,61 @@
 //! Finds out whether a manifest leaves as evidence: every blob of it is fetched and read here first (A031), and something in
 //! it is verified about a subject of the same repository, by an authority of the policy that governs both (A601).
+//!
+//! One looks for all who ask. What came of it is remembered, a no as well: it costs the same a second time (A604).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
-use pullgate_policy::decide;
 use pullgate_policy::evidence::passing::{EvidenceOnly, NotPassing, Passing};
-use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Document, Reference, Repository};
-use pullgate_policy::verdict::{Subject, Undecided};
+use pullgate_policy::oci::Document;
+use pullgate_policy::time::later;
+use pullgate_policy::verdict::Subject;
 
 use super::carried::{self, Carried};
-use super::{Collected, FETCHED_AT_ONCE, pieces};
-use crate::accept::Accept;
+use super::{FETCHED_AT_ONCE, pieces};
 use crate::app::App;
+use crate::effort;
 use crate::in_flight::Held;
 use crate::live::Live;
-use crate::pull::{question, resolve, scope, verify};
+use crate::memory::{RestsOn, Unpassing};
+use crate::pull::{scope, stage};
 use crate::refusal::Refusal;
 use crate::workers::{self, Died, Work};
 
+mod blob;
+mod subjects;
+
+pub use blob::blob;
+
 /// What came of the look.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Looked {
     /// It is judged like any other manifest.
-    Not(NotPassing),
+    Not(Unpassed),
     /// It leaves.
     Passes(Arc<Passing>),
+}
+
+/// Why a manifest does not leave as evidence, and what it cost to find out.
+#[derive(Debug, Clone, Copy)]
+pub struct Unpassed {
+    /// Why.
+    pub why: NotPassing,
+    /// Digests that were fetched for it, at most.
+    pub fetched: usize,
+}
+
+/// What was read of a manifest.
+enum Read {
+    /// A blob is not there: it may come.
+    Incomplete,
+    /// Nothing but evidence, and what it carries.
+    Is(Box<(EvidenceOnly, Carried)>),
+    /// It stays something else.
+    Not(NotPassing),
 }
 
 /// The manifest as evidence that passes, if it is that and nothing else.
@@ -38,87 +64,126 @@ pub enum Looked {
 /// Undecided, when a blob or the subject could not be asked for, or the trust table is stale: whether it passes is then not
 /// known. A denial, where the policy blocks a part of it or what it is about.
 pub async fn look(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Looked, Refusal> {
+    if EvidenceOnly::needs(document.value()).is_none() {
+        return Ok(Looked::Not(Unpassed { why: NotPassing::Other, fetched: 0 }));
+    }
+    if let Some(passing) = remembered(app, live, subject).await {
+        app.memory.keep_passing_blobs(&subject.repository, &passing).await;
+        return Ok(Looked::Passes(passing));
+    }
+    if let Some(unpassing) = app.memory.unpassed(subject, live.revisions()).await {
+        return told(&unpassing, 0);
+    }
+    let key = (subject.clone(), live.revisions());
+    let work = {
+        let (app, live) = (Arc::clone(app), Arc::clone(live));
+        let (subject, document) = (subject.clone(), document.clone());
+        || async move {
+            let looked = async {
+                // Of what wears evidence nobody can say whether it waits for the upstream or for itself: as large as it
+                // is, it was made (A612).
+                let _own = effort::computing();
+                Box::pin(anew(&app, &live, &subject, &document)).await
+            };
+            app.efforts.work_for(&subject, looked).await
+        }
+    };
+    app.looks.join(key, work).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
+}
+
+/// What passed before, under the same policy, keys, trust and blocks, for as long as a permit counts.
+async fn remembered(app: &App, live: &Live, subject: &Subject) -> Option<Arc<Passing>> {
+    let (found, passing) = app.memory.passing(&subject.repository, subject.digest).await?;
+    let now = app.clock.now();
+    let ends = later(found, live.policy().permit_ttl);
+    // What was found in the future was found by a clock that was set back (A541).
+    let is_young = found <= now && now < ends;
+    (is_young && passing.counts(&subject.repository, live.revisions())).then_some(passing)
+}
+
+/// The answer that was remembered.
+fn told(unpassing: &Unpassing, fetched: usize) -> Result<Looked, Refusal> {
+    match unpassing {
+        Unpassing::Blocked(denial) => Err(Refusal::Denied(denial.clone())),
+        Unpassing::Not { why, .. } => Ok(Looked::Not(Unpassed { why: *why, fetched })),
+    }
+}
+
+/// Looks, and remembers what came of it where that is known.
+async fn anew(
     app: &App,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
 ) -> Result<Looked, Refusal> {
-    if let Some(passing) = remembered(app, live, subject).await {
-        app.memory.keep_passing_blobs(&subject.repository, &passing).await;
-        return Ok(Looked::Passes(passing));
+    let revisions = live.revisions();
+    // The subjects may be others by now; the evidence is what it was, and is not read again.
+    if let Some(before) = app.memory.unpassed_before(subject, revisions).await
+        && let Unpassing::Not { rests_on: Some(rests_on), .. } = before.as_ref()
+        && subjects::are_still(app, live, &subject.repository, rests_on).await?
+    {
+        let fetched = rests_on.tried();
+        app.memory.keep_unpassed(subject, revisions, Arc::clone(&before)).await;
+        return told(&before, fetched);
     }
-    if EvidenceOnly::needs(document.value()).is_none() {
-        return Ok(Looked::Not(NotPassing::Other));
-    }
-    let mut held = app.in_flight.begin(&subject.repository).await.map_err(overload)?;
-    let only = match read(app, live, subject, document, &mut held).await? {
-        Ok(only) => only,
-        Err(not) => return Ok(Looked::Not(not)),
+    let parts: BTreeSet<_> = document.value().manifest().content().map(|part| part.digest).collect();
+    let unpassing = match stage(app, "look", Box::pin(found(app, live, subject, document))).await {
+        Ok(Ok(passing)) => {
+            let passing = Arc::new(passing);
+            app.memory.keep_passing(&subject.repository, &passing).await;
+            app.store.keep_owner(&subject.repository, &passing).await;
+            return Ok(Looked::Passes(passing));
+        }
+        Ok(Err(unpassing)) => unpassing,
+        Err(Refusal::Denied(denial)) => Unpassing::Blocked(denial),
+        Err(refusal) => return Err(refusal),
     };
-    // Read where nobody waits for an answer (A611).
-    let (work, reading) = (work_over(&subject.repository, &only), only.clone());
-    let carried = app.workers.run(work, move || carried::read(&reading)).await;
-    let carried = carried.map_err(|Died| Refusal::undecided(Code::Internal))?;
+    let tried = match &unpassing {
+        Unpassing::Not { rests_on: Some(rests_on), .. } => rests_on.tried(),
+        Unpassing::Blocked(_) | Unpassing::Not { rests_on: None, .. } => {
+            pullgate_policy::limits::EVIDENCE_SUBJECTS
+        }
+    };
+    let answer = told(&unpassing, parts.len() + tried);
+    app.memory.keep_unpassed(subject, revisions, Arc::new(unpassing)).await;
+    answer
+}
+
+/// What the evidence is, whether something in it holds, or the policy does without that.
+async fn found(
+    app: &App,
+    live: &Live,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Result<Passing, Unpassing>, Refusal> {
+    let lasting = |why| Unpassing::Not { why, rests_on: Some(RestsOn::default()) };
+    let mut held = app.in_flight.begin(&subject.repository).await.map_err(overload)?;
+    let (only, carried) = match read(app, live, subject, document, &mut held).await? {
+        Read::Is(is) => *is,
+        Read::Incomplete => return Ok(Err(Unpassing::Not { why: NotPassing::Other, rests_on: None })),
+        Read::Not(why) => return Ok(Err(lasting(why))),
+    };
     for named in carried.named() {
         scope::not_blocked(live, named)?;
     }
-    let passing = match Passing::well_formed(only.clone(), live.policy(), &subject.repository) {
-        Ok(passing) => passing,
-        Err(by_form) => match verified(app, live, &subject.repository, (only, carried), held).await? {
-            Ok(passing) => passing,
-            Err(NotPassing::Unverified) => return Ok(Looked::Not(by_form)),
-            Err(not) => return Ok(Looked::Not(not)),
-        },
+    let by_form = match Passing::well_formed(&only, live.policy(), &subject.repository) {
+        Ok(passing) => return Ok(Ok(passing)),
+        Err(by_form) => by_form,
     };
-    let passing = Arc::new(passing);
-    app.memory.keep_passing(&subject.repository, &passing).await;
-    Ok(Looked::Passes(passing))
-}
-
-/// The gate's own copy of a blob of evidence that leaves here under the policy that is in force now; none where nothing that
-/// left has it.
-///
-/// # Errors
-/// As [`look`].
-pub async fn blob(
-    app: &App,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-) -> Result<Option<Bytes>, Refusal> {
-    let Some(manifest) = app.memory.passing_with_blob(repository, digest).await else { return Ok(None) };
-    scope::not_blocked(live, &manifest)?;
-    let subject = Subject { repository: repository.clone(), digest: manifest };
-    let passing = match remembered(app, live, &subject).await {
-        Some(passing) => passing,
-        None => {
-            let Some(document) = resolve::held(app, repository, &manifest).await? else { return Ok(None) };
-            match look(app, live, &subject, &document).await? {
-                Looked::Passes(passing) => passing,
-                Looked::Not(_) => return Ok(None),
-            }
-        }
-    };
-    Ok(passing.blobs().iter().find(|copy| copy.digest() == digest).map(|copy| copy.value().clone()))
-}
-
-/// What passed before, under the same policy, keys, trust and blocks.
-async fn remembered(app: &App, live: &Live, subject: &Subject) -> Option<Arc<Passing>> {
-    let passing = app.memory.passing(&subject.repository, subject.digest).await?;
-    passing.counts(&subject.repository, live.revisions()).then_some(passing)
+    match subjects::verified(app, live, &subject.repository, (&only, &carried), held).await? {
+        Ok(passing) => Ok(Ok(passing)),
+        Err((NotPassing::Unverified, rests_on)) => Ok(Err(Unpassing::Not { why: by_form, rests_on })),
+        Err((why, rests_on)) => Ok(Err(Unpassing::Not { why, rests_on })),
+    }
 }
 
 fn overload<T>(_full: T) -> Refusal {
     Refusal::undecided(Code::Overload)
-}
-
-/// Work that reads the pieces, one after the other.
-fn work_over<'a>(repository: &'a Repository, only: &EvidenceOnly) -> Work<'a> {
-    work_of(repository, only.blobs().iter().map(|blob| blob.value().len()).max())
-}
-
-fn work_of(repository: &Repository, largest: Option<usize>) -> Work<'_> {
-    Work { repository, memory: workers::memory_of_reading(largest.unwrap_or(0) as u64) }
 }
 
 async fn read(
@@ -127,13 +192,15 @@ async fn read(
     subject: &Subject,
     document: &Intact<Document>,
     held: &mut Held,
-) -> Result<Result<EvidenceOnly, NotPassing>, Refusal> {
+) -> Result<Read, Refusal> {
     held.grow(document.value().manifest().content().map(|part| part.size).sum()).map_err(overload)?;
-    let mut parts = Vec::new();
+    let (mut seen, mut parts) = (BTreeSet::new(), Vec::new());
     for descriptor in document.value().manifest().content() {
-        let Some(digest) = descriptor.digest else { return Ok(Err(NotPassing::Other)) };
+        let Some(digest) = descriptor.digest else { return Ok(Read::Not(NotPassing::Other)) };
         scope::not_blocked(live, &digest)?;
-        parts.push((digest, descriptor.size));
+        if seen.insert(digest) {
+            parts.push((digest, descriptor.size));
+        }
     }
     let blob = |(digest, size)| pieces::blob(app, live, &subject.repository, digest, size);
     // Side by side: one after the other, hundreds of them would take the whole deadline (A612).
@@ -141,100 +208,28 @@ async fn read(
     let mut blobs = Vec::new();
     while let Some(blob) = fetched.next().await {
         match blob {
-            Ok(bytes) => blobs.push(bytes),
+            // A block names bytes, whatever the manifest names them by (A609).
+            Ok(bytes) => {
+                scope::not_blocked(live, &bytes.digest())?;
+                blobs.push(bytes);
+            }
             Err(refusal @ Refusal::Undecided(_)) => return Err(refusal),
-            Err(_) => return Ok(Err(NotPassing::Other)),
+            Err(_) => return Ok(Read::Incomplete),
         }
     }
-    let work = work_of(&subject.repository, blobs.iter().map(|blob| blob.value().len()).max());
-    let document = document.clone();
-    let checked = app.workers.run(work, move || EvidenceOnly::check(document, blobs)).await;
-    checked.map_err(|Died| Refusal::undecided(Code::Internal))
-}
-
-/// The evidence as one that passes because something in it holds, about one of the subjects that it names.
-async fn verified(
-    app: &App,
-    live: &Live,
-    repository: &Repository,
-    (only, carried): (EvidenceOnly, Carried),
-    held: Held,
-) -> Result<Result<Passing, NotPassing>, Refusal> {
-    let held = Arc::new(held);
-    let mut undecided = None;
-    for digest in candidates(app, repository, &carried).await {
-        let (about, document) = match subject_of(app, live, repository, digest).await {
-            Ok(Some(found)) => found,
-            Ok(None) => continue,
-            Err(refusal @ Refusal::Undecided(_)) => {
-                undecided = Some(refusal);
-                continue;
-            }
-            Err(_) => continue,
-        };
-        if let Some(document) = &document
-            && let Some(denial) = decide::blocked(live.policy(), &about, document.value())
-        {
-            return Err(Refusal::Denied(Box::new(denial)));
-        }
-        let collected = Collected {
-            at: app.clock.now(),
-            manifests: Vec::new(),
-            found: Arc::new(carried.about(&digest)),
-            rejected: Vec::new(),
-            unread: Vec::new(),
-            held: Arc::clone(&held),
-        };
-        let evidence = verify::about(app, live, &about, document.as_ref(), &collected).await?;
-        match Passing::verified(only.clone(), live.policy(), &about, &evidence) {
-            Ok(passing) => return Ok(Ok(passing)),
-            // A trust table that is too old says neither yes nor no (A342).
-            Err(_) if evidence.rejected.iter().any(|one| one.code == Code::TrustStale) => {
-                undecided = Some(Refusal::Undecided(Undecided::new(Code::TrustStale)));
-            }
-            Err(NotPassing::Unverified) => {}
-            Err(not) => return Ok(Err(not)),
-        }
-    }
-    undecided.map_or(Ok(Err(NotPassing::Unverified)), Err)
-}
-
-/// The subjects to be tried, at most `evidence_subjects`: those first whose manifests are here, which cost no request.
-async fn candidates(app: &App, repository: &Repository, carried: &Carried) -> Vec<Digest> {
-    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
-    for digest in carried.named().iter().copied() {
-        // Where the store cannot say, its turn comes later.
-        if app.store.present(repository, &digest).await == Ok(true) {
-            here.push(digest);
-        } else {
-            elsewhere.push(digest);
-        }
-    }
-    here.into_iter().chain(elsewhere).take(limits::EVIDENCE_SUBJECTS).collect()
-}
-
-/// The subject, which must be in the same repository: signatures by the same people about something else are no reason
-/// to let anything leave here. In the separate evidence repository there are no subjects, and the digest stands for itself.
-async fn subject_of(
-    app: &App,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-) -> Result<Option<(Subject, Option<Intact<Document>>)>, Refusal> {
-    let of = |digest| Subject { repository: repository.clone(), digest };
-    let store = match resolve::held(app, repository, &digest).await {
-        Ok(Some(document)) => return Ok(Some((of(document.digest()), Some(document)))),
-        Ok(None) => Ok(()),
-        Err(unknown) => Err(unknown),
+    let largest = blobs.iter().map(|blob| blob.value().len()).max().unwrap_or(0);
+    let work = Work {
+        repository: &subject.repository,
+        memory: workers::memory_of_reading(u64::try_from(largest).unwrap_or(u64::MAX)),
     };
-    if live.keeps_evidence(repository) {
-        return Ok(Some((of(digest), None)));
-    }
-    let _place = question(app, repository)?;
-    let fetched = resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await;
-    match fetched.map_err(|refusal| refusal.after(store)) {
-        Ok(document) => Ok(Some((of(document.digest()), Some(document)))),
-        Err(Refusal::Missing(_)) => Ok(None),
-        Err(refusal) => Err(refusal),
-    }
+    let document = document.clone();
+    // Read where nobody waits for an answer (A611).
+    let checked = app.workers.run(work, move || match EvidenceOnly::check(document, blobs) {
+        Ok(only) => {
+            let carried = carried::read(&only);
+            Read::Is(Box::new((only, carried)))
+        }
+        Err(not) => Read::Not(not),
+    });
+    checked.await.map_err(|Died| Refusal::undecided(Code::Internal))
 }

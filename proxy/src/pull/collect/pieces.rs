@@ -37,10 +37,10 @@ struct Wanted {
 pub(super) async fn fetch(
     app: &App,
     live: &Live,
-    carriers: &[Carrier],
+    (carriers, fetched): (&[Carrier], usize),
     (findings, held): (&mut Findings, &mut Held),
 ) -> Result<Vec<Found>, Refusal> {
-    let wanted = within_limits(wanted(carriers, findings), carriers, findings);
+    let wanted = within_limits(wanted(carriers, findings), (carriers, fetched), findings);
     make_room(held, carriers, &wanted).map_err(|_full| Refusal::undecided(Code::Overload))?;
     let fetched = stream::iter(wanted.into_iter().map(|one| async move {
         let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
@@ -69,7 +69,7 @@ pub(super) async fn kept(
     (findings, held): (&mut Findings, &mut Held),
 ) -> Known<Option<Vec<Found>>> {
     let mut fetched = Vec::new();
-    let wanted = within_limits(wanted(carriers, findings), carriers, findings);
+    let wanted = within_limits(wanted(carriers, findings), (carriers, 0), findings);
     if make_room(held, carriers, &wanted).is_err() {
         return Ok(None);
     }
@@ -224,13 +224,17 @@ fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str
     Ok((digest, kind))
 }
 
-/// At most `signatures_max` pieces of `evidence_bytes` together, and with the carriers that were fetched by digest before
-/// `evidence_fetches` distinct digests (A141, A142).
-fn within_limits(wanted: Vec<Wanted>, carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
+/// At most `signatures_max` pieces of `evidence_bytes` together, and with the carriers that were fetched by digest
+/// before, and what was `fetched` before them, `evidence_fetches` distinct digests (A141, A142).
+fn within_limits(
+    wanted: Vec<Wanted>,
+    (carriers, fetched): (&[Carrier], usize),
+    findings: &mut Findings,
+) -> Vec<Wanted> {
     // One under each tag came with the question; the others were fetched by their digests.
     let tagged: BTreeSet<_> =
         carriers.iter().map(|carrier| carrier.layout).filter(|layout| !is_list(*layout)).collect();
-    let carriers = carriers.len().saturating_sub(tagged.len());
+    let carriers = fetched + carriers.len().saturating_sub(tagged.len());
     let mut kept = Vec::new();
     let (mut bytes, mut digests) = (0_u64, BTreeSet::new());
     for one in wanted {
@@ -258,6 +262,10 @@ mod tests {
     /// How many of so many pieces of this size are fetched, and how many are named as too much; where they are one and
     /// the same, or each another.
     fn kept(count: usize, size: u64, distinct: Distinct) -> (usize, usize) {
+        kept_after(0, count, size, distinct)
+    }
+
+    fn kept_after(fetched: usize, count: usize, size: u64, distinct: Distinct) -> (usize, usize) {
         let one = |n: usize| {
             let blob = match distinct {
                 Distinct::All => Digest::of(&n.to_be_bytes()),
@@ -272,7 +280,7 @@ mod tests {
             }
         };
         let mut findings = Findings::default();
-        let kept = within_limits((0..count).map(one).collect(), &[], &mut findings);
+        let kept = within_limits((0..count).map(one).collect(), (&[], fetched), &mut findings);
         assert!(findings.rejected.iter().all(|one| one.code == Code::EvidenceLimit));
         (kept.len(), findings.rejected.len())
     }
@@ -290,6 +298,7 @@ mod tests {
         assert_eq!(kept(signatures + 1, 1, Distinct::None), (signatures, 1));
         assert_eq!(kept(fetches, 1, Distinct::All), (fetches, 0));
         assert_eq!(kept(fetches + 1, 1, Distinct::All), (fetches, 1));
+        assert_eq!(kept_after(fetches - 2, 3, 1, Distinct::All), (2, 1));
         let half = limits::EVIDENCE_BYTES / 2;
         assert_eq!(kept(2, half, Distinct::All), (2, 0));
         assert_eq!(kept(2, half + 1, Distinct::All), (1, 1));

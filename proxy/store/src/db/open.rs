@@ -22,6 +22,7 @@ const SCHEMA: &[(&str, &str)] = &[
     ("grants", include_str!("../migrations/0002_grants.sql")),
     ("tags", include_str!("../migrations/0003_tags.sql")),
     ("known", include_str!("../migrations/0004_known.sql")),
+    ("evidence", include_str!("../migrations/0005_evidence.sql")),
 ];
 
 /// An open database.

@@ -15,7 +15,7 @@ use crate::sqlite::transact;
 
 mod statements;
 
-use self::statements::{forget, grants, presence, prune, record, seal, tag, tried};
+use self::statements::{forget, grants, owner, presence, prune, record, seal, tag, tried};
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -23,6 +23,13 @@ pub(super) enum Write {
     Forget(RecordKey),
     Grants {
         rows: Vec<GrantRow>,
+        stored: i64,
+    },
+    /// A manifest of evidence passed with these blobs.
+    Owner {
+        repository: Repository,
+        manifest: Digest,
+        blobs: Vec<Digest>,
         stored: i64,
     },
     Presence {
@@ -57,7 +64,7 @@ pub(super) enum Write {
 impl Write {
     /// Whether what it says would be a *no* if it were lost.
     pub(super) fn is_grant(&self) -> bool {
-        matches!(self, Self::Grants { .. })
+        matches!(self, Self::Grants { .. } | Self::Owner { .. })
     }
 }
 
@@ -216,6 +223,11 @@ async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<
             Write::Grants { rows, stored } => {
                 for rows in rows.chunks(ROWS_PER_STATEMENT) {
                     grants(transaction, rows, stored).await?;
+                }
+            }
+            Write::Owner { repository, manifest, blobs, stored } => {
+                for blobs in blobs.chunks(ROWS_PER_STATEMENT) {
+                    owner(transaction, &repository, (&manifest, blobs), stored).await?;
                 }
             }
             Write::Presence { repository, digest, media_type, seen } => {

@@ -228,8 +228,8 @@ async fn a603_a_database_of_an_earlier_release_is_taken_over_with_its_children()
         root.path(),
         &format!(
             "drop table records; drop table grants; drop table tags; drop table presence; drop table children; \
-             drop table standing; delete from _sqlx_migrations where version > 1; {earlier} {grants} \
-             insert into presence values ('registry.example/app', '{}', 1);",
+             drop table standing; drop table evidence_blobs; delete from _sqlx_migrations where version > 1; \
+             {earlier} {grants} insert into presence values ('registry.example/app', '{}', 1);",
             digest(b"read")
         ),
     )

@@ -93,6 +93,26 @@ async fn to_read(
     query.execute(&mut **transaction).await.map(drop)
 }
 
+pub(super) async fn owner(
+    transaction: &mut Transaction<'_>,
+    repository: &Repository,
+    (manifest, blobs): (&Digest, &[Digest]),
+    stored: i64,
+) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "insert into evidence_blobs (repository, blob, manifest, stored) values {} \
+         on conflict (repository, blob, manifest) do update set stored = excluded.stored",
+        sqlite::placeholders(blobs.len(), 4)
+    );
+    // Safe: the text is made of numbers only.
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for blob in blobs {
+        query =
+            query.bind(repository.to_string()).bind(blob.to_string()).bind(manifest.to_string()).bind(stored);
+    }
+    query.execute(&mut **transaction).await.map(drop)
+}
+
 pub(super) async fn seal(transaction: &mut Transaction<'_>, fingerprint: String) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into standing (name, value) values ('seal', $1) \
@@ -168,6 +188,7 @@ pub(super) async fn tried(
 pub(super) async fn prune(transaction: &mut Transaction<'_>, most: i64) -> Result<(), sqlx::Error> {
     for (table, written) in [
         ("children", "stored"),
+        ("evidence_blobs", "stored"),
         ("grants", "stored"),
         ("presence", "seen"),
         ("records", "stored"),

@@ -1,0 +1,36 @@
+//! Which evidence has a blob: a hint that is never a yes. Whoever finds it fetches, hashes, reads and verifies the
+//! manifest itself.
+
+use jiff::Timestamp;
+use pullgate_policy::limits::EVIDENCE_OF_BLOB;
+use pullgate_policy::oci::{Digest, Repository};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::writer::Write;
+use super::{Database, rows};
+use crate::unknown::Known;
+
+impl Database {
+    /// The manifests of evidence that passed with this blob, the newest first, at most `EVIDENCE_OF_BLOB`.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::Unknown).
+    pub async fn owners(&self, repository: &Repository, blob: &Digest) -> Known<Vec<Digest>> {
+        let Some(open) = self.readable()? else { return Ok(Vec::new()) };
+        let query = sqlx::query(
+            "select manifest from evidence_blobs where repository = $1 and blob = $2 \
+             order by stored desc limit $3",
+        )
+        .bind(repository.to_string())
+        .bind(blob.to_string())
+        .bind(rows(EVIDENCE_OF_BLOB));
+        let manifest = |row: &AnyRow| Ok(row.try_get::<String, _>("manifest")?.parse().ok());
+        self.read(&open, query.fetch_all(&open.pool), manifest, self.keeper.waits.known).await
+    }
+
+    /// Keeps that a manifest of evidence passed with these blobs.
+    pub fn keep_owner(&self, repository: Repository, manifest: Digest, blobs: Vec<Digest>, now: Timestamp) {
+        self.write(Write::Owner { repository, manifest, blobs, stored: now.as_millisecond() });
+    }
+}
