@@ -243,7 +243,6 @@ impl Start {
     /// Counts what the process before has lost, and tells from which number on records go.
     fn count(self, on_failure: OnFailure, taken: &Path, standing: &Standing) -> (Option<Taken>, u64) {
         let Self { end, newest, lines } = self;
-        let last = end.sequence.max(newest);
         let (taken, before) = match on_failure {
             OnFailure::Count => {
                 let (taken, before) = Taken::open(taken);
@@ -252,12 +251,14 @@ impl Start {
             // No answer has left before its line was on the disk.
             OnFailure::Refuse => (None, 0),
         };
-        let unwritten = before.saturating_sub(last);
+        // A record whose line was cut off may be a row: it is missing in the log all the same.
+        let last = if lines { end.last(newest, before) } else { newest };
+        let unwritten = newest.max(before).saturating_sub(last);
         let lost = if lines { unwritten.max(end.torn) } else { 0 };
         if lost > 0 {
             tracing::warn!(
                 lost,
-                "an end without warning cost records of the pull log; they are counted as lost"
+                "the pull log ends before the last record that was taken: what is missing is counted as lost"
             );
             standing.lose(lost);
         }

@@ -29,6 +29,17 @@ pub(super) struct End {
     pub(super) sequence: u64,
 }
 
+impl End {
+    /// The number of the last record that stands in the log, where the newest row and the newest record that was taken have
+    /// these. A log in which none stands was moved away by whoever rotates it, up to one that was cut off since.
+    pub(super) fn last(&self, newest_row: u64, newest_taken: u64) -> u64 {
+        match self.sequence {
+            0 => newest_row.min(newest_row.max(newest_taken).saturating_sub(self.torn)),
+            sequence => sequence,
+        }
+    }
+}
+
 /// Cuts a last line that a kill or a full disk left half written (A502). Only what looks like a record of ours is cut;
 /// anything else gets an end.
 pub(super) fn mend(path: &Path, writing: &File) -> io::Result<End> {

@@ -160,6 +160,57 @@ async fn a606_records_that_a_kill_left_in_the_queue_are_counted_by_the_next_star
     }
 }
 
+/// Whoever follows the numbers finds each that is left out told by the record behind it.
+fn gaps_are_told(log: &Path) {
+    let mut last = 0;
+    for record in lines(log) {
+        let number = |key: &str| record[key].as_u64().unwrap_or_default();
+        assert_eq!(number("sequence"), last + number("lost") + 1, "after {last}: {record}");
+        last = number("sequence");
+    }
+}
+
+#[tokio::test]
+async fn a606_a_line_that_was_cut_off_is_told_as_lost_whether_it_is_a_row_or_not() {
+    for (kept, cut, lost) in [(7, 0, 2), (7, 40, 2), (8, 40, 1), (8, 0, 1), (9, 0, 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.log");
+        let target = || LogTarget::File(log.clone());
+        for on_failure in [OnFailure::Count, OnFailure::Refuse] {
+            put(&start(target(), OnFailure::Count, folder.path()).await, 9).await;
+            wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+            let text = fs::read_to_string(&log).unwrap();
+            let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+            let before = ends.len() - 9;
+            fs::write(&log, &text[..ends[before + kept - 1] + cut]).unwrap();
+            let metrics = Metrics::new();
+            let settings = Settings { on_failure, ..settings(target()) };
+            let audit =
+                Audit::start(settings, &folder.path().join("audit.db"), metrics.clone()).await.unwrap();
+            put(&audit, 1).await;
+            drop(audit);
+            wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+            gaps_are_told(&log);
+            assert_eq!(metric(&metrics, "audit_lost_total"), lost, "{kept} {cut} {on_failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a606_a_log_that_was_rotated_by_another_hand_between_two_starts_has_lost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    for n in 0..3_u64 {
+        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+        put(&audit, 4).await;
+        drop(audit);
+        wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+        assert_eq!(metric(&metrics, "audit_lost_total"), 0, "{n}");
+        assert_eq!(lines(&log).first().unwrap()["sequence"].as_u64(), Some(n * 4 + 1), "numbers go on");
+        fs::rename(&log, folder.path().join(format!("audit.log-{n}"))).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a606_without_a_file_of_lines_rows_that_a_kill_cost_are_counted() {
     let folder = tempfile::tempdir().unwrap();
