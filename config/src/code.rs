@@ -91,6 +91,7 @@ codes! {
     Error ScopeRegistryWildcard = "scope-registry-wildcard", "A wildcard in the registry catches look-alikes.";
     Error ScopeTie = "scope-tie", "Two scopes match one repository and neither is more specific.";
     Warning ScopeUnreachable = "scope-unreachable", "No upstream of this gate can match the scope.";
+    Warning SealKeyInState = "seal-key-in-state", "The seal key lies where what it seals lies.";
     Error SecretInline = "secret-inline", "A secret in the configuration file.";
     Warning SecretPermissions = "secret-permissions", "A file with a secret that everybody may read.";
     Error SizeInvalid = "size-invalid", "Not one integer and `KiB`, `MiB`, `GiB` or `TiB`.";

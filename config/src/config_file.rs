@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use pullgate_policy::limits;
@@ -38,9 +38,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     }
     let mut file = context.parse();
     let policy = file.required(&mut context, "policy");
-    let state = file.required(&mut context, "state").and_then(|text| later::state(&mut context, &text));
-    let seal_key_file =
-        file.string(&mut context, "seal_key_file").map(|text| context.text.beside(&text.value));
+    let (state, seal_key_file) = state(&mut context, &mut file);
     let (listen, default_registry) = listen(&mut context, &mut file);
     let admin = admin(&mut context, &mut file, listen.address);
     let cache = cache(&mut context, &mut file);
@@ -68,6 +66,40 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
         fingerprint,
         watched,
     })
+}
+
+/// Where everything is remembered, and the key under which it counts.
+fn state(context: &mut Context<'_, '_>, file: &mut Table) -> (Option<PathBuf>, Option<PathBuf>) {
+    let (state, key) = (file.required(context, "state"), file.string(context, "seal_key_file"));
+    let place = state.as_ref().and_then(|text| later::state(context, text));
+    let paths = (place, key.as_ref().map(|text| context.text.beside(&text.value)));
+    let inside = match &paths {
+        (Some(state), Some(key)) => straight(key).starts_with(straight(state)),
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if let Some(place) = key.or(state).filter(|_| inside) {
+        let message =
+            "the seal key lies in `state`: whoever writes there can replace it together with what it seals";
+        let hint = "set `seal_key_file` to a path outside `state` that only the gate can read";
+        context.advise(&place.span, Code::SealKeyInState, message, hint);
+    }
+    paths
+}
+
+/// A path without its `..`, as it is written: no file system is asked.
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir if straight.file_name().is_some() => drop(straight.pop()),
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) | Component::ParentDir => {
+                straight.push(part);
+            }
+        }
+    }
+    straight
 }
 
 fn is_known(context: &mut Context<'_, '_>, key: &str, name: &At<Registry>, known: &BTreeSet<Registry>) {

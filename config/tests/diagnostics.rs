@@ -11,7 +11,7 @@ mod cases;
 
 use cases::{CASES, Case, Part};
 
-const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\n";
+const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n";
 const UPSTREAM: &str = "[upstream.\"ghcr.io\"]\n";
 const KEY: &str = "[authority.release]\nkey = \"release.pub\"\ntransparency = \"optional\"\n";
 const POLICY: &str = "[[policy]]\nname = \"production\"\nscope = [\"ghcr.io/myorg/**\"]\n";
@@ -96,6 +96,19 @@ fn found(part: &Part) -> Diagnostics {
 fn the_pair_that_the_cases_change_is_sound() {
     let loaded = run(&Part::After("")).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+#[test]
+fn a618_a_seal_key_outside_of_state_is_no_reason_for_a_warning() {
+    for key in
+        ["seal.key", "state-key/seal.key", "state/../seal.key", "/etc/pullgate/seal.key", "../seal.key"]
+    {
+        let whole =
+            format!("policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"{key}\"\n{UPSTREAM}");
+        let files = files(&Part::After("")).with("pullgate.toml", whole);
+        let loaded = load_with(&files, Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap());
+        assert!(loaded.unwrap().warnings.is_empty(), "{key}");
+    }
 }
 
 #[test]
@@ -206,7 +219,7 @@ fn rules_that_tell_the_clients_of_a_public_issuer_apart_are_no_reason_for_a_warn
         let issuer = "https://token.actions.githubusercontent.com";
         let allow = format!("allow = [{{ who = [\"{who}\"], read = [\"**\"] }}]");
         let text = format!(
-            "policy = \"policy.toml\"\nstate = \"state\"\n[clients]\noidc = [{{ issuer = \"{issuer}\", audience = \"a\", name = \"gh\" }}]\n{allow}\n[upstream.\"ghcr.io\"]\n"
+            "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[clients]\noidc = [{{ issuer = \"{issuer}\", audience = \"a\", name = \"gh\" }}]\n{allow}\n[upstream.\"ghcr.io\"]\n"
         );
         let files = files(&Part::After("")).with("pullgate.toml", text);
         let now = "2026-11-25T00:00:00Z".parse().unwrap();

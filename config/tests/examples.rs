@@ -67,7 +67,10 @@ fn the_examples_of_the_policy_page_are_one_policy() {
     let upstreams = ["docker.io", "ghcr.io", "registry.corp.example"];
     let tables: String = upstreams.iter().map(|name| format!("[upstream.\"{name}\"]\n")).collect();
     let files = Memory::default()
-        .with("pullgate.toml", format!("policy = \"policy.toml\"\nstate = \"state\"\n{tables}"))
+        .with(
+            "pullgate.toml",
+            format!("policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n{tables}"),
+        )
         .with("policy.toml", policy_page())
         .with("corp/trusted_root.json", root)
         .with("keys/release.pub", key("release.pub"))

@@ -27,7 +27,7 @@ pub use self::trust::TrustGauges;
 use self::trust::TrustSeries;
 use self::upstreams::UpstreamSeries;
 use crate::audit;
-use crate::store::BlobSeries;
+use crate::store::{BlobSeries, StoreSeries};
 use crate::upstream::Upstream;
 
 /// The counters of a gate. Clones are one.
@@ -46,6 +46,7 @@ struct Inner {
 struct Families {
     verdicts: Family<VerdictLabels, Counter>,
     undecided: Family<CodeLabels, Counter>,
+    refused: Family<CodeLabels, Counter>,
     stages: Family<StageLabels, Histogram>,
     requests: Family<RequestLabels, Counter>,
     caches: Family<CacheLabels, Counter>,
@@ -133,6 +134,7 @@ impl Families {
         let new = Self {
             verdicts: Family::default(),
             undecided: Family::default(),
+            refused: Family::default(),
             stages: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16))),
             requests: Family::default(),
             caches: Family::default(),
@@ -154,6 +156,8 @@ impl Families {
     fn register(&self, registry: &mut Registry) {
         registry.register("verdicts", "Manifest answers with a verdict", self.verdicts.clone());
         registry.register("undecided", "Answers without a verdict", self.undecided.clone());
+        let refused = "Requests refused before it was known what they are for";
+        registry.register("requests_refused", refused, self.refused.clone());
         registry.register_with_unit("stage", "Time in a stage of a pull", Unit::Seconds, self.stages.clone());
         registry.register("upstream_requests", "Requests to upstreams", self.requests.clone());
         registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
@@ -171,16 +175,18 @@ impl Metrics {
     /// Counters at nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self::with(Counter::default(), &BlobSeries::default(), &audit::Counters::default())
+        Self::with(StoreSeries::default(), &BlobSeries::default(), &audit::Counters::default())
     }
 
     /// Counters at nothing, and what the store, the blob cache and the pull log count themselves.
     #[must_use]
-    pub fn with(writes_lost: Counter, blobs: &BlobSeries, audit: &audit::Counters) -> Self {
+    pub fn with(store: StoreSeries, blobs: &BlobSeries, audit: &audit::Counters) -> Self {
         let families = Families::new();
         let mut registry = Registry::with_prefix("pullgate");
         families.register(&mut registry);
-        registry.register("store_writes_lost", "What was decided and is not remembered", writes_lost);
+        registry.register("store_writes_lost", "What was decided and is not remembered", store.writes_lost);
+        let files = "Times at which cache.db was found removed, moved, replaced or written over";
+        registry.register("store_files_lost", files, store.files_lost);
         blobs.register(&mut registry);
         audit.register(&mut registry);
         let (policies, upstreams, trusts) = (Names::default(), Names::default(), Names::default());
@@ -196,6 +202,11 @@ impl Metrics {
     /// Counts an answer without a verdict.
     pub fn undecided(&self, code: Code) {
         self.0.families.undecided.get_or_create(&CodeLabels { code: code.as_str() }).inc();
+    }
+
+    /// Counts a request that was refused before it was known what it is for; `code` is one of a closed set.
+    pub fn request_refused(&self, code: &'static str) {
+        self.0.families.refused.get_or_create(&CodeLabels { code }).inc();
     }
 
     /// Counts the time of a stage.

@@ -202,6 +202,18 @@ fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<
     Ok(Target { repository, as_asked, namespace })
 }
 
+/// The registry that a request names, served or not, as far as it can be read: for the record of one that is refused.
+#[must_use]
+pub fn registry_named(uri: &Uri) -> Option<Registry> {
+    match Query::parse(uri.query().unwrap_or_default()).ok()?.namespace {
+        Some(namespace) => namespace.parse().ok(),
+        None => {
+            let first = decode(uri.path().strip_prefix("/v2/")?.split('/').next()?)?;
+            if looks_like_a_host(&first) { first.parse().ok() } else { None }
+        }
+    }
+}
+
 fn looks_like_a_host(component: &str) -> bool {
     component == "localhost" || component.contains(['.', ':'])
 }

@@ -161,7 +161,7 @@ async fn app(
     let state = State::new(store, config.cache.blobs_max, clock.clone()).await;
     let blobs = state.blobs().series();
     let counters = audit::Counters::default();
-    let metrics = Metrics::with(state.store().database().writes_lost_counter(), &blobs, &counters);
+    let metrics = Metrics::with(state.store().database().series(), &blobs, &counters);
     let health = Health::new();
     health.watch("seal-key", move || key_file.condition());
     let around = audit::Around { waits: waits.audit, clock: clock.clone(), counters };

@@ -6,18 +6,19 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::evidence::passing::Passing;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::time::later;
-use pullgate_policy::verdict::Subject;
+use pullgate_policy::verdict::{Ground, Permit, Subject};
 
 use crate::accept::Accept;
 use crate::clock::Clock;
 use crate::memory::weight;
-use crate::store::{Blobs, GrantRow, Grants, Known, RecordKey, RecordKind, Store, TagKey};
+use crate::store::{Blobs, GrantRow, Grants, Known, RecordKey, RecordKind, Store, TagKey, Worth};
 use crate::upstream::Fault;
 
 /// The store of a running gate.
@@ -149,9 +150,13 @@ impl State {
     }
 
     /// Keeps a sealed permit.
-    pub fn keep_permit(&self, subject: &Subject, revisions: Revisions, sealed: Sealed) {
-        let now = self.clock.now();
-        self.store.database().keep(permit_key(subject, revisions), sealed, now, now);
+    pub fn keep_permit(&self, permit: &Permit, sealed: Sealed) {
+        let (now, key) = (self.clock.now(), permit_key(permit.subject(), permit.revisions()));
+        let worth = match permit.ground() {
+            Ground::Satisfied => Worth::Proven,
+            Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => Worth::LetThrough,
+        };
+        self.store.database().keep((key, worth), sealed, now, now);
     }
 
     /// Drops the permit of a subject under these revisions.
@@ -168,8 +173,13 @@ impl State {
     }
 
     /// Keeps the sealed record of what was collected.
-    pub fn keep_evidence(&self, subject: &Subject, collected: Timestamp, sealed: Sealed) {
-        self.store.database().keep(evidence_key(subject), sealed, collected, self.clock.now());
+    pub fn keep_evidence(&self, kept: &Kept, sealed: Sealed) {
+        let worth = match kept.outcome {
+            KeptOutcome::Permitted => Worth::Proven,
+            KeptOutcome::NotPermitted => Worth::Nothing,
+        };
+        let key = evidence_key(&kept.subject);
+        self.store.database().keep((key, worth), sealed, kept.collected, self.clock.now());
     }
 
     /// Sealed grants for a digest in a repository after the first `passed` of them: first those whose root has a permit

@@ -32,6 +32,7 @@ struct Files(TempDir);
 const CONFIG: &str = r#"
 policy = "policy.toml"
 state = "state"
+seal_key_file = "seal.key"
 [upstream."ghcr.io"]
 url = "https://ghcr.io"
 "#;

@@ -246,3 +246,53 @@ async fn a606_a_denial_of_a_governed_repository_is_a_record_among_the_pulls() {
     assert_eq!((stage.gate.records().await.len(), rows(&stage, "audit").await), (50, 50));
     assert!(stage.gate.refusals().await.is_empty());
 }
+
+#[tokio::test]
+async fn a606_a_request_that_cannot_be_read_or_is_for_no_registry_of_the_gate_has_a_record() {
+    let stage = Stage::new().await;
+    let digest = format!("sha256:{:064x}", 1);
+    let mut asked = 0;
+    for (target, status, code, upstream) in [
+        ("/v2/org/UPPER/manifests/v1".to_owned(), 400, "name-invalid", ""),
+        ("/v2/org/app/manifests/-v1".to_owned(), 404, "tag-invalid", ""),
+        ("/v2/org/app/blobs/sha256:zz".to_owned(), 400, "digest-invalid", ""),
+        ("/v2/org/app/tags/list?n=many".to_owned(), 400, "query-invalid", ""),
+        ("/elsewhere?secret=hunter2".to_owned(), 404, "not-found", ""),
+        ("/v2/unserved.example/a/b/manifests/v1".to_owned(), 403, "registry-unknown", "unserved.example"),
+        ("/v2/a/b/manifests/v1?ns=other.example".to_owned(), 403, "registry-unknown", "other.example"),
+        (format!("/v2/unserved.example/a/b/blobs/{digest}"), 403, "registry-unknown", "unserved.example"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = ask(stage.gate.data, method, &target, &[]).await;
+            asked += 1;
+            let record = stage.gate.refusal().await;
+            assert_eq!((answer.status, record["verdict"].as_str()), (status, Some("refused")), "{target}");
+            assert_eq!(codes(&record), [code], "{target}");
+            assert_eq!(record["kind"], "request-refused", "{target}");
+            assert_eq!(record["reference"].as_str(), target.split('?').next(), "the path and no query");
+            assert_eq!(record["upstream"].as_str().unwrap_or_default(), upstream, "{target}");
+            let id = record["id"].as_str().unwrap().get(..12).unwrap();
+            if method == "GET" {
+                assert!(
+                    String::from_utf8_lossy(&answer.body).contains(id),
+                    "{target}: who asked is told the id"
+                );
+            }
+        }
+    }
+    assert_eq!(rows(&stage, "refused").await, asked);
+    assert_eq!((stage.upstream.seen().len(), rows(&stage, "audit").await), (0, 0));
+    let metrics = String::from_utf8_lossy(&stage.gate.admin("/metrics").await.body).into_owned();
+    assert!(metrics.contains("pullgate_requests_refused_total{code=\"registry-unknown\"} 6"), "{metrics}");
+    assert!(!metrics.contains("unserved.example"), "no name of a client's choice");
+}
+
+#[tokio::test]
+async fn a606_what_is_asked_for_in_good_order_has_no_record_of_a_refused_request() {
+    let stage = Stage::new().await;
+    stage.signed("org/app", "v1");
+    for target in ["/v2/".to_owned(), manifest("org/app", "v1"), "/v2/org/app/tags/list?n=1".to_owned()] {
+        assert_eq!(stage.gate.get(&target).await.status, 200, "{target}");
+    }
+    assert_eq!(stage.gate.refusals().await.len(), 0);
+}

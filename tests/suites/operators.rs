@@ -330,7 +330,7 @@ fn a419_without_a_configuration_check_says_that_nothing_is_enforced() {
 #[test]
 fn all_faults_of_both_files_come_at_once() {
     let files = Files::new().with(
-        "policy = \"policy.toml\"\nstate = \"state\"\n[listen]\nadress = \"x\"\n[cache]\npermit_ttl = \"2d\"\n[upstream.\"ghcr.io\"]\nurl = \"ftp://x\"\n",
+        "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[listen]\nadress = \"x\"\n[cache]\npermit_ttl = \"2d\"\n[upstream.\"ghcr.io\"]\nurl = \"ftp://x\"\n",
         &format!("{AUTHORITY}uses = 1\n{POLICY}mode = \"off\"\n[[policy.require]]\nsigned_by = {{ any_of = [\"nobody\"] }}\n[[exempt]]\nreason = \"x\"\nscope = [\"ghcr.io/a/b\"]\n"),
     );
     files.faults(&[
@@ -346,8 +346,7 @@ fn all_faults_of_both_files_come_at_once() {
 
 #[test]
 fn check_against_answers_for_every_spelling_of_an_image_without_a_network() {
-    let config =
-        "policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"docker.io\"]\n[upstream.\"ghcr.io\"]\n";
+    let config = "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[upstream.\"docker.io\"]\n[upstream.\"ghcr.io\"]\n";
     let policy = format!(
         "unmatched = \"warn\"\n{AUTHORITY}[[policy]]\nname = \"hub\"\nscope = [\"docker.io/library/*\"]\n{REQUIRE}"
     );

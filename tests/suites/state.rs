@@ -70,7 +70,7 @@ async fn a504_a_permit_that_was_copied_or_altered_on_disk_is_as_if_absent() {
     // Every record of the permitted image, under the other's key: as it is, and with the other's digest inside.
     for body in ["body".to_owned(), format!("replace(body, '{from}', '{to}')")] {
         let copy = format!(
-            "insert or replace into records select kind, repository, '{to}', revisions, {body}, mac, collected, stored \
+            "insert or replace into records (kind, repository, key, revisions, body, mac, collected, stored) select kind, repository, '{to}', revisions, {body}, mac, collected, stored \
              from records where key = '{from}'"
         );
         assert!(edit(&stage, &copy).await > 0);

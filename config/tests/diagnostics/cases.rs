@@ -120,7 +120,9 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::ExemptNoOwner, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \" \"\nuntil = 2027-01-31\n")),
     case(
         Code::FileUnreadable,
-        Part::Whole("policy = \"none.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
+        Part::Whole(
+            "policy = \"none.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[upstream.\"ghcr.io\"]\n",
+        ),
     ),
     case(Code::FileUnreadable, Part::Upstream("ca = \"none.pem\"\n")),
     case(Code::IdentityEmpty, keyless!("identity = \"\"\n")),
@@ -158,13 +160,18 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::KeyPrivate, Part::Authority("[authority.other]\nkey = \"private.pub\"\n")),
     case(
         Code::KeySeveral,
-        Part::Whole("policy = \"several.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
+        Part::Whole(
+            "policy = \"several.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[upstream.\"ghcr.io\"]\n",
+        ),
     ),
     case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"none.pub\"\n")),
     case(Code::KeyUnsupported, Part::Authority("[authority.other]\nkey = \"other.pub\"\n")),
     case(Code::LimitExceeded, Part::Config("", "[cache]\npermit_ttl = \"3650d\"\n")),
     case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\n[upstream.\"ghcr.io\"]\n")),
-    case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n")),
+    case(
+        Code::MissingKey,
+        Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n"),
+    ),
     case(Code::MissingKey, Part::InPolicy("on_undecided = {}\n")),
     case(Code::FileUnreadable, Part::Config("", "[listen]\ntls = { cert = \"c.pem\", key = \"k.pem\" }\n")),
     case(Code::NotInForce, Part::Config("", "[admin]\nhtpasswd = \"h\"\n")),
@@ -300,6 +307,16 @@ pub(crate) const CASES: &[Case] = &[
     case(
         Code::SecretPermissions,
         Part::Upstream("credentials = { username = \"me\", password_file = \"open-password\" }\n"),
+    ),
+    case(
+        Code::SealKeyInState,
+        Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
+    ),
+    case(
+        Code::SealKeyInState,
+        Part::Whole(
+            "policy = \"policy.toml\"\nstate = \"./state\"\nseal_key_file = \"state/../state/key\"\n[upstream.\"ghcr.io\"]\n",
+        ),
     ),
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
     case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),

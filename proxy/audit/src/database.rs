@@ -22,7 +22,7 @@ pub(super) use self::retention::Bounds;
 pub(super) use self::rows::Row;
 
 use self::catch_up::Source;
-use self::file::Opened;
+use self::file::{Found, Opened};
 use self::retention::{Done, Retention};
 
 /// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
@@ -177,6 +177,9 @@ impl Database {
             Some(opened) if !self.pulls.database_is_failing() => self.retention.look(&opened.pool).await,
             Some(_) | None => Ok(Done::All),
         };
+        if let Some(opened) = &mut self.opened {
+            opened.note(&self.sqlite.file).await;
+        }
         match retained {
             Ok(Done::All) => made,
             Ok(Done::Part) => Done::Part,
@@ -207,16 +210,15 @@ impl Database {
         self.sqlite.prepare().await?;
         let pool = self.sqlite.pool(1, ACQUIRE)?;
         let unusable = |error: sqlx::Error| OpenFault::Unusable(error.to_string());
-        let kept = rows::newest(&pool).await.map_err(unusable)?;
-        Ok((Opened::new(&self.sqlite.file, pool), kept))
+        let kept = rows::newest(&pool).await.map_err(unusable)?.map_or(0, |row| row.sequence);
+        Ok((Opened::new(&self.sqlite.file, pool).await, kept))
     }
 
-    /// Opens what was not open, and notices that the file under the name is another one (A606).
+    /// Opens what was not open, and notices that the file under the name is another one, or was written over (A606).
     async fn look_after(&mut self) {
-        let there = self.opened.as_mut().map(|opened| opened.is_there(&self.sqlite.file));
-        match there {
-            Some(true) => {}
-            Some(false) => self.vanished().await,
+        match self.opened.as_mut().map(|opened| opened.look(&self.sqlite.file)) {
+            Some(Found::There) => {}
+            Some(found @ (Found::Gone | Found::Overwritten)) => self.vanished(found).await,
             None if self.tried.elapsed() >= REST => {
                 // It says what is wrong, if anything still is.
                 let _ = self.connect().await;
@@ -225,17 +227,37 @@ impl Database {
         }
     }
 
-    async fn vanished(&mut self) {
+    async fn vanished(&mut self, found: Found) {
         let Some(opened) = self.opened.take() else { return };
-        let rows = rows::count(&opened.pool).await.unwrap_or_default();
-        opened.leave(&self.sqlite.file).await;
+        let (rows, kept) = (opened.rows_before(found).await, self.kept);
+        opened.leave(&self.sqlite.file, found).await;
         let connected = self.connect().await;
         let there = match (&connected, &self.opened) {
-            (Ok(()), Some(opened)) => rows::count(&opened.pool).await.unwrap_or_default(),
-            (Ok(()) | Err(_), _) => 0,
+            (Ok(()), Some(opened)) if self.is_own(opened, kept).await => {
+                rows::count(&opened.pool).await.unwrap_or_default()
+            }
+            (Ok(()) | Err(_), _) => {
+                // The numbers of another gate say nothing of the lines of this one.
+                self.kept = 0;
+                0
+            }
         };
         self.pulls.database_vanished(rows.saturating_sub(there));
         self.go_on_from_lines();
+    }
+
+    /// Whether what is there now is an older copy of what was: its newest row has a line, and no number that was not given yet.
+    async fn is_own(&self, opened: &Opened, kept: u64) -> bool {
+        let Ok(Some(newest)) = rows::newest(&opened.pool).await else { return true };
+        match &self.lines {
+            Some(path) if newest.sequence <= kept => {
+                let path = path.clone();
+                let line = tokio::task::spawn_blocking(move || catch_up::line_of(&path, newest.sequence));
+                // One that is no longer in the log says neither.
+                line.await.ok().flatten().is_none_or(|line| line.id == newest.id)
+            }
+            Some(_) | None => newest.sequence <= kept,
+        }
     }
 
     async fn keep(&mut self, batch: &Batch) {
@@ -267,7 +289,7 @@ impl Database {
         if self.opened.as_mut().is_none_or(|opened| opened.is_there(&self.sqlite.file)) {
             return;
         }
-        self.vanished().await;
+        self.vanished(Found::Gone).await;
         let pulls = if self.lines.is_some() { &[] } else { batch.pulls.as_slice() };
         if let Err(why) = self.insert(pulls, &batch.strangers).await {
             self.fails(why);

@@ -20,6 +20,8 @@ pub enum Kind {
     Refusals,
     /// A reload of the configuration.
     Reload,
+    /// A request that was refused before it was known what it is for.
+    RequestRefused,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Manifest => "manifest",
             Self::Refusals => "refusals",
             Self::Reload => "reload",
+            Self::RequestRefused => "request-refused",
         }
     }
 }
@@ -126,7 +129,7 @@ pub struct Record {
     /// The registry that was or would be asked.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub upstream: String,
-    /// The tag or digest as asked.
+    /// The tag or digest as asked; of a request that was refused before it was known what it is for, its path.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reference: String,
     /// The SHA-256 digest that was served, or judged.

@@ -141,13 +141,13 @@ impl Standing {
         }
     }
 
-    /// Says that the database's file is no longer the one that was opened.
+    /// Says that the database's file is no longer the one that was opened, or no longer as it was left.
     pub(super) fn database_vanished(&self, rows: u64) {
         self.counters.file_lost(AuditFile::Database);
         self.counters.rows_lost.inc_by(rows);
         tracing::error!(
             rows,
-            "audit.db was removed, moved or replaced by somebody else; what is there now is gone on with"
+            "audit.db was removed, moved, replaced or written over by somebody else; what is there now is gone on with"
         );
     }
 

@@ -168,7 +168,9 @@ impl Key {
         Self {
             client: record.client.as_ref().map(called).unwrap_or_default(),
             code: record.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default(),
-            repository: record.repository.clone(),
+            // Which registries are asked for that are not served can be told.
+            repository: if record.repository.is_empty() { &record.upstream } else { &record.repository }
+                .clone(),
         }
     }
 }

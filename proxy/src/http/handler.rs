@@ -84,7 +84,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
         started,
     };
     let answered = match formed {
-        Err(refusal) => Err(refusal),
+        Err(refusal) => Err(unread(&app, &live, &asked, &parts.uri, refusal).await),
         Ok(()) => {
             let proven = proven(&app, &live, &peer, &asked.headers).await;
             match (route::parse(&parts.method, &parts.uri, live.as_ref()), proven) {
@@ -95,9 +95,12 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
                 (Ok(route), Err(refusal)) => {
                     Err(refused(&app, &live, &asked, &route, (Refused::Unasked, refusal)).await)
                 }
-                (Err(fault), Ok(_)) => Err(Refusal::Request(fault)),
+                (Err(fault), Ok(names)) => {
+                    asked.names = names;
+                    Err(unread(&app, &live, &asked, &parts.uri, Refusal::Request(fault)).await)
+                }
                 // Who has proven nothing is told nothing of names either.
-                (Err(_), Err(refusal)) => Err(refusal),
+                (Err(_), Err(refusal)) => Err(unread(&app, &live, &asked, &parts.uri, refusal).await),
             }
         }
     };
@@ -200,6 +203,15 @@ async fn refused(
         Ok(()) => refusal,
         Err(_) => Refusal::undecided(Code::AuditUnwritable),
     }
+}
+
+/// The record of a request that was refused before it was known what it is for: as of others that cost the upstream nothing.
+async fn unread(app: &App, live: &Live, asked: &Asked, target: &Uri, refusal: Refusal) -> Refusal {
+    app.metrics.request_refused(refusal.code());
+    let record = record::unread(app.clock.now(), live, asked, target, &refusal);
+    // No pull waits for it, and none is refused for it.
+    let _ = app.audit.write_refusal(Refused::Unasked, record).await;
+    refusal
 }
 
 /// Local and at once: clients give up on it after 15 s, and a denial here would be no denial of anything.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Evidence;
@@ -16,6 +16,7 @@ use crate::audit::{Client, DecisionId, Kind, Reason, Record, Refused, Word};
 use crate::live::Live;
 use crate::pull::{Content, Pull, Pulled, Remembered};
 use crate::refusal::Refusal;
+use crate::route;
 
 /// A request, as its record tells of it.
 #[derive(Debug, Clone)]
@@ -129,6 +130,19 @@ pub fn blob_refused(
     record
 }
 
+/// The record of a request that was refused before it was known what it is for: malformed, or for a registry that is not
+/// served. Of its target the path is told and the registry that it names, never the query.
+#[must_use]
+pub fn unread(now: Timestamp, live: &Live, asked: &Asked, target: &Uri, refusal: &Refusal) -> Record {
+    let mut record = Record::new(Kind::RequestRefused, &asked.id, now, word(refusal));
+    by_whom(&mut record, asked);
+    target.path().clone_into(&mut record.reference);
+    record.upstream = route::registry_named(target).map(|named| named.to_string()).unwrap_or_default();
+    record.revisions(live.revisions());
+    why(&mut record, refusal);
+    record
+}
+
 /// Whether a refusal of the pull itself is a stranger's: where no policy governs, no upstream is asked (A062, A606).
 #[must_use]
 pub fn whose(refusal: &Refusal) -> Refused {
@@ -155,6 +169,17 @@ fn begun(
     verdict: Word,
 ) -> Record {
     let mut record = Record::new(kind, &asked.id, now, verdict);
+    by_whom(&mut record, asked);
+    record.repository = repository.to_string();
+    record.upstream = repository.registry().to_string();
+    if let Governing::Policy(policy, _) = live.policy().governing(repository) {
+        record.policy = Some(policy.name.to_string());
+    }
+    record.revisions(live.revisions());
+    record
+}
+
+fn by_whom(record: &mut Record, asked: &Asked) {
     let agent =
         asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     record.client = Some(Client {
@@ -163,14 +188,7 @@ fn begun(
         user_agent: agent.unwrap_or_default(),
     });
     record.method = asked.method.to_string();
-    record.repository = repository.to_string();
-    record.upstream = repository.registry().to_string();
-    if let Governing::Policy(policy, _) = live.policy().governing(repository) {
-        record.policy = Some(policy.name.to_string());
-    }
     record.milliseconds = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    record.revisions(live.revisions());
-    record
 }
 
 fn word(refusal: &Refusal) -> Word {

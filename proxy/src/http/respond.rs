@@ -61,6 +61,14 @@ pub fn refuse(
         Refusal::Request(RouteFault::MethodNotAllowed) => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
+        Refusal::Request(RouteFault::RegistryUnknown) => {
+            // Like any other denial: a HEAD has no body.
+            let phrase = format!("Forbidden: {} (pullgate {})", RouteFault::RegistryUnknown, id.short());
+            let phrase = text::header(&phrase, limits::REASON_PHRASE_BYTES);
+            if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
+                response.extensions_mut().insert(phrase);
+            }
+        }
         Refusal::RangeUnsatisfiable(length) => {
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
                 headers.insert(CONTENT_RANGE, value);
@@ -131,7 +139,10 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
             "UNAUTHORIZED",
             "the gate wants a name and password, or a certificate",
         ),
-        Refusal::Malformed => of(StatusCode::BAD_REQUEST, "UNSUPPORTED", "the request is malformed"),
+        Refusal::Malformed => {
+            let message = format!("the request is malformed; pullgate {}", id.short());
+            of(StatusCode::BAD_REQUEST, "UNSUPPORTED", &message)
+        }
         Refusal::Request(fault) => {
             let (status, code) = match fault {
                 RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
@@ -143,7 +154,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
                 RouteFault::RegistryUnknown => (StatusCode::FORBIDDEN, "DENIED"),
                 RouteFault::TagInvalid => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             };
-            of(status, code, &fault.to_string())
+            of(status, code, &text::line(&format!("{fault}; pullgate {}", id.short()), limits::MESSAGE_BYTES))
         }
     }
 }

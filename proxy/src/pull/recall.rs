@@ -317,7 +317,7 @@ pub(super) async fn keep(
     let carried = collected.found.iter().map(|found| found.source.blob);
     app.store.rest_on(manifests.chain(carried).collect());
     app.memory.keep_permit(&permit).await;
-    app.store.keep_permit(subject, permit.revisions(), app.seal.seal(&permit));
+    app.store.keep_permit(&permit, app.seal.seal(&permit));
     Judged { permit, evidence: Arc::new(evidence), memory }
 }
 
@@ -344,5 +344,5 @@ fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outcome: K
         unread: collected.unread.iter().map(|unread| (unread.layout, unread.code)).collect(),
         outcome,
     };
-    app.store.keep_evidence(subject, kept.collected, app.seal.seal(&kept));
+    app.store.keep_evidence(&kept, app.seal.seal(&kept));
 }

@@ -12,7 +12,7 @@ pub fn of(app: &App) -> Vec<Room> {
     let (busy, threads) = app.workers.busy();
     let (verdicts, questions) = app.places.fullest();
     let (permitted, unproven) = app.store.store().documents().fill();
-    let blobs = app.store.blobs().fill();
+    let (blobs, database) = (app.store.blobs().fill(), app.store.store().database().fill());
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let room = |name, used, limit| Room { name, used, limit };
     vec![
@@ -23,6 +23,7 @@ pub fn of(app: &App) -> Vec<Room> {
         room("memory_passing", app.memory.passing_bytes(), limits::PASSING_BYTES),
         room("disk_documents", permitted.used, permitted.most),
         room("disk_unproven", unproven.used, unproven.most),
+        room("disk_database", database.used, database.most),
         room("disk_blobs", blobs.used, blobs.most),
         room("cpu_work", count(busy), count(threads)),
         room("places_verdicts_of_upstream", count(verdicts), count(limits::QUEUE_MAX + limits::VERDICTS_MAX)),

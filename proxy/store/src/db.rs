@@ -5,11 +5,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus_client::metrics::counter::Counter;
 use pullgate_policy::limits::GRANTS_SEARCHED;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
@@ -18,7 +17,9 @@ use sqlx::{Any, Row};
 use tokio::sync::oneshot;
 
 mod availability;
+mod counts;
 mod keeper;
+mod marked;
 mod open;
 mod owners;
 mod rows;
@@ -27,11 +28,14 @@ mod tests;
 mod writer;
 
 pub use self::availability::{Availability, Grants};
+use self::counts::Counts;
+pub use self::counts::StoreSeries;
 use self::keeper::{Keeper, Open};
-pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen};
-use self::writer::Write;
-use crate::limits::GRANTS_READ;
-use crate::sqlite;
+pub use self::rows::{GrantRow, RecordKey, RecordKind, Standing, TagKey, TagSeen, Worth};
+pub use self::writer::Bounds;
+use self::writer::{Pruned, Write};
+use crate::documents::Fill;
+use crate::limits::{GRANTS_READ, PRUNE_PAUSE};
 use crate::unknown::{Known, Unknown};
 use crate::waits::Waits;
 
@@ -58,31 +62,6 @@ pub enum DatabaseError {
         "cache.db has schema {0}, which is newer than this release knows: use the newer release or remove the file"
     )]
     Newer(i64),
-}
-
-/// What went wrong without anybody being told.
-#[derive(Debug, Default)]
-struct Counts {
-    reads_failed: AtomicU64,
-    writes_lost: Counter,
-    /// The last write failed.
-    failing: AtomicBool,
-    /// The last read failed.
-    unreadable: AtomicBool,
-    /// A read or a write met a page that is none.
-    corrupt: AtomicBool,
-}
-
-impl Counts {
-    fn lose(&self, writes: u64) {
-        self.writes_lost.inc_by(writes);
-    }
-
-    fn note(&self, error: &sqlx::Error) {
-        if sqlite::is_corrupt(error) {
-            self.corrupt.store(true, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Database {
@@ -119,10 +98,11 @@ impl Database {
         self.keeper.counts.writes_lost.get()
     }
 
-    /// The same, as it counts on.
+    /// What is counted, as it counts on.
     #[must_use]
-    pub fn writes_lost_counter(&self) -> Counter {
-        self.keeper.counts.writes_lost.clone()
+    pub fn series(&self) -> StoreSeries {
+        let counts = &self.keeper.counts;
+        StoreSeries { writes_lost: counts.writes_lost.clone(), files_lost: counts.files_lost.clone() }
     }
 
     /// Tells under which key what is stored is sealed, by a fingerprint. Another one than before is a loss: of what is there
@@ -164,9 +144,15 @@ impl Database {
     }
 
     /// Keeps a sealed record in place of an older one under its key.
-    pub fn keep(&self, key: RecordKey, sealed: Sealed, collected: Timestamp, now: Timestamp) {
+    pub fn keep(
+        &self,
+        (key, worth): (RecordKey, Worth),
+        sealed: Sealed,
+        collected: Timestamp,
+        now: Timestamp,
+    ) {
         let (collected, stored) = (collected.as_millisecond(), now.as_millisecond());
-        self.write(Write::Record { key, sealed, collected, stored });
+        self.write(Write::Record { key, worth, sealed, collected, stored });
     }
 
     /// Drops a record.
@@ -199,7 +185,12 @@ impl Database {
         .bind(revisions.to_owned())
         .bind(rows(GRANTS_READ))
         .bind(rows(passed));
-        self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.known).await
+        let found = self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.known).await?;
+        if found.is_empty() && open.is_overwritten().await {
+            // What another wrote there is no answer.
+            return Err(Unknown::read());
+        }
+        Ok(found)
     }
 
     /// Children of indexes that were granted in this repository, at most `most`: those that were never read first, then
@@ -301,9 +292,25 @@ impl Database {
         Ok(self.read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.read).await?.pop())
     }
 
-    /// Drops the oldest rows of each table, so that at most `most` stay.
-    pub fn prune(&self, most: i64) {
-        self.write(Write::Prune(most));
+    /// Drops rows until they are within their bounds, in steps, so that other writes come between them: first of what nothing
+    /// rests on, then of what was let through, of each the oldest.
+    pub async fn prune(&self, bounds: Bounds) {
+        self.keeper.counts.bytes_most.store(bounds.bytes, Ordering::Relaxed);
+        loop {
+            let (reply, pruned) = oneshot::channel();
+            self.write(Write::Prune { bounds, reply });
+            match pruned.await {
+                Ok(Pruned::Part) => tokio::time::sleep(PRUNE_PAUSE).await,
+                Ok(Pruned::All) | Err(_) => return,
+            }
+        }
+    }
+
+    /// How many bytes rows take, and may take, as they were counted last.
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        let counts = &self.keeper.counts;
+        Fill { used: counts.bytes.load(Ordering::Relaxed), most: counts.bytes_most.load(Ordering::Relaxed) }
     }
 
     /// Waits until what was queued before is written or lost.

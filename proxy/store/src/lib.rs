@@ -22,8 +22,8 @@ mod waits;
 pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, FlightKey, Reader};
 pub use condition::Condition;
 pub use db::{
-    Availability, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey, Standing,
-    TagKey, TagSeen,
+    Availability, Bounds, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey,
+    Standing, StoreSeries, TagKey, TagSeen, Worth,
 };
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};

@@ -29,9 +29,19 @@ pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 pub const READERS: u32 = 4;
 /// Grants read for one child at once: a base layer has many roots.
 pub const GRANTS_READ: usize = 64;
-/// Rows of one table. Over it: the oldest go, and are decided or asked again.
-pub const ROWS_KEPT: i64 = 500_000;
-/// How often what is kept is counted anew.
+/// How often the database's rows and bytes are counted.
+pub const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(20);
+/// The part of the database's bytes that is left for what comes between two looks, as a divisor.
+pub const DATABASE_MARGIN: u64 = 8;
+/// The part of a small disk that the database takes of what is free, as a divisor.
+pub const DATABASE_DISK_SHARE: u64 = 2;
+/// Rows that are dropped at once, so that what is to be written does not wait behind all of them.
+pub const ROWS_PRUNED_AT_ONCE: i64 = 2_000;
+/// How long the other writes have between two such steps.
+pub const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+/// Rows of each kind on which nothing rests that stay even where there is no room: what is being looked at.
+pub const UNPROVEN_ROWS_LEAST: i64 = 2_000;
+/// How often documents are counted anew.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Largest database whose pages are all checked when it is opened, bytes: a start takes seconds, not minutes.
 pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;

@@ -17,6 +17,10 @@ use sqlx::{
 
 use crate::limits::{CHECK_BYTES, CORRUPT_KEPT};
 
+mod mark;
+
+pub use self::mark::{Mark, drop_log, remove_log};
+
 /// What a path keeps as it is in a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 /// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
@@ -115,7 +119,8 @@ impl Sqlite {
         Ok(Prepared::Anew)
     }
 
-    /// Connections to it, made when they are needed and waited for so long.
+    /// Connections to it, made when they are needed and waited for so long. They stay: the last one that is closed writes
+    /// into the file, at a moment of nobody's choosing.
     ///
     /// # Errors
     /// [`OpenFault`].
@@ -124,6 +129,8 @@ impl Sqlite {
         AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(wait)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .after_connect(move |connection, _| {
                 let pragmas = AssertSqlSafe(pragmas.clone());
                 Box::pin(async move { sqlx::raw_sql(pragmas).execute(connection).await.map(drop) })

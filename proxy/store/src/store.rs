@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::db::{Database, DatabaseError};
+use crate::db::{Bounds, Database, DatabaseError};
 use crate::documents::Documents;
 use crate::folder::{FolderError, StateFolder};
-use crate::limits::{PRUNE_EVERY, ROWS_KEPT};
+use crate::limits::{DATABASE_DISK_SHARE, DATABASE_LOOK_EVERY, PRUNE_EVERY};
 use crate::waits::Waits;
 
 /// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`](crate::Blobs)): they know the
@@ -60,11 +60,33 @@ impl Store {
 
     /// Keeps documents and rows within their limits, for ever.
     pub async fn prune(&self) {
-        loop {
-            self.documents.prune().await;
-            self.database.prune(ROWS_KEPT);
-            tokio::time::sleep(PRUNE_EVERY).await;
-        }
+        tokio::join!(
+            async {
+                loop {
+                    self.documents.prune().await;
+                    tokio::time::sleep(PRUNE_EVERY).await;
+                }
+            },
+            async {
+                loop {
+                    self.database.prune(Bounds::within(self.database_room().await)).await;
+                    tokio::time::sleep(DATABASE_LOOK_EVERY).await;
+                }
+            }
+        );
+    }
+
+    /// Bytes that a small disk has for the database: a part of what is free, with what it has already.
+    async fn database_room(&self) -> u64 {
+        let folder = self.folder.path().to_owned();
+        let look = move || {
+            let stat = rustix::fs::statvfs(&folder).ok()?;
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let own = std::fs::symlink_metadata(folder.join("cache.db")).map(|file| file.len()).unwrap_or(0);
+            Some(free.saturating_add(own) / DATABASE_DISK_SHARE)
+        };
+        // Where that cannot be known, the limit alone counts.
+        tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(u64::MAX)
     }
 
     /// Writes what is queued and closes the database.

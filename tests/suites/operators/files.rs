@@ -12,7 +12,8 @@ use tempfile::TempDir;
 /// A folder with a sound configuration and policy, to be spoilt.
 pub(super) struct Files(TempDir);
 
-pub(super) const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n";
+pub(super) const CONFIG: &str =
+    "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n[upstream.\"ghcr.io\"]\n";
 pub(super) const AUTHORITY: &str = "[authority.release]\nkey = \"release.pub\"\n";
 pub(super) const POLICY: &str = "[[policy]]\nname = \"production\"\nscope = [\"ghcr.io/myorg/**\"]\n";
 pub(super) const REQUIRE: &str = "[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n";

@@ -54,7 +54,7 @@ async fn a504_whatever_row_of_whatever_table_is_forged_nothing_unsigned_is_serve
 /// Statements that would have the gate serve `bad`, or `good` where nobody has signed it.
 fn forgeries(good: &Made, bad: &Made) -> Vec<(&'static str, String)> {
     let (from, to, layer) = (good.digest(), bad.digest(), bad.layer());
-    let records = "insert or replace into records select";
+    let records = "insert or replace into records (kind, repository, key, revisions, body, mac, collected, stored) select";
     let grants = "insert or replace into grants (repository, child, root, role, body, mac, stored) select";
     let moved = "replace(body, 'registry.test/org/app', 'registry.test/org/other')";
     vec![
@@ -108,7 +108,7 @@ fn forgeries(good: &Made, bad: &Made) -> Vec<(&'static str, String)> {
         (
             "presence",
             format!(
-                "insert or replace into presence select repository, '{layer}', seen, media_type from presence where digest = '{}'",
+                "insert or replace into presence (repository, digest, seen, media_type) select repository, '{layer}', seen, media_type from presence where digest = '{}'",
                 good.layer()
             ),
         ),

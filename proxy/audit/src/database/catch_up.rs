@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::path::Path;
 
 use super::retention::Done;
 use super::{Database, PAUSE, ROWS, Row};
@@ -14,6 +15,13 @@ pub(super) enum Source {
     Queue,
     /// From lines, after the newest row: rows are missing, and those of the queue come after them.
     Lines(Option<Lines>),
+}
+
+/// The record with this number, where its line is in the log.
+pub(super) fn line_of(path: &Path, number: u64) -> Option<Row> {
+    let mut lines = Lines::after(path, number.saturating_sub(1)).ok()?;
+    let (found, line) = lines.next(1).ok()?.pop()?;
+    Row::from_line(line).filter(|_| found == number)
 }
 
 impl Database {

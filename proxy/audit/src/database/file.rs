@@ -1,10 +1,14 @@
-//! Whether the file that is open is still the one under its name: SQLite writes on into one that has none (A606).
+//! Whether the file that is open is still the one under its name, and as it was left: SQLite writes on into one that has no
+//! name, and into one that somebody else wrote over (A606).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use pullgate_store::sqlite::{self, Mark};
 use sqlx::AnyPool;
+
+use super::rows;
 
 /// Device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +23,45 @@ pub(super) struct Opened {
     bytes: u64,
     /// Its write-ahead log, as it was seen last.
     log: Option<Identity>,
+    /// As the last write of this process left it.
+    left: Option<Mark>,
+    /// Rows that it had then.
+    rows: u64,
+}
+
+/// What became of the file that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is under its name, as it was left.
+    There,
+    /// It is not, or it was cut.
+    Gone,
+    /// Somebody else wrote into it.
+    Overwritten,
 }
 
 impl Opened {
-    pub(super) fn new(path: &Path, pool: AnyPool) -> Self {
-        let mut opened = Self { pool, file: look(path).map(|(file, _)| file), bytes: 0, log: None };
-        let _ = opened.is_there(path);
+    pub(super) async fn new(path: &Path, pool: AnyPool) -> Self {
+        let file = look(path).map(|(file, _)| file);
+        let mut opened = Self { pool, file, bytes: 0, log: None, left: None, rows: 0 };
+        if opened.is_there(path) {
+            opened.note(path).await;
+        }
         opened
     }
 
-    /// Whether it is still under its name, and not cut.
+    /// What became of it since the last write of this process.
+    pub(super) fn look(&mut self, path: &Path) -> Found {
+        if !self.is_there(path) {
+            return Found::Gone;
+        }
+        match self.left {
+            Some(left) if left.is_of_another(path) => Found::Overwritten,
+            Some(_) | None => Found::There,
+        }
+    }
+
+    /// Whether it is still under its name, and not cut: asked right behind a write too.
     pub(super) fn is_there(&mut self, path: &Path) -> bool {
         match look(path) {
             Some((file, bytes)) if Some(file) == self.file && bytes >= self.bytes => {
@@ -40,15 +73,42 @@ impl Opened {
         }
     }
 
-    /// Closes it. What is in its write-ahead log goes into the file, wherever that is now; what is left of the log under the
-    /// old name would be taken for the next file's.
-    pub(super) async fn leave(self, path: &Path) {
-        let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.pool).await;
-        self.pool.close().await;
-        let log = beside(path, "-wal");
-        if self.log.is_some() && look(&log).map(|(log, _)| log) == self.log {
-            let _ = fs::remove_file(log);
-            let _ = fs::remove_file(beside(path, "-shm"));
+    /// This process has written, and does so no more until it has looked again.
+    pub(super) async fn note(&mut self, path: &Path) {
+        if let Ok(rows) = rows::count(&self.pool).await {
+            self.rows = rows;
+        }
+        self.left = Mark::of(path);
+    }
+
+    /// How many rows it had before it was found as it is.
+    pub(super) async fn rows_before(&self, found: Found) -> u64 {
+        match found {
+            Found::There | Found::Gone => rows::count(&self.pool).await.unwrap_or(self.rows),
+            // What can be read is no longer its own.
+            Found::Overwritten => self.rows,
+        }
+    }
+
+    /// Closes it. What is in its write-ahead log goes into the file, wherever that is now, unless that has another's content;
+    /// what is left of the log under the old name would be taken for the next file's.
+    pub(super) async fn leave(self, path: &Path, found: Found) {
+        match found {
+            Found::There | Found::Gone => {
+                let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.pool).await;
+                self.pool.close().await;
+                let log = beside(path, "-wal");
+                if self.log.is_some() && look(&log).map(|(log, _)| log) == self.log {
+                    sqlite::remove_log(path);
+                }
+            }
+            Found::Overwritten => {
+                if let Err(error) = sqlite::drop_log(path) {
+                    tracing::warn!(%error, "the log of an overwritten database stays: it may be laid over what is there now");
+                }
+                self.pool.close().await;
+                sqlite::remove_log(path);
+            }
         }
     }
 }

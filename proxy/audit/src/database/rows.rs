@@ -19,7 +19,7 @@ const COLUMNS: usize = 7;
 pub(crate) struct Row {
     /// Its number; 0 where it has none.
     pub(super) sequence: u64,
-    id: String,
+    pub(super) id: String,
     time: i64,
     kind: Cow<'static, str>,
     verdict: Cow<'static, str>,
@@ -128,11 +128,10 @@ pub(super) async fn probe(pool: &AnyPool) -> Result<(), sqlx::Error> {
     .await
 }
 
-/// The number of the newest row; 0 where there is none.
-pub(super) async fn newest(pool: &AnyPool) -> Result<u64, sqlx::Error> {
+/// The newest row, where there is one that is a record.
+pub(super) async fn newest(pool: &AnyPool) -> Result<Option<Row>, sqlx::Error> {
     let line = sqlx::query_scalar::<_, String>("select record from audit order by rowid desc limit 1");
-    let row = line.fetch_optional(pool).await?.and_then(Row::from_line);
-    Ok(row.map(|row| row.sequence).unwrap_or_default())
+    Ok(line.fetch_optional(pool).await?.and_then(Row::from_line))
 }
 
 /// How many rows there are: rows go from the oldest on, so what lies between the first and the last is there.

@@ -9,12 +9,13 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use sqlx::AnyPool;
 
+use super::marked::Marked;
 use super::open::{self, Identity, Look, Opened};
 use super::writer::Writer;
 use super::{Availability, Counts, DatabaseError};
 use crate::limits::LOOK_EVERY;
 use crate::loss::Loss;
-use crate::sqlite::Prepared;
+use crate::sqlite::{self, Prepared};
 use crate::waits::Waits;
 
 /// The database, open or not.
@@ -91,7 +92,8 @@ impl Keeper {
                 self.first.store(false, Ordering::Relaxed);
                 self.counts.unreadable.store(false, Ordering::Relaxed);
                 self.counts.failing.store(false, Ordering::Relaxed);
-                let writer = Writer::start(writer, Arc::clone(&self.counts), Arc::clone(&self.loss));
+                let marked = Marked::new(&self.file);
+                let writer = Writer::start(writer, marked, Arc::clone(&self.counts), Arc::clone(&self.loss));
                 self.open.store(Some(Arc::new(Open { pool: readers, writer, identity })));
             }
             Err(error) if said == Said::Loudly => {
@@ -108,12 +110,12 @@ impl Keeper {
             None => Some(Look::AsItIs),
             Some(open) => self.look_at(&open).await,
         };
-        let Some(look) = again else { return };
+        let Some(mut look) = again else { return };
         let was = self.open.swap(None);
         let said = if was.is_some() { Said::Loudly } else { Said::Before };
         if let Some(open) = was {
             // First: a connection that is closed later would take the new one's files for its own.
-            open.close(self.waits).await;
+            look = open.leave(&self.file, look, self.waits).await;
         }
         if self.closed.load(Ordering::Relaxed) {
             return;
@@ -132,7 +134,16 @@ impl Keeper {
             tracing::error!(file = %self.file.display(),
                 "the database was removed, moved or replaced under the gate: what is there now is used");
             self.loss.mark("the database was removed, moved or replaced");
+            self.counts.files_lost.inc();
             return Some(Look::AsItIs);
+        }
+        if open.is_overwritten().await {
+            tracing::error!(file = %self.file.display(),
+                "the database was written over under the gate: what is there now is used");
+            self.loss.mark("the database was written over");
+            self.counts.files_lost.inc();
+            self.counts.corrupt.store(false, Ordering::Relaxed);
+            return Some(Look::Overwritten);
         }
         if self.counts.corrupt.swap(false, Ordering::Relaxed) {
             return Some(Look::Corrupt);
@@ -176,13 +187,42 @@ async fn keep(keeper: Weak<Keeper>) {
 }
 
 impl Open {
+    /// Whether somebody else wrote into the file.
+    pub(super) async fn is_overwritten(&self) -> bool {
+        self.writer.is_overwritten().await
+    }
+
+    /// Closes the file to open it anew, and tells how: one that was written over keeps nothing of the write-ahead log.
+    async fn leave(&self, file: &Path, look: Look, waits: Waits) -> Look {
+        if look != Look::Overwritten {
+            self.close(waits).await;
+            return look;
+        }
+        if let Err(error) = sqlite::drop_log(file) {
+            tracing::warn!(%error, "the log of an overwritten database stays: the file is moved aside with it");
+            self.close(waits).await;
+            return Look::Corrupt;
+        }
+        let closed = self.close(waits).await;
+        sqlite::remove_log(file);
+        // A connection that is still open would share its locks and its index of the log with the new ones.
+        if closed == Closed::All { look } else { Look::Corrupt }
+    }
+
     /// Writes what is queued and closes the file.
-    async fn close(&self, waits: Waits) {
+    async fn close(&self, waits: Waits) -> Closed {
         let _ = tokio::time::timeout(waits.flush, self.writer.flush()).await;
-        let _ = tokio::time::timeout(waits.flush, async {
+        let closed = tokio::time::timeout(waits.flush, async {
             self.pool.close().await;
             self.writer.close().await;
-        })
-        .await;
+        });
+        if closed.await.is_ok() { Closed::All } else { Closed::Some }
     }
+}
+
+/// What became of the connections of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    All,
+    Some,
 }

@@ -23,6 +23,7 @@ const SCHEMA: &[(&str, &str)] = &[
     ("tags", include_str!("../migrations/0003_tags.sql")),
     ("known", include_str!("../migrations/0004_known.sql")),
     ("evidence", include_str!("../migrations/0005_evidence.sql")),
+    ("bounds", include_str!("../migrations/0006_bounds.sql")),
 ];
 
 /// An open database.
@@ -47,6 +48,8 @@ pub(super) enum Look {
     AsItIs,
     /// It was read and is corrupt, whatever the check says.
     Corrupt,
+    /// As it is: somebody else wrote into it.
+    Overwritten,
 }
 
 /// Opens the file, where it can be used.
@@ -71,7 +74,7 @@ pub(super) async fn open(
 
 async fn opened(sqlite: &Sqlite, look: Look, waits: Waits) -> Result<Opened, OpenFault> {
     let prepared = match look {
-        Look::AsItIs => sqlite.prepare().await?,
+        Look::AsItIs | Look::Overwritten => sqlite.prepare().await?,
         Look::Corrupt => sqlite.begin_anew("a read or a write met a page that is none").await?,
     };
     let identity = Identity::of(&sqlite.file).ok_or(OpenFault::Unusable("it is gone again".to_owned()))?;

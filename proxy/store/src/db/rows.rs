@@ -47,6 +47,17 @@ pub enum Standing {
     Proven,
 }
 
+/// What rests on a record: what nothing rests on goes first where there is no room (A607).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// Nothing that was permitted.
+    Nothing,
+    /// What was let through as it was.
+    LetThrough,
+    /// What its evidence proved.
+    Proven,
+}
+
 /// A grant to keep.
 #[derive(Debug, Clone)]
 pub struct GrantRow {
@@ -91,6 +102,17 @@ impl Standing {
         match self {
             Self::LetThrough => 0,
             Self::Proven => 1,
+        }
+    }
+}
+
+impl Worth {
+    /// As it stands in a row.
+    pub(super) fn as_row(self) -> i64 {
+        match self {
+            Self::Nothing => 0,
+            Self::LetThrough => 1,
+            Self::Proven => 2,
         }
     }
 }

@@ -8,6 +8,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 /// For tests that are about no wait: a busy machine is no reason to fail.
 const PATIENT: Waits = Waits::all(Duration::from_secs(120));
 
+mod bounds;
 mod known;
 
 fn at(seconds: i64) -> Timestamp {
@@ -50,9 +51,9 @@ fn corrupt_files(folder: &Path) -> Vec<PathBuf> {
 async fn a_record_is_found_under_its_very_key_and_after_a_restart() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    database.keep(key("one"), sealed_as("first"), at(1), at(2));
+    database.keep((key("one"), Worth::Proven), sealed_as("first"), at(1), at(2));
     assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("first")));
-    database.keep(key("one"), sealed_as("second"), at(1), at(3));
+    database.keep((key("one"), Worth::Proven), sealed_as("second"), at(1), at(3));
     assert_eq!(database.find(&key("one")).await.unwrap(), Some(sealed_as("second")));
     assert_eq!(database.find(&key("two")).await.unwrap(), None);
     assert_eq!(database.find(&RecordKey { kind: RecordKind::Evidence, ..key("one") }).await.unwrap(), None);
@@ -105,7 +106,7 @@ async fn a616_grants_come_the_permitted_first_then_the_proven_then_the_newest_pa
     // What was proven stays so, and is not newer than it is.
     database.keep_grants(vec![grant_of_base_layer(3, Standing::LetThrough)], at(3));
     let permit = RecordKey { key: Digest::of(&7_usize.to_be_bytes()), ..key("now") };
-    database.keep(permit, sealed_as("permit"), at(1), at(1));
+    database.keep((permit, Worth::Proven), sealed_as("permit"), at(1), at(1));
     let (repository, child) = (repository("app"), Digest::of(b"base layer"));
     let mut found = database.grants_for(&repository, &child, "now", 0).await.unwrap();
     assert_eq!(found.len(), GRANTS_READ);
@@ -126,7 +127,7 @@ async fn a616_a_database_of_an_earlier_release_keeps_its_grants() {
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     database.keep_grants(vec![grant_of_base_layer(1, Standing::LetThrough)], at(1));
     database.close().await;
-    let earlier = "drop index grants_of_child; alter table grants drop column proven; \
+    let earlier = "drop index grants_of_child; drop index grants_next; alter table grants drop column proven; \
                    delete from _sqlx_migrations where version = 2";
     execute(root.path(), earlier).await;
     let database = Database::open(root.path(), PATIENT).await.unwrap();
@@ -144,12 +145,12 @@ async fn of_too_many_rows_the_oldest_go() {
     for n in (0..10).rev() {
         database.keep_presence(repository("app"), blob(n), None, at(n));
     }
-    for (most, oldest) in [(10, 0), (4, 6), (4, 6)] {
-        database.prune(most);
+    for (unproven, oldest) in [(10, 0), (4, 6), (4, 6)] {
+        database.prune(Bounds { rows: 100, unproven, bytes: u64::MAX }).await;
         database.flush().await;
         for n in 0..10 {
             let known = database.presence(&repository("app"), &blob(n)).await.unwrap().is_some();
-            assert_eq!(known, n >= oldest, "{n} of {most}");
+            assert_eq!(known, n >= oldest, "{n} of {unproven}");
         }
     }
 }
@@ -182,7 +183,7 @@ async fn a503_a_corrupt_file_is_moved_aside_and_a_new_one_begun() {
         let root = tempfile::tempdir().unwrap();
         let database = Database::open(root.path(), PATIENT).await.unwrap();
         for n in 0..200 {
-            database.keep(key(&n.to_string()), sealed_as(&"x".repeat(200)), at(1), at(1));
+            database.keep((key(&n.to_string()), Worth::Proven), sealed_as(&"x".repeat(200)), at(1), at(1));
         }
         database.close().await;
         let file = root.path().join("cache.db");
@@ -197,7 +198,7 @@ async fn a503_a_corrupt_file_is_moved_aside_and_a_new_one_begun() {
         assert_eq!(database.availability(), Availability::Ready, "{damage}");
         assert_eq!(database.find(&key("1")).await.unwrap(), None, "{damage}");
         assert_eq!(corrupt_files(root.path()).len(), 1, "{damage}");
-        database.keep(key("1"), sealed_as("new"), at(1), at(1));
+        database.keep((key("1"), Worth::Proven), sealed_as("new"), at(1), at(1));
         assert_eq!(database.find(&key("1")).await.unwrap(), Some(sealed_as("new")), "{damage}");
     }
 }
@@ -234,7 +235,7 @@ async fn a501_without_a_file_reads_find_nothing_and_writes_are_counted() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(&root.path().join("missing"), PATIENT).await.unwrap();
     assert_eq!(database.availability(), Availability::Unavailable);
-    database.keep(key("one"), sealed_as("x"), at(1), at(1));
+    database.keep((key("one"), Worth::Proven), sealed_as("x"), at(1), at(1));
     let tag = TagKey { repository: repository("app"), tag: "v1".parse().unwrap(), accept: String::new() };
     assert_eq!(database.keep_tag(tag.clone(), Digest::of(b"one"), at(1)).await, None);
     assert_eq!(database.find(&key("one")).await.unwrap(), None);
@@ -248,7 +249,7 @@ async fn a501_without_a_file_reads_find_nothing_and_writes_are_counted() {
 async fn a603_a_row_that_cannot_be_read_is_unknown_and_counted() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    database.keep(key("one"), sealed_as("x"), at(1), at(1));
+    database.keep((key("one"), Worth::Proven), sealed_as("x"), at(1), at(1));
     database.flush().await;
     execute(root.path(), "update records set body = 1.5, mac = 'text'").await;
     assert_eq!(database.find(&key("one")).await, Err(Unknown::read()));
@@ -260,7 +261,7 @@ async fn a603_a_row_that_cannot_be_read_is_unknown_and_counted() {
 async fn a503_a_file_locked_by_another_process_costs_the_write_not_the_pull() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    database.keep(key("one"), sealed_as("x"), at(1), at(1));
+    database.keep((key("one"), Worth::Proven), sealed_as("x"), at(1), at(1));
     database.flush().await;
     // It waits for no lock. Nobody gives this one back before its answers are here.
     let hasty = Database::open(root.path(), Waits { read: Duration::ZERO, ..PATIENT }).await.unwrap();
@@ -268,7 +269,7 @@ async fn a503_a_file_locked_by_another_process_costs_the_write_not_the_pull() {
     let url = format!("sqlite://{}", root.path().join("cache.db").display());
     let mut other = AnyConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("begin exclusive").execute(&mut other).await.unwrap();
-    hasty.keep(key("two"), sealed_as("x"), at(1), at(1));
+    hasty.keep((key("two"), Worth::Proven), sealed_as("x"), at(1), at(1));
     let _ = hasty.find(&key("one")).await;
     hasty.flush().await;
     assert_eq!(hasty.writes_lost(), 1);
@@ -283,7 +284,7 @@ async fn a_full_queue_loses_writes_and_counts_them() {
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     // The writer's task does not run while this one does not wait.
     for n in 0..=crate::limits::WRITE_QUEUE {
-        database.keep(key(&n.to_string()), sealed_as("x"), at(1), at(1));
+        database.keep((key(&n.to_string()), Worth::Proven), sealed_as("x"), at(1), at(1));
     }
     assert_eq!(database.writes_lost(), 1);
     database.flush().await;
@@ -296,7 +297,7 @@ async fn a507_the_files_are_ours_alone() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    database.keep(key("one"), sealed_as("x"), at(1), at(1));
+    database.keep((key("one"), Worth::Proven), sealed_as("x"), at(1), at(1));
     database.flush().await;
     for name in ["cache.db", "cache.db-wal", "cache.db-shm"] {
         let mode = std::fs::metadata(root.path().join(name)).unwrap().permissions().mode();

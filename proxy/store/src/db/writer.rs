@@ -3,19 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::Timestamp;
+use pullgate_policy::limits::LOST_FOR;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::AnyPool;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Counts, GrantRow, RecordKey, TagKey, Transaction};
+use super::marked::Marked;
+use super::{Counts, GrantRow, RecordKey, TagKey, Transaction, Worth};
 use crate::limits::{ROWS_PER_STATEMENT, WRITE_AGAIN, WRITE_BATCH, WRITE_QUEUE};
 use crate::loss::Loss;
 use crate::sqlite::transact;
 
+mod prune;
 mod statements;
 
-use self::statements::{forget, grants, owner, presence, prune, record, seal, tag, tried};
+pub use self::prune::Bounds;
+pub(super) use self::prune::Pruned;
+use self::prune::prune;
+use self::statements::{forget, grants, owner, presence, record, seal, tag, tried};
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -38,8 +45,11 @@ pub(super) enum Write {
         media_type: Option<&'static str>,
         seen: i64,
     },
-    /// Leaves at most so many rows in each table.
-    Prune(i64),
+    /// Drops a step of what is over these bounds.
+    Prune {
+        bounds: Bounds,
+        reply: oneshot::Sender<Pruned>,
+    },
     /// The fingerprint of the key that seals from now on.
     Seal(String),
     /// A child of an index that need not be asked for soon again.
@@ -49,6 +59,7 @@ pub(super) enum Write {
     },
     Record {
         key: RecordKey,
+        worth: Worth,
         sealed: Sealed,
         collected: i64,
         stored: i64,
@@ -75,6 +86,7 @@ pub(super) struct Writer {
     pool: AnyPool,
     counts: Arc<Counts>,
     loss: Arc<Loss>,
+    marked: Arc<Marked>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,17 +96,18 @@ enum Health {
 }
 
 impl Writer {
-    pub(super) fn start(pool: AnyPool, counts: Arc<Counts>, loss: Arc<Loss>) -> Self {
+    pub(super) fn start(pool: AnyPool, marked: Marked, counts: Arc<Counts>, loss: Arc<Loss>) -> Self {
         let (queue, writes) = mpsc::channel(WRITE_QUEUE);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (waiting, marked) = (Arc::new(AtomicUsize::new(0)), Arc::new(marked));
         let task = Task {
+            marked: Arc::clone(&marked),
             pool: pool.clone(),
             waiting: Arc::clone(&waiting),
             counts: Arc::clone(&counts),
             loss: Arc::clone(&loss),
         };
         tokio::spawn(task.run(writes));
-        Self { queue, waiting, pool, counts, loss }
+        Self { queue, waiting, pool, counts, loss, marked }
     }
 
     /// Never waits: a pull must not be as slow as the disk. What the queue does not take is lost.
@@ -113,6 +126,11 @@ impl Writer {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
+    /// Whether somebody else wrote into the file.
+    pub(super) async fn is_overwritten(&self) -> bool {
+        self.marked.is_overwritten().await
+    }
+
     pub(super) async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.queue.send(Write::Flush(done)).await.is_ok() {
@@ -126,6 +144,7 @@ impl Writer {
 }
 
 struct Task {
+    marked: Arc<Marked>,
     pool: AnyPool,
     waiting: Arc<AtomicUsize>,
     counts: Arc<Counts>,
@@ -145,11 +164,10 @@ impl Task {
                     match tokio::time::timeout(WRITE_AGAIN, received).await {
                         Ok(received) => received,
                         Err(_elapsed) => {
-                            health = self.told(
-                                transact(&self.pool, async |open| probe(open).await).await,
-                                0,
-                                health,
-                            );
+                            let probed = transact(&self.pool, async |open| probe(open).await);
+                            if let Some(probed) = self.marked.write(probed).await {
+                                health = self.told(probed, 0, health);
+                            }
                             continue;
                         }
                     }
@@ -180,7 +198,18 @@ impl Task {
     /// Says once that writing fails and once that it works again.
     async fn write(&self, rows: Vec<Write>, before: Health) -> Health {
         let (count, grants) = (rows.len() as u64, rows.iter().any(Write::is_grant));
-        let written = transact(&self.pool, async |open| apply(open, rows).await).await;
+        let written = self
+            .marked
+            .write(transact(&self.pool, async |open| apply(open, rows, (&self.counts, &self.loss)).await))
+            .await;
+        let Some(written) = written else {
+            // The keeper opens it anew.
+            self.counts.lose(count);
+            if grants {
+                self.loss.mark("the database was written over");
+            }
+            return before;
+        };
         if grants && written.is_err() {
             self.loss.mark("a write failed");
         }
@@ -207,6 +236,12 @@ impl Task {
     }
 }
 
+/// Whether a grant of this time, in milliseconds, may be that of a pull under way. One ahead of the clock may.
+fn is_of_a_pull_under_way(stored: i64) -> bool {
+    let age = Timestamp::now().as_millisecond().saturating_sub(stored);
+    u128::try_from(age).map_or(true, |age| age < LOST_FOR.as_millis())
+}
+
 /// A write of nothing that anybody reads.
 async fn probe(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
     let row = "insert into records (kind, repository, key, revisions, body, mac, collected, stored) \
@@ -215,7 +250,11 @@ async fn probe(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
     sqlx::query(row).execute(&mut **transaction).await.map(drop)
 }
 
-async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<(), sqlx::Error> {
+async fn apply(
+    transaction: &mut Transaction<'_>,
+    writes: Vec<Write>,
+    (counts, loss): (&Counts, &Loss),
+) -> Result<(), sqlx::Error> {
     for write in writes {
         match write {
             Write::Flush(_) => {}
@@ -233,11 +272,18 @@ async fn apply(transaction: &mut Transaction<'_>, writes: Vec<Write>) -> Result<
             Write::Presence { repository, digest, media_type, seen } => {
                 presence(transaction, &repository, &digest, (media_type, seen)).await?;
             }
-            Write::Prune(most) => prune(transaction, most).await?,
+            Write::Prune { bounds, reply } => {
+                let step = prune(transaction, bounds).await?;
+                counts.bytes.store(step.bytes, Ordering::Relaxed);
+                if step.youngest_grant.is_some_and(is_of_a_pull_under_way) {
+                    loss.mark("grants made room for others");
+                }
+                let _ = reply.send(step.pruned);
+            }
             Write::Seal(fingerprint) => seal(transaction, fingerprint).await?,
             Write::Tried { repository, child } => tried(transaction, &repository, &child).await?,
-            Write::Record { key, sealed, collected, stored } => {
-                record(transaction, &key, sealed, collected, stored).await?;
+            Write::Record { key, worth, sealed, collected, stored } => {
+                record(transaction, (&key, worth), sealed, collected, stored).await?;
             }
             Write::Tag { key, digest, seen, reply } => {
                 let before = tag(transaction, &key, &digest, seen).await?;

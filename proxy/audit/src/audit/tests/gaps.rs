@@ -36,7 +36,9 @@ async fn start_counted(settings: Settings, folder: &Path) -> (Audit, Counters) {
 
 #[tokio::test]
 async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines() {
-    for vanishes in ["removed", "moved", "older copy", "cut"] {
+    for vanishes in
+        ["removed", "moved", "older copy", "older copy in its place", "cut", "nonsense in its place"]
+    {
         let folder = tempfile::tempdir().unwrap();
         let (path, log) = (folder.path(), folder.path().join("audit.log"));
         put(&start(AuditLog::File(log.clone()), OnFailure::Count, path).await, 40).await;
@@ -50,6 +52,9 @@ async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines()
             "removed" => remove(path),
             "moved" => fs::rename(&database, path.join("elsewhere.db")).unwrap(),
             "older copy" => fs::rename(path.join("copy"), &database).unwrap(),
+            // The same file, with other content: what `cp` does.
+            "older copy in its place" => drop(fs::copy(path.join("copy"), &database).unwrap()),
+            "nonsense in its place" => fs::write(&database, b"nonsense".repeat(10_000)).unwrap(),
             _ => fs::OpenOptions::new().write(true).open(&database).unwrap().set_len(4_096).unwrap(),
         }
         put(&audit, 30).await;
@@ -64,6 +69,46 @@ async fn a606_a_database_that_vanished_is_noticed_and_made_good_from_the_lines()
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a606_rows_of_another_gate_put_over_the_database_hide_none_that_is_missing() {
+    let other = tempfile::tempdir().unwrap();
+    put(&start(AuditLog::File(other.path().join("log")), OnFailure::Count, other.path()).await, 300).await;
+    wait_until(|| !other.path().join("audit.db-wal").exists()).await;
+    for renamed in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path(), folder.path().join("audit.log"));
+        let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), path).await;
+        put(&audit, 60).await;
+        if renamed {
+            fs::copy(other.path().join("audit.db"), path.join("other")).unwrap();
+            fs::rename(path.join("other"), path.join("audit.db")).unwrap();
+        } else {
+            fs::copy(other.path().join("audit.db"), path.join("audit.db")).unwrap();
+        }
+        put(&audit, 30).await;
+        assert_eq!((rows(path).await, lines(&log).len()), (300 + 90, 90), "{renamed}");
+        assert_eq!(metric(&metrics, "audit_rows_lost_total"), 60, "{renamed}");
+        assert_eq!(audit.health(), Condition::Good, "{renamed}");
+        let whole =
+            count(path, "select count(*) from pragma_integrity_check where integrity_check = 'ok'").await;
+        assert_eq!(whole, 1, "{renamed}");
+    }
+}
+
+#[tokio::test]
+async fn a606_a_database_that_others_only_read_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let (audit, metrics) = start_counted(settings(AuditLog::File(log)), folder.path()).await;
+    for n in 1..=5 {
+        // Enough that SQLite brings its log into the file meanwhile.
+        put(&audit, 2_000).await;
+        assert_eq!(rows(folder.path()).await, n * 2_000, "by a connection that comes and goes");
+    }
+    assert_eq!(metric(&metrics, "audit_files_lost_total{file=\"database\"}"), 0);
+    assert_eq!(metric(&metrics, "audit_rows_lost_total"), 0);
 }
 
 #[tokio::test]
@@ -175,7 +220,7 @@ async fn a606_a_line_that_was_cut_off_is_told_as_lost_whether_it_is_a_row_or_not
     for (kept, cut, lost) in [(7, 0, 2), (7, 40, 2), (8, 40, 1), (8, 0, 1), (9, 0, 0)] {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        let target = || LogTarget::File(log.clone());
+        let target = || AuditLog::File(log.clone());
         for on_failure in [OnFailure::Count, OnFailure::Refuse] {
             put(&start(target(), OnFailure::Count, folder.path()).await, 9).await;
             wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
@@ -183,10 +228,8 @@ async fn a606_a_line_that_was_cut_off_is_told_as_lost_whether_it_is_a_row_or_not
             let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
             let before = ends.len() - 9;
             fs::write(&log, &text[..ends[before + kept - 1] + cut]).unwrap();
-            let metrics = Metrics::new();
             let settings = Settings { on_failure, ..settings(target()) };
-            let audit =
-                Audit::start(settings, &folder.path().join("audit.db"), metrics.clone()).await.unwrap();
+            let (audit, metrics) = start_counted(settings, folder.path()).await;
             put(&audit, 1).await;
             drop(audit);
             wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
@@ -201,7 +244,7 @@ async fn a606_a_log_that_was_rotated_by_another_hand_between_two_starts_has_lost
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
     for n in 0..3_u64 {
-        let (audit, metrics) = start_counted(settings(LogTarget::File(log.clone())), folder.path()).await;
+        let (audit, metrics) = start_counted(settings(AuditLog::File(log.clone())), folder.path()).await;
         put(&audit, 4).await;
         drop(audit);
         wait_until(|| !folder.path().join("audit.db-wal").exists()).await;

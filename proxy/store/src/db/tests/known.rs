@@ -102,6 +102,64 @@ async fn a603_a_database_that_vanishes_is_begun_anew_and_its_grants_may_be_lost(
 }
 
 #[tokio::test]
+async fn a603_a_database_that_is_written_over_in_its_place_is_noticed_and_counted() {
+    // A lock on what is another's by now is not waited for longer than the product does.
+    let waits = Waits { read: Waits::default().read, ..PATIENT };
+    for what in ["older copy", "another", "nonsense"] {
+        let root = tempfile::tempdir().unwrap();
+        let copy = root.path().join("copy");
+        filled(root.path()).await.close().await;
+        let database = Database::open(root.path(), waits).await.unwrap();
+        match what {
+            "older copy" => drop(std::fs::copy(root.path().join("cache.db"), &copy).unwrap()),
+            "another" => {
+                std::fs::create_dir(root.path().join("away")).unwrap();
+                Database::open(&root.path().join("away"), PATIENT).await.unwrap().close().await;
+                std::fs::copy(root.path().join("away/cache.db"), &copy).unwrap();
+            }
+            _ => std::fs::write(&copy, b"nonsense".repeat(10_000)).unwrap(),
+        }
+        database.keep_grants(vec![grant(b"after", b"root")], at(1));
+        database.written().await;
+        assert_eq!((database.grants(), database.series().files_lost.get()), (Grants::AllThere, 0), "{what}");
+        std::fs::copy(&copy, root.path().join("cache.db")).unwrap();
+        let (repository, after) = (repository("app"), Digest::of(b"after"));
+        // What was granted is there, or it is not known: it is never absent.
+        until(what, async || {
+            let found = database.grants_for(&repository, &after, "", 0).await;
+            let known = database.grants() == Grants::AllThere;
+            assert!(!known || found != Ok(Vec::new()), "{what}");
+            !known
+        })
+        .await;
+        until(what, async || database.availability() == Availability::Ready).await;
+        assert_eq!(database.series().files_lost.get(), 1, "{what}");
+        database.keep_grants(vec![grant(b"later", b"root")], at(2));
+        database.close().await;
+        let database = Database::open(root.path(), PATIENT).await.unwrap();
+        let found = database.grants_for(&repository, &Digest::of(b"later"), "", 0).await.unwrap();
+        assert_eq!(found.len(), 1, "{what}: it is written where it is found again");
+        let older = database.grants_for(&repository, &Digest::of(b"child"), "", 0).await.unwrap();
+        assert_eq!(older.len(), usize::from(what == "older copy"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a603_a_database_that_its_own_gate_writes_is_not_taken_for_one_that_was_written_over() {
+    let root = tempfile::tempdir().unwrap();
+    let database = filled(root.path()).await;
+    for n in 0..40_u32 {
+        let rows = (0..500_u32).map(|m| grant(&[n.to_be_bytes(), m.to_be_bytes()].concat(), b"root"));
+        database.keep_grants(rows.collect(), at(i64::from(n)));
+        database.written().await;
+    }
+    tokio::time::sleep(LOOK_EVERY * 2).await;
+    execute(root.path(), "select count(*) from grants").await;
+    tokio::time::sleep(LOOK_EVERY * 2).await;
+    assert_eq!((database.grants(), database.series().files_lost.get()), (Grants::AllThere, 0));
+}
+
+#[tokio::test]
 async fn a603_a_database_that_rots_is_unknown_moved_aside_and_begun_anew() {
     let root = tempfile::tempdir().unwrap();
     filled(root.path()).await.close().await;

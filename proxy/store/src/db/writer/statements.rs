@@ -5,20 +5,21 @@ use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::super::{GrantRow, RecordKey, TagKey, Transaction};
+use super::super::{GrantRow, RecordKey, RecordKind, TagKey, Transaction, Worth};
 use crate::sqlite;
 
 pub(super) async fn record(
     transaction: &mut Transaction<'_>,
-    key: &RecordKey,
+    (key, worth): (&RecordKey, Worth),
     sealed: Sealed,
     collected: i64,
     stored: i64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into records (kind, repository, key, revisions, body, mac, collected, stored) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (kind, repository, key, revisions) do update set \
-         body = excluded.body, mac = excluded.mac, collected = excluded.collected, stored = excluded.stored",
+        "insert into records (kind, repository, key, revisions, body, mac, collected, stored, worth) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (kind, repository, key, revisions) do update set \
+         body = excluded.body, mac = excluded.mac, collected = excluded.collected, stored = excluded.stored, \
+         worth = excluded.worth",
     )
     .bind(key.kind.as_str())
     .bind(key.repository.to_string())
@@ -28,9 +29,27 @@ pub(super) async fn record(
     .bind(sealed.mac)
     .bind(collected)
     .bind(stored)
+    .bind(worth.as_row())
     .execute(&mut **transaction)
-    .await
-    .map(drop)
+    .await?;
+    match key.kind {
+        RecordKind::Permit => is_granted(transaction, &key.repository, &key.key).await,
+        RecordKind::Evidence => Ok(()),
+    }
+}
+
+/// That it lies there is worth as much as what permits it: it goes last (A607).
+async fn is_granted(
+    transaction: &mut Transaction<'_>,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update presence set granted = 1 where repository = $1 and digest = $2 and granted = 0")
+        .bind(repository.to_string())
+        .bind(digest.to_string())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn forget(transaction: &mut Transaction<'_>, key: &RecordKey) -> Result<(), sqlx::Error> {
@@ -70,6 +89,9 @@ pub(super) async fn grants(
             .bind(stored);
     }
     query.execute(&mut **transaction).await?;
+    for row in rows {
+        is_granted(transaction, &row.repository, &row.child).await?;
+    }
     let children: Vec<_> = rows.iter().filter(|row| row.role == Role::Child).collect();
     if children.is_empty() { Ok(()) } else { to_read(transaction, &children, stored).await }
 }
@@ -158,7 +180,8 @@ pub(super) async fn presence(
     (media_type, seen): (Option<&'static str>, i64),
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into presence (repository, digest, seen, media_type) values ($1, $2, $3, $4) \
+        "insert into presence (repository, digest, seen, media_type, granted) values ($1, $2, $3, $4, \
+         case when exists (select 1 from grants g where g.repository = $1 and g.child = $2) then 1 else 0 end) \
          on conflict (repository, digest) do update set seen = excluded.seen, \
          media_type = coalesce(excluded.media_type, presence.media_type)",
     )
@@ -182,27 +205,4 @@ pub(super) async fn tried(
         .execute(&mut **transaction)
         .await
         .map(drop)
-}
-
-/// By count and not by age: a clock that jumps must not cost what is remembered.
-pub(super) async fn prune(transaction: &mut Transaction<'_>, most: i64) -> Result<(), sqlx::Error> {
-    for (table, written) in [
-        ("children", "stored"),
-        ("evidence_blobs", "stored"),
-        ("grants", "stored"),
-        ("presence", "seen"),
-        ("records", "stored"),
-        ("tags", "seen"),
-    ] {
-        // Safe: the text is made of what stands here.
-        let count = sqlx::query(AssertSqlSafe(format!("select count(*) from {table}")));
-        let over = count.fetch_one(&mut **transaction).await?.try_get::<i64, _>(0)?.saturating_sub(most);
-        if over > 0 {
-            let oldest = format!("select rowid from {table} order by {written} limit $1");
-            let delete = AssertSqlSafe(format!("delete from {table} where rowid in ({oldest})"));
-            sqlx::query(delete).bind(over).execute(&mut **transaction).await?;
-            tracing::info!(table, rows = over, "the oldest of what is remembered was dropped");
-        }
-    }
-    Ok(())
 }
