@@ -24,8 +24,6 @@ mod later;
 mod tls;
 mod upstream;
 
-pub(crate) use upstream::Upstreams;
-
 /// Reads the file, and the policy that it names, whatever else is wrong: all faults of both are wanted at once.
 /// None when too much is missing to build a configuration.
 pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option<Config> {
@@ -49,7 +47,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
         is_known(&mut context, "default_registry", &name, &upstreams.names);
     }
     file.finish(&mut context);
-    let around = Surroundings { upstreams: &upstreams, permit_ttl: cache.permit_ttl, now };
+    let around = Surroundings { upstreams: Some(&upstreams), permit_ttl: cache.permit_ttl, now };
     let policy = policy_file::read(&mut context, &policy?, around)?;
     let (fingerprint, watched) = (files.fingerprint(), files.watched());
     let upstreams = upstreams.tables;

@@ -16,10 +16,12 @@ mod diagnostic;
 mod files;
 mod policy_file;
 mod reader;
+mod scope;
 mod secret;
 mod source;
 mod suggest;
 mod trust;
+mod upstreams;
 mod value;
 
 use std::path::Path;
@@ -65,6 +67,42 @@ pub fn load_with(source: &dyn Source, path: &Path, now: Timestamp) -> Result<Loa
     let warnings = files.take_diagnostics();
     match config {
         Some(config) if !warnings.has_faults() => Ok(Loaded { config, warnings }),
+        Some(_) | None => Err(warnings),
+    }
+}
+
+/// A policy, and what is weaker in it than it looks.
+#[derive(Debug)]
+pub struct LoadedPolicy {
+    /// The policy, with its keys and trust roots.
+    pub policies: Policies,
+    /// Warnings only.
+    pub warnings: Diagnostics,
+}
+
+/// Reads the policy at `path`, its keys and its trust roots from the disk, for no configuration: nothing is said of scopes that no
+/// upstream could meet, and permits live as long as they do by default.
+///
+/// # Errors
+/// [`Diagnostics`]: every fault of every file at once, and the warnings.
+pub fn load_policy(path: &Path, now: Timestamp) -> Result<LoadedPolicy, Diagnostics> {
+    load_policy_with(&Disk, path, now)
+}
+
+/// The same, with files from `source`.
+///
+/// # Errors
+/// [`Diagnostics`]: every fault of every file at once, and the warnings.
+pub fn load_policy_with(
+    source: &dyn Source,
+    path: &Path,
+    now: Timestamp,
+) -> Result<LoadedPolicy, Diagnostics> {
+    let mut files = files::Files::new(source);
+    let policies = policy_file::alone(&mut files, path, now);
+    let warnings = files.take_diagnostics();
+    match policies {
+        Some(policies) if !warnings.has_faults() => Ok(LoadedPolicy { policies, warnings }),
         Some(_) | None => Err(warnings),
     }
 }

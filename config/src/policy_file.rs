@@ -1,6 +1,7 @@
 //! The policy file: whom to trust, and which repositories ask for what.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use pullgate_policy::policy::{Mode, Policy, PolicySet, Revision, Revisions, Rule
 
 use crate::code::Code;
 use crate::config::Policies;
-use crate::config_file::Upstreams;
 use crate::context::Context;
-use crate::reader::At;
+use crate::files::Files;
+use crate::reader::{At, Table};
 use crate::trust;
+use crate::upstreams::Upstreams;
 
 mod authority;
 mod expression;
@@ -22,14 +24,12 @@ mod holes;
 mod identity;
 mod require;
 mod rule;
-mod scope;
 
-pub(crate) use scope::one as scope;
-
-/// What the configuration says that bears upon a policy.
+/// What bears upon a policy, and stands elsewhere.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) upstreams: &'a Upstreams,
+    /// The upstreams of the configuration, where the policy is read for one.
+    pub(crate) upstreams: Option<&'a Upstreams>,
     pub(crate) permit_ttl: Duration,
     pub(crate) now: Timestamp,
 }
@@ -47,16 +47,38 @@ pub(crate) fn read(
         return None;
     }
     let mut context = Context::new(from.files, text);
-    let mut file = context.parse();
-    let trust = trust::read(&mut context, &mut file, around.now);
-    let authorities = authority::read_all(&mut context, &mut file, &trust);
+    let file = context.parse();
+    Some(policies(&mut context, file, (path, around)))
+}
+
+/// Reads a policy file for no configuration: nobody says which upstreams there are. None where it cannot be read.
+pub(crate) fn alone(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option<Policies> {
+    let (text, unreadable) = files.text(path, limits::CONFIG_FILE_BYTES);
+    let mut context = Context::new(files, text);
+    if let Some(why) = unreadable {
+        let message = format!("the policy cannot be read: {why}");
+        context.report(&(0..0), Code::FileUnreadable, message);
+        return None;
+    }
+    let file = context.parse();
+    let around = Surroundings { upstreams: None, permit_ttl: limits::PERMIT_TTL, now };
+    Some(policies(&mut context, file, (path.to_owned(), around)))
+}
+
+fn policies(
+    context: &mut Context<'_, '_>,
+    mut file: Table,
+    (path, around): (PathBuf, Surroundings<'_>),
+) -> Policies {
+    let trust = trust::read(context, &mut file, around.now);
+    let authorities = authority::read_all(context, &mut file, &trust);
     let words = [("deny", Unmatched::Deny), ("warn", Unmatched::Warn), ("permit", Unmatched::Permit)];
-    let unmatched = file.word(&mut context, "unmatched", &words, Unmatched::Deny);
-    let policies = rule::read_all(&mut context, &mut file, &authorities, around);
-    let blocks = holes::blocks(&mut context, &mut file);
-    let exemptions = holes::exemptions(&mut context, &mut file, around.now);
-    file.finish(&mut context);
-    nothing_enforced(&mut context, &policies, unmatched);
+    let unmatched = file.word(context, "unmatched", &words, Unmatched::Deny);
+    let policies = rule::read_all(context, &mut file, &authorities, around);
+    let blocks = holes::blocks(context, &mut file);
+    let exemptions = holes::exemptions(context, &mut file, around.now);
+    file.finish(context);
+    nothing_enforced(context, &policies, unmatched);
     let text = context.text.text.clone();
     let key_files = authorities.key_files.iter().map(|content| content.bytes.as_slice());
     let policy = Revision::of(std::iter::once(text.as_bytes()).chain(key_files));
@@ -69,13 +91,13 @@ pub(crate) fn read(
         exemptions,
         permit_ttl: around.permit_ttl,
     };
-    Some(Policies {
+    Policies {
         set,
         keys: Arc::new(authorities.keys),
         trust: Arc::new(trust.set),
         sources: trust.sources,
         file: Some(path),
-    })
+    }
 }
 
 /// A gate that gates nothing is allowed, and says so (A410). What has faults is not judged by what is left of it.

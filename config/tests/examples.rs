@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pullgate_config::{Code, Loaded, Memory, Style, load, load_with};
+use pullgate_config::{Code, Loaded, Memory, Style, load, load_policy, load_policy_with, load_with};
 use pullgate_policy::identity::Name;
 use pullgate_policy::oci::Repository;
 
@@ -83,4 +83,31 @@ fn the_examples_of_the_policy_page_are_one_policy() {
     let repository: Repository = "ghcr.io/myorg/myrepo".parse().unwrap();
     let lines = pullgate_config::against(&loaded.config, &repository, None, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(lines.policy.unwrap().0, "myrepo", "the most specific scope governs");
+}
+
+#[test]
+fn a_policy_is_read_without_a_configuration_and_is_the_same() {
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
+    for name in ["air-gapped", "keyed", "keyless-github", "minimal", "warn-first"] {
+        let with = example(name).config.policy;
+        let alone = load_policy(with.file.as_deref().unwrap(), now).unwrap().policies;
+        assert_eq!(alone.set.revisions, with.set.revisions, "{name}");
+        assert_eq!(alone.set.policies.len(), with.set.policies.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_policy_without_a_configuration_has_its_own_faults_and_no_other() {
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
+    let read = |text: &str| {
+        load_policy_with(&Memory::default().with("policy.toml", text), Path::new("policy.toml"), now)
+    };
+    let policy = "[[policy]]\nname = \"a\"\nscope = [\"registry.example/**\"]\n";
+    let faults = read(policy).unwrap_err();
+    assert!(faults.iter().all(|one| one.code != Code::ScopeUnreachable && one.code != Code::FileUnreadable));
+    let anything = format!("{policy}mode = \"warn\"\ninsecure_permit_anything = true\n");
+    let warned: Vec<_> = read(&anything).unwrap().warnings.iter().map(|one| one.code).collect();
+    assert!(!warned.contains(&Code::ScopeUnreachable), "nobody says which upstreams there are: {warned:?}");
+    let missing = load_policy_with(&Memory::default(), Path::new("none.toml"), now).unwrap_err();
+    assert_eq!(missing.iter().map(|one| one.code).collect::<Vec<_>>(), [Code::FileUnreadable]);
 }

@@ -10,8 +10,8 @@ use super::{credentials, issuers};
 use crate::code::Code;
 use crate::config::{Clients, Listen};
 use crate::context::{Context, quoted};
-use crate::policy_file;
 use crate::reader::{At, Table};
+use crate::scope;
 use crate::secret::Secret;
 
 pub(super) fn read(context: &mut Context<'_, '_>, file: &mut Table, listen: &Listen) -> Option<Clients> {
@@ -69,8 +69,7 @@ fn allowance(context: &mut Context<'_, '_>, mut rule: Table) -> Allowance {
     let who = list(context, "who").into_iter().map(|text| text.value).collect();
     let read = list(context, "read");
     rule.finish(context);
-    let read =
-        read.iter().filter_map(|text| policy_file::scope(context, text)).map(|scope| scope.value).collect();
+    let read = read.iter().filter_map(|text| scope::one(context, text)).map(|scope| scope.value).collect();
     Allowance { who, read }
 }
 

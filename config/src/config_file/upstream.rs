@@ -1,6 +1,6 @@
 //! `[upstream."…"]`: the registries that may be asked, and how.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -12,15 +12,7 @@ use crate::config::{Credentials, Upstream};
 use crate::context::{Context, quoted};
 use crate::defaults;
 use crate::reader::{At, Table};
-
-/// What the file says of upstreams.
-#[derive(Debug, Default)]
-pub(crate) struct Upstreams {
-    /// Those that could be read.
-    pub(crate) tables: BTreeMap<Registry, Upstream>,
-    /// Those that are named, so that a broken one has its own faults only.
-    pub(crate) names: BTreeSet<Registry>,
-}
+use crate::upstreams::Upstreams;
 
 pub(super) fn read_all(context: &mut Context<'_, '_>, file: &mut Table) -> Upstreams {
     let written = file.table(context, "upstream").map(|mut table| table.take_all()).unwrap_or_default();

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{Block, Covers, Exemption};
 
-use super::scope;
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
+use crate::scope;
 
 pub(super) fn blocks(context: &mut Context<'_, '_>, file: &mut Table) -> Vec<Block> {
     let tables = file.tables(context, "block").unwrap_or_default();

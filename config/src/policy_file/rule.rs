@@ -7,10 +7,11 @@ use pullgate_policy::policy::{EvidencePasses, ForeignLayers, Mode, OnUndecided, 
 use pullgate_policy::scope::Scope;
 
 use super::authority::Authorities;
-use super::{Surroundings, require, scope};
+use super::{Surroundings, require};
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Node, Table};
+use crate::scope;
 use crate::value::Zero;
 
 pub(super) fn read_all(
@@ -30,7 +31,9 @@ pub(super) fn read_all(
         policies.extend(read);
     }
     scope::ties(context, &scopes);
-    scope::reachable(context, &scopes, around.upstreams);
+    if let Some(upstreams) = around.upstreams {
+        scope::reachable(context, &scopes, upstreams);
+    }
     policies
 }
 

@@ -3,12 +3,12 @@
 use pullgate_policy::scope::{Scope, ScopeInvalid};
 
 use crate::code::Code;
-use crate::config_file::Upstreams;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
+use crate::upstreams::Upstreams;
 
 /// The scopes of a table; a fault where there are none.
-pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<Scope>> {
+pub(crate) fn read(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<Scope>> {
     if !table.has("scope") {
         let message = format!("{} needs `scope`", table.called());
         context.advise(&table.head.clone(), Code::MissingKey, message, "scope = [\"ghcr.io/myorg/**\"]");
@@ -61,7 +61,7 @@ fn has_tag(text: &str) -> bool {
 }
 
 /// Two scopes that tie would leave the order in the file to decide (A405).
-pub(super) fn ties(context: &mut Context<'_, '_>, scopes: &[At<Scope>]) {
+pub(crate) fn ties(context: &mut Context<'_, '_>, scopes: &[At<Scope>]) {
     for (at, scope) in scopes.iter().enumerate() {
         let mut before = scopes.iter().take(at);
         let Some((other, repository)) =
@@ -84,7 +84,7 @@ pub(super) fn ties(context: &mut Context<'_, '_>, scopes: &[At<Scope>]) {
 }
 
 /// A warning only: one policy may serve several gates (A405).
-pub(super) fn reachable(context: &mut Context<'_, '_>, scopes: &[At<Scope>], upstreams: &Upstreams) {
+pub(crate) fn reachable(context: &mut Context<'_, '_>, scopes: &[At<Scope>], upstreams: &Upstreams) {
     // None at all has had its fault.
     for scope in scopes.iter().filter(|_| !upstreams.names.is_empty()) {
         let Some(registry) = scope.value.registry() else { continue };
