@@ -19,5 +19,7 @@ mod drift;
 mod habits;
 #[path = "tidy/packages.rs"]
 mod packages;
+#[path = "tidy/rooms.rs"]
+mod rooms;
 #[path = "tidy/tree.rs"]
 mod tree;
