@@ -14,29 +14,27 @@ use pullgate_policy::evidence::passing::Passed;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
-use tracing::Instrument as _;
 
 use self::collect::Asked;
 use self::collect::passing::{Looked, Unpassed};
+use self::handles::Handles;
 use self::recall::Recalled;
 use crate::accept::Accept;
-use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
-use crate::places::Question;
 use crate::refusal::Refusal;
-use crate::upstream::{Fault, Upstream};
 
 mod beside;
 pub mod blob;
 pub mod children;
 pub mod collect;
 mod fallback;
+pub mod handles;
 pub mod lists;
 mod other_name;
 mod recall;
 pub mod resolve;
-pub mod rooms;
+mod rooms;
 mod scope;
 pub mod serve;
 pub mod verify;
@@ -112,7 +110,7 @@ pub struct Judged {
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn manifest(app: &Arc<App>, pull: &Pull) -> Result<(Pulled, Arc<Live>), (Refusal, Arc<Live>)> {
+pub async fn manifest(app: &Arc<Handles>, pull: &Pull) -> Result<(Pulled, Arc<Live>), (Refusal, Arc<Live>)> {
     for _ in 0..DECIDED_AGAIN_MAX {
         let live = app.live();
         let answer = match warm::answer(app, &live, pull).await {
@@ -131,7 +129,7 @@ pub async fn manifest(app: &Arc<App>, pull: &Pull) -> Result<(Pulled, Arc<Live>)
 }
 
 /// The answer to all who ask for the same at once.
-async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+async fn shared(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
     let key = JobKey {
         repository: pull.repository.clone(),
         reference: pull.reference.clone(),
@@ -169,12 +167,12 @@ async fn shared(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
 const DECIDED_AGAIN_MAX: usize = 3;
 
 /// Serves one manifest, or says why not.
-async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+async fn judged(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
     if app.clock.plausible() == Plausible::No {
         return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
     }
     scope::may_ask(live, pull)?; // nobody probes an upstream through a repository that no policy governs (A062)
-    let resolved = match stage(app, "resolve", resolve::manifest(app, live, pull)).await {
+    let resolved = match app.stage("resolve", resolve::manifest(app, live, pull)).await {
         Ok(resolved) => resolved, // once: asking again would let the tag move between check and use (A040)
         Err(Refusal::Undecided(undecided)) => {
             return fallback::without_resolving(app, live, pull, undecided.code()).await;
@@ -190,7 +188,7 @@ async fn judged(app: &Arc<App>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled,
 
 /// Says what the policy says of the document that a name led to.
 async fn decided(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     pull: &Pull,
     (subject, document): (&Subject, &Intact<Document>),
@@ -217,7 +215,7 @@ async fn decided(
 
 /// Reaches a verdict that is not remembered: as evidence that passes, or by collect, verify, decide.
 async fn verdict(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -246,7 +244,7 @@ async fn verdict(
 
 /// What `on_undecided` allows. What the store could not say is no matter of it: one grave cause is enough (A148, A603).
 async fn softened(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     (subject, document): (&Subject, &Intact<Document>),
     undecided: Undecided,
@@ -263,7 +261,7 @@ async fn softened(
 /// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked
 /// before, if anything was; `unpassed` why the document does not leave as evidence, if it is dressed as that.
 pub(crate) async fn shared_verdict(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -293,7 +291,7 @@ pub(crate) async fn shared_verdict(
 
 /// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
 async fn reach(
-    app: &App,
+    app: &Handles,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -316,15 +314,15 @@ async fn reach(
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
     let collected =
-        stage(app, "collect", collect::evidence(app, live, subject, document, (asked, fetched))).await?;
+        app.stage("collect", collect::evidence(app, live, subject, document, (asked, fetched))).await?;
     if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected.pieces())) {
         let denial = denied.denial().clone();
         app.memory.keep_denial(subject, live.revisions(), &denial).await;
         return Err(Refusal::Denied(Box::new(denial)));
     }
-    let evidence = stage(app, "verify", verify::evidence(app, live, subject, document, &collected)).await?;
+    let evidence = app.stage("verify", verify::evidence(app, live, subject, document, &collected)).await?;
     let evidence = Evidence { unpassed, ..evidence };
-    let (outcome, evidence) = stage(app, "decide", outcome(app, live, subject, document, evidence)).await?;
+    let (outcome, evidence) = app.stage("decide", outcome(app, live, subject, document, evidence)).await?;
     match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {
             Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)
@@ -339,7 +337,7 @@ async fn reach(
 
 /// What the policy says of this evidence now: an exemption or an age may have ended while it was collected.
 async fn outcome(
-    app: &App,
+    app: &Handles,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -350,32 +348,6 @@ async fn outcome(
         decide::judge(policy, &judged, document, evidence, now)
     };
     verify::decided(app, live, (&subject.repository, document), evidence, judge).await
-}
-
-/// A place among the questions to the repository's upstream (A059).
-fn question(app: &App, repository: &Repository) -> Result<Question, Refusal> {
-    app.places.question(repository.registry()).map_err(|_full| Refusal::undecided(Code::Overload))
-}
-
-/// Counts a request to an upstream by what came of it.
-fn counted<T>(
-    app: &App,
-    upstream: &Upstream,
-    kind: &'static str,
-    answer: Result<T, Fault>,
-) -> Result<T, Fault> {
-    let status = answer.as_ref().err().map_or("ok", Fault::code);
-    app.metrics.upstream_request(upstream.registry().as_str(), kind, status);
-    app.metrics.upstream_state(upstream);
-    answer
-}
-
-/// Runs a stage under its own span and counts its time.
-async fn stage<T>(app: &App, name: &'static str, work: impl Future<Output = T>) -> T {
-    let started = std::time::Instant::now();
-    let done = work.instrument(tracing::info_span!("stage", otel.name = name)).await;
-    app.metrics.stage(name, started.elapsed());
-    done
 }
 
 impl Pulled {

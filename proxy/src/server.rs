@@ -11,13 +11,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin};
-use crate::app::{App, Parts};
+use crate::app::App;
 use crate::audit::{self, Audit};
 use crate::clock::{Clock, Plausible};
 use crate::health::{Condition, Health};
 use crate::http;
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
+use crate::pull::handles::Parts;
 use crate::seal_key;
 use crate::state::State;
 use crate::store::{Availability, Grants, Store, StoreError, folder};
@@ -170,7 +171,8 @@ async fn app(
     let live = Live::new(config).map_err(ServeError::Setup)?;
     metrics.enforcing_scopes(live.policy().enforcing_scopes());
     let roots = Roots::new(copies);
-    let app = App::new(Parts { live, store: state, seal, audit, metrics, health, clock, roots, waits });
+    let pull = Parts { live, store: state, seal, metrics, clock, waits };
+    let app = App::new(pull, audit, health, roots);
     // Before the first request: a root that was fetched before this start counts from it on.
     trust_refresh::recall(&app).await;
     Ok(app)

@@ -194,6 +194,7 @@ const PACKAGES: [Rooms; 7] = [
             "waits",
             "accept",
             "route",
+            "effort",
             "places",
             "in_flight",
             "workers",
@@ -214,7 +215,7 @@ const PACKAGES: [Rooms; 7] = [
             "cli",
             "main",
         ],
-        circles: &[("pull", "app", "the handles of pulls are those of the gate")],
+        circles: &[],
     },
 ];
 

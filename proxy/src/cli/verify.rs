@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
 async fn judged(app: &Arc<App>, arguments: &Arguments) -> Vec<Report> {
     let mut reports: Vec<Report> = Vec::new();
     for image in &arguments.images {
-        let report = progress::during(&image.to_string(), judge::image(app, image)).await;
+        let report = progress::during(&image.to_string(), judge::image(&app.pull, image)).await;
         if arguments.format == Format::Text {
             let gap = if reports.is_empty() { "" } else { "\n" };
             print(&format!("{gap}{}", text::render(&report, Paint::of(&io::stdout()))));

@@ -234,7 +234,7 @@ async fn manifest(
 ) -> Result<Response<Body>, Refusal> {
     let accept = Accept::of(&asked.headers).map_err(|_too_long| Refusal::Malformed)?;
     let pull = Pull { repository: target.repository.clone(), reference, accept };
-    let answer = pull::manifest(app, &pull).await;
+    let answer = pull::manifest(&app.pull, &pull).await;
     // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
     let (record, answered) = match answer {
         Ok((pulled, live)) => {
@@ -282,7 +282,7 @@ async fn blob_answer(
     target: &Target,
     digest: Digest,
 ) -> Result<Response<Body>, Refusal> {
-    let found = match blob::blob(app, &target.repository, digest).await {
+    let found = match blob::blob(&app.pull, &target.repository, digest).await {
         Ok(found) => found,
         Err((refusal, live)) => {
             let record =

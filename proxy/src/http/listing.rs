@@ -31,7 +31,7 @@ pub(super) async fn tags(
     page: &Page,
     method: &Method,
 ) -> Result<Response<Body>, Refusal> {
-    let listed = lists::tags(app, live, &target.repository, page).await?;
+    let listed = lists::tags(&app.pull, live, &target.repository, page).await?;
     let tags: Vec<&str> = listed.tags.iter().map(Tag::as_str).collect();
     let body = json!({ "name": target.as_asked, "tags": tags });
     let mut response = list(&body, "application/json", target, method);
@@ -67,7 +67,7 @@ pub(super) async fn referrers(
     (subject, artifact_type): (&Digest, Option<&str>),
     method: &Method,
 ) -> Result<Response<Body>, Refusal> {
-    let manifests = lists::referrers(app, live, &target.repository, (subject, artifact_type)).await?;
+    let manifests = lists::referrers(&app.pull, live, &target.repository, (subject, artifact_type)).await?;
     let body = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests });
     let mut response = list(&body, media_type::OCI_INDEX, target, method);
     if artifact_type.is_some() {

@@ -9,8 +9,8 @@ use pullgate_policy::verdict::Subject;
 
 use super::collect::{self, Asked};
 use super::{Pull, resolve};
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::OrAnew as _;
 
@@ -19,7 +19,7 @@ use crate::store::OrAnew as _;
 /// # Errors
 /// [`Refusal`]: of the document. A layout that cannot be asked is no error here.
 pub(super) async fn fetch(
-    app: &App,
+    app: &Handles,
     live: &Live,
     pull: &Pull,
 ) -> Result<(Intact<Document>, Option<Asked>), Refusal> {
@@ -39,7 +39,7 @@ pub(super) async fn fetch(
 
 /// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no
 /// denial and no kept evidence speaks of it. Where the store cannot say, to ask is no more than a request.
-async fn new_subject(app: &App, live: &Live, pull: &Pull) -> Option<Subject> {
+async fn new_subject(app: &Handles, live: &Live, pull: &Pull) -> Option<Subject> {
     let Reference::Digest(digest @ Digest::Sha256(_)) = pull.reference else { return None };
     let subject = Subject { repository: pull.repository.clone(), digest };
     let exempt = live.policy().exemption(&subject.repository, &digest, app.clock.now());

@@ -8,11 +8,11 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
-use super::{children, collect, counted, other_name, question, recall, resolve, scope};
-use crate::app::App;
+use super::{children, collect, other_name, recall, resolve, scope};
 use crate::clock::Plausible;
 use crate::live::Live;
 use crate::metrics::CacheResult;
+use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{BlobFault, FlightKey, Grants, Reader};
 use crate::upstream::{Fault, Presence, Upstream, resumed};
@@ -31,7 +31,7 @@ pub enum Blob {
 /// # Errors
 /// [`Refusal`], with the load of the configuration that it came from.
 pub async fn blob(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     repository: &Repository,
     digest: Digest,
 ) -> Result<Blob, (Refusal, Arc<Live>)> {
@@ -46,7 +46,7 @@ pub async fn blob(
 }
 
 async fn under(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -87,7 +87,7 @@ async fn under(
 }
 
 async fn granted_blob(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -101,7 +101,7 @@ async fn granted_blob(
 /// Blocks and manifests are known by SHA-256 (A013): what is small enough to be a manifest is read under its other name
 /// first, so that no list of layers by SHA-512 is a way round the two checks above (A134).
 async fn known_by_sha256(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -111,10 +111,10 @@ async fn known_by_sha256(
         return Ok(());
     }
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let _place = question(app, repository)?;
+    let _place = app.question(repository)?;
     let read = upstream.small_blob(repository, &digest, grant.size()).await;
     let read =
-        counted(app, upstream, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
+        app.counted(upstream, "blob", read).map_err(|fault| Refusal::upstream(&fault, Missing::Blob))?;
     scope::not_blocked(live, &read.digest())?;
     match resolve::parsed(app, repository, read).await {
         Some(_) => Err(Refusal::Missing(Missing::Blob)),
@@ -125,7 +125,7 @@ async fn known_by_sha256(
 /// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose
 /// it is, one that lies here is not given away, and whatever else is asked for goes on to its grant. Bytes do not
 /// change: whether they are one is remembered, and not read for each blob (A611).
-async fn is_manifest(app: &App, repository: &Repository, digest: Digest) -> Result<bool, Refusal> {
+async fn is_manifest(app: &Handles, repository: &Repository, digest: Digest) -> Result<bool, Refusal> {
     match app.memory.is_manifest(digest).await {
         Some(true) => return Ok(app.store.present(repository, &digest).await?),
         Some(false) => return Ok(false),
@@ -150,15 +150,15 @@ async fn is_manifest(app: &App, repository: &Repository, digest: Digest) -> Resu
 
 /// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
 /// Where its grant may have been lost a moment ago it is not known, and the next manifest mends it (A603).
-async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
+async fn ungranted(app: &Handles, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
     let Some(upstream) = live.upstream(repository) else { return denied() };
-    let _place = match question(app, repository) {
+    let _place = match app.question(repository) {
         Ok(place) => place,
         Err(refusal) => return refusal,
     };
-    match counted(app, upstream, "presence", upstream.blob_exists(repository, digest).await) {
+    match app.counted(upstream, "presence", upstream.blob_exists(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
         Ok(Presence::Here(_)) => match app.store.grants_are() {
             Grants::AllThere => denied(),
@@ -170,7 +170,7 @@ async fn ungranted(app: &App, live: &Live, repository: &Repository, digest: &Dig
 }
 
 pub(super) async fn open(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -194,7 +194,7 @@ pub(super) async fn open(
     let source = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         move || async move {
-            let body = counted(&app, &upstream, "blob", upstream.blob(&repository, &digest).await)?;
+            let body = app.counted(&upstream, "blob", upstream.blob(&repository, &digest).await)?;
             // Before the blob is kept: who finds it then need not ask.
             app.store.keep_present(&repository, &digest).await;
             let body = resumed(&upstream, &repository, &digest, body);
@@ -209,7 +209,7 @@ pub(super) async fn open(
 
 /// Whether this repository's own upstream has the blob, asked once for all who ask.
 async fn presence(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     upstream: &Arc<Upstream>,
     repository: &Repository,
     digest: Digest,
@@ -217,9 +217,9 @@ async fn presence(
     let work = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
         || async move {
-            let _place = question(&app, &repository)?;
+            let _place = app.question(&repository)?;
             let found = upstream.blob_exists(&repository, &digest).await;
-            let found = counted(&app, &upstream, "presence", found);
+            let found = app.counted(&upstream, "presence", found);
             if let Ok(Presence::Here(_)) = found {
                 app.store.keep_present(&repository, &digest).await;
             }

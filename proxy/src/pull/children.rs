@@ -13,11 +13,11 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::Permitted;
 
-use super::{Content, question, recall, resolve, serve};
+use super::{Content, recall, resolve, serve};
 use crate::accept::Accept;
-use crate::app::App;
 use crate::live::Live;
 use crate::memory::Child;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::Known;
 
@@ -35,7 +35,7 @@ pub enum End {
 /// # Errors
 /// [`Refusal`], where the blob may be one of a child that could not be judged or read: no reason to say no (invariant 4).
 pub(super) async fn grant(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -66,7 +66,7 @@ pub(super) async fn grant(
 
 /// Reads children of this repository until one lists the blob.
 async fn read(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -94,7 +94,7 @@ async fn read(
 }
 
 /// The children that are to be read, those last that could not be had a moment ago: others must come to be read.
-async fn unread(app: &App, repository: &Repository) -> Known<Vec<Digest>> {
+async fn unread(app: &Handles, repository: &Repository) -> Known<Vec<Digest>> {
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for child in app.store.granted_children(repository, limits::CHILDREN_READ_FOR_BLOB).await? {
         match app.memory.child(repository, child).await {
@@ -109,7 +109,7 @@ async fn unread(app: &App, repository: &Repository) -> Known<Vec<Digest>> {
 
 /// Reads one, and keeps what it grants; nothing where it is granted no more.
 async fn read_one(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     child: Digest,
@@ -137,7 +137,7 @@ async fn read_one(
 }
 
 async fn from_upstream(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     child: Digest,
@@ -146,6 +146,6 @@ async fn from_upstream(
     if !app.memory.may_ask_for_child(repository).await {
         return Err(Refusal::undecided(Code::Overload));
     }
-    let _place = question(app, repository)?;
+    let _place = app.question(repository)?;
     resolve::fetch(app, live, repository, &Reference::Digest(child), Accept::default()).await
 }

@@ -20,11 +20,11 @@ use pullgate_policy::verdict::{Subject, Undecided};
 use pullgate_verify::Found;
 
 use super::resolve;
-use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
 use crate::memory::Pieces;
 use crate::places::Place;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
 mod carried;
@@ -109,7 +109,7 @@ impl Collected {
 }
 
 /// Asks every layout for what lies about `subject`.
-pub(super) async fn ask(app: &App, live: &Live, subject: Subject, place: Option<Place>) -> Asked {
+pub(super) async fn ask(app: &Handles, live: &Live, subject: Subject, place: Option<Place>) -> Asked {
     let at = app.clock.now();
     let listed = layouts::ask(app, live, &subject).await;
     Asked { subject, place, at, listed }
@@ -122,7 +122,7 @@ pub(super) async fn ask(app: &App, live: &Live, subject: Subject, place: Option<
 /// Undecided, when there is no room for so much evidence. A layout that fails is no error: it is named in
 /// [`Collected::unread`], and `decide` says what that means.
 pub(crate) async fn evidence(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
@@ -186,7 +186,7 @@ fn within_limit(candidates: Vec<Candidate>, fetched: usize, findings: &mut Findi
 }
 
 async fn read(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     candidates: Vec<Candidate>,

@@ -12,14 +12,14 @@ use pullgate_policy::verdict::{Subject, Undecided};
 
 use super::recall::Recalled;
 use super::{Pull, Pulled, Remembered, collect, permitted, recall, resolve, serve, verify};
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
 /// The reference could not be resolved, or not in time: the digest itself, or the last one seen of the tag, within
 /// `last_permit`.
 pub(super) async fn without_resolving(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     pull: &Pull,
     code: Code,
@@ -66,7 +66,7 @@ pub(super) async fn without_resolving(
 /// The evidence could not be asked for: what kept evidence permits under the current policy, or what the policy's
 /// `insecure_permit` says. Nothing of it is stored.
 pub(super) async fn resolved(
-    app: &App,
+    app: &Handles,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,

@@ -7,10 +7,10 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Descriptor, Digest, Manifest, Reference, Repository, Tag, media_type};
 use serde_json::{Value, json};
 
-use super::{counted, question, resolve, scope};
+use super::{resolve, scope};
 use crate::accept::Accept;
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::route::Page;
 use crate::upstream::{Fault, Referrers, TagPage};
@@ -19,12 +19,17 @@ use crate::upstream::{Fault, Referrers, TagPage};
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn tags(app: &App, live: &Live, repository: &Repository, page: &Page) -> Result<TagPage, Refusal> {
+pub async fn tags(
+    app: &Handles,
+    live: &Live,
+    repository: &Repository,
+    page: &Page,
+) -> Result<TagPage, Refusal> {
     scope::governed(live, repository)?;
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let _place = question(app, repository)?;
+    let _place = app.question(repository)?;
     let listed = upstream.tags(repository, page.n, page.last.as_deref()).await;
-    counted(app, upstream, "tags", listed).map_err(|fault| Refusal::upstream(&fault, Missing::Name))
+    app.counted(upstream, "tags", listed).map_err(|fault| Refusal::upstream(&fault, Missing::Name))
 }
 
 /// What refers to `subject`: the upstream's list merged with its fallback tag's, of one artifact type where that is
@@ -33,7 +38,7 @@ pub async fn tags(app: &App, live: &Live, repository: &Repository, page: &Page) 
 /// # Errors
 /// [`Refusal`].
 pub async fn referrers(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     (subject, artifact_type): (&Digest, Option<&str>),
@@ -41,12 +46,12 @@ pub async fn referrers(
     scope::governed(live, repository)?;
     scope::not_blocked(live, subject)?;
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let _place = question(app, repository)?;
+    let _place = app.question(repository)?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
     let mut held = app.in_flight.nothing(repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let asked = upstream.referrers(repository, subject, &mut room).await;
-    match counted(app, upstream, "referrers", asked) {
+    match app.counted(upstream, "referrers", asked) {
         Ok(Referrers::Api { descriptors, .. }) => {
             for one in descriptors {
                 listed.insert(one.digest, one.to_json());

@@ -12,8 +12,8 @@ use pullgate_policy::oci::{Digest, Hasher, Repository};
 
 use super::blob::{Blob, open};
 use super::scope;
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
 /// Refuses a blob whose bytes are blocked under their other name.
@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 /// # Errors
 /// The denial, or why the bytes could not be read.
 pub(super) async fn not_blocked(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -39,7 +39,7 @@ pub(super) async fn not_blocked(
 
 /// The other name, found once for all who ask.
 async fn read_once(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -60,7 +60,7 @@ async fn read_once(
 
 /// What is kept of it is served after this: the upstream is asked once.
 async fn read(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Live,
     repository: &Repository,
     digest: Digest,

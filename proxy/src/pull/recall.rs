@@ -19,10 +19,10 @@ use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdi
 
 use super::collect::Collected;
 use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
-use crate::app::App;
 use crate::live::Live;
 use crate::memory::Denied;
 use crate::metrics::CacheResult;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::limits::GRANTS_READ;
 use crate::store::{Grants, OrAnew as _};
@@ -41,7 +41,7 @@ pub(super) enum Recalled {
 /// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
 /// permitted now, or a denial of the last moments.
 pub(super) async fn content(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -88,7 +88,7 @@ pub(super) async fn content(
 /// # Errors
 /// The denial, or what stands in its way. Only a grant that could not be read a moment ago, and now can, is none.
 pub(super) async fn denied(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     (subject, document): (&Subject, &Intact<Document>),
     denial: Box<Denial>,
@@ -118,7 +118,7 @@ fn is_unknown(refusal: &Refusal) -> bool {
 
 /// Whether a pull that is under way may have lost the grant of what it asks for. A pull begins with a tag: that one is
 /// judged by its own evidence.
-fn may_be_lost(app: &App, asked_by: &Reference) -> bool {
+fn may_be_lost(app: &Handles, asked_by: &Reference) -> bool {
     match asked_by {
         Reference::Digest(_) => app.store.grants_are() == Grants::MayBeLost,
         Reference::Tag(_) => false,
@@ -126,7 +126,7 @@ fn may_be_lost(app: &App, asked_by: &Reference) -> bool {
 }
 
 /// A permit in memory that counts now.
-pub(super) async fn remembered_permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
+pub(super) async fn remembered_permit(app: &Handles, live: &Live, subject: &Subject) -> Option<Permit> {
     let permit = app.memory.permit(subject, live.revisions()).await?;
     // The lifetime stands in the configuration, of which no revision knows: a permit of before must not outlive it (A543).
     let permit = permit.as_ref().clone().within(live.policy().permit_ttl);
@@ -135,7 +135,7 @@ pub(super) async fn remembered_permit(app: &App, live: &Live, subject: &Subject)
 
 /// A grant in memory whose root has a permit in memory that counts now.
 pub(super) async fn remembered_grant(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -157,7 +157,7 @@ pub(super) async fn remembered_grant(
 }
 
 /// A stored permit that counts now.
-async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
+async fn permit(app: &Handles, live: &Live, subject: &Subject) -> Option<Permit> {
     if let Some(permit) = remembered_permit(app, live, subject).await {
         return Some(permit);
     }
@@ -179,7 +179,7 @@ async fn permit(app: &App, live: &Live, subject: &Subject) -> Option<Permit> {
 /// evidence first. The search ends at the first permit, and looks first at what was permitted: however many other roots list
 /// the digest, they hide none that is (A616).
 pub(super) async fn grant(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -231,7 +231,12 @@ struct Search {
 
 impl Search {
     /// The first of these whose root is permitted now.
-    async fn among(&mut self, app: &Arc<App>, live: &Arc<Live>, claims: Vec<GrantClaim>) -> Option<Grant> {
+    async fn among(
+        &mut self,
+        app: &Arc<Handles>,
+        live: &Arc<Live>,
+        claims: Vec<GrantClaim>,
+    ) -> Option<Grant> {
         for claim in claims {
             let root = claim.root();
             if claim.role() != self.role || !self.tried.insert(root.digest) {
@@ -252,7 +257,12 @@ impl Search {
 
     /// The permit of a root, as it is remembered, or reached again. Each root that must be judged costs requests, so
     /// that one question judges no more than [`ROOTS_JUDGED`]; what comes of them is remembered for the next.
-    async fn permit(&mut self, app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
+    async fn permit(
+        &mut self,
+        app: &Arc<Handles>,
+        live: &Arc<Live>,
+        root: &Subject,
+    ) -> Result<Permit, Refusal> {
         scope::not_blocked(live, &root.digest)?;
         if let Some(permit) = permit(app, live, root).await {
             return Ok(permit);
@@ -269,12 +279,12 @@ impl Search {
 }
 
 /// What these sealed grants claim, where their seal holds.
-fn claims(app: &App, sealed: &[Sealed], repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
+fn claims(app: &Handles, sealed: &[Sealed], repository: &Repository, digest: &Digest) -> Vec<GrantClaim> {
     sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect()
 }
 
 /// The permit of a root, reached again, or what `on_undecided` gives.
-async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
+async fn root_judged(app: &Arc<Handles>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
     let document = resolve::by_digest(app, live, &root.repository, root.digest).await?;
     if let Some(denial) = decide::blocked(live.policy(), root, document.value()) {
         return Err(Refusal::Denied(Box::new(denial)));
@@ -299,7 +309,7 @@ async fn root_judged(app: &Arc<App>, live: &Arc<Live>, root: &Subject) -> Result
 
 /// Keeps a permit and the evidence it rests on.
 pub(super) async fn keep(
-    app: &App,
+    app: &Handles,
     permit: Permit,
     evidence: Evidence,
     collected: &Collected,
@@ -323,7 +333,7 @@ pub(super) async fn keep(
 
 /// Remembers a denial for `deny_ttl`, in memory only: a signature may arrive at any moment.
 pub(super) async fn keep_denial(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     (denial, evidence): (&Denial, &Evidence),
@@ -336,7 +346,7 @@ pub(super) async fn keep_denial(
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);
 }
 
-fn keep_evidence(app: &App, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
+fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
     let kept = Kept {
         subject: subject.clone(),
         collected: collected.at,

@@ -13,8 +13,8 @@ use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repositor
 use super::collect::Asked;
 use super::{Pull, beside};
 use crate::accept::Accept;
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{Known, OrAnew as _};
 use crate::upstream::{Fault, FetchedManifest};
@@ -38,7 +38,7 @@ pub struct Resolved {
 ///
 /// # Errors
 /// [`Refusal`]: missing, undecided, or a shape that no mode serves.
-pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, Refusal> {
+pub async fn manifest(app: &Handles, live: &Live, pull: &Pull) -> Result<Resolved, Refusal> {
     let known = match &pull.reference {
         Reference::Digest(digest) => Some(*digest),
         Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, pull.accept).await,
@@ -51,7 +51,7 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
             Err(unknown) => store = Err(unknown),
         }
     }
-    let _place = super::question(app, &pull.repository)?;
+    let _place = app.question(&pull.repository)?;
     if let Reference::Tag(tag) = &pull.reference
         && let Some(document) = unchanged(app, live, pull, tag).await?
     {
@@ -74,7 +74,7 @@ pub async fn manifest(app: &App, live: &Live, pull: &Pull) -> Result<Resolved, R
 /// that nothing is fetched, and nothing counts as a pull where pulls are counted. The bytes are those that were hashed
 /// here; an upstream that lies about the tag could as well serve the old one.
 async fn unchanged(
-    app: &App,
+    app: &Handles,
     live: &Live,
     pull: &Pull,
     tag: &Tag,
@@ -85,7 +85,7 @@ async fn unchanged(
     let Some(document) = held(app, &pull.repository, &before).await.or_anew() else { return Ok(None) };
     let upstream = live.upstream(&pull.repository).ok_or(Refusal::undecided(Code::Internal))?;
     let now = upstream.tag_digest(&pull.repository, tag, &pull.accept.types()).await;
-    match super::counted(app, upstream, "tag", now) {
+    match app.counted(upstream, "tag", now) {
         Ok(now) => Ok(Some(document).filter(|_| now == Some(before))),
         // To ask again would only double the wait.
         Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(429))) => {
@@ -101,7 +101,11 @@ async fn unchanged(
 ///
 /// # Errors
 /// [`Unknown`](crate::store::Unknown).
-pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Known<Option<Intact<Document>>> {
+pub async fn held(
+    app: &Handles,
+    repository: &Repository,
+    digest: &Digest,
+) -> Known<Option<Intact<Document>>> {
     if let Some(document) = remembered(app, repository, digest).await {
         return Ok(Some(document));
     }
@@ -120,7 +124,7 @@ pub async fn held(app: &App, repository: &Repository, digest: &Digest) -> Known<
 /// # Errors
 /// [`Refusal`].
 pub(super) async fn by_digest(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -136,7 +140,7 @@ pub(super) async fn by_digest(
 
 /// The document that the gate's own copy is, read where nobody waits for an answer (A611).
 pub(super) async fn parsed(
-    app: &App,
+    app: &Handles,
     repository: &Repository,
     bytes: Intact<Bytes>,
 ) -> Option<Intact<Document>> {
@@ -146,7 +150,7 @@ pub(super) async fn parsed(
 
 /// The same without a look at the disk.
 pub(super) async fn remembered(
-    app: &App,
+    app: &Handles,
     repository: &Repository,
     digest: &Digest,
 ) -> Option<Intact<Document>> {
@@ -156,7 +160,7 @@ pub(super) async fn remembered(
 
 /// Asks the upstream, once.
 pub async fn fetch(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     reference: &Reference,
@@ -170,7 +174,7 @@ pub async fn fetch(
 /// # Errors
 /// [`Unresolved`].
 pub(super) async fn look(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     reference: &Reference,
@@ -180,7 +184,7 @@ pub(super) async fn look(
     let mut held = app.in_flight.nothing(repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let fetched = upstream.manifest(repository, reference, &accept.types(), &mut room).await;
-    let fetched = super::counted(app, upstream, "manifest", fetched);
+    let fetched = app.counted(upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
         Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge),
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
@@ -262,7 +266,7 @@ fn is_manifest_type(name: &str) -> bool {
         )
 }
 
-async fn note_tag(app: &App, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
+async fn note_tag(app: &Handles, pull: &Pull, tag: &Tag, digest: Digest) -> Option<Digest> {
     app.memory.keep_tag(&pull.repository, tag, pull.accept, digest).await;
     let before = app.store.keep_tag(&pull.repository, tag, pull.accept, digest).await;
     before.filter(|before| *before != digest)

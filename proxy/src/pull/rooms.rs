@@ -3,30 +3,40 @@
 
 use pullgate_policy::limits;
 
-use crate::app::App;
+use super::handles::Handles;
 use crate::metrics::Room;
 
-/// Every room of a gate, and how full it is.
-#[must_use]
-pub fn of(app: &App) -> Vec<Room> {
-    let (busy, threads) = app.workers.busy();
-    let (verdicts, questions) = app.places.fullest();
-    let (permitted, unproven) = app.store.store().documents().fill();
-    let (blobs, database) = (app.store.blobs().fill(), app.store.store().database().fill());
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let room = |name, used, limit| Room { name, used, limit };
-    vec![
-        room("memory_verdicts", app.in_flight.held(), limits::IN_FLIGHT_BYTES),
-        room("memory_verdicts_of_upstream", app.in_flight.held_by_fullest(), limits::IN_FLIGHT_BYTES_OF_ONE),
-        room("memory_work", app.workers.memory(), limits::WORK_BYTES),
-        room("memory_documents", app.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
-        room("memory_passing", app.memory.passing_bytes(), limits::PASSING_BYTES),
-        room("disk_documents", permitted.used, permitted.most),
-        room("disk_unproven", unproven.used, unproven.most),
-        room("disk_database", database.used, database.most),
-        room("disk_blobs", blobs.used, blobs.most),
-        room("cpu_work", count(busy), count(threads)),
-        room("places_verdicts_of_upstream", count(verdicts), count(limits::QUEUE_MAX + limits::VERDICTS_MAX)),
-        room("places_questions_of_upstream", count(questions), count(limits::QUESTIONS_MAX)),
-    ]
+impl Handles {
+    /// Every room of a gate, and how full it is.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Room> {
+        let (busy, threads) = self.workers.busy();
+        let (verdicts, questions) = self.places.fullest();
+        let (permitted, unproven) = self.store.store().documents().fill();
+        let (blobs, database) = (self.store.blobs().fill(), self.store.store().database().fill());
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let room = |name, used, limit| Room { name, used, limit };
+        vec![
+            room("memory_verdicts", self.in_flight.held(), limits::IN_FLIGHT_BYTES),
+            room(
+                "memory_verdicts_of_upstream",
+                self.in_flight.held_by_fullest(),
+                limits::IN_FLIGHT_BYTES_OF_ONE,
+            ),
+            room("memory_work", self.workers.memory(), limits::WORK_BYTES),
+            room("memory_documents", self.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
+            room("memory_passing", self.memory.passing_bytes(), limits::PASSING_BYTES),
+            room("disk_documents", permitted.used, permitted.most),
+            room("disk_unproven", unproven.used, unproven.most),
+            room("disk_database", database.used, database.most),
+            room("disk_blobs", blobs.used, blobs.most),
+            room("cpu_work", count(busy), count(threads)),
+            room(
+                "places_verdicts_of_upstream",
+                count(verdicts),
+                count(limits::QUEUE_MAX + limits::VERDICTS_MAX),
+            ),
+            room("places_questions_of_upstream", count(questions), count(limits::QUESTIONS_MAX)),
+        ]
+    }
 }

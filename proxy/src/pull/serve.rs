@@ -5,13 +5,13 @@ use pullgate_policy::verdict::Ground;
 use pullgate_policy::{limits, text};
 
 use super::{Content, Pulled};
-use crate::app::App;
 use crate::memory::GrantMemory;
+use crate::pull::handles::Handles;
 use crate::store::{GrantRow, Standing};
 
 /// Keeps the grants that follow from serving this, in memory at once, and in the store those that it may not have yet.
 /// Evidence that passes grants nothing; its blobs are the gate's own copies (A031).
-pub(super) async fn remember(app: &App, content: &Content) {
+pub(super) async fn remember(app: &Handles, content: &Content) {
     match content {
         Content::Evidence(_) => {}
         Content::Permitted(permitted) => {

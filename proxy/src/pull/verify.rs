@@ -14,8 +14,8 @@ use pullgate_policy::verdict::Subject;
 use pullgate_verify::{Artifact, Progress, Rest, Verification};
 
 use super::collect::Collected;
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::workers::{self, Died, Work};
 
@@ -24,7 +24,7 @@ use crate::workers::{self, Died, Work};
 /// # Errors
 /// Undecided, when the verifying thread died.
 pub async fn evidence(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
@@ -39,7 +39,7 @@ pub async fn evidence(
 /// # Errors
 /// As [`evidence`].
 pub(super) async fn about(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: Option<&Intact<Document>>,
@@ -100,7 +100,7 @@ pub(super) async fn about(
 /// # Errors
 /// Undecided, when the deciding thread died.
 pub(super) async fn decided<T: Send + 'static>(
-    app: &App,
+    app: &Handles,
     live: &Arc<Live>,
     (repository, document): (&Repository, &Intact<Document>),
     evidence: Evidence,

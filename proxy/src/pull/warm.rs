@@ -8,14 +8,14 @@ use pullgate_policy::oci::{Document, Reference};
 use pullgate_policy::verdict::{Permitted, Subject};
 
 use super::{Content, Pull, Pulled, Remembered, permitted, recall, resolve, scope, serve};
-use crate::app::App;
 use crate::clock::Plausible;
 use crate::live::Live;
 use crate::metrics::CacheResult;
+use crate::pull::handles::Handles;
 
 /// A document that this repository's upstream gave, and a permit for it that counts now; none where any of it would have
 /// to be read, asked or decided.
-pub(super) async fn answer(app: &App, live: &Live, pull: &Pull) -> Option<Pulled> {
+pub(super) async fn answer(app: &Handles, live: &Live, pull: &Pull) -> Option<Pulled> {
     if app.clock.plausible() == Plausible::No {
         return None;
     }
@@ -36,7 +36,12 @@ pub(super) async fn answer(app: &App, live: &Live, pull: &Pull) -> Option<Pulled
     Some(Pulled::new(content, Remembered::Hit))
 }
 
-async fn content(app: &App, live: &Live, subject: &Subject, document: Intact<Document>) -> Option<Content> {
+async fn content(
+    app: &Handles,
+    live: &Live,
+    subject: &Subject,
+    document: Intact<Document>,
+) -> Option<Content> {
     if let Some(permit) = recall::remembered_permit(app, live, subject).await {
         return permitted(permit, &document).ok();
     }

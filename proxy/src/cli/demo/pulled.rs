@@ -110,7 +110,7 @@ async fn ruling(app: &Arc<App>, repository: &str) -> Ruling {
     let (Ok(repository), Ok(reference)) = (repository_named(repository), TAG.parse()) else {
         return none(Word::Undecided);
     };
-    match pull::manifest(app, &Pull { repository, reference, accept: Accept::default() }).await {
+    match pull::manifest(&app.pull, &Pull { repository, reference, accept: Accept::default() }).await {
         Ok((pulled, _)) => match &pulled.content {
             Content::Permitted(permitted) => permit(permitted.permit()),
             Content::Evidence(_) => none(Word::Permit),

@@ -11,16 +11,16 @@ use pullgate_policy::verdict::{self, Denial, Ground, Subject, Verdict};
 
 use super::report::{Child, Governed, Reason, Report, Word};
 use super::{evidence, requirement};
-use crate::app::App;
 use crate::cli::image::Image;
 use crate::live::Live;
 use crate::pull::collect::passing::Looked;
+use crate::pull::handles::Handles;
 use crate::pull::{Pull, collect, resolve, verify};
 use crate::refusal::{Missing, Refusal};
 use crate::route::{Registries as _, RouteFault};
 
 /// Judges one image.
-pub(super) async fn image(app: &Arc<App>, asked: &Image) -> Report {
+pub(super) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
     let live = app.live();
     let asked = Image { repository: canonical(&live, &asked.repository), reference: asked.reference.clone() };
     let mut report = Report::about(asked.to_string());
@@ -38,7 +38,12 @@ fn canonical(live: &Live, repository: &Repository) -> Repository {
 }
 
 /// The order is that of `pull::judged`.
-async fn stages(app: &Arc<App>, live: &Arc<Live>, asked: &Image, report: &mut Report) -> Result<(), Refusal> {
+async fn stages(
+    app: &Arc<Handles>,
+    live: &Arc<Live>,
+    asked: &Image,
+    report: &mut Report,
+) -> Result<(), Refusal> {
     let repository = &asked.repository;
     report.policy = governed(live, repository);
     live.upstream(repository).ok_or(Refusal::Request(RouteFault::RegistryUnknown))?;

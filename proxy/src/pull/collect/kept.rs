@@ -13,15 +13,15 @@ use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
 
 use super::{Carrier, Collected, Findings, is_about, pieces};
-use crate::app::App;
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::pull::resolve;
 use crate::store::{Known, OrAnew as _};
 
 /// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
 /// cannot say, it is collected anew.
 pub(crate) async fn find(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     age: Duration,
@@ -36,7 +36,7 @@ pub(crate) async fn find(
 /// # Errors
 /// [`Unknown`](crate::store::Unknown).
 pub(crate) async fn find_with_outcome(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     age: Duration,
@@ -71,7 +71,7 @@ pub(crate) async fn find_with_outcome(
 }
 
 /// The record, if it is one and young enough.
-fn young(app: &App, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<Kept> {
+fn young(app: &Handles, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<Kept> {
     let kept = Kept::open(&app.seal, sealed, subject)?;
     let ends = later(kept.collected, age);
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).

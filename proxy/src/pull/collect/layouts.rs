@@ -10,9 +10,8 @@ use pullgate_policy::verdict::Subject;
 
 use super::{Candidate, Findings, Listed, Listing};
 use crate::accept::Accept;
-use crate::app::App;
 use crate::live::Live;
-use crate::pull::counted;
+use crate::pull::handles::Handles;
 use crate::pull::resolve::{self, Unresolved};
 use crate::refusal::{Refusal, upstream_code};
 use crate::upstream::{More, Referrers};
@@ -22,7 +21,7 @@ const BUILDKIT_TYPE: &str = "vnd.docker.reference.type";
 const BUILDKIT_ATTESTATION: &str = "attestation-manifest";
 
 /// Asks every layout at once.
-pub(super) async fn ask(app: &App, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
+pub(super) async fn ask(app: &Handles, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
     let repository = &subject.repository;
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
     let (referrers, fallback, sig, att, apart) = tokio::join!(
@@ -63,12 +62,12 @@ pub(super) fn lists(
     lists
 }
 
-async fn referrers(app: &App, live: &Live, subject: &Subject) -> Listed {
+async fn referrers(app: &Handles, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
     let mut held = app.in_flight.nothing(&subject.repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let answer = upstream.referrers(&subject.repository, &subject.digest, &mut room).await;
-    let (listed, more) = match counted(app, upstream, "referrers", answer) {
+    let (listed, more) = match app.counted(upstream, "referrers", answer) {
         Ok(Referrers::Api { descriptors, more }) => (descriptors, more),
         Ok(Referrers::NoApi) => return Ok(Listing::default()),
         Err(crate::upstream::Fault::NotFound) => return Ok(Listing::default()),
@@ -107,7 +106,7 @@ fn is_likely(artifact_type: &str) -> bool {
 }
 
 /// What lies under one tag: a manifest, or an index of manifests.
-async fn tagged(app: &App, live: &Live, repository: &Repository, tag: Tag, layout: Layout) -> Listed {
+async fn tagged(app: &Handles, live: &Live, repository: &Repository, tag: Tag, layout: Layout) -> Listed {
     match resolve::look(app, live, repository, &Reference::Tag(tag), Accept::default()).await {
         Ok(document) => {
             Ok(Listing { candidates: candidates_in(repository, layout, &document), ..Listing::default() })
@@ -143,7 +142,7 @@ fn candidates_in(repository: &Repository, layout: Layout, document: &Intact<Docu
 }
 
 /// The separate repository, in cosign's flat layout: the same tags there.
-async fn evidence_repository(app: &App, live: &Live, subject: &Subject) -> Listed {
+async fn evidence_repository(app: &Handles, live: &Live, subject: &Subject) -> Listed {
     let Some(repository) = live.evidence_repository(&subject.repository) else {
         return Ok(Listing::default());
     };

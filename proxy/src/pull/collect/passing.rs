@@ -16,12 +16,12 @@ use pullgate_policy::verdict::Subject;
 
 use super::carried::{self, Carried};
 use super::{FETCHED_AT_ONCE, pieces};
-use crate::app::App;
 use crate::effort;
 use crate::in_flight::Held;
 use crate::live::Live;
 use crate::memory::{RestsOn, Unpassing};
-use crate::pull::{scope, stage};
+use crate::pull::handles::Handles;
+use crate::pull::scope;
 use crate::refusal::Refusal;
 use crate::workers::{self, Died, Work};
 
@@ -64,7 +64,7 @@ enum Read {
 /// Undecided, when a blob or the subject could not be asked for, or the trust table is stale: whether it passes is then not
 /// known. A denial, where the policy blocks a part of it or what it is about.
 pub async fn look(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
     document: &Intact<Document>,
@@ -97,7 +97,7 @@ pub async fn look(
 }
 
 /// What passed before, under the same policy, keys, trust and blocks, for as long as a permit counts.
-async fn remembered(app: &App, live: &Live, subject: &Subject) -> Option<Arc<Passing>> {
+async fn remembered(app: &Handles, live: &Live, subject: &Subject) -> Option<Arc<Passing>> {
     let (found, passing) = app.memory.passing(&subject.repository, subject.digest).await?;
     let now = app.clock.now();
     let ends = later(found, live.policy().permit_ttl);
@@ -116,7 +116,7 @@ fn told(unpassing: &Unpassing, fetched: usize) -> Result<Looked, Refusal> {
 
 /// Looks, and remembers what came of it where that is known.
 async fn anew(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
@@ -132,7 +132,7 @@ async fn anew(
         return told(&before, fetched);
     }
     let parts: BTreeSet<_> = document.value().manifest().content().map(|part| part.digest).collect();
-    let unpassing = match stage(app, "look", Box::pin(found(app, live, subject, document))).await {
+    let unpassing = match app.stage("look", Box::pin(found(app, live, subject, document))).await {
         Ok(Ok(passing)) => {
             let passing = Arc::new(passing);
             app.memory.keep_passing(&subject.repository, &passing).await;
@@ -156,7 +156,7 @@ async fn anew(
 
 /// What the evidence is, whether something in it holds, or the policy does without that.
 async fn found(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
@@ -187,7 +187,7 @@ fn overload<T>(_full: T) -> Refusal {
 }
 
 async fn read(
-    app: &App,
+    app: &Handles,
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,

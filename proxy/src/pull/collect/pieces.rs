@@ -13,10 +13,10 @@ use pullgate_policy::oci::{Descriptor, Digest, Manifest, ManifestFault, Reposito
 use pullgate_verify::{Found, Item};
 
 use super::{CARRIER_TIMES, Carrier, FETCHED_AT_ONCE, Findings, interleave};
-use crate::app::App;
 use crate::in_flight::{Full, Held};
 use crate::live::Live;
-use crate::pull::{counted, resolve};
+use crate::pull::handles::Handles;
+use crate::pull::resolve;
 use crate::refusal::{Missing, Refusal};
 use crate::store::Known;
 use crate::upstream::Fault;
@@ -35,7 +35,7 @@ struct Wanted {
 /// # Errors
 /// Undecided, when there is no room for all of them.
 pub(super) async fn fetch(
-    app: &App,
+    app: &Handles,
     live: &Live,
     (carriers, fetched): (&[Carrier], usize),
     (findings, held): (&mut Findings, &mut Held),
@@ -64,7 +64,7 @@ fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result
 /// # Errors
 /// [`Unknown`](crate::store::Unknown).
 pub(super) async fn kept(
-    app: &App,
+    app: &Handles,
     carriers: &[Carrier],
     (findings, held): (&mut Findings, &mut Held),
 ) -> Known<Option<Vec<Found>>> {
@@ -84,7 +84,7 @@ pub(super) async fn kept(
 /// One blob of evidence: the store's copy where this repository's upstream gave it, else the upstream's, hashed and cut
 /// at its size (A605).
 pub(super) async fn blob(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -109,7 +109,7 @@ pub(super) async fn blob(
 }
 
 async fn from_upstream(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -117,7 +117,7 @@ async fn from_upstream(
 ) -> Result<Result<Intact<Bytes>, Fault>, Refusal> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let fetched = upstream.small_blob(repository, &digest, size).await;
-    Ok(counted(app, upstream, "evidence", fetched))
+    Ok(app.counted(upstream, "evidence", fetched))
 }
 
 /// Whether what came may have broken on its way: it is asked for once more, and is undecided then, as its manifest would be.

@@ -13,10 +13,10 @@ use pullgate_policy::verdict::Subject;
 use super::super::pieces;
 use super::subjects::fetched;
 use super::{Looked, look, overload, remembered};
-use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
-use crate::pull::{question, resolve, scope};
+use crate::pull::handles::Handles;
+use crate::pull::{resolve, scope};
 use crate::refusal::Refusal;
 
 /// A blob of evidence that leaves.
@@ -46,7 +46,7 @@ impl AsRef<[u8]> for Roomy {
 /// # Errors
 /// Undecided, where what has it could not be looked at: it may leave. A denial, where that is blocked.
 pub async fn blob(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     digest: Digest,
@@ -67,7 +67,7 @@ pub async fn blob(
 
 /// The same, of what some of these manifests have.
 async fn among(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     (repository, digest): (&Repository, Digest),
     manifests: &[Digest],
@@ -87,7 +87,7 @@ async fn among(
 
 /// The same of one manifest.
 async fn of(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     repository: &Repository,
     manifest: Digest,
@@ -105,7 +105,7 @@ async fn of(
 }
 
 async fn passing(
-    app: &Arc<App>,
+    app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
 ) -> Result<Option<Arc<Passing>>, Refusal> {
@@ -128,7 +128,7 @@ async fn passing(
 /// From memory, the disk or the upstream. What is larger than what is sent at once has room of its own, for as long as
 /// it is sent: a client may be slow (A602).
 async fn read(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     named: &Named,
@@ -141,7 +141,7 @@ async fn read(
     let bytes = match app.store.document(repository, &named.sha256).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(_) => {
-            let _place = question(app, repository)?;
+            let _place = app.question(repository)?;
             pieces::blob(app, live, repository, named.digest, named.size).await?
         }
     };

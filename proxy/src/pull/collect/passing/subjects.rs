@@ -15,11 +15,11 @@ use pullgate_verify::Rest;
 use super::super::Collected;
 use super::super::carried::Carried;
 use crate::accept::Accept;
-use crate::app::App;
 use crate::in_flight::Held;
 use crate::live::Live;
 use crate::memory::RestsOn;
-use crate::pull::{question, resolve, verify};
+use crate::pull::handles::Handles;
+use crate::pull::{resolve, verify};
 use crate::refusal::Refusal;
 use crate::store::Known;
 
@@ -27,7 +27,7 @@ use crate::store::Known;
 /// not, and what that rests on where another hour says nothing else. All subjects together cost no more than one
 /// (A604).
 pub(super) async fn verified(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     (only, carried): (&EvidenceOnly, &Carried),
@@ -96,7 +96,7 @@ fn may_change(rejected: &Rejected) -> bool {
 /// # Errors
 /// Undecided, where one of them could not be asked for.
 pub(super) async fn are_still(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     before: &RestsOn,
@@ -129,7 +129,7 @@ struct Candidates {
 
 /// The subjects to be tried, at most `evidence_subjects`: those first whose manifests are here, which cost no request,
 /// then those of which the store cannot say it. Where one of these is left over, nobody can say no (A603).
-async fn candidates(app: &App, repository: &Repository, named: &[Digest]) -> Candidates {
+async fn candidates(app: &Handles, repository: &Repository, named: &[Digest]) -> Candidates {
     let (mut tried, mut unknown, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     for digest in named.iter().copied() {
         match app.store.present(repository, &digest).await {
@@ -149,7 +149,7 @@ async fn candidates(app: &App, repository: &Repository, named: &[Digest]) -> Can
 /// to let anything leave here. In the separate evidence repository there are no subjects, and the digest stands for
 /// itself.
 async fn subject_of(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
@@ -169,13 +169,13 @@ async fn subject_of(
 
 /// A manifest that is not here, from the upstream, if it has it.
 pub(super) async fn fetched(
-    app: &App,
+    app: &Handles,
     live: &Live,
     repository: &Repository,
     digest: Digest,
     store: Known<()>,
 ) -> Result<Option<Intact<Document>>, Refusal> {
-    let _place = question(app, repository)?;
+    let _place = app.question(repository)?;
     let fetched = resolve::fetch(app, live, repository, &Reference::Digest(digest), Accept::default()).await;
     match fetched.map_err(|refusal| refusal.after(store)) {
         Ok(document) => Ok(Some(document)),
