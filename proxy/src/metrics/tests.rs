@@ -7,7 +7,7 @@ const TRUST: TrustGauges =
 /// Metrics with something in every series.
 fn used() -> Metrics {
     let audit = audit::Counters::default();
-    let metrics = Metrics::with(Counter::default(), &BlobSeries::default(), &audit);
+    let metrics = Metrics::with(StoreSeries::default(), &BlobSeries::default(), &audit);
     audit.lost.inc_by(2);
     audit.rows_lost.inc_by(3);
     metrics.verdict("production", "permit", "satisfied");
