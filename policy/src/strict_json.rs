@@ -29,6 +29,7 @@ pub enum JsonFault {
 }
 
 mod memory;
+mod object;
 mod tree;
 mod without;
 

@@ -1,12 +1,12 @@
 //! The reader that keeps what it reads.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{JsonFault, Reading, fold, memory};
+use super::object::{self, Members};
+use super::{Reading, memory};
 
 /// A value inside `depth` arrays and objects.
 pub(super) struct Node<'a> {
@@ -76,25 +76,33 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
         self.reading.descend(self.depth)?;
-        let mut object = Map::new();
-        // Folded forms of keys that are not their own: the others stand in the object, and a key is held once (A127).
-        let mut folded = BTreeSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            self.reading.take(memory::key(object.len(), &key))?;
-            let value = map.next_value_seed(self.inner())?;
-            let fold = fold(&key);
-            let seen = object.contains_key(&fold) || folded.contains(&fold);
-            if object.contains_key(&key) || (seen && self.reading.is_read(&fold)) {
-                return Err(self.reading.fail(JsonFault::Ambiguous));
-            }
-            if fold != key {
-                self.reading.take(memory::known(&fold))?;
-                folded.insert(fold);
-            }
-            object.insert(key, value);
-        }
-        Ok(Value::Object(object))
+        let mut kept = Kept { object: Map::new(), within: self };
+        object::read(map, &mut kept)?;
+        Ok(Value::Object(kept.object))
+    }
+}
+
+/// An object whose members are kept.
+struct Kept<'a> {
+    object: Map<String, Value>,
+    within: Node<'a>,
+}
+
+impl<'de> Members<'de> for Kept<'_> {
+    fn reading(&mut self) -> &mut Reading {
+        self.within.reading
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.object.contains_key(key)
+    }
+
+    fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error> {
+        self.within.reading.take(memory::key(self.object.len(), &key))?;
+        let value = map.next_value_seed(self.within.inner())?;
+        self.object.insert(key, value);
+        Ok(())
     }
 }

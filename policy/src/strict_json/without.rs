@@ -7,7 +7,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{JsonFault, Reading, fold, memory, tree};
+use super::object::{self, Members};
+use super::{JsonFault, Reading, memory, tree};
 use crate::limits;
 
 /// What was read and not kept.
@@ -120,20 +121,38 @@ impl<'de> Visitor<'de> for Skim<'_> {
         Ok(Left::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Left, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Left, A::Error> {
         self.reading.descend(self.depth)?;
-        let (mut known, before) = (BTreeSet::new(), self.reading.memory);
-        while let Some(key) = map.next_key::<String>()? {
-            self.would(memory::key(known.len(), &key))?;
-            map.next_value_seed(self.inner())?;
-            self.reading.take(memory::known(&key))?;
-            if !known.insert(fold(&key)) {
-                return Err(self.reading.fail(JsonFault::Ambiguous));
-            }
-        }
-        // Its keys are held no longer than it is read.
-        self.reading.memory = before;
+        let before = self.reading.memory;
+        let mut skimmed = Skimmed { names: BTreeSet::new(), within: self };
+        object::read(map, &mut skimmed)?;
+        // Its names are held no longer than it is read.
+        skimmed.within.reading.memory = before;
         Ok(Left::Object)
+    }
+}
+
+/// An object of which nothing is kept but the names, while it is read.
+struct Skimmed<'a> {
+    names: BTreeSet<String>,
+    within: Skim<'a>,
+}
+
+impl<'de> Members<'de> for Skimmed<'_> {
+    fn reading(&mut self) -> &mut Reading {
+        self.within.reading
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.names.contains(key)
+    }
+
+    fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error> {
+        self.within.would(memory::key(self.names.len(), &key))?;
+        map.next_value_seed(self.within.inner())?;
+        self.within.reading.take(memory::known(&key))?;
+        self.names.insert(key);
+        Ok(())
     }
 }
 
@@ -187,23 +206,40 @@ impl<'de> Visitor<'de> for Without<'_> {
         tree::Node::root(self.reading).visit_seq(seq)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let (mut object, mut known) = (Map::new(), BTreeSet::new());
-        while let Some(key) = map.next_key::<String>()? {
-            self.reading.take(memory::key(object.len(), &key) + memory::known(&key))?;
-            if key == self.name {
-                let mut would = usize::MAX;
-                let skim = Skim { depth: 1, reading: &mut *self.reading, would: &mut would };
-                *self.left = Some(map.next_value_seed(skim)?);
-            } else {
-                let value = map.next_value_seed(tree::Node { depth: 1, reading: &mut *self.reading })?;
-                object.insert(key.clone(), value);
-            }
-            if !known.insert(fold(&key)) {
-                return Err(self.reading.fail(JsonFault::Ambiguous));
-            }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        let mut kept = KeptWithout { object: Map::new(), within: self };
+        object::read(map, &mut kept)?;
+        Ok(Value::Object(kept.object))
+    }
+}
+
+/// An object whose members are kept but for one.
+struct KeptWithout<'a> {
+    object: Map<String, Value>,
+    within: Without<'a>,
+}
+
+impl<'de> Members<'de> for KeptWithout<'_> {
+    fn reading(&mut self) -> &mut Reading {
+        self.within.reading
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.object.contains_key(key) || (key == self.within.name && self.within.left.is_some())
+    }
+
+    fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error> {
+        let Without { name, left, reading } = &mut self.within;
+        reading.take(memory::key(self.object.len(), &key))?;
+        if key == *name {
+            let mut would = usize::MAX;
+            let skim = Skim { depth: 1, reading, would: &mut would };
+            **left = Some(map.next_value_seed(skim)?);
+        } else {
+            let value = map.next_value_seed(tree::Node { depth: 1, reading })?;
+            self.object.insert(key, value);
         }
-        Ok(Value::Object(object))
+        Ok(())
     }
 }
 
