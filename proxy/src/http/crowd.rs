@@ -2,7 +2,7 @@
 //!
 //! While places are free, an address may have any number of them: a proxy in front is one address. When all are taken, the
 //! address with most connections loses one to an address with fewer: the longest silent one first; a busy one only if the
-//! address has more than its share.
+//! address has more than its share, which shrinks with the number of addresses.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -116,7 +116,7 @@ impl Crowd {
             return Place::Waits;
         }
         if inner.placed >= self.places {
-            let (victim, why) = inner.victim(member.group, self.share());
+            let (victim, why) = inner.victim(member.group, self.share(inner.of_group.len()));
             if victim.is_none() {
                 return Place::Waits;
             }
@@ -127,9 +127,11 @@ impl Crowd {
         Place::Has
     }
 
-    /// What one address keeps while others wait.
-    fn share(&self) -> usize {
-        (self.places / limits::CONNECTIONS_SHARES).max(1)
+    /// What one of so many addresses keeps while others wait. Who has many addresses does not make it as small as he likes.
+    fn share(&self, addresses: usize) -> usize {
+        let part = |of: usize| self.places.checked_div(of).unwrap_or_default().max(1);
+        let most = part(limits::CONNECTIONS_SHARES);
+        part(addresses).clamp(most.min(limits::CONNECTIONS_KEPT), most)
     }
 
     fn end(&self, inner: &mut Inner, victim: Option<u64>, why: ClosedFor) {

@@ -89,7 +89,8 @@ async fn a613_who_finds_no_place_is_closed_when_the_time_of_a_head_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a613_over_its_share_one_that_is_at_work_gives_way_and_within_it_none() {
-    for (busy, gives_way) in [(5, true), (4, false)] {
+    let share = 16 / limits::CONNECTIONS_SHARES;
+    for (busy, gives_way) in [(share + 1, true), (share, false)] {
         let crowd = crowd(16);
         let hoard = many(&crowd, "192.0.2.1", busy).await;
         let mut others = Vec::new();
@@ -110,6 +111,36 @@ async fn a613_over_its_share_one_that_is_at_work_gives_way_and_within_it_none() 
         );
         // Who has more than the share takes nobody's.
         assert!(crowd.enter(address("192.0.2.1")).placed().await.is_err());
+    }
+}
+
+/// Whether one of another address has a place, where so many addresses have so many each, all at work.
+async fn finds_a_place(addresses: u8, each: usize) -> bool {
+    let crowd = crowd(usize::from(addresses) * each);
+    let mut all = Vec::new();
+    for address in 1..=addresses {
+        all.extend(many(&crowd, &format!("192.0.2.{address}"), each).await);
+    }
+    all.iter().for_each(|one| one.pulse().works());
+    a_while().await;
+    let next = crowd.enter(address("198.51.100.1"));
+    let placed = next.placed().await.is_ok();
+    assert_eq!(count_closed(&all), usize::from(placed));
+    placed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a613_where_many_addresses_share_all_places_another_one_finds_its_place() {
+    let shares = u8::try_from(limits::CONNECTIONS_SHARES).unwrap();
+    for addresses in [1, shares, shares + 1, 2 * shares] {
+        assert!(finds_a_place(addresses, limits::CONNECTIONS_KEPT + 1).await, "{addresses}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a613_what_an_address_keeps_is_taken_by_none_however_many_they_are() {
+    for (each, found) in [(limits::CONNECTIONS_KEPT, false), (limits::CONNECTIONS_KEPT + 1, true)] {
+        assert_eq!(finds_a_place(40, each).await, found, "{each}");
     }
 }
 
