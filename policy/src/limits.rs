@@ -257,10 +257,11 @@ pub const ISSUER_PAUSE: Duration = Duration::from_secs(60);
 pub const ISSUER_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The cost of a bcrypt hash in `htpasswd`, at most: each step doubles the time. Over it: a load error.
 pub const BCRYPT_COST_MAX: u32 = 14;
-/// How long a client's password waits to be hashed. Over it: undecided, `overload`.
-pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
-/// Passwords of one client address (of IPv6, of its first 64 bits) that wait to be hashed. Over it: of the name that
-/// has most the newest is undecided, `overload`.
+/// Time for a client's password that has to wait for its turn, including its hash. Over it: undecided, `overload`. A
+/// wrong password that had to wait gets the same answer at the same time.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(10);
+/// Passwords of one client address (of IPv6, of its first 64 bits) that wait to be hashed. Over it: the newest is
+/// undecided, `overload`; of names that are not in the file first, then of the name that has most.
 pub const PASSWORDS_WAITING_OF_ONE: usize = 64;
 /// Passwords of all clients that wait to be hashed. Over it: the same, at the address that has most.
 pub const PASSWORDS_WAITING: usize = 1_024;
@@ -293,9 +294,12 @@ pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
 /// Connections of the data port, or half of the files that may be open, if that is less. Over it: the longest silent
 /// one of the address that has most is closed; where none is silent the next one waits.
 pub const CONNECTIONS_MAX: usize = 8_192;
-/// Addresses (of IPv6, the first 64 bits) among which the connections are shared. An address with more than its share
-/// loses a busy connection to an address with less, when no silent connection is left.
+/// Addresses (of IPv6, the first 64 bits) among which the connections are shared at least; where more are connected,
+/// among all of them. An address with more than its share loses a busy connection to an address with less, when no
+/// silent connection is left.
 pub const CONNECTIONS_SHARES: usize = 4;
+/// Busy connections of one address that no other address takes, however many there are.
+pub const CONNECTIONS_KEPT: usize = 16;
 /// Connections that are accepted and wait for a place. Over it: the longest waiting of the address that has most is closed.
 pub const CONNECTIONS_WAITING: usize = 256;
 /// How long a client is silent before its connection may be closed to make room.

@@ -7,11 +7,12 @@ use moka::future::Cache;
 use pullgate_config::Secret as Hash;
 use pullgate_policy::code::Code;
 use pullgate_policy::limits;
+use tokio::time::Instant;
 
 use super::SetupFault;
 use super::group::Group;
 use super::secret::Secret;
-use super::turns::{Full, Turns, Who};
+use super::turns::{Asked, Turn, Turns, Who};
 use crate::refusal::Refusal;
 
 /// The passwords of one load, and what is remembered of those that were right.
@@ -51,39 +52,49 @@ impl Passwords {
     }
 
     /// # Errors
-    /// It is wrong; or undecided, where it could not be looked at in time.
+    /// It is wrong; or undecided, where it could not be looked at in time. Whoever has to wait for a turn and is wrong is told
+    /// the same, and no sooner: else it would tell which names there are that theirs come first (A614).
     pub(super) async fn verify(&self, from: Group, name: &str, password: String) -> Result<(), Refusal> {
         if self.hashes.is_empty() {
             return Err(Refusal::Unauthenticated);
         }
         let hash = self.hashes.get(name).map(|hash| hash.reveal().to_owned());
-        let memory = &self.memory;
         let expected = hash.as_deref().unwrap_or_default().as_bytes();
-        let key = memory.secret.hash(&[name.as_bytes(), password.as_bytes(), expected]);
-        if memory.known.contains_key(&key) {
+        let key = self.memory.secret.hash(&[name.as_bytes(), password.as_bytes(), expected]);
+        if self.memory.known.contains_key(&key) {
             return Ok(());
         }
-        let who = if memory.lately.contains_key(&key) { Who::RightLately } else { Who::Anybody(from, name) };
-        let turn = tokio::time::timeout(limits::PASSWORD_WAIT, memory.turns.take(who)).await;
-        let turn = turn.unwrap_or(Err(Full)).map_err(|Full| Refusal::undecided(Code::Overload))?;
+        let who = match (&hash, self.memory.lately.contains_key(&key)) {
+            (_, true) => Who::RightLately,
+            (Some(_), false) => Who::Named(from, name),
+            (None, false) => Who::MadeUp(from),
+        };
         let highest = self.highest;
-        let checked = tokio::task::spawn_blocking(move || {
-            // Work that has begun ends, whoever still waits for it.
-            let _turn = turn;
-            check(&password, hash.as_deref(), highest, |password, hash| {
-                bcrypt::verify(password, hash).is_ok_and(|right| right)
-            })
-        });
-        match checked.await {
-            Ok(Checked::Right) => {
-                memory.known.insert(key.clone(), ()).await;
-                memory.lately.insert(key, ()).await;
-                Ok(())
-            }
-            Ok(Checked::Wrong) => Err(Refusal::Unauthenticated),
-            Err(_) => Err(Refusal::undecided(Code::Internal)),
+        let work = Work { key, password, hash, highest };
+        let until = Instant::now() + limits::PASSWORD_WAIT;
+        let waits = match self.memory.turns.ask(who) {
+            Asked::Free(turn) => return self.memory.work(turn, work).await,
+            Asked::Waits(waits) => waits,
+        };
+        let worked = async {
+            let turn = waits.await.map_err(|_dropped| Refusal::undecided(Code::Overload))?;
+            self.memory.work(turn, work).await
+        };
+        if let Ok(Ok(())) = tokio::time::timeout_at(until, worked).await {
+            return Ok(());
         }
+        tokio::time::sleep_until(until).await;
+        Err(Refusal::undecided(Code::Overload))
     }
+}
+
+/// What is to be hashed.
+struct Work {
+    /// What a password that is right is remembered by.
+    key: Vec<u8>,
+    password: String,
+    hash: Option<String>,
+    highest: u32,
 }
 
 impl Memory {
@@ -91,6 +102,31 @@ impl Memory {
         let cache = |time| Cache::builder().max_capacity(limits::NEGATIVE_ENTRIES).time_to_live(time).build();
         let (secret, turns) = (std::sync::Arc::new(Secret::random()?), Turns::new(WORK));
         Ok(Self { known: cache(KNOWN_FOR), lately: cache(FIRST_FOR), secret, turns })
+    }
+
+    /// Work that has begun ends, and what was right is remembered, whoever still waits for it.
+    async fn work(&self, turn: Turn, work: Work) -> Result<(), Refusal> {
+        let (known, lately) = (self.known.clone(), self.lately.clone());
+        let worked = tokio::spawn(async move {
+            let Work { key, password, hash, highest } = work;
+            let checked = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                check(&password, hash.as_deref(), highest, |password, hash| {
+                    bcrypt::verify(password, hash).is_ok_and(|right| right)
+                })
+            });
+            let checked = checked.await?;
+            if checked == Checked::Right {
+                known.insert(key.clone(), ()).await;
+                lately.insert(key, ()).await;
+            }
+            Ok(checked)
+        });
+        match worked.await.and_then(|checked: Result<_, tokio::task::JoinError>| checked) {
+            Ok(Checked::Right) => Ok(()),
+            Ok(Checked::Wrong) => Err(Refusal::Unauthenticated),
+            Err(_) => Err(Refusal::undecided(Code::Internal)),
+        }
     }
 }
 
@@ -173,5 +209,65 @@ mod tests {
         };
         assert_eq!(Passwords::new(&file(&[5, 12, 10]), None).unwrap().highest, 12);
         assert_eq!(Passwords::new(&file(&[4]), None).unwrap().highest, 4);
+    }
+
+    /// Of one user "there" with the password "right", and with both turns taken.
+    fn busy() -> (Passwords, [Turn; 2]) {
+        let hash = bcrypt::hash("right", 4).unwrap();
+        let passwords = Passwords::new(&[("there".to_owned(), Hash::new(hash))].into(), None);
+        let turn = || match passwords.memory.turns.ask(Who::RightLately) {
+            Asked::Free(turn) => turn,
+            Asked::Waits(_) => panic!("nobody has it"),
+        };
+        let turns = [turn(), turn()];
+        (passwords, turns)
+    }
+
+    fn from(last: u8) -> Group {
+        Group::of(std::net::IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a614_a_right_password_has_its_turn_whatever_names_are_made_up_at_its_address() {
+        let (passwords, held) = busy();
+        let flood = (0..200).map(|n| passwords.verify(from(1), "zz", format!("wrong-{n}")));
+        let flood = futures_util::future::join_all(flood);
+        let right = async {
+            tokio::task::yield_now().await;
+            let begun = Instant::now();
+            let right = passwords.verify(from(1), "there", "right".to_owned());
+            let (right, ()) = tokio::join!(right, async { drop(held) });
+            (right.is_ok(), begun.elapsed())
+        };
+        let (flood, (right, took)) = tokio::join!(flood, right);
+        assert!(right && took < limits::PASSWORD_WAIT, "{took:?}");
+        assert!(flood.iter().all(Result::is_err));
+    }
+
+    /// The same where there is the name and where there is not, whether it had a turn or none.
+    #[tokio::test(start_paused = true)]
+    async fn a614_who_had_to_wait_and_is_wrong_is_told_so_when_all_are_whatever_the_name() {
+        for (name, has_turn) in [("there", true), ("there", false), ("made up", true), ("made up", false)] {
+            let (passwords, held) = busy();
+            let (begun, mut held) = (Instant::now(), Some(held));
+            let told = passwords.verify(from(1), name, "wrong".to_owned());
+            let (told, ()) = tokio::join!(told, async { held = held.take().filter(|_| !has_turn) });
+            assert!(
+                matches!(&told, Err(Refusal::Undecided(undecided)) if undecided.code() == Code::Overload)
+            );
+            assert_eq!(begun.elapsed(), limits::PASSWORD_WAIT, "{name} {has_turn}");
+            drop(held);
+        }
+    }
+
+    #[tokio::test]
+    async fn a614_who_need_not_wait_is_told_at_once_that_the_password_is_wrong() {
+        let (passwords, held) = busy();
+        drop(held);
+        for name in ["there", "made up"] {
+            let told = passwords.verify(from(1), name, "wrong".to_owned()).await;
+            assert!(matches!(told, Err(Refusal::Unauthenticated)), "{name}");
+        }
+        assert!(passwords.verify(from(1), "there", "right".to_owned()).await.is_ok());
     }
 }
