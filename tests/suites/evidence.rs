@@ -307,6 +307,27 @@ async fn a142_carriers_that_are_large_together_are_not_all_read_and_hide_no_sign
 }
 
 #[tokio::test]
+async fn a142_carriers_of_so_many_bytes_together_are_read_and_of_one_more_the_last_is_not() {
+    let stage = Stage::new().await;
+    stage.upstream.set_referrers(ReferrersApi::Whole);
+    let (most, page) = (limits::EVIDENCE_CARRIERS_BYTES, limits::MANIFEST_BYTES);
+    for (over, cut) in [(0, false), (1, true)] {
+        let tag = pullgate_tests::made::fresh();
+        let image = stage.unsigned("org/app", &tag);
+        for length in [page, page / 2, most - page - page / 2 + over] {
+            let bundle = Signer::new().bundle(&image.digest(), SIGN_PREDICATE);
+            let carrier = referrer(&image.descriptor(), bundle);
+            let mut bytes = carrier.bytes.clone();
+            bytes.resize(usize::try_from(length).unwrap(), b' ');
+            Made::from_bytes(&carrier.media_type, bytes, carrier.blobs).put(&stage.upstream, "org/app");
+        }
+        assert_denied(&stage.manifest("org/app", &tag).await);
+        let record = stage.gate.record().await;
+        assert_eq!(codes(&record).contains(&"evidence-limit".to_owned()), cut, "{record}");
+    }
+}
+
+#[tokio::test]
 async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
     let stage = Stage::new().await;
     let image = stage.signed("org/app", "v1");

@@ -47,3 +47,44 @@ impl<'a> Reading<'a> {
         self.read.insert((keep, read)).1.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use pullgate_policy::evidence::Predicate;
+    use pullgate_policy::limits;
+
+    use super::*;
+    use crate::artifact::Kept;
+
+    fn statement(length: usize) -> Says {
+        let text = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"sha256":"00"}}}}],"predicateType":"a","predicate":{{"text":"{}"}}}}"#,
+            "x".repeat(length)
+        );
+        Says::Statement(Kept::of(Bytes::from(text)))
+    }
+
+    /// What becomes of the predicate, and what is left of the memory.
+    fn read(length: usize, budget: &mut Budget) -> Predicate {
+        match &*Reading::new(&statement(length)).claim(Keep::Predicate, budget).unwrap() {
+            Claim::Statement(statement) => statement.predicate,
+            Claim::Manifest | Claim::Payload(_) => panic!("no statement"),
+        }
+    }
+
+    #[test]
+    fn a602_statements_are_kept_up_to_so_much_memory_and_the_next_one_without_its_predicate() {
+        let mut first = Budget::default();
+        assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::Kept);
+        let left = first.statements;
+        let after = || Budget { statements: left, ..Budget::default() };
+        let kept = |length: &usize| read(*length, &mut after()) == Predicate::Kept;
+        let most = (left - 4096..=left).rev().step_by(16).find(kept).unwrap();
+        let most = (most..most + 16).rev().find(kept).unwrap();
+        let mut budget = after();
+        assert_eq!((read(most, &mut budget), budget.statements < 16), (Predicate::Kept, true));
+        assert_eq!(read(most + 1, &mut after()), Predicate::Left);
+        assert_eq!(read(0, &mut budget), Predicate::Left);
+    }
+}

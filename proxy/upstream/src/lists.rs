@@ -85,7 +85,8 @@ pub struct ReferrerDescriptor {
 }
 
 impl ReferrerDescriptor {
-    fn read(value: &Value) -> Option<Self> {
+    /// Reads one of a list; none where it is not the descriptor of a manifest.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES);
         let annotations =
@@ -159,15 +160,15 @@ impl Upstream {
         let (mut asked, mut seen, mut descriptors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         let (mut path, mut bytes) = (list.clone(), 0_usize);
         // A page that was asked for before leads round in a circle (A144).
-        while asked.len() < limits::REFERRERS_PAGES
-            && bytes <= limits::REFERRERS_BYTES
-            && asked.insert(path.clone())
-        {
+        while asked.len() < limits::REFERRERS_PAGES && asked.insert(path.clone()) {
             match self.referrers_page(repository, &path, &list).await? {
                 ReferrersPage::Absent if asked.len() == 1 => return Ok(Referrers::NoApi),
                 ReferrersPage::Absent | ReferrersPage::TooLarge => break,
                 ReferrersPage::Here(listed, length, next) => {
                     bytes = bytes.saturating_add(length);
+                    if bytes > limits::REFERRERS_BYTES {
+                        break;
+                    }
                     if !room((bytes as u64).saturating_mul(LIST_TIMES)) {
                         return Err(Fault::Overload);
                     }

@@ -197,3 +197,23 @@ pub(super) fn is_private_key(der: &[u8]) -> bool {
     let Ok(mut reader) = SliceReader::new(any.value()) else { return false };
     UintRef::decode(&mut reader).is_ok_and(|version| version.as_bytes().len() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest modulus of so many bits, and an exponent of its own.
+    fn of_bits(bits: u32) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8) as usize];
+        modulus[0] >>= modulus.len() as u32 * 8 - bits;
+        pkcs1(&modulus, &[1, 0, 1]).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_rsa_has_so_many_bits_and_not_one_less_or_more() {
+        let (min, max) = (limits::RSA_BITS_MIN, limits::RSA_BITS_MAX);
+        for (bits, taken) in [(min, true), (min - 1, false), (max, true), (max + 1, false)] {
+            assert_eq!(Algorithm::rsa(&of_bits(bits)).is_ok(), taken, "{bits}");
+        }
+    }
+}

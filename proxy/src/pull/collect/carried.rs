@@ -61,3 +61,24 @@ impl Carried {
         self.pieces.iter().filter(|(_, named)| may_be(named)).map(|(found, _)| found.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use pullgate_verify::Item;
+
+    use super::*;
+
+    #[test]
+    fn a604_of_the_subjects_that_evidence_names_so_many_are_looked_up_and_not_one_more() {
+        for count in [limits::EVIDENCE_SUBJECTS_NAMED, limits::EVIDENCE_SUBJECTS_NAMED + 1] {
+            let named: Vec<_> = (0..count).map(|n| Digest::of(&n.to_le_bytes())).collect();
+            let source = Source { layout: Layout::AttTag, manifest: named[0], blob: named[0] };
+            let item = Item::Bundle { json: Bytes::new() };
+            // Twice, which makes them no more.
+            let pieces = vec![(Found { source, item }, [named.clone(), named.clone()].concat())];
+            assert_eq!(subjects(None, &pieces), named[..limits::EVIDENCE_SUBJECTS_NAMED]);
+            assert_eq!(subjects(Some(named[1]), &pieces), [named[1]]);
+        }
+    }
+}

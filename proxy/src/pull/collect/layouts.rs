@@ -14,7 +14,7 @@ use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::pull::resolve::{self, Unresolved};
 use crate::refusal::{Refusal, upstream_code};
-use crate::upstream::{More, Referrers};
+use crate::upstream::{More, ReferrerDescriptor, Referrers};
 
 /// The marks that BuildKit puts on the attestation manifests of an index.
 const BUILDKIT_TYPE: &str = "vnd.docker.reference.type";
@@ -73,6 +73,11 @@ async fn referrers(app: &Handles, live: &Live, subject: &Subject) -> Listed {
         Err(crate::upstream::Fault::NotFound) => return Ok(Listing::default()),
         Err(fault) => return Err(upstream_code(&fault)),
     };
+    Ok(listing(subject, listed, more))
+}
+
+/// What is looked at of a list.
+fn listing(subject: &Subject, listed: Vec<ReferrerDescriptor>, more: More) -> Listing {
     let mut candidates: Vec<_> = listed
         .into_iter()
         .map(|descriptor| {
@@ -97,7 +102,7 @@ async fn referrers(app: &Handles, live: &Live, subject: &Subject) -> Listed {
     };
     candidates.truncate(limits::REFERRERS_LISTED);
     let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
-    Ok(Listing { candidates, cut })
+    Listing { candidates, cut }
 }
 
 fn is_likely(artifact_type: &str) -> bool {
@@ -173,4 +178,36 @@ fn buildkit(repository: &Repository, document: &Document) -> Vec<Candidate> {
             document: None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use pullgate_policy::oci::Digest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn descriptor(of: usize, artifact_type: &str) -> ReferrerDescriptor {
+        let digest = Digest::of(&of.to_le_bytes()).to_string();
+        let written = json!({
+            "mediaType": media_type::OCI_MANIFEST, "digest": digest, "size": 3, "artifactType": artifact_type,
+        });
+        ReferrerDescriptor::read(&written).unwrap()
+    }
+
+    #[test]
+    fn a143_so_many_referrers_are_looked_at_and_of_one_more_the_least_likely_is_not() {
+        let repository = "registry.test/org/app".parse().unwrap();
+        let subject = Subject { repository, digest: Digest::of(b"subject") };
+        for (count, cut) in
+            [(limits::REFERRERS_LISTED, None), (limits::REFERRERS_LISTED + 1, Some(Code::EvidenceLimit))]
+        {
+            let mut listed: Vec<_> = (1..count).map(|n| descriptor(n, "text/plain")).collect();
+            listed.push(descriptor(0, media_type::DSSE));
+            let listing = listing(&subject, listed, More::No);
+            assert_eq!(listing.candidates.len(), limits::REFERRERS_LISTED);
+            assert_eq!(listing.candidates[0].digest, Digest::of(&0_usize.to_le_bytes()));
+            assert_eq!(listing.cut.map(|(code, _)| code), cut, "{count}");
+        }
+    }
 }

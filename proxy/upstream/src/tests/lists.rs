@@ -111,6 +111,27 @@ async fn a144_a_list_of_so_many_pages_is_whole_and_of_one_more_is_not() {
 }
 
 #[tokio::test]
+async fn a144_a_list_of_so_many_bytes_is_whole_and_of_one_more_is_not() {
+    let page = usize::try_from(limits::MANIFEST_BYTES).unwrap();
+    let last = 64 * 1024;
+    for (over, told) in [(0, (4, More::No)), (1, (3, More::Yes))] {
+        let lengths = [page, limits::REFERRERS_BYTES - page - last, last + over];
+        let server = Server::start(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            let (path, page) = path.split_once('?').unwrap_or((path, "0"));
+            let page: usize = page.parse().unwrap();
+            let mut body = index(&page.to_string());
+            body.resize(lengths[page], b' ');
+            let link = format!("link: <{path}?{}>; rel=\"next\"", page + 1);
+            let headers: &[&str] = if page + 1 < lengths.len() { &[&link] } else { &[] };
+            whole("200 OK", headers, &body)
+        })
+        .await;
+        assert_eq!(referrers(&server.upstream()).await, Ok(Some(told)));
+    }
+}
+
+#[tokio::test]
 async fn a145_a_page_over_its_limit_is_left_out_and_said_to_be() {
     let mut large = index("a");
     large.resize(usize::try_from(limits::MANIFEST_BYTES).unwrap() + 1, b' ');

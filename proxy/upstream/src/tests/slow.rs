@@ -159,17 +159,39 @@ async fn a174_a_blob_that_trickles_goes_on_over_another_connection_from_where_it
     assert!((limits::BLOB_WINDOW..limits::BLOB_WINDOW + Duration::from_secs(2)).contains(&took), "{took:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a174_a_blob_of_the_least_rate_or_with_a_pause_before_its_last_bytes_is_read_to_its_end() {
-    // Each pause is as long as a window: ten bytes after one are few, and the last.
-    let first = vec![7; limits::BLOB_WINDOW_BYTES];
-    let length = format!("content-length: {}", first.len() + 1);
+/// Of a blob what comes in its first window, and two bytes more, each after a pause as long as one.
+async fn after_a_window(came: usize) -> Result<Vec<u8>, Fault> {
+    // The first of the two ends the window, and counts in it.
+    let first = vec![7; came - 1];
+    let length = format!("content-length: {}", came + 1);
     let head = answer("200 OK", &[&length], &first);
-    let begun = dripping(head, vec![8], limits::BLOB_WINDOW + Duration::from_secs(1)).await;
+    let begun = dripping(head, vec![8, 9], limits::BLOB_WINDOW + Duration::from_secs(1)).await;
     let body = upstream(&begun, |_| {}).blob(&repository(), &Digest::of(BODY)).await.unwrap();
     let pieces: Vec<_> = body.stream.collect().await;
-    let got = pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat();
-    assert_eq!(got, [first, vec![8]].concat());
+    pieces.into_iter().collect::<Result<Vec<_>, _>>().map(|pieces| pieces.concat())
+}
+
+/// The last byte is alone in its window, and no other is waited for.
+#[tokio::test(start_paused = true)]
+async fn a174_a_blob_of_the_least_rate_is_read_to_its_end_and_of_a_byte_less_is_left() {
+    let least = limits::BLOB_WINDOW_BYTES;
+    let whole = [vec![7; least - 1], vec![8, 9]].concat();
+    assert_eq!(after_a_window(least).await, Ok(whole));
+    assert_eq!(after_a_window(least - 1).await, Err(Fault::Timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a174_each_so_many_bytes_give_a_body_a_second_more_and_a_byte_less_gives_none() {
+    // Three bytes after the rest, the last of them after the time that every body has.
+    let pause = limits::ANSWER_TIME / 3 + Duration::from_millis(100);
+    for (came, ends_as) in [
+        (limits::ANSWER_BYTES_PER_SECOND, Ok(())),
+        (limits::ANSWER_BYTES_PER_SECOND - 1, Err(Fault::Timeout)),
+    ] {
+        let length = format!("content-length: {}", came + 1);
+        let head = answer("200 OK", &[TYPE, &length], &vec![b' '; came - 2]);
+        assert_eq!(ends(&dripping(head, b"   ".to_vec(), pause).await).await.0, ends_as, "{came}");
+    }
 }
 
 /// More than trickles through in any time that is given.
