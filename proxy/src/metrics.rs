@@ -14,12 +14,14 @@ use prometheus_client::registry::{Registry, Unit};
 use pullgate_policy::code::Code;
 
 mod connections;
+mod costs;
 mod labels;
 mod rooms;
 mod trust;
 mod upstreams;
 
 pub use self::connections::{ClosedFor, ConnectionSeries};
+use self::costs::CostSeries;
 use self::labels::Names;
 use self::rooms::RoomSeries;
 pub use self::rooms::{Look, Room};
@@ -57,6 +59,7 @@ struct Families {
     blobs: Family<UpstreamLabels, Counter>,
     connections: ConnectionSeries,
     rooms: RoomSeries,
+    costs: CostSeries,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -145,6 +148,7 @@ impl Families {
             blobs: Family::default(),
             connections: ConnectionSeries::default(),
             rooms: RoomSeries::default(),
+            costs: CostSeries::default(),
         };
         // An alert on a series that is not there yet is silent.
         for result in ReloadResult::ALL {
@@ -166,6 +170,7 @@ impl Families {
         self.upstreams.register(registry);
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
         self.rooms.register(registry);
+        self.costs.register(registry);
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
         self.connections.register(registry);
     }
@@ -212,6 +217,11 @@ impl Metrics {
     /// Counts the time of a stage.
     pub fn stage(&self, stage: &'static str, time: Duration) {
         self.0.families.stages.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
+    }
+
+    /// Counts what it cost to verify the evidence of one subject.
+    pub fn verified(&self, cost: pullgate_verify::Cost) {
+        self.0.families.costs.observe(cost);
     }
 
     /// Counts a request to an upstream of the configuration.

@@ -23,12 +23,15 @@ const CHECKS_OF_TIMESTAMP: u64 = 4;
 const LIBRARY_READS: u64 = 2;
 const LIBRARY_HASHES: u64 = 4;
 
-/// What something costs.
+/// What something costs, in units that do not depend on the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    pub(crate) hashed: u64,
-    pub(crate) parsed: u64,
-    pub(crate) checks: u64,
+pub struct Cost {
+    /// Bytes that are hashed.
+    pub hashed: u64,
+    /// Bytes that are read as JSON.
+    pub parsed: u64,
+    /// Signatures that are checked.
+    pub checks: u64,
 }
 
 impl Cost {
@@ -62,6 +65,7 @@ impl Cost {
 /// What is left of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
+    spent: Cost,
     left: Cost,
     /// Since the last pause.
     turn: Cost,
@@ -76,7 +80,7 @@ impl Default for Budget {
             parsed: limits::PARSED_BYTES,
             checks: limits::SIGNATURE_CHECKS,
         };
-        Self { left, turn: Cost::default(), statements: limits::STATEMENTS_MEMORY }
+        Self { spent: Cost::default(), left, turn: Cost::default(), statements: limits::STATEMENTS_MEMORY }
     }
 }
 
@@ -94,6 +98,7 @@ impl Budget {
             parsed: left(self.left.parsed, cost.parsed)?,
             checks: left(self.left.checks, cost.checks)?,
         };
+        self.spent = self.spent.and(cost);
         self.turn = self.turn.and(cost);
         Ok(())
     }
@@ -101,6 +106,11 @@ impl Budget {
     /// What is left for the evidence of another subject, which keeps other statements.
     pub(crate) fn rest(&self) -> Self {
         Self { left: self.left, ..Self::default() }
+    }
+
+    /// What was taken of it.
+    pub(crate) fn spent(&self) -> Cost {
+        self.spent
     }
 
     /// Whether others may have a turn; then the next one begins.
@@ -231,6 +241,7 @@ mod tests {
             assert_eq!(budget.take(cost), Ok(()));
             assert_eq!(budget.take(over).map_err(|fault| fault.code), Err(Code::EvidenceLimit), "{cost:?}");
             assert_eq!(budget.take(Cost::default()), Ok(()));
+            assert_eq!(budget.spent(), cost, "what was refused was not spent");
         }
     }
 

@@ -121,6 +121,12 @@ impl Verification {
         }
     }
 
+    /// What was spent so far on computing: at most `hashed_bytes`, `parsed_bytes` and `signature_checks`.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.budget.spent()
+    }
+
     /// What is known of the piece at this place; none of a stranger's, whose turn comes later.
     fn worth(&mut self, request: &Request<'_>, at: usize, round: Round) -> Option<Result<Vec<Fact>, Fault>> {
         let found = request.found.get(at)?;
@@ -255,14 +261,18 @@ fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
     }
     budget.take(Cost::reading(payload.length()))?;
     let bytes = payload.bytes().cloned().unwrap_or_default();
-    let weight = match strict_json::fits(&bytes, limits::STATEMENT_MEMORY) {
-        Ok(_) => Weight::Light,
-        // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
-        Err(JsonFault::Values | JsonFault::Ambiguous) => Weight::Heavy,
-        Err(fault) => return Err(Fault::new(Code::StatementInvalid, fault.to_string())),
-    };
+    let weight = weight_of(&bytes)?;
     piece.signed.iter_mut().for_each(|signed| signed.weight = weight);
     Ok(())
+}
+
+fn weight_of(statement: &[u8]) -> Result<Weight, Fault> {
+    match strict_json::fits(statement, limits::STATEMENT_MEMORY) {
+        Ok(_) => Ok(Weight::Light),
+        // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
+        Err(JsonFault::Values | JsonFault::Ambiguous) => Ok(Weight::Heavy),
+        Err(fault) => Err(Fault::new(Code::StatementInvalid, fault.to_string())),
+    }
 }
 
 fn facts_of(
@@ -370,6 +380,21 @@ fn attestation(facts: AttestationFacts) -> VerifiedAttestation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A statement in which one text is so long that its values take as much as `memory` lets them, and one more letter.
+    fn at_the_limit(memory: usize) -> [String; 2] {
+        let of = |length: usize| format!(r#"{{"predicate":{{"text":"{}"}}}}"#, "x".repeat(length));
+        let fits = |length: &usize| strict_json::fits(of(*length).as_bytes(), memory).is_ok();
+        let most = (memory - 4096..=memory).rev().find(fits).unwrap();
+        [of(most), of(most + 1)]
+    }
+
+    #[test]
+    fn a602_a_statement_of_so_much_memory_is_read_by_the_library_and_one_of_more_is_not() {
+        let [within, over] = at_the_limit(limits::STATEMENT_MEMORY);
+        assert_eq!(weight_of(within.as_bytes()).ok(), Some(Weight::Light));
+        assert_eq!(weight_of(over.as_bytes()).ok(), Some(Weight::Heavy));
+    }
 
     #[test]
     fn a_panic_rejects_one_piece_and_goes_no_further() {

@@ -33,6 +33,7 @@ pub mod token;
 mod trust;
 
 pub use artifact::Artifact;
+pub use budget::Cost;
 pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};

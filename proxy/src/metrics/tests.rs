@@ -2,7 +2,7 @@ use super::*;
 use crate::upstream::Quota;
 
 const TRUST: TrustGauges =
-    TrustGauges { age: Some(90.0), expires: Some(-10.0), next_refresh: Some(60.0), usable: false };
+    TrustGauges { age: Some(90.0), expires: Some(-10.0), next_refresh: Some(60.0), usable: true };
 
 /// Metrics with something in every series.
 fn used() -> Metrics {
@@ -19,6 +19,7 @@ fn used() -> Metrics {
     metrics.reload(ReloadResult::Refused);
     metrics.trust("sigstore", TRUST);
     metrics.trust_refresh("sigstore", "trust-rollback");
+    metrics.verified(pullgate_verify::Cost { hashed: 4096, parsed: 5000, checks: 3 });
     metrics.enforcing_scopes(4);
     metrics.blob_served("ghcr.io");
     let upstream = UpstreamLabels { upstream: "ghcr.io".to_owned() };
@@ -34,6 +35,9 @@ fn names_and_labels_are_those_of_the_documentation() {
         "pullgate_undecided_total{code=\"deadline\"} 1",
         "pullgate_stage_seconds_count{stage=\"resolve\"} 1",
         "pullgate_upstream_requests_total{upstream=\"ghcr.io\",kind=\"manifest\",status=\"200\"} 1",
+        "pullgate_verify_hashed_bytes_bucket{le=\"4096.0\"} 1",
+        "pullgate_verify_parsed_bytes_sum 5000.0",
+        "pullgate_verify_signature_checks_sum 3.0",
         "pullgate_cache_total{cache=\"verdicts\",result=\"hit\"} 1",
         "pullgate_cache_total{cache=\"verdicts\",result=\"miss\"} 1",
         "pullgate_audit_lost_total 2",

@@ -80,13 +80,16 @@ pub(super) async fn about(
             match verification.go_on(&request) {
                 Progress::More => Err(verification),
                 Progress::Done => {
-                    let rest = verification.rest();
-                    Ok((verification.finish(&request), rest))
+                    let (cost, rest) = (verification.cost(), verification.rest());
+                    Ok((cost, (verification.finish(&request), rest)))
                 }
             }
         });
         match turn.await.map_err(|Died| Refusal::undecided(Code::Internal))? {
-            Ok(done) => break done,
+            Ok((cost, done)) => {
+                app.metrics.verified(cost);
+                break done;
+            }
             Err(verification) => before = Ok(verification),
         }
     };
