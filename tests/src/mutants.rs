@@ -1,9 +1,13 @@
 //! Protections, each with the text that takes it out and the test that must then fail. The command `mutants` does it; `tidy`
 //! holds the texts true and lists them in `ATTACKS.md`.
 
+mod found;
 mod table;
 
-pub use table::PROTECTIONS;
+/// Every protection that can be taken out.
+pub fn protections() -> impl Iterator<Item = &'static Protection> {
+    table::PROTECTIONS.iter().chain(found::PROTECTIONS)
+}
 
 /// A protection that can be taken out.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pullgate_tests::mutants::{PROTECTIONS, Protection};
+use pullgate_tests::mutants::{Protection, protections};
 
 use crate::tree::{assert_made, assert_none, files, read};
 
@@ -100,7 +100,7 @@ fn the_table_of_attacks_names_every_test_and_every_test_stands_in_it() {
             .filter(|id| !listed.contains(*id))
             .map(|id| format!("{id} has tests and no row: {:?}", tests[id])),
     );
-    findings.extend(PROTECTIONS.iter().filter_map(|one| not_true(one, &tests)));
+    findings.extend(protections().filter_map(|one| not_true(one, &tests)));
     let made = format!("{}\n\n{}", made.trim_end(), taken_out());
     assert_none(TABLE, &findings);
     assert_made(TABLE, &made);
@@ -120,7 +120,7 @@ fn taken_out() -> String {
         "{TAKEN_OUT}\n\n`cargo run -p pullgate-tests --bin mutants` takes each of these out of a copy of the tree and sees \
          its test fail\n(`--list` says what, an id tries one).\n\n| id | without | test that fails |\n|---|---|---|\n"
     );
-    for one in PROTECTIONS {
+    for one in protections() {
         text.push_str(&format!("| {} | {} (`{}`) | `{}` |\n", one.id, one.without, one.file, one.test));
     }
     text

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
-use pullgate_tests::mutants::{PROTECTIONS, Protection, Suite};
+use pullgate_tests::mutants::{Protection, Suite, protections};
 
 /// Take protections out, one at a time, and see their tests fail.
 ///
@@ -26,8 +26,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let wanted: Vec<&Protection> = PROTECTIONS
-        .iter()
+    let wanted: Vec<&Protection> = protections()
         .filter(|one| arguments.ids.is_empty() || arguments.ids.iter().any(|id| id == one.id))
         .collect();
     if arguments.list {

@@ -1,9 +1,9 @@
-//! The table. First the rows that are easiest to get wrong, then others, by id.
+//! The table. First the rows that are easiest to get wrong, then others, by id; `found` has those after it.
 
 use super::{Protection, Suite};
 
-/// Every protection that can be taken out.
-pub const PROTECTIONS: &[Protection] = &[
+/// Protections against it.
+pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A031",
         without: "the look into the layers of what is dressed as evidence",
@@ -309,59 +309,5 @@ pub const PROTECTIONS: &[Protection] = &[
         put: "if names.len() < 1_000 {",
         suite: Suite::Gate,
         test: "a411_a_file_that_is_written_in_two_halves_takes_effect_when_it_is_whole",
-    },
-    Protection {
-        id: "A613",
-        without: "the order by which the address that has most gives way first",
-        file: "proxy/src/http/crowd.rs",
-        text: "among(member, size).then(|| (size, member",
-        put: "among(member, size).then(|| (size.min(1), member",
-        suite: Suite::Proxy,
-        test: "a613_at_the_limit_the_longest_silent_connection_of_the_one_that_has_most_is_closed",
-    },
-    Protection {
-        id: "A614",
-        without: "the work that makes each wrong password cost as much as any",
-        file: "proxy/src/clients/passwords.rs",
-        text: "for cost in cost(hash)..highest {",
-        put: "for cost in highest..highest {",
-        suite: Suite::Proxy,
-        test: "a614_a_wrong_password_costs_the_same_whether_there_is_the_name_and_whatever_its_cost",
-    },
-    Protection {
-        id: "A607",
-        without: "the room that is made before a document is kept",
-        file: "proxy/store/src/documents.rs",
-        text: "self.make_room(block(size))?;",
-        put: "self.make_room(0)?;",
-        suite: Suite::Proxy,
-        test: "a607_bytes_are_counted_as_they_come_and_those_used_longest_ago_go_at_once",
-    },
-    Protection {
-        id: "A608",
-        without: "the set of types that stands for a list of them",
-        file: "proxy/src/accept.rs",
-        text: "(!refused).then_some(1 << at)",
-        put: "(!refused).then_some((1 << at) | (1 << (listed.len() % 4)))",
-        suite: Suite::Proxy,
-        test: "a608_a_list_is_the_set_of_types_that_an_upstream_can_choose_by",
-    },
-    Protection {
-        id: "A616",
-        without: "the place before others of a root that was proven",
-        file: "proxy/src/memory.rs",
-        text: "            let weakest = all.iter().rposition(|(_, handed)| handed.standing == Standing::LetThrough);\n            all.remove(weakest.filter(|at| *at > 0).unwrap_or(all.len() - 1));\n        }\n        all.sort_by_key(|(_, handed)| std::cmp::Reverse(handed.standing));",
-        put: "            all.truncate(GRANTS_PER_DIGEST);\n        }",
-        suite: Suite::Proxy,
-        test: "a616_no_number_of_roots_that_were_let_through_hides_one_that_was_proven",
-    },
-    Protection {
-        id: "A615",
-        without: "the memory of children that were read for nothing",
-        file: "proxy/src/pull/children.rs",
-        text: "Some(Child::Absent | Child::Read) => {}",
-        put: "Some(Child::Absent | Child::Read) => last.push(child),",
-        suite: Suite::Gate,
-        test: "a615_an_unknown_blob_costs_one_request_once_its_children_were_looked_for",
     },
 ];
