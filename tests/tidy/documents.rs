@@ -143,3 +143,12 @@ fn what_one_request_can_cost_stands_in_the_page_on_security() {
     let table = pullgate_tests::amplify::table();
     assert_made("SECURITY.md", &format!("{before}<!-- amplify -->\n\n{table}\n<!-- /amplify -->{after}"));
 }
+
+#[test]
+fn what_bounds_each_party_stands_in_the_page_on_security() {
+    let text = read("SECURITY.md");
+    let (before, rest) = text.split_once("<!-- bounds -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /bounds -->").unwrap();
+    let table = pullgate_tests::amplify::bounds();
+    assert_made("SECURITY.md", &format!("{before}<!-- bounds -->\n\n{table}\n<!-- /bounds -->{after}"));
+}
