@@ -78,7 +78,11 @@ mod tests {
         let mut first = Budget::default();
         assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::Kept);
         let left = first.statements;
-        let after = || Budget { statements: left, ..Budget::default() };
+        let after = || {
+            let mut budget = Budget::default();
+            budget.statements = left;
+            budget
+        };
         let kept = |length: &usize| read(*length, &mut after()) == Predicate::Kept;
         let most = (left - 4096..=left).rev().step_by(16).find(kept).unwrap();
         let most = (most..most + 16).rev().find(kept).unwrap();
