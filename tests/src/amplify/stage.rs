@@ -1,5 +1,7 @@
 //! What comes before a request that is measured.
 
+use std::time::SystemTime;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::limits;
@@ -139,8 +141,9 @@ impl Stage {
     async fn token(&self, ask: Ask) -> Asked {
         let keys: Vec<_> = (0..limits::ISSUER_KEYS).map(|n| TokenKey::new(&format!("k{n}")).jwk()).collect();
         self.issuer.publish(&keys);
-        let claims = self.issuer.claims(0).to_string();
-        let token = TokenKey::new("none").token_under(&json!({ "alg": "ES256" }), &claims);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let claims = self.issuer.claims(i64::try_from(now).unwrap_or_default());
+        let token = TokenKey::new("other").token(&claims);
         let asked: Asked = ("/v2/".to_owned(), vec![("authorization", format!("Bearer {token}"))]);
         if ask == Ask::TokenAgain {
             let headers = asked.1.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
