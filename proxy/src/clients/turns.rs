@@ -85,12 +85,6 @@ impl Turns {
         inner.named.waiting() + inner.made_up.waiting() + inner.lately.len()
     }
 
-    /// How many may hash at once now.
-    #[cfg(test)]
-    fn free(&self) -> usize {
-        self.lock().free
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

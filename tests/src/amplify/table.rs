@@ -8,6 +8,11 @@ use super::{Ask, LAYER, Row, Work};
 const ROWS: u64 = 1024 * 1024;
 /// A manifest of this size stands for all that a test makes.
 const SMALL: u64 = 16 * 1024;
+/// As many bytes of attestations as are read for one subject. Of each, three quarters are the statement, which is hashed
+/// three times.
+const ATTESTED: u64 = limits::EVIDENCE_BYTES;
+/// Signatures that are counted for one timestamp.
+const CHECKS_OF_TIMESTAMP: u64 = 4;
 /// Nothing is verified.
 const NO_WORK: Work = Work { hashed: 0, parsed: 0, checks: 0 };
 
@@ -26,7 +31,7 @@ const fn row(party: &'static str, what: &'static str, ask: Ask, requests: usize,
         bytes,
         disk: ROWS + bytes,
         work: NO_WORK,
-        processor: 10,
+        processor: 20,
         memory: 2 * MIB,
         ask,
     }
@@ -55,7 +60,8 @@ pub const TABLE: &[Row] = &[
         Ask::UnknownBlob,
         limits::CHILDREN_READ_FOR_BLOB + 1,
         SMALL,
-    ),
+    )
+    .takes(90, 2 * MIB),
     row(ANYBODY, "another unknown blob", Ask::UnknownBlobAgain, 1, SMALL),
     row(ANYBODY, "an unsigned image", Ask::Unsigned, 5, SMALL),
     row(ANYBODY, "the same within `deny_ttl`", Ask::UnsignedAgain, 0, 0),
@@ -80,22 +86,29 @@ pub const TABLE: &[Row] = &[
         Ask::BrokenChildren,
         limits::CHILDREN_FAILED_FOR_BLOB * (1 + limits::UPSTREAM_RETRIES),
         SMALL,
-    ),
+    )
+    .takes(110, 2 * MIB),
     row(
         AUTHOR,
         "136 bundles by a stranger on one digest",
         Ask::Bundles,
         5 + 2 * limits::EVIDENCE_MANIFESTS,
         limits::EVIDENCE_BYTES,
-    ),
+    )
+    .work(128 * 1024, 128 * 1024, limits::EVIDENCE_MANIFESTS as u64)
+    .takes(480, 4 * MIB),
     row(
         AUTHOR,
         "4 attestations of 16 MiB by a stranger on one digest",
         Ask::Attestations,
         9,
         limits::EVIDENCE_BYTES + SMALL,
-    ),
-    row(TIMES, "32 timestamps on one good signature", Ask::Timestamps, 7, SMALL),
+    )
+    .work(ATTESTED / 4 * 9, ATTESTED, 4)
+    .takes(1_100, 224 * MIB),
+    row(TIMES, "32 timestamps on one good signature", Ask::Timestamps, 7, SMALL)
+        .work(SMALL, SMALL, CHECKS_OF_TIMESTAMP * limits::TIMESTAMPS as u64 + 1)
+        .takes(30, 2 * MIB),
 ];
 
 /// The rows as `SECURITY.md` has them.
