@@ -35,6 +35,8 @@ pub enum Suite {
     Policy,
     /// The unit tests of `proxy`.
     Proxy,
+    /// The unit tests of `proxy/store`.
+    Store,
     /// `tests/suites`: a running gate.
     Gate,
     /// `policy/verify/tests/minted`: evidence of our own making.
@@ -43,7 +45,7 @@ pub enum Suite {
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 4] = [Self::Policy, Self::Proxy, Self::Gate, Self::Minted];
+    pub const ALL: [Self; 5] = [Self::Policy, Self::Proxy, Self::Store, Self::Gate, Self::Minted];
 
     /// What cargo is told to run.
     #[must_use]
@@ -51,6 +53,7 @@ impl Suite {
         match self {
             Self::Policy => &["-p", "pullgate-policy", "--lib"],
             Self::Proxy => &["-p", "pullgate", "--lib"],
+            Self::Store => &["-p", "pullgate-store", "--lib"],
             Self::Gate => &["-p", "pullgate-tests", "--test", "suites"],
             Self::Minted => &["-p", "pullgate-verify", "--test", "minted"],
         }

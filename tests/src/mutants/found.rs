@@ -28,7 +28,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         file: "proxy/store/src/loss.rs",
         text: "until.is_some_and(|until| Instant::now() < until)",
         put: "until.is_some_and(|_| false)",
-        suite: Suite::Proxy,
+        suite: Suite::Store,
         test: "a603_what_is_lost_is_unknown_for_a_while_and_no_longer",
     },
     Protection {
@@ -109,7 +109,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         file: "proxy/store/src/documents.rs",
         text: "self.make_room(block(size))?;",
         put: "self.make_room(0)?;",
-        suite: Suite::Proxy,
+        suite: Suite::Store,
         test: "a607_bytes_are_counted_as_they_come_and_those_used_longest_ago_go_at_once",
     },
     Protection {
