@@ -214,7 +214,7 @@ mod tests {
     /// Of one user "there" with the password "right", and with both turns taken.
     fn busy() -> (Passwords, [Turn; 2]) {
         let hash = bcrypt::hash("right", 4).unwrap();
-        let passwords = Passwords::new(&[("there".to_owned(), Hash::new(hash))].into(), None);
+        let passwords = Passwords::new(&[("there".to_owned(), Hash::new(hash))].into(), None).unwrap();
         let turn = || match passwords.memory.turns.ask(Who::RightLately) {
             Asked::Free(turn) => turn,
             Asked::Waits(_) => panic!("nobody has it"),

@@ -86,7 +86,8 @@ pub struct ReferrerDescriptor {
 
 impl ReferrerDescriptor {
     /// Reads one of a list; none where it is not the descriptor of a manifest.
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    #[must_use]
+    pub fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES);
         let annotations =
