@@ -403,8 +403,7 @@ pub const AUDIT_MISSING_OF_A_CLIENT: u64 = 600;
 pub const AUDIT_MISSING: u64 = 6_000;
 /// Sums of refusals within a minute. Over it: one sum for each code.
 pub const AUDIT_TALLY_SUMS: usize = 256;
-/// Clients, codes and repositories that are told apart within a minute, of refusals under a policy. Over it: not
-/// counted apart.
+/// Clients, codes and repositories told apart within a minute, of refusals under a policy. Over it: not counted apart.
 pub const AUDIT_TALLY_DENIALS: usize = 10_000;
 /// Bytes of a configuration or policy file.
 pub const CONFIG_FILE_BYTES: u64 = 4 * MIB;

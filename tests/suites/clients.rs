@@ -125,8 +125,8 @@ async fn a_user_who_is_removed_is_refused_at_the_next_request() {
     assert_serves(&get(&stage, "node-1:secret", &manifest("org/app", "v1")).await, &image);
 }
 
-/// Of one address, so that nothing but the names tell who is who: a name that there is, and made-up ones on both sides of all
-/// others in the order of the alphabet.
+/// Of one address, so that only the names differ: a name that is in the file, and others that sort before and after all
+/// that are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a614_while_wrong_passwords_keep_coming_right_ones_are_proven() {
     let hash = |password: &str| bcrypt::hash(password, 6).unwrap();

@@ -18,7 +18,8 @@ pub(super) trait Members<'de> {
     fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads all members: no name twice, and none that differs by case alone from another, where one of them is read by its name.
+/// Reads all members: no name twice, and none that differs from another by case alone, where one of them is read by its
+/// name.
 pub(super) fn read<'de, A: MapAccess<'de>>(
     mut map: A,
     members: &mut impl Members<'de>,

@@ -52,8 +52,8 @@ impl Passwords {
     }
 
     /// # Errors
-    /// It is wrong; or undecided, where it could not be looked at in time. Whoever has to wait for a turn and is wrong is told
-    /// the same, and no sooner: else it would tell which names there are that theirs come first (A614).
+    /// It is wrong; or undecided, where it could not be looked at in time. A wrong password that has to wait gets the same
+    /// answer at the same time: else it would show which names are in the file that theirs come first (A614).
     pub(super) async fn verify(&self, from: Group, name: &str, password: String) -> Result<(), Refusal> {
         if self.hashes.is_empty() {
             return Err(Refusal::Unauthenticated);

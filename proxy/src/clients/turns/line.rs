@@ -62,8 +62,8 @@ impl Line {
         waiter
     }
 
-    /// Those who have left first, else one of the address that has most, of several of the one where somebody came last. Whether
-    /// anybody waited.
+    /// Drops those who have left, else one of the address that has most; of several addresses, of the one with the newest.
+    /// Whether anybody waited.
     pub(super) fn drop_one(&mut self) -> bool {
         let groups: Vec<_> = self.addresses.keys().copied().collect();
         if groups.into_iter().fold(false, |any, group| self.drop_left_at(group) || any) {
@@ -73,8 +73,8 @@ impl Line {
         most.map(|(group, _)| *group).is_some_and(|group| self.drop_one_at(group))
     }
 
-    /// Those of the address who have left, else the newest of the name that has most: whoever floods, floods himself. Of several
-    /// names it is that of the one who came last, whatever it is. Whether anybody waited there.
+    /// Drops those of the address who have left, else the newest of the name that has most: whoever floods, floods himself.
+    /// Of several names it is the one with the newest, in whatever order they sort. Whether anybody waited there.
     pub(super) fn drop_one_at(&mut self, group: Group) -> bool {
         self.drop_left_at(group) || self.change(group, Address::drop_newest_of_longest)
     }
