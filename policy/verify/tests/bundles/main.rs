@@ -7,6 +7,7 @@
 )]
 
 mod attacks;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
 #[path = "../../../../tests/src/borrowed.rs"]
 mod borrowed;
 mod logs;

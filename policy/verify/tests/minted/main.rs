@@ -10,6 +10,7 @@
 mod anchors;
 mod ask;
 mod attached;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
 #[path = "../../../../tests/src/borrowed.rs"]
 mod borrowed;
 mod certificates;

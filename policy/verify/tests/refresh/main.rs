@@ -8,6 +8,7 @@
     reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
 )]
 
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
 #[path = "../../../../tests/src/borrowed.rs"]
 mod borrowed;
 mod bounds;
