@@ -80,8 +80,8 @@ pub struct LoadedPolicy {
     pub warnings: Diagnostics,
 }
 
-/// Reads the policy at `path`, its keys and its trust roots from the disk, for no configuration: nothing is said of scopes that no
-/// upstream could meet, and permits live as long as they do by default.
+/// Reads the policy at `path`, its keys and its trust roots from the disk, for no configuration: nothing is said of
+/// scopes that no upstream could meet, and permits live as long as they do by default.
 ///
 /// # Errors
 /// [`Diagnostics`]: every fault of every file at once, and the warnings.

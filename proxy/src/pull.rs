@@ -1,8 +1,8 @@
 //! One manifest request, from its name to the content or the refusal.
 //!
 //! `judged`, with `decided`, is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`,
-//! `serve`, and the order of its lines is the security argument. Blobs have their own way in [`blob`], under grants
-//! that this one gives.
+//! `serve`. What is asked before the evidence, and in which order, is [`order`]: that is the security argument. Blobs
+//! have their own way in [`blob`], under grants that this one gives.
 
 use std::sync::Arc;
 
@@ -13,14 +13,12 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::passing::Passed;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
-use pullgate_policy::verdict::{Permit, Permitted, Subject, Undecided, Verdict};
+use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 
 use self::collect::Asked;
-use self::collect::passing::{Looked, Unpassed};
 use self::handles::Handles;
-use self::recall::Recalled;
+use self::order::{At, Found, Leave, Open, Question, Standing, Walk};
 use crate::accept::Accept;
-use crate::clock::Plausible;
 use crate::live::Live;
 use crate::refusal::Refusal;
 
@@ -31,6 +29,7 @@ pub mod collect;
 mod fallback;
 pub mod handles;
 pub mod lists;
+pub mod order;
 mod other_name;
 mod recall;
 pub mod resolve;
@@ -113,10 +112,7 @@ pub struct Judged {
 pub async fn manifest(app: &Arc<Handles>, pull: &Pull) -> Result<(Pulled, Arc<Live>), (Refusal, Arc<Live>)> {
     for _ in 0..DECIDED_AGAIN_MAX {
         let live = app.live();
-        let answer = match warm::answer(app, &live, pull).await {
-            Some(pulled) => Ok(pulled),
-            None => Box::pin(shared(app, &live, pull)).await,
-        };
+        let answer = answer(app, &live, pull).await;
         // A verdict begun under one revision does not serve under the next: it is reached again (A412).
         if app.live().revisions() == live.revisions() {
             return match answer {
@@ -128,8 +124,20 @@ pub async fn manifest(app: &Arc<Handles>, pull: &Pull) -> Result<(Pulled, Arc<Li
     Err((Refusal::undecided(Code::Overload), app.live()))
 }
 
+async fn answer(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+    let named = match &pull.reference {
+        Reference::Digest(digest) => Some(digest),
+        Reference::Tag(_) => None,
+    };
+    let leave = order::leave(app, live, &pull.repository, named)?;
+    match warm::answer(app, live, &leave, pull).await {
+        Some(pulled) => Ok(pulled),
+        None => Box::pin(shared(app, live, leave, pull)).await,
+    }
+}
+
 /// The answer to all who ask for the same at once.
-async fn shared(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
+async fn shared(app: &Arc<Handles>, live: &Arc<Live>, leave: Leave, pull: &Pull) -> Result<Pulled, Refusal> {
     let key = JobKey {
         repository: pull.repository.clone(),
         reference: pull.reference.clone(),
@@ -137,29 +145,23 @@ async fn shared(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pul
         revisions: live.revisions(),
     };
     let job = {
-        let (app, live, pull) = (Arc::clone(app), Arc::clone(live), pull.clone());
+        let (app, live, leave, pull) = (Arc::clone(app), Arc::clone(live), leave.clone(), pull.clone());
         || async move {
-            let work = async {
-                // Another flight may have landed since this one's memory was asked.
-                match warm::answer(&app, &live, &pull).await {
-                    Some(pulled) => Ok(pulled),
-                    None => judged(&app, &live, &pull).await,
-                }
-            };
+            let work = Box::pin(judged(&app, &live, &leave, &pull));
             match &pull.reference {
                 // By digest it is known whom it works for before its manifest is here.
                 Reference::Digest(digest) => {
                     let subject = Subject { repository: pull.repository.clone(), digest: *digest };
-                    app.efforts.work_for(&subject, Box::pin(work)).await
+                    app.efforts.work_for(&subject, work).await
                 }
-                Reference::Tag(_) => Box::pin(work).await,
+                Reference::Tag(_) => work.await,
             }
         }
     };
     match tokio::time::timeout(app.waits.verdict, app.pulls.join(key, job)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
-        Err(_elapsed) => fallback::without_resolving(app, live, pull, Code::Deadline).await,
+        Err(_elapsed) => fallback::without_resolving(app, live, (&leave, pull), Code::Deadline).await,
     }
 }
 
@@ -167,138 +169,100 @@ async fn shared(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pul
 const DECIDED_AGAIN_MAX: usize = 3;
 
 /// Serves one manifest, or says why not.
-async fn judged(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pulled, Refusal> {
-    if app.clock.plausible() == Plausible::No {
-        return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
-    }
-    scope::may_ask(live, pull)?; // nobody probes an upstream through a repository that no policy governs (A062)
-    let resolved = match app.stage("resolve", resolve::manifest(app, live, pull)).await {
+async fn judged(app: &Arc<Handles>, live: &Arc<Live>, leave: &Leave, pull: &Pull) -> Result<Pulled, Refusal> {
+    let resolved = match app.stage("resolve", resolve::manifest(app, live, leave, pull)).await {
         Ok(resolved) => resolved, // once: asking again would let the tag move between check and use (A040)
         Err(Refusal::Undecided(undecided)) => {
-            return fallback::without_resolving(app, live, pull, undecided.code()).await;
+            return fallback::without_resolving(app, live, (leave, pull), undecided.code()).await;
         }
         Err(refusal) => return Err(refusal),
     };
     let subject = Subject { repository: pull.repository.clone(), digest: resolved.document.digest() };
-    let work = Box::pin(decided(app, live, pull, (&subject, &resolved.document), resolved.asked));
-    let found = app.efforts.work_for(&subject, work).await;
+    let work = decided(app, live, leave, (&resolved.document, &pull.reference), resolved.asked);
+    let found = app.efforts.work_for(&subject, Box::pin(work)).await;
     let found = found.map_err(|refusal| refusal.about(&resolved.document))?;
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
 }
 
-/// Says what the policy says of the document that a name led to.
+/// Says what the policy says of the document that a name led to. What denies it is the rule, or a walk to its end:
+/// then one more look for a root that may have been permitted meanwhile.
 async fn decided(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    pull: &Pull,
-    (subject, document): (&Subject, &Intact<Document>),
+    leave: &Leave,
+    (document, asked_by): (&Intact<Document>, &Reference),
     asked: Option<Asked>,
 ) -> Result<Pulled, Refusal> {
-    if let Some(denial) = decide::blocked(live.policy(), subject, document.value()) {
-        return Err(Refusal::Denied(Box::new(denial))); // before anything that is remembered (A409)
-    }
-    let found = match recall::content(app, live, subject, document, &pull.reference).await? {
-        Recalled::Found(found) => *found,
-        nothing @ (Recalled::Nothing | Recalled::Unknown) => {
-            match verdict(app, live, subject, document, asked, &nothing).await {
-                Ok(found) => found,
-                Err(Refusal::Denied(denial)) => {
-                    recall::denied(app, live, (subject, document), denial, &pull.reference).await?
-                }
-                Err(refusal) => return Err(refusal),
-            }
+    let judged = match order::standing((app, live), Walk::Pull, leave, At::Here(document)).await? {
+        Standing::Found(found) => Pulled::found(found, document),
+        Standing::Denied(denial) => Err(Refusal::Denied(denial)),
+        Standing::Undecided(undecided, open) => fallback::resolved(app, live, &open, undecided).await,
+        Standing::Open(open) => by_evidence(app, live, &open, asked).await,
+        Standing::NotInMemory => Err(Refusal::undecided(Code::Internal)),
+    };
+    let found = match judged {
+        Err(Refusal::Denied(denial)) => {
+            recall::denied(app, live, leave, document, (denial, asked_by)).await?
         }
+        judged => judged?,
     };
     serve::remember(app, &found.content).await;
     Ok(found)
 }
 
-/// Reaches a verdict that is not remembered: as evidence that passes, or by collect, verify, decide.
-async fn verdict(
+/// The verdict by evidence, or what `on_undecided` allows.
+async fn by_evidence(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    subject: &Subject,
-    document: &Intact<Document>,
+    open: &Open,
     asked: Option<Asked>,
-    recalled: &Recalled,
 ) -> Result<Pulled, Refusal> {
-    let unpassed = match collect::passing::look(app, live, subject, document).await {
-        Ok(Looked::Passes(passing)) => {
-            let passed = passing.document(document.clone()).ok_or(Refusal::undecided(Code::Internal))?;
-            return Ok(Pulled::new(Content::Evidence(Box::new(passed)), Remembered::Miss));
-        }
-        Ok(Looked::Not(not)) => Some(not),
-        Err(Refusal::Undecided(undecided)) => {
-            return softened(app, live, (subject, document), undecided, recalled).await;
-        }
-        Err(refusal) => return Err(refusal),
-    };
-    match shared_verdict(app, live, subject, document, (asked, unpassed)).await {
-        Ok(judged) => Pulled::under(judged, document),
-        Err(Refusal::Undecided(undecided)) => {
-            softened(app, live, (subject, document), undecided, recalled).await
-        }
+    match shared_verdict(app, live, open, asked).await {
+        Ok(judged) => Pulled::under(judged, open.document()),
+        Err(Refusal::Undecided(undecided)) => fallback::resolved(app, live, open, undecided).await,
         Err(refusal) => Err(refusal),
     }
 }
 
-/// What `on_undecided` allows. What the store could not say is no matter of it: one grave cause is enough (A148, A603).
-async fn softened(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    (subject, document): (&Subject, &Intact<Document>),
-    undecided: Undecided,
-    recalled: &Recalled,
-) -> Result<Pulled, Refusal> {
-    match recalled {
-        Recalled::Unknown => Err(Refusal::undecided(Code::Storage)),
-        Recalled::Found(_) | Recalled::Nothing => {
-            fallback::resolved(app, live, subject, document, undecided).await
-        }
-    }
-}
-
 /// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked
-/// before, if anything was; `unpassed` why the document does not leave as evidence, if it is dressed as that.
-pub(crate) async fn shared_verdict(
+/// before, if anything was.
+async fn shared_verdict(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    subject: &Subject,
-    document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<Unpassed>),
+    open: &Open,
+    asked: Option<Asked>,
 ) -> Result<Judged, Refusal> {
-    let _waiting = crate::effort::waits_for(subject);
-    let key = (subject.clone(), live.revisions());
+    let _waiting = crate::effort::waits_for(open.subject());
+    let key = (open.subject().clone(), live.revisions());
     let (handle, live) = (Arc::clone(app), Arc::clone(live));
-    let (subject, document) = (subject.clone(), document.clone());
+    let open = open.clone();
     let job = || async move {
         let app = handle;
         let work = async {
-            let mut asked = asked.filter(|asked| asked.subject == subject);
+            let mut asked = asked.filter(|asked| asked.subject == *open.subject());
             let _place = match asked.as_mut().and_then(|asked| asked.place.take()) {
                 Some(place) => place,
                 None => {
-                    let place = app.places.take(subject.repository.registry()).await;
+                    let place = app.places.take(open.subject().repository.registry()).await;
                     place.map_err(|_full| Refusal::undecided(Code::Overload))?
                 }
             };
-            Box::pin(reach(&app, &live, &subject, &document, (asked, unpassed))).await
+            Box::pin(reached(&app, &live, &open, asked)).await
         };
-        app.efforts.work_for(&subject, work).await
+        app.efforts.work_for(open.subject(), work).await
     };
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
 
 /// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
-async fn reach(
+async fn reached(
     app: &Handles,
     live: &Arc<Live>,
-    subject: &Subject,
-    document: &Intact<Document>,
-    (asked, unpassed): (Option<Asked>, Option<Unpassed>),
+    open: &Open,
+    asked: Option<Asked>,
 ) -> Result<Judged, Refusal> {
-    let fetched = unpassed.map_or(0, |unpassed| unpassed.fetched);
-    let unpassed = unpassed.map(|unpassed| unpassed.why);
+    let (subject, document, unpassed) = (open.subject(), open.document(), open.unpassed());
+    app.asked.count(Question::Evidence);
     let now = app.clock.now();
     // What was denied under these revisions is, by the same evidence, denied still (A604).
     let denied = app.memory.denied(subject, live.revisions()).await;
@@ -313,8 +277,7 @@ async fn reach(
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
-    let collected =
-        app.stage("collect", collect::evidence(app, live, subject, document, (asked, fetched))).await?;
+    let collected = app.stage("collect", collect::evidence(app, live, open, asked)).await?;
     if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected.pieces())) {
         let denial = denied.denial().clone();
         app.memory.keep_denial(subject, live.revisions(), &denial).await;
@@ -353,6 +316,19 @@ async fn outcome(
 impl Pulled {
     fn new(content: Content, memory: Remembered) -> Self {
         Self { content, memory, evidence: None, moved_from: None, undecided: None }
+    }
+
+    /// What a walk found, with its document.
+    fn found(found: Found, document: &Intact<Document>) -> Result<Self, Refusal> {
+        Ok(match found {
+            Found::Granted(permitted) => Self::new(Content::Permitted(permitted), Remembered::Hit),
+            Found::Passing(passing) => {
+                let passed = passing.document(document.clone()).ok_or(Refusal::undecided(Code::Internal))?;
+                Self::new(Content::Evidence(Box::new(passed)), Remembered::Miss)
+            }
+            Found::Remembered(permit) => Self::new(permitted(permit, document)?, Remembered::Hit),
+            Found::Ruled(permit) => Self::new(permitted(permit, document)?, Remembered::Miss),
+        })
     }
 
     fn under(judged: Judged, document: &Intact<Document>) -> Result<Self, Refusal> {

@@ -111,7 +111,7 @@ async fn a060_of_a_blob_that_its_only_client_leaves_in_the_middle_nothing_stays_
     assert_eq!(files_under_way(&stage), 1);
     drop(client);
     until("the file is gone", || files_under_way(&stage) == 0).await;
-    assert!(stage.gate.app().store.blobs().open(image.layer().parse().unwrap()).await.is_none());
+    assert!(!stage.gate.app().store.blobs().is_kept(image.layer().parse().unwrap()).await);
     stage.upstream.heal();
     let answer = stage.blob("org/app", &image.layer()).await;
     assert_eq!((answer.status, answer.end), (200, End::Whole));

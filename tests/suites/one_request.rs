@@ -132,3 +132,27 @@ async fn a149_a_verdict_that_takes_too_long_is_undecided_in_time_and_ready_for_t
     assert_serves(&answer, &image);
     assert_eq!(stage.upstream.count("GET /v2/org/app/manifests/v1"), 1, "the work went on");
 }
+
+#[tokio::test]
+async fn a_cold_pull_asks_each_question_once_and_in_a_warm_one_memory_answers() {
+    let stage = Stage::new().await;
+    let (signed, unsigned) = (stage.signed("org/app", "v1"), stage.unsigned("org/app", "v2"));
+    let counted = async |target: &str| {
+        let before = stage.gate.app().asked.all();
+        let answer = stage.gate.get(target).await;
+        let after = stage.gate.app().asked.all();
+        let asked: [u64; 9] = std::array::from_fn(|n| after[n] - before[n]);
+        (answer, asked)
+    };
+    // Clock, scope, block, rule, permit, grant, denial, passing, evidence.
+    let (cold, warm) = ([1, 1, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0, 0, 0, 0]);
+    let (answer, asked) = counted(&manifest("org/app", &signed.digest())).await;
+    assert_serves(&answer, &signed);
+    assert_eq!(asked, cold);
+    let (answer, asked) = counted(&manifest("org/app", &signed.digest())).await;
+    assert_serves(&answer, &signed);
+    assert_eq!(asked, warm);
+    let (answer, asked) = counted(&manifest("org/app", "v2")).await;
+    assert_denied(&answer);
+    assert_eq!(asked, cold, "{}", unsigned.digest());
+}

@@ -71,7 +71,7 @@ impl Stage {
 
     /// Waits until a blob that was served is in the cache: it is kept behind the answer.
     pub(crate) async fn kept(&self, digest: &str) {
-        while self.gate.app().store.blobs().open(digest.parse().unwrap()).await.is_none() {
+        while !self.gate.app().store.blobs().is_kept(digest.parse().unwrap()).await {
             pullgate_tests::waiting::pause(Duration::from_millis(5)).await;
         }
     }

@@ -8,13 +8,12 @@ use pullgate_policy::grant::{Grant, Role};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
-use super::{children, collect, other_name, recall, resolve, scope};
-use crate::clock::Plausible;
+use super::{children, collect, order, other_name, recall, resolve, scope};
 use crate::live::Live;
 use crate::metrics::CacheResult;
 use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
-use crate::store::{BlobFault, FlightKey, Grants, Reader};
+use crate::store::{BlobFault, Grants, Reader};
 use crate::upstream::{Fault, Presence, Upstream, resumed};
 
 /// A blob that may leave.
@@ -51,19 +50,15 @@ async fn under(
     repository: &Repository,
     digest: Digest,
 ) -> Result<Blob, Refusal> {
-    if app.clock.plausible() == Plausible::No {
-        return Err(Refusal::undecided(Code::ClockImplausible)); // a grant is as good as its root is now (A418)
-    }
-    scope::governed(live, repository)?;
-    scope::not_blocked(live, &digest)?;
+    let leave = order::leave(app, live, repository, Some(&digest))?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
     if is_manifest(app, repository, digest).await? {
         return Err(Refusal::Missing(Missing::Blob));
     }
     // First what is granted: the same bytes may lie in evidence that passes no more, and that is no reason to say no.
-    let granted = recall::grant(app, live, repository, digest, Role::Blob).await;
+    let granted = recall::grant(app, live, &leave, digest, Role::Blob).await;
     let passed = match granted {
-        Ok(Some(grant)) => return granted_blob(app, live, repository, digest, grant).await,
+        Ok(Some(grant)) => return granted_blob(app, live, &grant).await,
         Ok(None) | Err(_) => Box::pin(collect::passing::blob(app, live, repository, digest)).await,
     };
     if let Ok(Some(copy)) = passed {
@@ -77,36 +72,25 @@ async fn under(
     }
     let grant = match granted? {
         Some(grant) => Some(grant),
-        None => children::grant(app, live, repository, digest).await?,
+        None => children::grant(app, live, &leave, digest).await?,
     };
     match (grant, passed) {
-        (Some(grant), _) => granted_blob(app, live, repository, digest, grant).await,
+        (Some(grant), _) => granted_blob(app, live, &grant).await,
         (None, Err(refusal)) => Err(refusal),
         (None, Ok(_)) => Err(ungranted(app, live, repository, &digest).await),
     }
 }
 
-async fn granted_blob(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
-    grant: Grant,
-) -> Result<Blob, Refusal> {
-    known_by_sha256(app, live, repository, digest, &grant).await?;
-    other_name::not_blocked(app, live, repository, digest, &grant).await?;
-    open(app, live, repository, digest, grant).await
+async fn granted_blob(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Result<Blob, Refusal> {
+    known_by_sha256(app, live, grant).await?;
+    other_name::not_blocked(app, live, grant).await?;
+    open(app, live, grant).await
 }
 
 /// Blocks and manifests are known by SHA-256 (A013): what is small enough to be a manifest is read under its other name
 /// first, so that no list of layers by SHA-512 is a way round the two checks above (A134).
-async fn known_by_sha256(
-    app: &Handles,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-    grant: &Grant,
-) -> Result<(), Refusal> {
+async fn known_by_sha256(app: &Handles, live: &Live, grant: &Grant) -> Result<(), Refusal> {
+    let (repository, digest) = (grant.repository(), grant.digest());
     if matches!(digest, Digest::Sha256(_)) || grant.size() > limits::MANIFEST_BYTES {
         return Ok(());
     }
@@ -169,15 +153,11 @@ async fn ungranted(app: &Handles, live: &Live, repository: &Repository, digest: 
     }
 }
 
-pub(super) async fn open(
-    app: &Arc<Handles>,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-    grant: Grant,
-) -> Result<Blob, Refusal> {
+/// The blob that is granted, from the cache or the upstream.
+pub(super) async fn open(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Result<Blob, Refusal> {
+    let (repository, digest) = (grant.repository(), grant.digest());
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    if let Some(reader) = app.store.blobs().open(digest).await {
+    if let Some(reader) = app.store.blobs().open(grant).await {
         // A copy counts here only once this repository's own upstream has had the blob (A026).
         let present = app.store.present(repository, &digest).await;
         if present == Ok(true) {
@@ -201,8 +181,7 @@ pub(super) async fn open(
             Ok((body.length, body.stream))
         }
     };
-    let key = FlightKey { repository: repository.clone(), digest };
-    let fetched = app.store.blobs().fetch(key, Some(grant.size()), source).await;
+    let fetched = app.store.blobs().fetch(grant, source).await;
     let reader = fetched.map_err(|fault| blob_fault(&fault))?;
     Ok(Blob::Granted(Box::new(reader)))
 }

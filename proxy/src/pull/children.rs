@@ -13,6 +13,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::Permitted;
 
+use super::order::Leave;
 use super::{Content, recall, resolve, serve};
 use crate::accept::Accept;
 use crate::live::Live;
@@ -37,7 +38,7 @@ pub enum End {
 pub(super) async fn grant(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    repository: &Repository,
+    leave: &Leave,
     digest: Digest,
 ) -> Result<Option<Grant>, Refusal> {
     // Who joins gets what another looked for, and it may have begun before an index was served: then it is looked for again.
@@ -45,16 +46,16 @@ pub(super) async fn grant(
     for _ in 0..=limits::CHILDREN_READ_FOR_BLOB {
         let mut begun = false;
         let read = {
-            let (handle, live, repository) = (Arc::clone(app), Arc::clone(live), repository.clone());
-            let key = (repository.clone(), live.revisions());
+            let (handle, live, leave) = (Arc::clone(app), Arc::clone(live), leave.clone());
+            let key = (leave.repository().clone(), live.revisions());
             let begun = &mut begun;
             let work = move || {
                 *begun = true;
-                async move { read(&handle, &live, &repository, digest).await }
+                async move { read(&handle, &live, &leave, digest).await }
             };
             app.children.join(key, work).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
         };
-        if let Some(grant) = recall::grant(app, live, repository, digest, Role::Blob).await? {
+        if let Some(grant) = recall::grant(app, live, leave, digest, Role::Blob).await? {
             return Ok(Some(grant));
         }
         if begun {
@@ -65,15 +66,11 @@ pub(super) async fn grant(
 }
 
 /// Reads children of this repository until one lists the blob.
-async fn read(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
-) -> Result<End, Refusal> {
+async fn read(app: &Arc<Handles>, live: &Arc<Live>, leave: &Leave, digest: Digest) -> Result<End, Refusal> {
+    let repository = leave.repository();
     let (mut failed, mut undecided) = (0, None);
     for child in unread(app, repository).await? {
-        match read_one(app, live, repository, child, digest).await {
+        match read_one(app, live, leave, child, digest).await {
             Ok(Some(End::Found)) => return Ok(End::Found),
             Ok(Some(End::Through) | None) => {}
             Err(refusal @ Refusal::Undecided(_)) => {
@@ -111,11 +108,12 @@ async fn unread(app: &Handles, repository: &Repository) -> Known<Vec<Digest>> {
 async fn read_one(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    repository: &Repository,
+    leave: &Leave,
     child: Digest,
     digest: Digest,
 ) -> Result<Option<End>, Refusal> {
-    let grant = match recall::grant(app, live, repository, child, Role::Child).await {
+    let repository = leave.repository();
+    let grant = match recall::grant(app, live, leave, child, Role::Child).await {
         Ok(Some(grant)) => grant,
         Err(refusal @ Refusal::Undecided(_)) => return Err(refusal),
         // Its index may be permitted again at any time.

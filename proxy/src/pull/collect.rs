@@ -19,6 +19,7 @@ use pullgate_policy::oci::{Digest, Document, Manifest, Repository};
 use pullgate_policy::verdict::{Subject, Undecided};
 use pullgate_verify::Found;
 
+use super::order::Open;
 use super::resolve;
 use crate::in_flight::Held;
 use crate::live::Live;
@@ -124,10 +125,10 @@ pub(super) async fn ask(app: &Handles, live: &Live, subject: Subject, place: Opt
 pub(crate) async fn evidence(
     app: &Handles,
     live: &Live,
-    subject: &Subject,
-    document: &Intact<Document>,
-    (asked, fetched): (Option<Asked>, usize),
+    open: &Open,
+    asked: Option<Asked>,
 ) -> Result<Collected, Refusal> {
+    let (subject, document, fetched) = (open.subject(), open.document(), open.fetched());
     let mut held =
         app.in_flight.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
-use pullgate_policy::content::Intact;
 use pullgate_policy::decide::fallback;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Document, Reference};
 use pullgate_policy::policy::{OnUndecided, PolicySet};
 use pullgate_policy::verdict::{Subject, Undecided};
 
-use super::recall::Recalled;
+use super::order::{self, At, Grants, Leave, Open, Standing, Walk};
 use super::{Pull, Pulled, Remembered, collect, permitted, recall, resolve, serve, verify};
 use crate::live::Live;
 use crate::pull::handles::Handles;
@@ -21,7 +20,7 @@ use crate::refusal::Refusal;
 pub(super) async fn without_resolving(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    pull: &Pull,
+    (leave, pull): (&Leave, &Pull),
     code: Code,
 ) -> Result<Pulled, Refusal> {
     let undecided = Undecided::new(code);
@@ -51,12 +50,14 @@ pub(super) async fn without_resolving(
     if is_own_fault(subject.digest) {
         return Err(Refusal::Undecided(undecided));
     }
-    super::scope::not_blocked(live, &subject.digest)?;
     // A permit or grant that still counts needs no fallback.
-    let mut found = match recall::content(app, live, &subject, &document, &pull.reference).await? {
-        Recalled::Found(found) => *found,
-        Recalled::Nothing => resolved(app, live, &subject, &document, undecided).await?,
-        Recalled::Unknown => return Err(Refusal::undecided(Code::Storage)), // one grave cause is enough (A148)
+    let mut found = match order::standing((app, live), Walk::Last, leave, At::Here(&document)).await? {
+        Standing::Found(found) => Pulled::found(found, &document)?,
+        Standing::Denied(denial) => {
+            recall::denied(app, live, leave, &document, (denial, &pull.reference)).await?
+        }
+        Standing::Open(open) | Standing::Undecided(_, open) => resolved(app, live, &open, undecided).await?,
+        Standing::NotInMemory => return Err(Refusal::Undecided(undecided)),
     };
     found.undecided = Some(code);
     serve::remember(app, &found.content).await;
@@ -64,14 +65,18 @@ pub(super) async fn without_resolving(
 }
 
 /// The evidence could not be asked for: what kept evidence permits under the current policy, or what the policy's
-/// `insecure_permit` says. Nothing of it is stored.
+/// `insecure_permit` says. Such a permit is for this answer, and never stored. What the store could not say is no
+/// matter of it: one grave cause is enough (A148, A603).
 pub(super) async fn resolved(
     app: &Handles,
     live: &Arc<Live>,
-    subject: &Subject,
-    document: &Intact<Document>,
+    open: &Open,
     undecided: Undecided,
 ) -> Result<Pulled, Refusal> {
+    let (subject, document) = (open.subject(), open.document());
+    if open.grants() == Grants::Unknown {
+        return Err(Refusal::undecided(Code::Storage));
+    }
     if !fallback::applies(&undecided) {
         return Err(Refusal::Undecided(undecided));
     }

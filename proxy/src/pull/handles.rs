@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use super::children::End;
 use super::collect::passing::Looked;
+use super::order::Counts;
 use super::{JobKey, Judged, Pulled};
 use crate::clock::Clock;
 use crate::effort::Efforts;
@@ -65,6 +66,8 @@ pub struct Handles {
     pub waits: Waits,
     /// What verdicts in work have computed so far.
     pub efforts: Efforts,
+    /// How often each question was asked.
+    pub asked: Counts,
 }
 
 /// What the handles are built from.
@@ -109,6 +112,7 @@ impl Handles {
             workers: Workers::of_this_machine(),
             waits,
             efforts: Efforts::default(),
+            asked: Counts::default(),
         });
         let weak = Arc::downgrade(&handles);
         let look = move || weak.upgrade().map(|handles| handles.rooms()).unwrap_or_default();

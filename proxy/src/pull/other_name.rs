@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use pullgate_policy::code::Code;
 use pullgate_policy::grant::Grant;
 
-use pullgate_policy::oci::{Digest, Hasher, Repository};
+use pullgate_policy::oci::{Digest, Hasher};
 
 use super::blob::{Blob, open};
 use super::scope;
@@ -20,56 +20,39 @@ use crate::refusal::Refusal;
 ///
 /// # Errors
 /// The denial, or why the bytes could not be read.
-pub(super) async fn not_blocked(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
-    grant: &Grant,
-) -> Result<(), Refusal> {
+pub(super) async fn not_blocked(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Result<(), Refusal> {
+    let digest = grant.digest();
     if live.policy().blocks.iter().all(|block| block.digest.algorithm() == digest.algorithm()) {
         return Ok(());
     }
     let name = match app.memory.other_name(digest).await {
         Some(name) => name,
-        None => read_once(app, live, repository, digest, grant).await?,
+        None => read_once(app, live, grant).await?,
     };
     scope::not_blocked(live, &name)
 }
 
 /// The other name, found once for all who ask.
-async fn read_once(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
-    grant: &Grant,
-) -> Result<Digest, Refusal> {
+async fn read_once(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Result<Digest, Refusal> {
+    let digest = grant.digest();
     let work = {
-        let (app, live, repository, grant) =
-            (Arc::clone(app), Arc::clone(live), repository.clone(), grant.clone());
+        let (app, live, grant) = (Arc::clone(app), Arc::clone(live), grant.clone());
         || async move {
-            let name = read(&app, &live, &repository, digest, grant).await?;
+            let name = read(&app, &live, &grant).await?;
             app.memory.keep_other_name(digest, name).await;
             Ok(name)
         }
     };
     let lost = |_lost| Err(Refusal::undecided(Code::Internal));
-    app.names.join((repository.clone(), digest), work).await.unwrap_or_else(lost)
+    app.names.join((grant.repository().clone(), digest), work).await.unwrap_or_else(lost)
 }
 
 /// What is kept of it is served after this: the upstream is asked once.
-async fn read(
-    app: &Arc<Handles>,
-    live: &Live,
-    repository: &Repository,
-    digest: Digest,
-    grant: Grant,
-) -> Result<Digest, Refusal> {
-    let Blob::Granted(reader) = open(app, live, repository, digest, grant).await? else {
+async fn read(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Result<Digest, Refusal> {
+    let Blob::Granted(reader) = open(app, live, grant).await? else {
         return Err(Refusal::undecided(Code::Internal));
     };
-    let mut hasher = match digest {
+    let mut hasher = match grant.digest() {
         Digest::Sha256(_) => Hasher::sha512(),
         Digest::Sha512(_) => Hasher::sha256(),
     };

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
@@ -15,70 +16,17 @@ use pullgate_policy::grant::{Grant, GrantClaim, Role};
 use pullgate_policy::limits::{GRANTS_SEARCHED, ROOTS_JUDGED};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::seal::Sealed;
-use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject, Verdict};
+use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject};
 
 use super::collect::Collected;
-use super::{Content, Judged, Pulled, Remembered, permitted, resolve, scope};
+use super::order::{self, At, Cleared, Found, Leave, Reach, Standing, Walk};
+use super::{Content, Judged, Pulled, Remembered};
 use crate::live::Live;
 use crate::memory::Denied;
-use crate::metrics::CacheResult;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::limits::GRANTS_READ;
 use crate::store::{Grants, OrAnew as _};
-
-/// What is remembered of a subject.
-#[derive(Debug)]
-pub(super) enum Recalled {
-    /// A verdict that needs no evidence now.
-    Found(Box<Pulled>),
-    /// Nothing: the evidence decides.
-    Nothing,
-    /// The store could not say whether there is a grant: the evidence may permit, and cannot deny (A603).
-    Unknown,
-}
-
-/// A verdict that needs no evidence now: an exemption, an unchecked repository, a stored permit, a grant of a root that is
-/// permitted now, or a denial of the last moments.
-pub(super) async fn content(
-    app: &Arc<Handles>,
-    live: &Arc<Live>,
-    subject: &Subject,
-    document: &Intact<Document>,
-    asked_by: &Reference,
-) -> Result<Recalled, Refusal> {
-    let found = |content, memory| Ok(Recalled::Found(Box::new(Pulled::new(content, memory))));
-    if let Some(verdict) = decide::without_evidence(live.policy(), subject, document.value(), app.clock.now())
-    {
-        return match verdict {
-            Verdict::Permit(permit) => found(permitted(permit, document)?, Remembered::Miss),
-            Verdict::Deny(denial) => Err(Refusal::Denied(Box::new(denial))),
-        };
-    }
-    let own = permit(app, live, subject).await;
-    app.metrics.cache("verdicts", if own.is_some() { CacheResult::Hit } else { CacheResult::Miss });
-    if let Some(permit) = own {
-        return found(permitted(permit, document)?, Remembered::Hit);
-    }
-    let grant = Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await;
-    let unknown = grant.as_ref().err().is_some_and(
-        |refusal| matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage),
-    );
-    if let Ok(Some(grant)) = grant
-        && let Ok(permitted) = Permitted::under_grant(grant, document.clone())
-    {
-        return found(Content::Permitted(Box::new(permitted)), Remembered::Hit);
-    }
-    match app.memory.denial(subject, live.revisions()).await {
-        Some(denial) => {
-            let denial = Box::new(denial.as_ref().clone());
-            let denied = denied(app, live, (subject, document), denial, asked_by).await?;
-            Ok(Recalled::Found(Box::new(denied)))
-        }
-        None if unknown => Ok(Recalled::Unknown),
-        None => Ok(Recalled::Nothing),
-    }
-}
 
 /// The denial of a subject, unless an index that would grant it could not be judged, or the store cannot say whether
 /// there is one: not knowing never reads like unsigned (invariant 4). Who asks by digest may have its index already,
@@ -90,11 +38,11 @@ pub(super) async fn content(
 pub(super) async fn denied(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    (subject, document): (&Subject, &Intact<Document>),
-    denial: Box<Denial>,
-    asked_by: &Reference,
+    leave: &Leave,
+    document: &Intact<Document>,
+    (denial, asked_by): (Box<Denial>, &Reference),
 ) -> Result<Pulled, Refusal> {
-    match Box::pin(grant(app, live, &subject.repository, subject.digest, Role::Child)).await {
+    match grant(app, live, leave, document.digest(), Role::Child).await {
         // Who begins with a tag has no index yet, and is told what is known of the image itself.
         Err(refusal) if is_unknown(&refusal) && matches!(asked_by, Reference::Tag(_)) => {
             Err(Refusal::Denied(denial))
@@ -112,7 +60,7 @@ pub(super) async fn denied(
     }
 }
 
-fn is_unknown(refusal: &Refusal) -> bool {
+pub(super) fn is_unknown(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage)
 }
 
@@ -126,8 +74,8 @@ fn may_be_lost(app: &Handles, asked_by: &Reference) -> bool {
 }
 
 /// A permit in memory that counts now.
-pub(super) async fn remembered_permit(app: &Handles, live: &Live, subject: &Subject) -> Option<Permit> {
-    let permit = app.memory.permit(subject, live.revisions()).await?;
+async fn remembered_permit(app: &Handles, live: &Live, cleared: &Cleared) -> Option<Permit> {
+    let permit = app.memory.permit(cleared.subject(), live.revisions()).await?;
     // The lifetime stands in the configuration, of which no revision knows: a permit of before must not outlive it (A543).
     let permit = permit.as_ref().clone().within(live.policy().permit_ttl);
     permit.counts(live.revisions(), app.clock.now()).then_some(permit)
@@ -137,17 +85,19 @@ pub(super) async fn remembered_permit(app: &Handles, live: &Live, subject: &Subj
 pub(super) async fn remembered_grant(
     app: &Handles,
     live: &Live,
-    repository: &Repository,
+    leave: &Leave,
     digest: Digest,
     role: Role,
 ) -> Option<Grant> {
+    let repository = leave.repository();
     let remembered = app.memory.grants(repository, digest).await.unwrap_or_default();
     for claim in claims(app, &remembered, repository, &digest) {
-        let root = claim.root();
-        if claim.role() != role || root.digest == digest || scope::not_blocked(live, &root.digest).is_err() {
+        let root = claim.root().digest;
+        if claim.role() != role || root == digest {
             continue;
         }
-        if let Some(permit) = remembered_permit(app, live, &root).await
+        let Ok(cleared) = leave.cleared(live, root) else { continue };
+        if let Some(permit) = remembered_permit(app, live, &cleared).await
             && let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now())
         {
             return Some(grant);
@@ -156,11 +106,16 @@ pub(super) async fn remembered_grant(
     None
 }
 
-/// A stored permit that counts now.
-async fn permit(app: &Handles, live: &Live, subject: &Subject) -> Option<Permit> {
-    if let Some(permit) = remembered_permit(app, live, subject).await {
+/// A permit that counts now, in memory or, where that is in reach, in the store.
+pub(super) async fn permit(app: &Handles, live: &Live, cleared: &Cleared, reach: Reach) -> Option<Permit> {
+    if let Some(permit) = remembered_permit(app, live, cleared).await {
         return Some(permit);
     }
+    match reach {
+        Reach::Nowhere | Reach::Memory => return None,
+        Reach::Store | Reach::Asking => {}
+    }
+    let subject = cleared.subject();
     let (revisions, now, lifetime) = (live.revisions(), app.clock.now(), live.policy().permit_ttl);
     // Where the store cannot say, the verdict is reached anew.
     let sealed = app.store.permit(subject, revisions).await.or_anew()?;
@@ -178,17 +133,30 @@ async fn permit(app: &Handles, live: &Live, subject: &Subject) -> Option<Permit>
 /// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
 /// evidence first. The search ends at the first permit, and looks first at what was permitted: however many other roots list
 /// the digest, they hide none that is (A616).
-pub(super) async fn grant(
+pub(super) fn grant<'a>(
+    app: &'a Arc<Handles>,
+    live: &'a Arc<Live>,
+    leave: &'a Leave,
+    digest: Digest,
+    role: Role,
+) -> BoxFuture<'a, Result<Option<Grant>, Refusal>> {
+    // Boxed, for a root is asked about in the same order.
+    Box::pin(searched(app, live, leave, digest, role))
+}
+
+async fn searched(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    repository: &Repository,
+    leave: &Leave,
     digest: Digest,
     role: Role,
 ) -> Result<Option<Grant>, Refusal> {
-    if let Some(grant) = remembered_grant(app, live, repository, digest, role).await {
+    if let Some(grant) = remembered_grant(app, live, leave, digest, role).await {
         return Ok(Some(grant));
     }
-    let mut search = Search { role, tried: BTreeSet::from([digest]), judged: 0, undecided: None };
+    let repository = leave.repository();
+    let mut search =
+        Search { leave, role, tried: BTreeSet::from([digest]), left: ROOTS_JUDGED, undecided: None };
     // Those of this process; after a restart the store knows of more roots.
     let remembered = app.memory.grants(repository, digest).await.unwrap_or_default();
     if let Some(grant) = search.among(app, live, claims(app, &remembered, repository, &digest)).await {
@@ -210,7 +178,7 @@ pub(super) async fn grant(
         if stored.len() < GRANTS_READ {
             break;
         }
-        if passed >= GRANTS_SEARCHED || search.judged >= ROOTS_JUDGED {
+        if passed >= GRANTS_SEARCHED || search.left == 0 {
             search.undecided.get_or_insert(Refusal::undecided(Code::Overload));
             break;
         }
@@ -220,16 +188,17 @@ pub(super) async fn grant(
 }
 
 /// A search for a root that is permitted now.
-struct Search {
+struct Search<'a> {
+    leave: &'a Leave,
     role: Role,
     /// A root is tried once, and none grants itself: an index that lists its own digest proves nothing.
     tried: BTreeSet<Digest>,
-    /// Roots that had to be judged anew.
-    judged: usize,
+    /// Roots that may still be judged anew: each costs requests, and what comes of them is remembered for the next.
+    left: usize,
     undecided: Option<Refusal>,
 }
 
-impl Search {
+impl Search<'_> {
     /// The first of these whose root is permitted now.
     async fn among(
         &mut self,
@@ -242,7 +211,7 @@ impl Search {
             if claim.role() != self.role || !self.tried.insert(root.digest) {
                 continue;
             }
-            match Box::pin(self.permit(app, live, &root)).await {
+            match root_permit(app, live, self.leave, (root.digest, &mut self.left)).await {
                 Ok(permit) => {
                     if let Some(grant) = claim.confirm(permit, live.revisions(), app.clock.now()) {
                         return Some(grant);
@@ -254,28 +223,6 @@ impl Search {
         }
         None
     }
-
-    /// The permit of a root, as it is remembered, or reached again. Each root that must be judged costs requests, so
-    /// that one question judges no more than [`ROOTS_JUDGED`]; what comes of them is remembered for the next.
-    async fn permit(
-        &mut self,
-        app: &Arc<Handles>,
-        live: &Arc<Live>,
-        root: &Subject,
-    ) -> Result<Permit, Refusal> {
-        scope::not_blocked(live, &root.digest)?;
-        if let Some(permit) = permit(app, live, root).await {
-            return Ok(permit);
-        }
-        if let Some(denial) = app.memory.denial(root, live.revisions()).await {
-            return Err(Refusal::Denied(Box::new(denial.as_ref().clone())));
-        }
-        if self.judged >= ROOTS_JUDGED {
-            return Err(Refusal::undecided(Code::Overload));
-        }
-        self.judged += 1;
-        root_judged(app, live, root).await
-    }
 }
 
 /// What these sealed grants claim, where their seal holds.
@@ -283,21 +230,26 @@ fn claims(app: &Handles, sealed: &[Sealed], repository: &Repository, digest: &Di
     sealed.iter().filter_map(|sealed| GrantClaim::open(&app.seal, sealed, repository, digest)).collect()
 }
 
-/// The permit of a root, reached again, or what `on_undecided` gives.
-async fn root_judged(app: &Arc<Handles>, live: &Arc<Live>, root: &Subject) -> Result<Permit, Refusal> {
-    let document = resolve::by_digest(app, live, &root.repository, root.digest).await?;
-    if let Some(denial) = decide::blocked(live.policy(), root, document.value()) {
-        return Err(Refusal::Denied(Box::new(denial)));
-    }
-    match decide::without_evidence(live.policy(), root, document.value(), app.clock.now()) {
-        Some(Verdict::Permit(permit)) => return Ok(permit),
-        Some(Verdict::Deny(denial)) => return Err(Refusal::Denied(Box::new(denial))),
-        None => {}
-    }
-    match super::shared_verdict(app, live, root, &document, (None, None)).await {
+/// The permit of a root, as it is remembered or reached again, or what `on_undecided` gives.
+async fn root_permit(
+    app: &Arc<Handles>,
+    live: &Arc<Live>,
+    leave: &Leave,
+    (root, left): (Digest, &mut usize),
+) -> Result<Permit, Refusal> {
+    let open = match order::standing((app, live), Walk::Root, leave, At::Named(root, left)).await? {
+        Standing::Found(Found::Remembered(permit) | Found::Ruled(permit)) => return Ok(permit),
+        Standing::Denied(denial) => return Err(Refusal::Denied(denial)),
+        Standing::Open(open) => open,
+        // No root is granted by another, or passes as evidence.
+        Standing::Found(Found::Granted(_) | Found::Passing(_))
+        | Standing::NotInMemory
+        | Standing::Undecided(..) => return Err(Refusal::undecided(Code::Internal)),
+    };
+    match super::shared_verdict(app, live, &open, None).await {
         Ok(judged) => Ok(judged.permit),
         Err(Refusal::Undecided(undecided)) => {
-            let found = super::fallback::resolved(app, live, root, &document, undecided).await?;
+            let found = super::fallback::resolved(app, live, &open, undecided).await?;
             match found.content {
                 Content::Permitted(permitted) => Ok(permitted.permit().clone()),
                 Content::Evidence(_) => Err(Refusal::undecided(Code::Internal)),

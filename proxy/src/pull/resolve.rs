@@ -11,6 +11,7 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
 
 use super::collect::Asked;
+use super::order::Leave;
 use super::{Pull, beside};
 use crate::accept::Accept;
 use crate::live::Live;
@@ -38,7 +39,7 @@ pub struct Resolved {
 ///
 /// # Errors
 /// [`Refusal`]: missing, undecided, or a shape that no mode serves.
-pub async fn manifest(app: &Handles, live: &Live, pull: &Pull) -> Result<Resolved, Refusal> {
+pub async fn manifest(app: &Handles, live: &Live, _leave: &Leave, pull: &Pull) -> Result<Resolved, Refusal> {
     let known = match &pull.reference {
         Reference::Digest(digest) => Some(*digest),
         Reference::Tag(tag) => app.memory.tag(&pull.repository, tag, pull.accept).await,

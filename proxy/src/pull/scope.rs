@@ -1,21 +1,10 @@
 //! Refusals before the upstream is asked.
 
 use pullgate_policy::decide;
-use pullgate_policy::oci::Reference;
 use pullgate_policy::policy::{Governing, Unmatched};
 
-use super::Pull;
 use crate::live::Live;
 use crate::refusal::Refusal;
-
-/// Refuses a repository that no scope matches, and a digest that is blocked.
-pub(super) fn may_ask(live: &Live, pull: &Pull) -> Result<(), Refusal> {
-    governed(live, &pull.repository)?;
-    match &pull.reference {
-        Reference::Digest(digest) => not_blocked(live, digest),
-        Reference::Tag(_) => Ok(()),
-    }
-}
 
 /// Refuses a repository that no scope matches under `unmatched = "deny"`.
 pub(super) fn governed(live: &Live, repository: &pullgate_policy::oci::Repository) -> Result<(), Refusal> {

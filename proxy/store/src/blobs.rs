@@ -3,6 +3,16 @@
 //! A transfer writes to a file without a name and hashes as it goes; readers follow. The last chunk of each reader's
 //! range is sent only when the digest of the whole blob has matched (A027, A102): a complete body has the right bytes.
 //! Otherwise the body ends in an error, the connection is cut, and nothing is kept.
+//!
+//! No blob is opened or fetched without its grant, from which digest, size and repository come:
+//! ```compile_fail,E0308
+//! use pullgate_policy::oci::Digest;
+//! use pullgate_store::Blobs;
+//! use pullgate_store::blobs::UpstreamError;
+//! async fn without_a_grant<E: UpstreamError>(blobs: &Blobs<E>, digest: &Digest) {
+//!     let _ = blobs.open(digest).await;
+//! }
+//! ```
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use pullgate_policy::grant::Grant;
 use pullgate_policy::limits::BETWEEN_BYTES_BLOB;
 use pullgate_policy::oci::{Digest, Repository};
 use tokio::sync::watch;
@@ -44,7 +55,7 @@ use crate::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE};
 /// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
 /// nothing to another (A026).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FlightKey {
+pub(crate) struct FlightKey {
     /// In which repository the blob is asked for.
     pub repository: Repository,
     /// The blob.
@@ -84,9 +95,19 @@ impl<E: UpstreamError> Blobs<E> {
         self.0.kept.is_off()
     }
 
-    /// A blob that is kept. The caller knows that the repository's own upstream has it (A026). One that changed, or was
-    /// not hashed since the start, is hashed while it is served, or before where it is small, and removed when wrong (A505).
-    pub async fn open(&self, digest: Digest) -> Option<Reader<E>> {
+    /// Whether a blob is kept: of use to nobody without a grant.
+    pub async fn is_kept(&self, digest: Digest) -> bool {
+        self.opened(digest).await.is_some()
+    }
+
+    /// A blob that is kept, under its grant. The caller knows that the repository's own upstream has it (A026). One
+    /// that changed, or was not hashed since the start, is hashed while it is served, or before where it is small,
+    /// and removed when wrong (A505).
+    pub async fn open(&self, grant: &Grant) -> Option<Reader<E>> {
+        self.opened(grant.digest()).await
+    }
+
+    async fn opened(&self, digest: Digest) -> Option<Reader<E>> {
         let kept = Arc::clone(&self.0.kept);
         let opened = tokio::task::spawn_blocking(move || kept.open(&digest)).await.ok()??;
         let Opened { file, stamp, knowledge, reading } = opened;
@@ -106,15 +127,24 @@ impl<E: UpstreamError> Blobs<E> {
         Reader::follow(shared, Some(size)).await.ok()
     }
 
-    /// A blob from upstream: joins the transfer that is under way for this repository, or begins one. `source` is called
-    /// at most once and gives the announced length, if any, and the bytes from the first to the last. It does not end
-    /// with the caller: only when every reader has left is the transfer given up.
-    ///
-    /// `expected` is the descriptor's size.
+    /// A blob from upstream, under its grant, which says of which repository it is and how many bytes it has: joins
+    /// the transfer that is under way for this repository, or begins one. `source` is called at most once and gives
+    /// the announced length, if any, and the bytes from the first to the last. It does not end with the caller: only
+    /// when every reader has left is the transfer given up.
     ///
     /// # Errors
-    /// [`BlobFault`] before the first byte: the upstream's own error, or a length that is not `expected` (A104).
-    pub async fn fetch<S, F, B>(
+    /// [`BlobFault`] before the first byte: the upstream's own error, or a length that is not that of the descriptor (A104).
+    pub async fn fetch<S, F, B>(&self, grant: &Grant, source: S) -> Result<Reader<E>, BlobFault<E>>
+    where
+        S: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<(Option<u64>, B), E>> + Send + 'static,
+        B: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    {
+        let key = FlightKey { repository: grant.repository().clone(), digest: grant.digest() };
+        self.fetched(key, Some(grant.size()), source).await
+    }
+
+    async fn fetched<S, F, B>(
         &self,
         key: FlightKey,
         expected: Option<u64>,

@@ -19,7 +19,7 @@ mod store;
 pub mod unknown;
 mod waits;
 
-pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, FlightKey, Reader};
+pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, Reader};
 pub use condition::Condition;
 pub use db::{
     Availability, Bounds, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey,

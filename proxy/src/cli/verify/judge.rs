@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Document, Manifest, Reference, Repository};
-use pullgate_policy::policy::{Governing, Mode, Unmatched};
-use pullgate_policy::verdict::{self, Denial, Ground, Subject, Verdict};
+use pullgate_policy::policy::{Governing, Mode};
+use pullgate_policy::verdict::{self, Denial, Ground, Verdict};
 
 use super::report::{Child, Governed, Reason, Report, Word};
 use super::{evidence, requirement};
+use crate::accept::Accept;
 use crate::cli::image::Image;
 use crate::live::Live;
-use crate::pull::collect::passing::Looked;
 use crate::pull::handles::Handles;
+use crate::pull::order::{self, At, Found, Open, Standing, Walk};
 use crate::pull::{Pull, collect, resolve, verify};
 use crate::refusal::{Missing, Refusal};
 use crate::route::{Registries as _, RouteFault};
@@ -37,7 +39,7 @@ fn canonical(live: &Live, repository: &Repository) -> Repository {
         .unwrap_or_else(|| repository.clone())
 }
 
-/// The order is that of `pull::judged`.
+/// The order is that of a pull ([`order`]), with nothing that is remembered.
 async fn stages(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -47,51 +49,59 @@ async fn stages(
     let repository = &asked.repository;
     report.policy = governed(live, repository);
     live.upstream(repository).ok_or(Refusal::Request(RouteFault::RegistryUnknown))?;
-    may_ask(live, asked)?;
+    let named = match &asked.reference {
+        Reference::Digest(digest) => Some(digest),
+        Reference::Tag(_) => None,
+    };
+    let leave = order::leave(app, live, repository, named)?;
     let pull = Pull {
         repository: repository.clone(),
         reference: asked.reference.clone(),
-        accept: crate::accept::Accept::default(),
+        accept: Accept::default(),
     };
-    let document = resolve::manifest(app, live, &pull).await?.document;
+    let document = resolve::manifest(app, live, &leave, &pull).await?.document;
     resolved(report, &document);
-    let subject = Subject { repository: repository.clone(), digest: document.digest() };
-    let (policy, now) = (live.policy(), app.clock.now());
-    if let Some(verdict) = decide::without_evidence(policy, &subject, document.value(), now) {
-        decided(report, &verdict);
-        return Ok(());
-    }
-    let unpassed = match collect::passing::look(app, live, &subject, &document).await? {
-        Looked::Passes(_) => {
+    let open = match order::standing((app, live), Walk::Afresh, &leave, At::Here(&document)).await? {
+        Standing::Open(open) => open,
+        Standing::Found(Found::Ruled(permit) | Found::Remembered(permit)) => {
+            decided(report, &Verdict::Permit(permit));
+            return Ok(());
+        }
+        Standing::Found(Found::Granted(permitted)) => {
+            decided(report, &Verdict::Permit(permitted.permit().clone()));
+            return Ok(());
+        }
+        Standing::Found(Found::Passing(_)) => {
             report.verdict = Word::Permit;
             report.ground = Some("evidence");
             return Ok(());
         }
-        Looked::Not(unpassed) => unpassed,
+        Standing::Denied(denial) => return Err(Refusal::Denied(denial)),
+        Standing::Undecided(undecided, _) => return Err(Refusal::Undecided(undecided)),
+        Standing::NotInMemory => return Err(Refusal::undecided(Code::Internal)),
     };
-    let collected = collect::evidence(app, live, &subject, &document, (None, unpassed.fetched)).await?;
-    let verified = verify::evidence(app, live, &subject, &document, &collected).await?;
-    evidence::describe(report, live, &subject, (&collected, &verified));
-    report.requirements = requirement::each(policy, &subject, document.value(), &verified, app.clock.now());
-    let verified = Evidence { unpassed: Some(unpassed.why), ..verified };
-    match decide::judge(policy, &subject, document.value(), &verified, app.clock.now()) {
+    by_evidence(app, live, &open, report).await
+}
+
+async fn by_evidence(
+    app: &Arc<Handles>,
+    live: &Live,
+    open: &Open,
+    report: &mut Report,
+) -> Result<(), Refusal> {
+    let (subject, document, policy) = (open.subject(), open.document(), live.policy());
+    let collected = collect::evidence(app, live, open, None).await?;
+    let verified = verify::evidence(app, live, subject, document, &collected).await?;
+    evidence::describe(report, live, subject, (&collected, &verified));
+    report.requirements = requirement::each(policy, subject, document.value(), &verified, app.clock.now());
+    let verified = Evidence { unpassed: open.unpassed(), ..verified };
+    match decide::judge(policy, subject, document.value(), &verified, app.clock.now()) {
         Outcome::Decided(verdict) => {
             decided(report, &verdict);
             Ok(())
         }
         Outcome::Undecided(undecided) => Err(Refusal::Undecided(undecided)),
     }
-}
-
-fn may_ask(live: &Live, asked: &Image) -> Result<(), Refusal> {
-    if let Governing::Unmatched(Unmatched::Deny) = live.policy().governing(&asked.repository) {
-        return Err(Refusal::Denied(Box::new(decide::unmatched())));
-    }
-    let block = match &asked.reference {
-        Reference::Digest(digest) => live.policy().block(digest),
-        Reference::Tag(_) => None,
-    };
-    block.map_or(Ok(()), |block| Err(Refusal::Denied(Box::new(decide::block_denial(block)))))
 }
 
 fn governed(live: &Live, repository: &Repository) -> Option<Governed> {

@@ -57,7 +57,7 @@ impl Fixture {
 
     async fn kept(&self, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
-        let reader = self.blobs.fetch(key(digest), None, whole(bytes)).await.unwrap();
+        let reader = self.blobs.fetched(key(digest), None, whole(bytes)).await.unwrap();
         assert!(read(reader).await.unwrap() == bytes);
         self.landed().await;
         assert!(self.path(&digest).exists());

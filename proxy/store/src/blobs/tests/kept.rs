@@ -11,7 +11,7 @@ async fn a505_a_kept_blob_is_hashed_again_after_a_restart() {
     let digest = fixture.kept(&blob).await;
     let fixture = fixture.restart().await;
     assert_eq!(fixture.blobs.used(), 400_000);
-    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+    assert!(read(fixture.blobs.opened(digest).await.unwrap()).await.unwrap() == blob);
 }
 
 #[tokio::test]
@@ -25,12 +25,12 @@ async fn a505_a_rotten_byte_is_found_cut_and_removed() {
         let mut rotten = blob.clone();
         rotten[390_000] ^= 1;
         std::fs::write(fixture.path(&digest), &rotten).unwrap();
-        let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+        let reader = fixture.blobs.opened(digest).await.ok_or(BlobFault::Corrupt);
         let (_, fault) = read_until_cut(reader.map(|reader| reader.range(range).unwrap())).await;
         assert!(matches!(fault, BlobFault::Corrupt));
         assert!(!fixture.path(&digest).exists());
         assert_eq!(fixture.blobs.used(), 0);
-        assert!(fixture.blobs.open(digest).await.is_none());
+        assert!(fixture.blobs.opened(digest).await.is_none());
         fixture.kept(&blob).await;
         fixture = fixture.restart().await;
     }
@@ -44,21 +44,21 @@ async fn a505_shortened_replaced_and_linked_files_are_not_served() {
     let path = fixture.path(&digest);
     let elsewhere = fixture.root.path().join("elsewhere");
     std::fs::write(&path, &blob[..50_000]).unwrap();
-    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    let reader = fixture.blobs.opened(digest).await.ok_or(BlobFault::Corrupt);
     assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
     assert!(!path.exists());
     std::fs::write(&elsewhere, &blob).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
-    assert!(fixture.blobs.open(digest).await.is_none());
+    assert!(fixture.blobs.opened(digest).await.is_none());
     std::fs::remove_file(&path).unwrap();
     std::fs::hard_link(&elsewhere, &path).unwrap();
-    assert!(fixture.blobs.open(digest).await.is_none());
+    assert!(fixture.blobs.opened(digest).await.is_none());
     std::fs::remove_file(&path).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .unwrap();
-    assert!(fixture.blobs.open(digest).await.is_none());
+    assert!(fixture.blobs.opened(digest).await.is_none());
     // A transfer puts the right file in its place.
-    let reader = fixture.blobs.fetch(key(digest), None, whole(&blob)).await.unwrap();
+    let reader = fixture.blobs.fetched(key(digest), None, whole(&blob)).await.unwrap();
     assert!(read(reader).await.unwrap() == blob);
     eventually(|| std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())).await;
 }
@@ -70,14 +70,14 @@ async fn a505_content_that_was_swapped_under_the_same_size_and_times_is_found() 
     let digest = fixture.kept(&blob).await;
     let path = fixture.path(&digest);
     // Known to be whole: nothing but the stamp asks for the hash.
-    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+    assert!(read(fixture.blobs.opened(digest).await.unwrap()).await.unwrap() == blob);
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
     let mut swapped = blob.clone();
     swapped[1] ^= 1;
     std::fs::write(&path, &swapped).unwrap();
     File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), modified);
-    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    let reader = fixture.blobs.opened(digest).await.ok_or(BlobFault::Corrupt);
     assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
     assert!(!path.exists());
 }
@@ -89,15 +89,15 @@ async fn a505_a_file_that_has_grown_or_was_put_in_the_others_place_is_not_served
     let (digest, others) = (fixture.kept(&blob).await, fixture.kept(&other).await);
     let path = fixture.path(&digest);
     std::fs::write(&path, [&blob[..], b"more"].concat()).unwrap();
-    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    let reader = fixture.blobs.opened(digest).await.ok_or(BlobFault::Corrupt);
     assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
     assert!(!path.exists());
     // A whole blob of the gate's own, under the name of another.
     std::fs::rename(fixture.path(&others), &path).unwrap();
-    let reader = fixture.blobs.open(digest).await.ok_or(BlobFault::Corrupt);
+    let reader = fixture.blobs.opened(digest).await.ok_or(BlobFault::Corrupt);
     assert!(matches!(read_until_cut(reader).await.1, BlobFault::Corrupt));
     assert!(!path.exists());
-    assert!(fixture.blobs.open(others).await.is_none());
+    assert!(fixture.blobs.opened(others).await.is_none());
 }
 
 #[tokio::test]
@@ -109,10 +109,10 @@ async fn a505_a507_a_folder_that_is_a_link_is_not_entered() {
     let elsewhere = fixture.root.path().join("elsewhere");
     std::fs::rename(&folder, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
-    assert!(fixture.blobs.open(digest).await.is_none());
+    assert!(fixture.blobs.opened(digest).await.is_none());
     // Nor is anything written through it: the blob passes and is not kept.
     let before = std::fs::read_dir(&elsewhere).unwrap().count();
-    let reader = fixture.blobs.fetch(key(digest), None, whole(&blob)).await.unwrap();
+    let reader = fixture.blobs.fetched(key(digest), None, whole(&blob)).await.unwrap();
     assert!(read(reader).await.unwrap() == blob);
     fixture.landed().await;
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), before);
@@ -126,10 +126,10 @@ async fn a508_what_does_not_fit_is_streamed_and_not_kept() {
     fixture.kept(&first).await;
     let over = bytes(250_001);
     let digest = Digest::of(&over);
-    let reader = fixture.blobs.fetch(key(digest), Some(250_001), whole(&over)).await.unwrap();
+    let reader = fixture.blobs.fetched(key(digest), Some(250_001), whole(&over)).await.unwrap();
     assert!(read(reader).await.unwrap() == over);
     eventually(|| fixture.partial_files() == 0).await;
-    assert!(fixture.blobs.open(digest).await.is_none());
+    assert!(fixture.blobs.opened(digest).await.is_none());
     assert_eq!((fixture.blobs.used(), fixture.blobs.series().evicted.get()), (200_000, 0));
 }
 
@@ -138,12 +138,12 @@ async fn a508_what_was_used_longest_ago_makes_room_and_the_cap_holds() {
     let fixture = fixture(250_000).await;
     let blobs: Vec<Vec<u8>> = (0..3).map(|n| bytes(100_000 + n)).collect();
     let (first, second) = (fixture.kept(&blobs[0]).await, fixture.kept(&blobs[1]).await);
-    assert!(read(fixture.blobs.open(first).await.unwrap()).await.unwrap() == blobs[0]);
+    assert!(read(fixture.blobs.opened(first).await.unwrap()).await.unwrap() == blobs[0]);
     let third = fixture.kept(&blobs[2]).await;
     assert!(!fixture.path(&second).exists());
-    assert!(fixture.blobs.open(second).await.is_none());
+    assert!(fixture.blobs.opened(second).await.is_none());
     for (digest, blob) in [(first, &blobs[0]), (third, &blobs[2])] {
-        assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob.as_slice());
+        assert!(read(fixture.blobs.opened(digest).await.unwrap()).await.unwrap() == blob.as_slice());
     }
     assert_eq!((fixture.blobs.used(), fixture.blobs.series().evicted.get()), (200_002, 1));
 }
@@ -153,8 +153,8 @@ async fn a508_what_is_being_read_stays_and_what_finds_no_room_passes_through() {
     let fixture = fixture(250_000).await;
     let (blob, other) = (bytes(200_000), bytes(100_000));
     let digest = fixture.kept(&blob).await;
-    let reader = fixture.blobs.open(digest).await.unwrap();
-    let passes = fixture.blobs.fetch(key(Digest::of(&other)), Some(100_000), whole(&other)).await.unwrap();
+    let reader = fixture.blobs.opened(digest).await.unwrap();
+    let passes = fixture.blobs.fetched(key(Digest::of(&other)), Some(100_000), whole(&other)).await.unwrap();
     assert!(read(passes).await.unwrap() == other);
     eventually(|| fixture.partial_files() == 0).await;
     assert!(fixture.path(&digest).exists() && fixture.blobs.used() == 200_000);
@@ -195,7 +195,7 @@ async fn a501_without_a_folder_blobs_pass_through() {
     std::fs::remove_dir(fixture.root.path().join("tmp")).unwrap();
     std::fs::write(fixture.root.path().join("tmp"), b"in the way").unwrap();
     let blob = bytes(300_000);
-    let reader = fixture.blobs.fetch(key(Digest::of(&blob)), Some(300_000), whole(&blob)).await.unwrap();
+    let reader = fixture.blobs.fetched(key(Digest::of(&blob)), Some(300_000), whole(&blob)).await.unwrap();
     assert!(read(reader).await.unwrap() == blob);
 }
 
@@ -240,11 +240,11 @@ async fn a617_a_false_size_takes_no_room_until_its_bytes_have_come() {
     let stream =
         stream::unfold(promised, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)));
     let source = move || future::ready(Ok((Some(1_000_000), Box::pin(stream))));
-    let reader = fixture.blobs.fetch(key(other), Some(1_000_000), source).await.unwrap();
+    let reader = fixture.blobs.fetched(key(other), Some(1_000_000), source).await.unwrap();
     assert_eq!(there(&fixture), 9);
     // Who comes meanwhile finds the room promised, and passes through.
     let late = bytes(50_000);
-    let passes = fixture.blobs.fetch(key(Digest::of(&late)), Some(50_000), whole(&late)).await.unwrap();
+    let passes = fixture.blobs.fetched(key(Digest::of(&late)), Some(50_000), whole(&late)).await.unwrap();
     assert!(read(passes).await.unwrap() == late);
     assert_eq!(there(&fixture), 9);
     // Only as many go as there are bytes.
@@ -264,8 +264,8 @@ async fn a618_a_kept_blob_that_is_altered_while_it_is_sent_is_never_whole() {
     for put_back in [blob[0], blob[0] ^ 1] {
         let fixture = fixture(MAX).await;
         let digest = fixture.kept(&blob).await;
-        assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
-        let mut body = fixture.blobs.open(digest).await.unwrap().into_body();
+        assert!(read(fixture.blobs.opened(digest).await.unwrap()).await.unwrap() == blob);
+        let mut body = fixture.blobs.opened(digest).await.unwrap().into_body();
         let mut sent = body.frame().await.unwrap().unwrap().data_ref().unwrap().len();
         let file = File::options().write(true).open(fixture.path(&digest)).unwrap();
         let modified = file.metadata().unwrap().modified().unwrap();
@@ -282,7 +282,7 @@ async fn a618_a_kept_blob_that_is_altered_while_it_is_sent_is_never_whole() {
         // Its neighbour, that nobody alters, is whole.
         let other = fixture.kept(&bytes(2 << 20)).await;
         for _ in 0..2 {
-            assert!(read(fixture.blobs.open(other).await.unwrap()).await.is_ok());
+            assert!(read(fixture.blobs.opened(other).await.unwrap()).await.is_ok());
         }
     }
 }
@@ -296,7 +296,7 @@ async fn a618_what_a_transfer_left_counts_only_once_it_was_read_back() {
     let stream =
         stream::unfold(promised, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)));
     let source = move || future::ready(Ok((Some(2 << 20), Box::pin(stream))));
-    let reader = fixture.blobs.fetch(key(digest), Some(2 << 20), source).await.unwrap();
+    let reader = fixture.blobs.fetched(key(digest), Some(2 << 20), source).await.unwrap();
     pieces.send(Ok(Bytes::copy_from_slice(&blob[..1 << 20]))).await.unwrap();
     let unfinished = || std::fs::read_dir(fixture.folder.tmp()).unwrap().next().unwrap().unwrap().path();
     eventually(|| std::fs::read(unfinished()).unwrap().starts_with(&blob[..1 << 20])).await;
@@ -305,9 +305,9 @@ async fn a618_what_a_transfer_left_counts_only_once_it_was_read_back() {
     drop(pieces);
     let _ = read(reader).await;
     fixture.landed().await;
-    let kept = fixture.blobs.open(digest).await.unwrap();
+    let kept = fixture.blobs.opened(digest).await.unwrap();
     assert!(matches!(read_until_cut(Ok(kept)).await.1, BlobFault::Corrupt));
     assert!(!fixture.path(&digest).exists());
     fixture.kept(&blob).await;
-    assert!(read(fixture.blobs.open(digest).await.unwrap()).await.unwrap() == blob);
+    assert!(read(fixture.blobs.opened(digest).await.unwrap()).await.unwrap() == blob);
 }

@@ -1,0 +1,384 @@
+//! The one order in which it is asked whether content may leave. Everybody walks here: the pull that memory alone can
+//! answer, the pull that goes on, the root of a grant, the last permit, `pullgate verify`. The order of this page is
+//! the security argument, and the types keep it:
+//!
+//! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a
+//!    [`Leave`].
+//! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
+//!    anything that is remembered, where the document is here; before its evidence in any case.
+//! 3. Permit, grant, denial: what is remembered. A permit is asked for of a [`Cleared`] subject only.
+//! 4. Passing: whether it is evidence, and nothing else.
+//! 5. Evidence: nobody collects it, decides by what is kept or asks `on_undecided` without an [`Open`], to which 1 to 4
+//!    lead.
+//!
+//! None of these proofs can be made elsewhere:
+//! ```compile_fail,E0451
+//! use pullgate::pull::order::Leave;
+//! let leave = Leave { repository: "docker.io/library/alpine".parse().unwrap() };
+//! ```
+//! ```compile_fail,E0451
+//! use pullgate::pull::order::Open;
+//! fn forge(other: Open) -> Open {
+//!     Open { ..other }
+//! }
+//! ```
+//! Who leaves out which of 3 and 4, and how far each goes for an answer, is [`Walk::reach`]. Nobody leaves out 1 and 2.
+
+use std::sync::Arc;
+
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::decide;
+use pullgate_policy::evidence::passing::{NotPassing, Passing};
+use pullgate_policy::grant::Role;
+use pullgate_policy::oci::{Digest, Document, Repository};
+use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject, Undecided, Verdict};
+
+use super::collect::passing::{self, Looked, Unpassed};
+use super::handles::Handles;
+use super::{recall, resolve, scope};
+use crate::clock::Plausible;
+use crate::live::Live;
+use crate::metrics::CacheResult;
+use crate::refusal::Refusal;
+
+mod questions;
+
+pub use questions::{Counts, Question};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walk {
+    /// `pullgate verify`: nothing that is remembered counts.
+    Afresh,
+    /// A pull, before it joins others: from memory, at once or not at all.
+    Fast,
+    /// A pull whose upstream could not be asked.
+    Last,
+    /// A pull.
+    Pull,
+    /// The root of a grant.
+    Root,
+}
+
+/// What some walks leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remembered {
+    Permit,
+    Grant,
+    Denial,
+    Passing,
+}
+
+/// How far one goes for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Nowhere: the question is left out.
+    Nowhere,
+    /// To memory.
+    Memory,
+    /// To the store.
+    Store,
+    /// To the upstream.
+    Asking,
+}
+
+impl Walk {
+    const fn reach(self, question: Remembered) -> Reach {
+        match (question, self) {
+            (Remembered::Permit, Self::Fast) => Reach::Memory,
+            (Remembered::Permit, Self::Last | Self::Pull | Self::Root) => Reach::Store,
+            (Remembered::Grant, Self::Fast) => Reach::Memory,
+            // The root of a grant is decided again where need be.
+            (Remembered::Grant, Self::Last | Self::Pull) => Reach::Asking,
+            // What is granted grants as its own root says, and not as another's.
+            (Remembered::Grant, Self::Root) => Reach::Nowhere,
+            (Remembered::Denial, Self::Last | Self::Pull | Self::Root) => Reach::Memory,
+            (Remembered::Denial, Self::Fast) => Reach::Nowhere,
+            (Remembered::Passing, Self::Afresh | Self::Pull) => Reach::Asking,
+            // Evidence grants nothing, and what cannot be asked for cannot be read.
+            (Remembered::Passing, Self::Fast | Self::Last | Self::Root) => Reach::Nowhere,
+            (Remembered::Permit | Remembered::Grant | Remembered::Denial, Self::Afresh) => Reach::Nowhere,
+        }
+    }
+}
+
+/// Leave to go on about a repository: the clock can be believed, and a policy or `unmatched` lets it be asked for.
+#[derive(Debug, Clone)]
+pub struct Leave {
+    repository: Repository,
+}
+
+/// A subject that no block names.
+#[derive(Debug)]
+pub(super) struct Cleared(Subject);
+
+/// Nothing but its evidence says whether it may leave.
+#[derive(Debug, Clone)]
+pub struct Open {
+    subject: Subject,
+    document: Intact<Document>,
+    /// Why it does not leave as evidence, if it is dressed as that.
+    unpassed: Option<Unpassed>,
+    grants: Grants,
+}
+
+/// Whether the store could say that there is no grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grants {
+    /// There is none that counts now, or none that was judged.
+    Asked,
+    /// It could not: the evidence may permit, and cannot deny (A603).
+    Unknown,
+}
+
+/// What a walk comes to.
+#[derive(Debug)]
+pub enum Standing {
+    /// It was denied a moment ago, or is dressed as evidence and holds what is blocked.
+    Denied(Box<Denial>),
+    /// It leaves.
+    Found(Found),
+    /// Memory alone does not say.
+    NotInMemory,
+    /// Its evidence decides.
+    Open(Open),
+    /// Whether it is evidence that passes could not be found out.
+    Undecided(Undecided, Open),
+}
+
+/// By what right it leaves.
+#[derive(Debug)]
+pub enum Found {
+    /// A grant, whose root is permitted now.
+    Granted(Box<Permitted<Document>>),
+    /// It is nothing but evidence.
+    Passing(Arc<Passing>),
+    /// A permit that is remembered, and counts now.
+    Remembered(Permit),
+    /// What the policy says without evidence.
+    Ruled(Permit),
+}
+
+/// Where the document is.
+#[derive(Debug)]
+pub enum At<'a> {
+    /// Here.
+    Here(&'a Intact<Document>),
+    /// It is read, or asked for, where nothing that is remembered answers, as often as the count says: a permit that
+    /// counts now was given under these very revisions, of which blocks and exemptions are part.
+    Named(Digest, &'a mut usize),
+}
+
+/// Leave to go on about `repository`, and about `digest` where that is what is asked for.
+///
+/// # Errors
+/// Undecided, where no age can be known; the denial of what no policy governs, or of a digest that is blocked.
+pub fn leave(
+    app: &Handles,
+    live: &Live,
+    repository: &Repository,
+    digest: Option<&Digest>,
+) -> Result<Leave, Refusal> {
+    app.asked.count(Question::Clock);
+    if app.clock.plausible() == Plausible::No {
+        return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
+    }
+    app.asked.count(Question::Scope);
+    scope::governed(live, repository)?; // nobody probes an upstream through a repository that no policy governs (A062)
+    app.asked.count(Question::Block);
+    if let Some(digest) = digest {
+        scope::not_blocked(live, digest)?;
+    }
+    Ok(Leave { repository: repository.clone() })
+}
+
+/// What is known of a document, or of a root by its digest, before its evidence is asked for.
+///
+/// # Errors
+/// The denial of the rule; whatever stands in the way of an answer.
+pub async fn standing(
+    (app, live): (&Arc<Handles>, &Arc<Live>),
+    walk: Walk,
+    leave: &Leave,
+    at: At<'_>,
+) -> Result<Standing, Refusal> {
+    let cleared = match &at {
+        At::Here(document) => {
+            let subject = leave.subject(document.digest());
+            if let Some(permit) = rule(app, live, &subject, document)? {
+                return Ok(Standing::Found(Found::Ruled(permit)));
+            }
+            Cleared(subject)
+        }
+        At::Named(digest, _) => leave.cleared(live, *digest)?,
+    };
+    if let Some(permit) = permit(app, live, walk, &cleared).await {
+        return Ok(Standing::Found(Found::Remembered(permit)));
+    }
+    let mut grants = Grants::Asked;
+    if let At::Here(document) = &at {
+        match granted(app, live, walk, leave, document).await {
+            (Some(permitted), _) => return Ok(Standing::Found(Found::Granted(Box::new(permitted)))),
+            (None, asked) => grants = asked,
+        }
+    }
+    if walk.reach(Remembered::Denial) != Reach::Nowhere {
+        app.asked.count(Question::Denial);
+        if let Some(denial) = app.memory.denial(cleared.subject(), live.revisions()).await {
+            return Ok(Standing::Denied(Box::new(denial.as_ref().clone())));
+        }
+    }
+    let Cleared(subject) = cleared;
+    let document = match at {
+        At::Here(document) => document.clone(),
+        At::Named(digest, left) => {
+            *left = left.checked_sub(1).ok_or(Refusal::undecided(Code::Overload))?;
+            let document = resolve::by_digest(app, live, &subject.repository, digest).await?;
+            if let Some(permit) = rule(app, live, &subject, &document)? {
+                return Ok(Standing::Found(Found::Ruled(permit)));
+            }
+            document
+        }
+    };
+    passed(app, live, walk, Open { subject, document, unpassed: None, grants }).await
+}
+
+/// The permit that the policy gives without evidence, if it says anything.
+///
+/// # Errors
+/// Its denial: a block wins over everything that is remembered (A409), a shape that no mode serves over every grant (A130).
+fn rule(
+    app: &Handles,
+    live: &Live,
+    subject: &Subject,
+    document: &Intact<Document>,
+) -> Result<Option<Permit>, Refusal> {
+    app.asked.count(Question::Rule);
+    match decide::without_evidence(live.policy(), subject, document.value(), app.clock.now()) {
+        Some(Verdict::Permit(permit)) => Ok(Some(permit)),
+        Some(Verdict::Deny(denial)) => Err(Refusal::Denied(Box::new(denial))),
+        None => Ok(None),
+    }
+}
+
+async fn permit(app: &Handles, live: &Live, walk: Walk, cleared: &Cleared) -> Option<Permit> {
+    let reach = walk.reach(Remembered::Permit);
+    if reach == Reach::Nowhere {
+        return None;
+    }
+    app.asked.count(Question::Permit);
+    let permit = recall::permit(app, live, cleared, reach).await;
+    match walk {
+        Walk::Last | Walk::Pull => {
+            app.metrics
+                .cache("verdicts", if permit.is_some() { CacheResult::Hit } else { CacheResult::Miss });
+        }
+        // That of a root is no verdict of its own, and what is not in memory is asked for again.
+        Walk::Afresh | Walk::Fast | Walk::Root => {}
+    }
+    permit
+}
+
+/// The document under a grant of a root that is permitted now. What else stood in the way than the store is asked about once
+/// more where the evidence denies ([`recall::denied`]).
+async fn granted(
+    app: &Arc<Handles>,
+    live: &Arc<Live>,
+    walk: Walk,
+    leave: &Leave,
+    document: &Intact<Document>,
+) -> (Option<Permitted<Document>>, Grants) {
+    let digest = document.digest();
+    let grant = match walk.reach(Remembered::Grant) {
+        Reach::Nowhere => return (None, Grants::Asked),
+        Reach::Memory => {
+            app.asked.count(Question::Grant);
+            Ok(recall::remembered_grant(app, live, leave, digest, Role::Child).await)
+        }
+        Reach::Store | Reach::Asking => {
+            app.asked.count(Question::Grant);
+            recall::grant(app, live, leave, digest, Role::Child).await
+        }
+    };
+    match grant {
+        Ok(Some(grant)) => (Permitted::under_grant(grant, document.clone()).ok(), Grants::Asked),
+        Err(refusal) if recall::is_unknown(&refusal) => (None, Grants::Unknown),
+        Ok(None) | Err(_) => (None, Grants::Asked),
+    }
+}
+
+async fn passed(app: &Arc<Handles>, live: &Arc<Live>, walk: Walk, open: Open) -> Result<Standing, Refusal> {
+    if walk == Walk::Fast {
+        return Ok(Standing::NotInMemory);
+    }
+    if walk.reach(Remembered::Passing) == Reach::Nowhere {
+        return Ok(Standing::Open(open));
+    }
+    app.asked.count(Question::Passing);
+    match passing::look(app, live, &open.subject, &open.document).await {
+        Ok(Looked::Passes(passing)) => Ok(Standing::Found(Found::Passing(passing))),
+        Ok(Looked::Not(not)) => Ok(Standing::Open(Open { unpassed: Some(not), ..open })),
+        Err(Refusal::Denied(denial)) => Ok(Standing::Denied(denial)),
+        Err(Refusal::Undecided(undecided)) => Ok(Standing::Undecided(undecided, open)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+impl Leave {
+    /// The repository.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// A subject in this repository, by its digest.
+    ///
+    /// # Errors
+    /// The denial, where a block names it.
+    pub(super) fn cleared(&self, live: &Live, digest: Digest) -> Result<Cleared, Refusal> {
+        scope::not_blocked(live, &digest)?;
+        Ok(Cleared(self.subject(digest)))
+    }
+
+    fn subject(&self, digest: Digest) -> Subject {
+        Subject { repository: self.repository.clone(), digest }
+    }
+}
+
+impl Cleared {
+    pub(super) fn subject(&self) -> &Subject {
+        &self.0
+    }
+}
+
+impl Open {
+    /// What is judged.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Its document.
+    #[must_use]
+    pub fn document(&self) -> &Intact<Document> {
+        &self.document
+    }
+
+    /// Why it does not leave as evidence, if it is dressed as that.
+    #[must_use]
+    pub fn unpassed(&self) -> Option<NotPassing> {
+        self.unpassed.map(|unpassed| unpassed.why)
+    }
+
+    /// Digests that were fetched to find that out, at most.
+    #[must_use]
+    pub fn fetched(&self) -> usize {
+        self.unpassed.map_or(0, |unpassed| unpassed.fetched)
+    }
+
+    /// Whether the store could say that there is no grant.
+    pub(super) fn grants(&self) -> Grants {
+        self.grants
+    }
+}
