@@ -151,9 +151,9 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A062",
         without: "the end of a request about a repository that no scope matches",
-        file: "proxy/src/pull.rs",
-        text: "    scope::may_ask(live, pull)?;",
-        put: "    let _ = scope::may_ask(live, pull);",
+        file: "proxy/src/pull/order.rs",
+        text: "    scope::governed(live, repository)?;",
+        put: "    let _ = scope::governed(live, repository);",
         suite: Suite::Gate,
         test: "a062_what_no_scope_matches_costs_no_request_and_tells_nothing",
     },
