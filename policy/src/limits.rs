@@ -322,8 +322,8 @@ pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
 pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
 /// Bytes of the others, denied ones among them. Over it: as above.
 pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
-/// Bytes of `cache.db`, or half of what is free on a small disk. Over it: rows on which nothing permitted rests go first, then those of
-/// what was let through, of each the oldest; they are decided or asked again.
+/// Bytes of `cache.db`, or half of what is free on a small disk. Over it: rows on which nothing permitted rests go
+/// first, then those of what was let through, of each the oldest; they are decided or asked again.
 pub const DATABASE_BYTES: u64 = 1024 * MIB;
 /// Rows of one of its tables. Over it: as above.
 pub const DATABASE_ROWS: i64 = 500_000;

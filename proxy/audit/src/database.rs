@@ -246,7 +246,8 @@ impl Database {
         self.go_on_from_lines();
     }
 
-    /// Whether what is there now is an older copy of what was: its newest row has a line, and no number that was not given yet.
+    /// Whether what is there now is an older copy of what was: its newest row has a line, and no number that was not
+    /// given yet.
     async fn is_own(&self, opened: &Opened, kept: u64) -> bool {
         let Ok(Some(newest)) = rows::newest(&opened.pool).await else { return true };
         match &self.lines {

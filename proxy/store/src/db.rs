@@ -292,8 +292,8 @@ impl Database {
         Ok(self.read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.read).await?.pop())
     }
 
-    /// Drops rows until they are within their bounds, in steps, so that other writes come between them: first of what nothing
-    /// rests on, then of what was let through, of each the oldest.
+    /// Drops rows until they are within their bounds, in steps, so that other writes come between them: first of what
+    /// nothing rests on, then of what was let through, of each the oldest.
     pub async fn prune(&self, bounds: Bounds) {
         self.keeper.counts.bytes_most.store(bounds.bytes, Ordering::Relaxed);
         loop {

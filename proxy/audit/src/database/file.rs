@@ -90,8 +90,8 @@ impl Opened {
         }
     }
 
-    /// Closes it. What is in its write-ahead log goes into the file, wherever that is now, unless that has another's content;
-    /// what is left of the log under the old name would be taken for the next file's.
+    /// Closes it. What is in its write-ahead log goes into the file, wherever that is now, unless that has another's
+    /// content; what is left of the log under the old name would be taken for the next file's.
     pub(super) async fn leave(self, path: &Path, found: Found) {
         match found {
             Found::There | Found::Gone => {

@@ -1,7 +1,8 @@
-//! How much `cache.db` keeps: by count and by bytes, and not by age, for a clock that jumps must not cost what is remembered.
+//! How much `cache.db` keeps: by count and by bytes, and not by age, for a clock that jumps must not cost what is
+//! remembered.
 //!
-//! What nothing rests on has a small share and goes first: whatever names and documents anybody makes and is denied for, they
-//! push out no permit and no grant of others (A607, A608).
+//! What nothing rests on has a small share and goes first: whatever names and documents anybody makes and is denied
+//! for, they push out no permit and no grant of others (A607, A608).
 
 use std::cmp::Reverse;
 
@@ -77,7 +78,8 @@ pub(super) struct Step {
     pub(super) pruned: Pruned,
     /// Bytes that rows take now.
     pub(super) bytes: u64,
-    /// When the youngest grant among those that were dropped was given, milliseconds: a pull may be under way that rests on it.
+    /// When the youngest grant among those that were dropped was given, milliseconds: a pull may be under way that
+    /// rests on it.
     pub(super) youngest_grant: Option<i64>,
 }
 
@@ -126,8 +128,8 @@ fn too_many(counted: &[Counted], bounds: Bounds) -> Vec<(Kind, i64)> {
     over
 }
 
-/// What goes next where there is no room: of the kinds that are worth least, the one with the most rows. Of what nothing rests
-/// on some rows stay: they are what is being looked at.
+/// What goes next where there is no room: of the kinds that are worth least, the one with the most rows. Of what
+/// nothing rests on some rows stay: they are what is being looked at.
 fn next(counted: &[Counted]) -> Option<(Kind, i64)> {
     let spare = |(order, kind, count): &Counted| {
         let least = if *order == 0 { UNPROVEN_ROWS_LEAST } else { 0 };
