@@ -13,7 +13,6 @@ use pullgate_policy::evidence::{
 };
 use pullgate_policy::identity::{Authority, By, Principal};
 use pullgate_policy::limits;
-use pullgate_policy::strict_json::{self, JsonFault};
 use pullgate_policy::time::later;
 
 use crate::artifact::Kept;
@@ -261,18 +260,9 @@ fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
     }
     budget.take(Cost::reading(payload.length()))?;
     let bytes = payload.bytes().cloned().unwrap_or_default();
-    let weight = weight_of(&bytes)?;
+    let weight = Weight::of(&bytes)?;
     piece.signed.iter_mut().for_each(|signed| signed.weight = weight);
     Ok(())
-}
-
-fn weight_of(statement: &[u8]) -> Result<Weight, Fault> {
-    match strict_json::fits(statement, limits::STATEMENT_MEMORY) {
-        Ok(_) => Ok(Weight::Light),
-        // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
-        Err(JsonFault::Values | JsonFault::Ambiguous) => Ok(Weight::Heavy),
-        Err(fault) => Err(Fault::new(Code::StatementInvalid, fault.to_string())),
-    }
 }
 
 fn facts_of(
@@ -380,21 +370,6 @@ fn attestation(facts: AttestationFacts) -> VerifiedAttestation {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A statement in which one text is so long that its values take as much as `memory` lets them, and one more letter.
-    fn at_the_limit(memory: usize) -> [String; 2] {
-        let of = |length: usize| format!(r#"{{"predicate":{{"text":"{}"}}}}"#, "x".repeat(length));
-        let fits = |length: &usize| strict_json::fits(of(*length).as_bytes(), memory).is_ok();
-        let most = (memory - 4096..=memory).rev().find(fits).unwrap();
-        [of(most), of(most + 1)]
-    }
-
-    #[test]
-    fn a602_a_statement_of_so_much_memory_is_read_by_the_library_and_one_of_more_is_not() {
-        let [within, over] = at_the_limit(limits::STATEMENT_MEMORY);
-        assert_eq!(weight_of(within.as_bytes()).ok(), Some(Weight::Light));
-        assert_eq!(weight_of(over.as_bytes()).ok(), Some(Weight::Heavy));
-    }
 
     #[test]
     fn a_panic_rejects_one_piece_and_goes_no_further() {

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::digest::Algorithm;
 use pullgate_policy::code::Code;
+use pullgate_policy::limits;
 use pullgate_policy::oci::media_type;
+use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::{Value, json};
 
 use crate::artifact::Kept;
@@ -36,6 +38,21 @@ pub(crate) enum Weight {
     Heavy,
     /// It can.
     Light,
+}
+
+impl Weight {
+    /// That of a statement.
+    ///
+    /// # Errors
+    /// It is no JSON that is read.
+    pub(crate) fn of(statement: &[u8]) -> Result<Self, Fault> {
+        match strict_json::fits(statement, limits::STATEMENT_MEMORY) {
+            Ok(_) => Ok(Self::Light),
+            // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
+            Err(JsonFault::Values | JsonFault::Ambiguous) => Ok(Self::Heavy),
+            Err(fault) => Err(Fault::new(Code::StatementInvalid, fault.to_string())),
+        }
+    }
 }
 
 /// The signatures of one piece of evidence, and what all of them are said to be over: it is read when one of them holds.
@@ -192,4 +209,24 @@ pub(crate) fn chain(certificates: &[Vec<u8>]) -> (&'static str, Value) {
 /// The `signer` of a bundle of a key.
 pub(crate) fn public_key() -> (&'static str, Value) {
     ("publicKey", json!({ "hint": "" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A statement in which one text is so long that its values take as much as `memory` lets them, and one more letter.
+    fn at_the_limit(memory: usize) -> [String; 2] {
+        let of = |length: usize| format!(r#"{{"predicate":{{"text":"{}"}}}}"#, "x".repeat(length));
+        let fits = |length: &usize| strict_json::fits(of(*length).as_bytes(), memory).is_ok();
+        let most = (memory - 4096..=memory).rev().find(fits).unwrap();
+        [of(most), of(most + 1)]
+    }
+
+    #[test]
+    fn a602_a_statement_of_so_much_memory_is_read_by_the_library_and_one_of_more_is_not() {
+        let [within, over] = at_the_limit(limits::STATEMENT_MEMORY);
+        assert_eq!(Weight::of(within.as_bytes()).ok(), Some(Weight::Light));
+        assert_eq!(Weight::of(over.as_bytes()).ok(), Some(Weight::Heavy));
+    }
 }
