@@ -322,13 +322,6 @@ pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
 pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
 /// Bytes of the others, denied ones among them. Over it: as above.
 pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
-/// Bytes of `cache.db`, or half of what is free on a small disk. Over it: rows on which nothing permitted rests go
-/// first, then those of what was let through, of each the oldest; they are decided or asked again.
-pub const DATABASE_BYTES: u64 = 1024 * MIB;
-/// Rows of one of its tables. Over it: as above.
-pub const DATABASE_ROWS: i64 = 500_000;
-/// Those among them on which nothing permitted rests. Over it: the oldest go.
-pub const DATABASE_UNPROVEN_ROWS: i64 = 100_000;
 /// Entries of the memory of denials and absences. Over it: the oldest goes.
 pub const NEGATIVE_ENTRIES: u64 = 10_000;
 /// Unread children of permitted indexes that the gate reads before it refuses a blob, and asks one repository for in

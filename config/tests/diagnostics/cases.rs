@@ -312,12 +312,6 @@ pub(crate) const CASES: &[Case] = &[
         Code::SealKeyInState,
         Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
     ),
-    case(
-        Code::SealKeyInState,
-        Part::Whole(
-            "policy = \"policy.toml\"\nstate = \"./state\"\nseal_key_file = \"state/../state/key\"\n[upstream.\"ghcr.io\"]\n",
-        ),
-    ),
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
     case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),
     case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),

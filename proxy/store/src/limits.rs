@@ -29,6 +29,12 @@ pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
 pub const READERS: u32 = 4;
 /// Grants read for one child at once: a base layer has many roots.
 pub const GRANTS_READ: usize = 64;
+/// Bytes of `cache.db`, or half of what is free on a small disk. Over it: rows that nothing permitted rests on go first.
+pub const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
+/// Rows of one of its tables. Over it: as above.
+pub const DATABASE_ROWS: i64 = 500_000;
+/// Those among them on which nothing permitted rests. Over it: the oldest go.
+pub const DATABASE_UNPROVEN_ROWS: i64 = 100_000;
 /// How often the database's rows and bytes are counted.
 pub const DATABASE_LOOK_EVERY: Duration = Duration::from_secs(20);
 /// The part of the database's bytes that is left for what comes between two looks, as a divisor.

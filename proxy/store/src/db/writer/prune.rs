@@ -1,16 +1,17 @@
-//! How much `cache.db` keeps: by count and by bytes, and not by age, for a clock that jumps must not cost what is
-//! remembered.
+//! How much `cache.db` keeps: by count and by bytes, and not by age: a clock that jumps must not cost what is remembered.
 //!
 //! What nothing rests on has a small share and goes first: whatever names and documents anybody makes and is denied
 //! for, they push out no permit and no grant of others (A607, A608).
 
 use std::cmp::Reverse;
 
-use pullgate_policy::limits::{DATABASE_BYTES, DATABASE_ROWS, DATABASE_UNPROVEN_ROWS};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::super::Transaction;
-use crate::limits::{DATABASE_MARGIN, ROWS_PRUNED_AT_ONCE, UNPROVEN_ROWS_LEAST};
+use crate::limits::{
+    DATABASE_BYTES, DATABASE_MARGIN, DATABASE_ROWS, DATABASE_UNPROVEN_ROWS, ROWS_PRUNED_AT_ONCE,
+    UNPROVEN_ROWS_LEAST,
+};
 
 /// What rows may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +79,7 @@ pub(super) struct Step {
     pub(super) pruned: Pruned,
     /// Bytes that rows take now.
     pub(super) bytes: u64,
-    /// When the youngest grant among those that were dropped was given, milliseconds: a pull may be under way that
-    /// rests on it.
+    /// When the youngest grant among those that were dropped was given, milliseconds: a pull under way may rest on it.
     pub(super) youngest_grant: Option<i64>,
 }
 
