@@ -9,8 +9,8 @@ use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::expression::{About, Condition, Image};
 use pullgate_policy::identity::{Authority, Name};
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, EvidencePasses, ForeignLayers, Governing, Location, Mode, OnUndecided, Policy,
-    PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, ClaimedReference, EvidencePasses, ForeignLayers, Governing, IndexRule, Location, Mode, OnUndecided,
+    Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::provenance::Provenance;
 use pullgate_policy::scope::Scope;
@@ -131,6 +131,7 @@ fn policy(authority: &Authority, scopes: &[String]) -> Result<PolicySet, Failed>
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Deny,
         evidence: EvidencePasses::Verified,
+        index: IndexRule::Itself,
         rule: Rule::Requirements(vec![requirement]),
     };
     Ok(PolicySet {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use pullgate_policy::oci::{Digest, Registry, Repository};
 use pullgate_policy::policy::{
-    Asks, Block, ClaimedReference, Covers, Exemption, Governing, Mode, Policy, Requirement, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, Exemption, Governing, Mode, Policy, PredicateType, Requirement,
+    Rule, Unmatched,
 };
 use pullgate_policy::text;
 
@@ -73,7 +74,7 @@ fn asked(policy: &Policy) -> Vec<String> {
 
 fn requirement(one: &Requirement) -> String {
     let what = match &one.asks {
-        Asks::Attestation(types) => format!("attestation {}", types.join(" or ")),
+        Asks::Attestation(types) => format!("attestation {}", PredicateType::listed(types)),
         Asks::Signature => "signature".to_owned(),
     };
     let names: Vec<String> = one.any_of.iter().map(|name| format!("\"{name}\"")).collect();

@@ -67,9 +67,11 @@ codes! {
     Error HtpasswdInvalid = "htpasswd-invalid", "A line of an htpasswd file that is no name with a bcrypt hash.";
     Error IdentityEmpty = "identity-empty", "An empty identity.";
     Error IdentityMatchesAnything = "identity-matches-anything", "An identity that any stranger can have.";
+    Warning IdentityPartial = "identity-partial", "An identity or a pattern that is only a part of what certificates of this issuer have.";
     Warning IdentityWildcard = "identity-wildcard", "A `*` in an identity that is compared byte for byte.";
     Warning InsecurePermitAnything = "insecure-permit-anything", "A policy that checks nothing.";
     Error IssuerMissing = "issuer-missing", "An identity without its issuer.";
+    Warning IssuerSlash = "issuer-slash", "A slash at the end of a well-known issuer, which has none.";
     Error KeyCertificate = "key-certificate", "A certificate where a public key belongs.";
     Error KeyEmpty = "key-empty", "An empty key file.";
     Error KeyInvalid = "key-invalid", "A key file that holds no public key.";

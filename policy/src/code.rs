@@ -64,7 +64,7 @@ codes! {
     AnnotationMissing = "annotation-missing", "The signed payload lacks an annotation that the requirement asks for.", "Sign with `-a KEY=VALUE`.";
     AuthorityUse = "authority-use", "The authority counts for signatures only, or for attestations only.", "Change `use` of the authority, or sign with another.";
     BundleInvalid = "bundle-invalid", "Not a Sigstore bundle of a version that is read, or over its limits.", "Sign again with a current tool.";
-    CallerUnpinned = "caller-unpinned", "The identity is a shared workflow, called from a repository that the authority does not pin.", "Add claims = { source_repository_uri = \"…\" } to the authority.";
+    CallerUnpinned = "caller-unpinned", "The identity is a shared workflow, or a pipeline of a CI on another host than its source, and the authority does not pin for whom it ran.", "Add claims = { source_repository_uri = \"…\" } to the authority.";
     CertificateExpired = "certificate-expired", "A certificate of the chain, or its authority in the trust root, was not valid at the signing time.", "Sign again; check the trust root.";
     CertificateInvalid = "certificate-invalid", "The certificate or its chain is not one that may sign code.", "Sign again with a certificate of the trust table's authority.";
     CertificateUntrusted = "certificate-untrusted", "The certificate does not chain to the trust table of the authority.", "Check which instance signed and which trust table the authority names.";
@@ -111,7 +111,7 @@ codes! {
     TimestampMismatch = "timestamp-mismatch", "A timestamp is about other bytes than the signature.", "Sign again; a timestamp is over the signature, not over what was signed.";
     TimestampUntrusted = "timestamp-untrusted", "A timestamp is by an authority that the trust table does not hold for that time.", "Check the trust table.";
     TrustStale = "trust-stale", "The trust root is older than its max_age allows.", "Refresh the trust root.";
-    UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy.";
+    UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy; `pullgate verify` says who signed and who was nearly right.";
     Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless.";
     WhereError = "where-error", "The expression has no value for this attestation: a field is absent, or of another type.", "Write has(…) around what may be absent; compare values of one type.";
     WhereFalse = "where-false", "The expression is false for this attestation.", "Attest what the policy asks for, or change the expression.";

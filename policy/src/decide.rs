@@ -13,7 +13,9 @@ use crate::evidence::passing::NotPassing;
 use crate::expression::Image;
 use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
-use crate::policy::{Block, ForeignLayers, Governing, Mode, Policy, PolicySet, Revisions, Rule, Unmatched};
+use crate::policy::{
+    Block, ForeignLayers, Governing, IndexRule, Mode, Policy, PolicySet, Revisions, Rule, Unmatched,
+};
 use crate::text;
 use crate::time::later;
 use crate::verdict::{Denial, Ground, Met, Permit, PermitParts, Reason, Subject, Undecided, Verdict};
@@ -74,8 +76,19 @@ pub fn without_evidence(
                 given(Some(policy), Ground::WarnOnly(denial(policy, vec![reason])), Timestamp::MAX)
             }
             (Rule::InsecurePermitAnything, _, None) => given(Some(policy), Ground::Unchecked, Timestamp::MAX),
+            (Rule::Requirements(_), _, None) if each_child(policy, document) => {
+                given(Some(policy), Ground::EachChild, Timestamp::MAX)
+            }
             (Rule::Requirements(_), _, _) => None,
         },
+    }
+}
+
+/// Whether it is an index that says nothing which a child's own permit does not bear out.
+fn each_child(policy: &Policy, document: &Document) -> bool {
+    match (policy.index, document.manifest()) {
+        (IndexRule::EachChild, Manifest::Index(_)) => true,
+        (IndexRule::EachChild, Manifest::Image(_)) | (IndexRule::Itself, _) => false,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::limits;
 use crate::oci::{Digest, Document, Manifest, Repository, media_type};
 use crate::policy::Revisions;
 use crate::seal::{AsRecord, Record, Seal, Sealed};
-use crate::verdict::{Permit, Subject};
+use crate::verdict::{Ground, Permit, Subject};
 
 /// Leave to serve one piece of content under a root that is permitted now.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Grant {
             Manifest::Image(_) => (Role::Blob, above),
             Manifest::Index(_) => (Role::Child, above + 1),
         };
-        if depth > limits::INDEX_DEPTH {
+        if depth > limits::INDEX_DEPTH || grants_nothing(permit) {
             return Vec::new();
         }
         let of = |descriptor: &crate::oci::Descriptor| {
@@ -167,8 +167,17 @@ impl GrantClaim {
     /// Makes a grant of it, if `permit` is the root's and counts now.
     #[must_use]
     pub fn confirm(self, permit: Permit, revisions: Revisions, now: Timestamp) -> Option<Grant> {
-        let holds = *permit.subject() == self.root() && permit.counts(revisions, now);
+        let is_roots = *permit.subject() == self.root() && permit.counts(revisions, now);
+        let holds = is_roots && !grants_nothing(&permit);
         holds.then_some(Grant { claim: self.0, permit })
+    }
+}
+
+/// Whether what a permit is for opens nothing that it lists, under grants of a time before either.
+fn grants_nothing(permit: &Permit) -> bool {
+    match permit.ground() {
+        Ground::EachChild => true,
+        Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked | Ground::WarnOnly(_) => false,
     }
 }
 

@@ -8,9 +8,14 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::forge;
 use crate::limits;
 use crate::oci::Digest;
 use crate::text;
+
+mod nearly;
+
+pub use nearly::{Caller, Nearly};
 
 /// A name that the policy file gives to something: an authority, a trust table, a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,7 +123,12 @@ impl Principal {
         match self {
             Self::Key(id) => PrincipalKey(format!("key {id}")),
             Self::Identity(identity) => {
-                PrincipalKey(format!("identity {:?} {:?}", identity.issuer, identity.san))
+                // A workflow that is written in another case is no other signer (A233).
+                let san = match forge::folds(&identity.san) {
+                    true => identity.san.to_ascii_lowercase(),
+                    false => identity.san.clone(),
+                };
+                PrincipalKey(format!("identity {:?} {san:?}", identity.issuer))
             }
         }
     }
@@ -246,6 +256,9 @@ impl WholeRegex {
 pub const CALLER_CLAIMS: [&str; 3] =
     ["source_repository_uri", "source_repository_owner_uri", "github_workflow_repository"];
 
+/// Claims that are the address of a repository or its owner.
+const ADDRESS_CLAIMS: [&str; 2] = ["source_repository_uri", "source_repository_owner_uri"];
+
 /// Fulcio's claims by name (Fulcio OID registry, 1.3.6.1.4.1.57264.1).
 pub const CLAIMS: [&str; 21] = [
     "build_config_digest",
@@ -303,14 +316,10 @@ impl Authority {
         if identity.kind != SanKind::of_text(&identity.san) {
             return Err(Code::UnknownAuthority);
         }
-        let named = match pattern {
-            IdentityPattern::Exact(wanted) => *wanted == identity.san,
-            IdentityPattern::Regex(regex) => regex.matches(&identity.san),
-        };
-        if !named {
+        if !pattern.is(&identity.san) {
             return Err(Code::UnknownAuthority);
         }
-        if claims.iter().any(|(name, value)| identity.claims.get(name) != Some(value)) {
+        if claims.iter().any(|(name, value)| !identity.claims_as(name, value)) {
             return Err(Code::ClaimMismatch);
         }
         let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
@@ -321,24 +330,32 @@ impl Authority {
 impl Identity {
     /// A workflow's identity must lie below the repository it ran for, or anybody who calls it would be it (A242).
     fn speaks_for_its_own_repository(&self) -> bool {
-        let below = |rest: &str| rest.starts_with('/');
         match (self.kind, self.claims.get("source_repository_uri")) {
-            (SanKind::Uri, Some(repository)) => self.san.strip_prefix(repository.as_str()).is_some_and(below),
+            (SanKind::Uri, Some(repository)) => forge::is_below(&self.san, repository),
             (SanKind::Uri, None) => match self.claims.get("github_workflow_repository") {
                 // From the start of the path: `shared/.github` is a repository that anybody called `shared` may have.
-                Some(repository) => {
-                    self.path().and_then(|path| path.strip_prefix(repository.as_str())).is_some_and(below)
-                }
+                Some(repository) => self
+                    .host()
+                    .is_some_and(|host| forge::is_below(&self.san, &format!("{host}/{repository}"))),
                 None => true,
             },
             (SanKind::Email | SanKind::OtherName, _) => true,
         }
     }
 
-    /// What follows the host in the URI.
-    fn path(&self) -> Option<&str> {
-        let (_, rest) = self.san.split_once("://")?;
-        rest.split_once('/').map(|(_, path)| path)
+    /// Scheme and host of the URI.
+    fn host(&self) -> Option<&str> {
+        let (scheme, rest) = self.san.split_once("://")?;
+        let (host, _) = rest.split_once('/')?;
+        self.san.get(..scheme.len() + "://".len() + host.len())
+    }
+
+    /// Whether its certificate has this claim. Addresses of repositories and owners are one in any case where their forge
+    /// has it so.
+    fn claims_as(&self, name: &str, value: &str) -> bool {
+        self.claims.get(name).is_some_and(|claim| {
+            claim == value || (ADDRESS_CLAIMS.contains(&name) && forge::are_one(claim, value))
+        })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod content;
 pub mod decide;
 pub mod evidence;
 pub mod expression;
+pub mod forge;
 pub mod grant;
 pub mod identity;
 pub mod limits;

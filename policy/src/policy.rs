@@ -13,6 +13,9 @@ use crate::oci::{Digest, Repository};
 use crate::provenance::Slsa;
 use crate::scope::Scope;
 
+mod predicate;
+pub use predicate::{IndexRule, PredicateType, SIGNATURE_TYPE};
+
 /// The content hash of a policy (its text and the bytes of its keys) or of the trust roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revision(Digest);
@@ -107,6 +110,8 @@ pub struct Policy {
     pub foreign_layers: ForeignLayers,
     /// Which evidence leaves without a verdict of its own.
     pub evidence: EvidencePasses,
+    /// By what an index is judged.
+    pub index: IndexRule,
     /// What it asks for.
     pub rule: Rule,
 }
@@ -193,8 +198,8 @@ pub enum ClaimedReference {
 /// What kind of evidence a requirement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {
-    /// An attestation of any of these predicate types, exactly.
-    Attestation(Vec<String>),
+    /// An attestation of any of these predicate types.
+    Attestation(Vec<PredicateType>),
     /// A signature.
     Signature,
 }

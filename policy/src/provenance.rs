@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::code::Code;
+use crate::forge::{self, GITLAB_ISSUER};
 use crate::identity::{Identity, Principal, SanKind};
 
 mod asked;
@@ -20,10 +21,6 @@ pub use source::Source;
 pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
 /// SLSA provenance, version 1.
 pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
-/// GitHub's OIDC issuer.
-pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
-/// GitLab's OIDC issuer.
-pub const GITLAB_ISSUER: &str = "https://gitlab.com";
 /// Where the trusted builders of the SLSA project live.
 const GENERATOR: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/";
 
@@ -148,9 +145,9 @@ fn certified_source(identity: &Identity) -> Certified {
     let claim = |name: &str| identity.claims.get(name).cloned();
     // The older claim names no host; another installation of GitHub has another one, which its workflows are named by.
     let older = |path: String| {
-        let host = match identity.issuer.as_str() {
-            GITHUB_ISSUER => "github.com",
-            _ => identity.san.strip_prefix("https://")?.split('/').next()?,
+        let host = match forge::is_github_com(&identity.issuer) {
+            true => "github.com",
+            false => identity.san.strip_prefix("https://")?.split('/').next()?,
         };
         Some(format!("https://{host}/{path}"))
     };
@@ -173,7 +170,7 @@ fn speaks_for(principal: &Principal, builder: &str) -> bool {
                 || builder == "https://github.com/Attestations/GitHubHostedActions@v1";
             identity.san == builder
                 || claim_is(identity, "build_signer_uri", builder)
-                || (runner && identity.issuer == GITHUB_ISSUER && hosted(identity))
+                || (runner && forge::is_github(&identity.issuer) && hosted(identity))
         }
     }
 }
@@ -188,7 +185,7 @@ fn hosted(identity: &Identity) -> bool {
 }
 
 fn level(identity: &Identity) -> Level {
-    let platform = identity.issuer == GITHUB_ISSUER || identity.issuer == GITLAB_ISSUER;
+    let platform = forge::is_github(&identity.issuer) || identity.issuer == GITLAB_ISSUER;
     if !platform || identity.kind != SanKind::Uri {
         return Level::One;
     }
@@ -197,7 +194,7 @@ fn level(identity: &Identity) -> Level {
         workflow.split_once('@').is_some_and(|(_, reference)| reference.starts_with("refs/tags/v"))
     };
     let generator =
-        identity.issuer == GITHUB_ISSUER && identity.san.strip_prefix(GENERATOR).is_some_and(released);
+        forge::is_github_com(&identity.issuer) && identity.san.strip_prefix(GENERATOR).is_some_and(released);
     if generator {
         return Level::Three;
     }
@@ -206,9 +203,7 @@ fn level(identity: &Identity) -> Level {
     }
     let source = identity.claims.get("source_repository_uri");
     // The caller of a workflow elsewhere cannot change what it does.
-    let apart = source.is_some_and(|source| {
-        !identity.san.strip_prefix(source.as_str()).is_some_and(|rest| rest.starts_with('/'))
-    });
+    let apart = source.is_some_and(|source| !forge::may_be_below(&identity.san, source));
     if apart { Level::Three } else { Level::Two }
 }
 

@@ -75,6 +75,8 @@ pub struct Permit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ground {
+    /// It is an index, and each of its children must have a permit of its own: it grants none of them.
+    EachChild,
     /// An exemption of the policy.
     Exempt {
         /// Who answers for it.
@@ -143,6 +145,7 @@ impl Ground {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::EachChild => "each-child",
             Self::Exempt { .. } => "exempt",
             Self::Satisfied => "satisfied",
             Self::Unchecked => "unchecked",
@@ -376,6 +379,7 @@ mod tests {
         let location = Location { file: "policy.toml".into(), line: 1 };
         for (ground, name) in [
             (Ground::Exempt { owner: "team".to_owned(), location }, "exempt"),
+            (Ground::EachChild, "each-child"),
             (Ground::Satisfied, "satisfied"),
             (Ground::Unchecked, "unchecked"),
             (Ground::WarnOnly(crate::decide::unmatched()), "warn-only"),

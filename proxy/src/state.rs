@@ -154,7 +154,9 @@ impl State {
         let (now, key) = (self.clock.now(), permit_key(permit.subject(), permit.revisions()));
         let worth = match permit.ground() {
             Ground::Satisfied => Worth::Proven,
-            Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => Worth::LetThrough,
+            Ground::EachChild | Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => {
+                Worth::LetThrough
+            }
         };
         self.store.database().keep((key, worth), sealed, now, now);
     }

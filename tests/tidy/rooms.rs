@@ -25,6 +25,7 @@ const PACKAGES: [Rooms; 7] = [
             "text",
             "oci",
             "content",
+            "forge",
             "identity",
             "provenance",
             "expression",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use pullgate_policy::forge::{self, GITLAB_ISSUER};
 use pullgate_policy::identity::{By, CALLER_CLAIMS, CLAIMS, IdentityPattern, WholeRegex};
 
 use crate::code::Code;
@@ -21,6 +22,16 @@ const STRANGERS: [&str; 6] = [
     "https://gitlab.com/zq7x/kd83m//.gitlab-ci.yml@refs/heads/jy2",
 ];
 
+/// Well-known issuers, none of which ends in a slash.
+const KNOWN: [&str; 6] = [
+    "https://accounts.google.com",
+    "https://agent.buildkite.com",
+    "https://github.com/login/oauth",
+    "https://gitlab.com",
+    "https://oauth2.sigstore.dev/auth",
+    "https://token.actions.githubusercontent.com",
+];
+
 /// A branch that does not exist anywhere.
 const STRANGE_BRANCH: &str = "refs/heads/zq7x-kd83m";
 
@@ -28,6 +39,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
     let issuer = table.string(context, "issuer");
     let exact = table.string(context, "identity");
     let regex = table.string(context, "identity_regex");
+    let place = exact.as_ref().or(regex.as_ref()).map(|text| text.span.clone());
     let claims = claims(context, table);
     let pattern = match (exact, regex) {
         (None, None) if issuer.is_none() => {
@@ -66,7 +78,34 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
         context.advise(&issuer.span, Code::IdentityMatchesAnything, message, "name the one that you trust");
         return None;
     }
-    Some(By::Identity { issuer: issuer.value, pattern: pattern?, claims })
+    if let Some(known) = KNOWN.iter().find(|known| issuer.value.strip_suffix('/') == Some(known)) {
+        let hint = format!("issuer = \"{known}\"");
+        context.advise(&issuer.span, Code::IssuerSlash, "this issuer has no slash at its end", hint);
+    }
+    let pattern = pattern?;
+    if let Some(span) = place.filter(|_| is_partial(&issuer.value, &pattern)) {
+        let message =
+            "this is only a part of an identity, which ends in `@` and a ref; a pattern must match the whole";
+        let hint = "write the whole identity, or end the pattern with `@refs/heads/main`";
+        context.advise(&span, Code::IdentityPartial, message, hint);
+    }
+    Some(By::Identity { issuer: issuer.value, pattern, claims })
+}
+
+/// Whether no identity that ends in a ref, as those of workflows and pipelines do, can be meant: cosign matches a
+/// pattern anywhere, and a prefix that is enough there matches no identity here.
+fn is_partial(issuer: &str, pattern: &IdentityPattern) -> bool {
+    if !forge::is_github(issuer) && issuer != GITLAB_ISSUER {
+        return false;
+    }
+    match pattern {
+        IdentityPattern::Exact(identity) => !identity.contains("@refs/") && !identity.contains('*'),
+        IdentityPattern::Regex(regex) => {
+            let body = regex.as_str().trim_end_matches('$');
+            // What repeats, or is a choice, may have the ref in it.
+            !body.contains('@') && !body.ends_with(['*', '+', '?', '}', ')', ']']) && !body.contains('|')
+        }
+    }
 }
 
 /// Keys of the keyless kind in an authority of the other.
@@ -268,6 +307,31 @@ mod tests {
             (r".*@corp\.example", false),
         ] {
             assert_eq!(leaves_owner_open(pattern), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a236_a_prefix_as_cosign_takes_it_is_told_from_what_can_be_a_whole_identity() {
+        let (github, gitlab) = ("https://token.actions.githubusercontent.com", "https://gitlab.com");
+        for (issuer, pattern, expected) in [
+            (github, r"^https://github\.com/acme/app/", true),
+            (github, r"https://github\.com/acme/app/\.github/workflows/b\.yml$", true),
+            ("https://token.actions.githubusercontent.com/acme", r"https://github\.com/acme/", true),
+            (gitlab, r"https://gitlab\.com/acme/app", true),
+            (github, r"https://github\.com/acme/app/.*", false),
+            (github, r"https://github\.com/acme/app/[^@]+@refs/heads/main", false),
+            (github, r"https://github\.com/(acme/app/b\.yml@refs/heads/main|x)", false),
+            ("https://issuer.example", r"https://issuer\.example/ci/", false),
+        ] {
+            let regex = IdentityPattern::Regex(WholeRegex::new(pattern).unwrap());
+            assert_eq!(is_partial(issuer, &regex), expected, "{issuer} {pattern}");
+        }
+        for (identity, expected) in [
+            ("https://github.com/acme/app/.github/workflows/b.yml", true),
+            ("https://github.com/acme/app/.github/workflows/b.yml@refs/heads/main", false),
+        ] {
+            let exact = IdentityPattern::Exact(identity.to_owned());
+            assert_eq!(is_partial(github, &exact), expected, "{identity}");
         }
     }
 

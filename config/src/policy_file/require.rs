@@ -4,27 +4,54 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Uses};
-use pullgate_policy::policy::{Asks, ClaimedReference, Requirement};
+use pullgate_policy::policy::{Asks, ClaimedReference, PredicateType, Requirement, SIGNATURE_TYPE};
 use pullgate_policy::provenance::{SLSA_V1, SLSA_V02};
 
 use super::authority::Authorities;
 use super::expression;
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::reader::{At, Table};
+use crate::reader::{At, Node, Table};
 use crate::suggest::nearest;
 use crate::value::Zero;
 
 /// Names for predicate types that people write; anything else is the URI itself.
-const PREDICATES: [(&str, &[&str]); 4] = [
-    ("cyclonedx", &["https://cyclonedx.org/bom"]),
-    ("slsa-provenance", &[SLSA_V02, SLSA_V1]),
-    ("spdx", &["https://spdx.dev/Document"]),
-    ("vuln", &["https://cosign.sigstore.dev/attestation/vuln/v1"]),
+const PREDICATES: [(&str, &[Written]); 4] = [
+    // cosign and the specification, and cosign 1.
+    (
+        "cyclonedx",
+        &[Written::Versioned("https://cyclonedx.org/bom"), Written::Exact("https://cyclonedx.org/schema")],
+    ),
+    ("slsa-provenance", &PROVENANCE),
+    // GitHub's actions write the version behind it.
+    ("spdx", &[Written::Versioned("https://spdx.dev/Document")]),
+    // cosign's own, and in-toto's.
+    (
+        "vuln",
+        &[
+            Written::Exact("https://cosign.sigstore.dev/attestation/vuln/v1"),
+            Written::Versioned("https://in-toto.io/attestation/vulns"),
+        ],
+    ),
 ];
 
-/// A statement of this type is a signature, and no attestation.
-const SIGNATURE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+const PROVENANCE: [Written; 2] = [Written::Exact(SLSA_V02), Written::Exact(SLSA_V1)];
+
+/// What a name stands for: each as tools write it.
+#[derive(Clone, Copy)]
+enum Written {
+    Exact(&'static str),
+    Versioned(&'static str),
+}
+
+impl From<Written> for PredicateType {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Exact(uri) => Self::Exact(uri.to_owned()),
+            Written::Versioned(uri) => Self::Versioned(uri.to_owned()),
+        }
+    }
+}
 
 pub(super) fn read(
     context: &mut Context<'_, '_>,
@@ -33,16 +60,16 @@ pub(super) fn read(
 ) -> Option<Requirement> {
     let location = context.location(&table);
     let slsa = expression::slsa(context, &mut table);
-    let attestation = table.string(context, "attestation");
+    let attestation = attestation(context, &mut table);
     let asks = match (&attestation, &slsa) {
-        (Some(text), _) => asks(context, text),
+        (Some(texts), _) => asks(context, texts),
         (None, Some(_)) => Some(Asks::Attestation(provenance_types())),
         (None, None) => Some(Asks::Signature),
     };
-    if let (Some(text), Some(slsa), Some(Asks::Attestation(types))) = (&attestation, &slsa, &asks)
-        && *types != provenance_types()
+    if let (Some(slsa), Some(Asks::Attestation(types))) = (&slsa, &asks)
+        && let Some(other) = types.iter().find(|one| !provenance_types().contains(one))
     {
-        let message = format!("`slsa` asks for provenance, and {} is not provenance", quoted(&text.value));
+        let message = format!("`slsa` asks for provenance, and {} is not provenance", quoted(other.uri()));
         context.advise(
             &slsa.span,
             Code::ValueInvalid,
@@ -77,13 +104,42 @@ pub(super) fn read(
     })
 }
 
-fn provenance_types() -> Vec<String> {
-    vec![SLSA_V02.to_owned(), SLSA_V1.to_owned()]
+fn provenance_types() -> Vec<PredicateType> {
+    PROVENANCE.map(PredicateType::from).to_vec()
 }
 
-fn asks(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Asks> {
+/// One type, or a list of which any will do.
+fn attestation(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Vec<At<String>>> {
+    let value = table.take("attestation")?;
+    let span = value.span.clone();
+    let Node::Array(values) = value.value else {
+        return context.string("attestation", value).map(|text| vec![text]);
+    };
+    if values.is_empty() {
+        context.report(&span, Code::EmptyValue, "`attestation` is empty: no type is asked for");
+    }
+    Some(values.into_iter().filter_map(|value| context.string("attestation", value)).collect())
+}
+
+/// None where any of them is no type: what is asked for in its place would be less.
+fn asks(context: &mut Context<'_, '_>, texts: &[At<String>]) -> Option<Asks> {
+    let mut asked: Vec<PredicateType> = Vec::new();
+    let mut complete = !texts.is_empty();
+    for text in texts {
+        let types = types(context, text);
+        complete &= types.is_some();
+        for one in types.into_iter().flatten() {
+            if !asked.contains(&one) {
+                asked.push(one);
+            }
+        }
+    }
+    complete.then_some(Asks::Attestation(asked))
+}
+
+fn types(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Vec<PredicateType>> {
     if let Some((_, types)) = PREDICATES.iter().find(|(name, _)| *name == text.value) {
-        return Some(Asks::Attestation(types.iter().map(|uri| (*uri).to_owned()).collect()));
+        return Some(types.iter().copied().map(PredicateType::from).collect());
     }
     if text.value == SIGNATURE_TYPE {
         let message = "a statement of this type is a signature and never counts as an attestation";
@@ -96,7 +152,7 @@ fn asks(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Asks> {
         return None;
     }
     if is_uri(&text.value) {
-        return Some(Asks::Attestation(vec![text.value.clone()]));
+        return Some(vec![PredicateType::Exact(text.value.clone())]);
     }
     let names = PREDICATES.map(|(name, _)| name);
     let message =
@@ -282,8 +338,11 @@ mod tests {
 
     #[test]
     fn each_name_stands_for_predicate_types_of_its_own() {
-        let types: Vec<&str> = PREDICATES.iter().flat_map(|(_, types)| types.iter().copied()).collect();
-        assert_eq!(types.iter().collect::<BTreeSet<_>>().len(), types.len());
-        assert!(types.iter().all(|uri| is_uri(uri)) && !types.contains(&SIGNATURE_TYPE));
+        let types = PREDICATES.iter().flat_map(|(_, types)| types.iter().copied());
+        let types: Vec<PredicateType> = types.map(PredicateType::from).collect();
+        for (at, one) in types.iter().enumerate() {
+            assert!(is_uri(one.uri()) && !one.is(SIGNATURE_TYPE));
+            assert!(types.iter().skip(at + 1).all(|other| !other.is(one.uri()) && !one.is(other.uri())));
+        }
     }
 }

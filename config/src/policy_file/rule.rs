@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use pullgate_policy::identity::Name;
-use pullgate_policy::policy::{EvidencePasses, ForeignLayers, Mode, OnUndecided, Policy, Requirement, Rule};
+use pullgate_policy::policy::{
+    EvidencePasses, ForeignLayers, IndexRule, Mode, OnUndecided, Policy, Requirement, Rule,
+};
 use pullgate_policy::scope::Scope;
 
 use super::authority::Authorities;
@@ -59,10 +61,22 @@ fn one(
     let foreign = [("deny", ForeignLayers::Deny), ("permit", ForeignLayers::Permit)];
     let foreign_layers = table.word(context, "foreign_layers", &foreign, ForeignLayers::Deny);
     let evidence = evidence(context, &mut table);
+    let indexes = [("itself", IndexRule::Itself), ("each-child", IndexRule::EachChild)];
+    let index = table.word(context, "index", &indexes, IndexRule::Itself);
     let rule = rule(context, &mut table, authorities);
     table.finish(context);
     let scopes = scopes.into_iter().map(|scope| scope.value).collect();
-    Some(Policy { name: name?, location, scopes, mode, on_undecided, foreign_layers, evidence, rule: rule? })
+    Some(Policy {
+        name: name?,
+        location,
+        scopes,
+        mode,
+        on_undecided,
+        foreign_layers,
+        evidence,
+        index,
+        rule: rule?,
+    })
 }
 
 fn rule(context: &mut Context<'_, '_>, table: &mut Table, authorities: &Authorities) -> Option<Rule> {

@@ -146,6 +146,12 @@ pub(crate) const CASES: &[Case] = &[
         Code::IdentityMatchesAnything,
         Part::Authority("[authority.ci]\nissuer = \".*\"\nidentity = \"a\"\n"),
     ),
+    case(
+        Code::IdentityPartial,
+        Part::Authority(
+            "[authority.ci]\nissuer = \"https://token.actions.githubusercontent.com\"\nidentity_regex = '^https://github\\.com/myorg/app/'\n",
+        ),
+    ),
     case(Code::IdentityWildcard, keyless!("identity = \"https://github.com/myorg/*\"\n")),
     case(
         Code::InsecurePermitAnything,
@@ -154,6 +160,12 @@ pub(crate) const CASES: &[Case] = &[
         ),
     ),
     case(Code::IssuerMissing, Part::Authority("[authority.ci]\nidentity = \"a\"\n")),
+    case(
+        Code::IssuerSlash,
+        Part::Authority(
+            "[authority.ci]\nissuer = \"https://gitlab.com/\"\nidentity = \"https://gitlab.com/myorg/app//.gitlab-ci.yml@refs/heads/main\"\n",
+        ),
+    ),
     case(Code::KeyCertificate, Part::Authority("[authority.other]\nkey = \"certificate.pub\"\n")),
     case(Code::KeyEmpty, Part::Authority("[authority.other]\nkey = \"empty.pub\"\n")),
     case(Code::KeyInvalid, Part::Authority("[authority.other]\nkey = \"garbage.pub\"\n")),

@@ -124,6 +124,9 @@ pub(crate) struct Policy {
     /// Which evidence leaves without a verdict of its own: that in which something by an authority of the policy was
     /// verified, or whatever is nothing but evidence. Default: "verified".
     evidence: Option<EvidencePasses>,
+    /// By what an index is judged: by its own evidence, which carries its children, or each child by its own.
+    /// Default: "itself".
+    index: Option<IndexRule>,
     /// Requirements, of which every one must hold.
     #[schemars(length(min = 1))]
     require: Option<Vec<Require>>,
@@ -140,6 +143,16 @@ pub(crate) enum EvidencePasses {
     Verified,
     /// Whatever is nothing but evidence.
     WellFormed,
+}
+
+/// By what an index is judged.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum IndexRule {
+    /// By its own evidence.
+    Itself,
+    /// Each child by its own.
+    EachChild,
 }
 
 /// Whether a denial denies.
@@ -184,14 +197,23 @@ pub(crate) struct LastPermit {
     last_permit: String,
 }
 
+/// One predicate type, or several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) enum Types {
+    One(String),
+    Several(Vec<String>),
+}
+
 /// One condition: a signature, or with `attestation` an attestation.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) struct Require {
     signed_by: SignedBy,
-    /// "slsa-provenance", "spdx", "cyclonedx", "vuln", or a predicate type URI.
-    attestation: Option<String>,
+    /// "slsa-provenance", "spdx", "cyclonedx", "vuln", or a predicate type URI; or a list of which any will do.
+    attestation: Option<Types>,
     /// What the signed payload must say besides.
     annotations: Option<BTreeMap<String, String>>,
     /// The repository that the signed payload names must be the one that is judged.

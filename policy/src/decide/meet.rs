@@ -157,7 +157,7 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
                 };
                 if facts.subject != evidence.subject {
                     skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
-                } else if !types.contains(&facts.predicate_type) {
+                } else if !types.iter().any(|one| one.is(&facts.predicate_type)) {
                     // The signed statement decides, exactly: no prefix, no hint of the envelope (A212, A213).
                     skipped.push(Skipped { near: Near::Kind, code: Code::PredicateType });
                 } else if !is_object {

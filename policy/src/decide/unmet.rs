@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::code::Code;
 use crate::evidence::Evidence;
 use crate::identity::Name;
-use crate::policy::{Asks, Requirement};
+use crate::policy::{Asks, PredicateType, Requirement};
 use crate::text;
 use crate::verdict::Reason;
 
@@ -51,7 +51,7 @@ pub(super) fn unmet(
     let (missing, what) = match &requirement.asks {
         Asks::Signature => (Code::NoSignature, "signature".to_owned()),
         Asks::Attestation(types) => {
-            let first = types.first().map(String::as_str).unwrap_or_default();
+            let first = types.first().map(PredicateType::uri).unwrap_or_default();
             (Code::AttestationMissing, format!("attestation {}", text::escape(first)))
         }
     };

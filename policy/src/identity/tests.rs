@@ -223,3 +223,38 @@ fn a243_a245_claims_pin_the_runner_the_trigger_and_the_number_of_a_repository() 
     let open = authority(IdentityPattern::Exact(SAN.into()), &[]);
     assert_eq!(open.recognises(&Principal::Identity(identity(SAN, &own[..1]))), Ok(()));
 }
+
+#[test]
+fn a233_a242_a_workflow_of_ones_own_repository_is_its_own_in_any_case_and_one_signer() {
+    let san = "https://github.com/MyOrg/MyRepo/.github/workflows/b.yml@refs/heads/main";
+    let spelt = authority(IdentityPattern::Exact(san.into()), &[]);
+    for (claim, caller, expected) in [
+        ("source_repository_uri", "https://github.com/myorg/myrepo", Ok(())),
+        ("github_workflow_repository", "myorg/myrepo", Ok(())),
+        ("source_repository_uri", "https://github.com/myorg/my", Err(Code::CallerUnpinned)),
+        ("github_workflow_repository", "myorg/my", Err(Code::CallerUnpinned)),
+        ("source_repository_uri", "https://gitlab.com/myorg/myrepo", Err(Code::CallerUnpinned)),
+    ] {
+        let principal = Principal::Identity(identity(san, &[(claim, caller)]));
+        assert_eq!(spelt.recognises(&principal), expected, "{claim} {caller}");
+    }
+    // A forge of which nothing is known may have both.
+    let corp = "https://git.corp.example/A/b/w.yml";
+    let own = authority(IdentityPattern::Exact(corp.into()), &[]);
+    let other = identity(corp, &[("source_repository_uri", "https://git.corp.example/a/b")]);
+    assert_eq!(own.recognises(&Principal::Identity(other)), Err(Code::CallerUnpinned));
+    let key = |san: &str| Principal::Identity(identity(san, &[])).key();
+    assert_eq!(key(san), key(SAN), "one signer for a threshold");
+    assert_ne!(key(corp), key("https://git.corp.example/a/b/w.yml"));
+    let pinned = authority(
+        IdentityPattern::Exact(SAN.into()),
+        &[("source_repository_uri", "https://github.com/MyOrg/Caller"), ("build_trigger", "push")],
+    );
+    let called = |uri: &str, trigger: &str| {
+        let claims = [("source_repository_uri", uri), ("build_trigger", trigger)];
+        pinned.recognises(&Principal::Identity(identity(SAN, &claims)))
+    };
+    assert_eq!(called("https://github.com/myorg/caller", "push"), Ok(()));
+    assert_eq!(called("https://github.com/myorg/caller2", "push"), Err(Code::ClaimMismatch));
+    assert_eq!(called("https://github.com/myorg/caller", "PUSH"), Err(Code::ClaimMismatch));
+}

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::{GENERATOR, GITHUB_ISSUER, GITLAB_ISSUER, Level, Provenance, Source};
+use super::{GENERATOR, Level, Provenance, Source};
 use crate::code::Code;
+use crate::forge::{self, GITLAB_ISSUER};
 use crate::identity::Principal;
 use crate::text;
 
@@ -52,9 +53,9 @@ impl Builder {
     fn signed_as(&self, principal: &Principal) -> bool {
         let Principal::Identity(identity) = principal else { return false };
         match self {
-            Self::GitHub => identity.issuer == GITHUB_ISSUER,
+            Self::GitHub => forge::is_github(&identity.issuer),
             Self::GitLab => identity.issuer == GITLAB_ISSUER,
-            Self::Generator => identity.issuer == GITHUB_ISSUER && identity.san.starts_with(GENERATOR),
+            Self::Generator => forge::is_github_com(&identity.issuer) && identity.san.starts_with(GENERATOR),
             Self::Identity(wanted) => identity.san == *wanted,
         }
     }

@@ -2,9 +2,20 @@
 
 use std::fmt;
 
-/// A source repository in one form: `https://`, a host in lower case, a path without `.git`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::forge;
+
+/// A source repository in one form: `https://`, a host in lower case, a path without `.git`. Two that differ by case alone
+/// are one where their forge takes them for one.
+#[derive(Debug, Clone)]
 pub struct Source(String);
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        forge::are_one(&self.0, &other.0)
+    }
+}
+
+impl Eq for Source {}
 
 impl Source {
     /// Reads `git://`, `git+https://`, `https://`, `ssh://git@`, `git@host:path` or no scheme at all, with or without
@@ -88,10 +99,13 @@ mod tests {
         for text in [
             "https://github.com/org/repo-evil",
             "https://github.com.evil/org/repo",
-            "https://github.com/Org/Repo",
+            "https://git.corp.example/Org/Repo",
         ] {
-            assert_ne!(Source::parse(text).unwrap().as_str(), "https://github.com/org/repo", "{text}");
+            for one in ["https://github.com/org/repo", "https://git.corp.example/org/repo"] {
+                assert_ne!(Source::parse(text), Source::parse(one), "{text}");
+            }
         }
+        assert_eq!(Source::parse("https://github.com/Org/Repo"), Source::parse("github.com/org/repo"));
         for text in [
             "",
             "github.com",

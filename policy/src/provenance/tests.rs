@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::forge::GITHUB_ISSUER;
 use crate::identity::{KeyId, Name};
 
 mod certified;
@@ -163,6 +164,12 @@ fn a_level_rests_on_who_signed() {
     assert_eq!(with(WORKFLOW, &[source]), Level::One);
     let shared = "https://github.com/myorg/shared/.github/workflows/build.yml@refs/heads/main";
     assert_eq!(with(shared, &[source, hosted]), Level::Three);
+    // Written in another case it is the same repository, which no workflow of its own lies outside of.
+    let spelt = "https://github.com/MyOrg/APP/.github/workflows/ci.yml@refs/heads/main";
+    assert_eq!(with(spelt, &[source, hosted]), Level::Two);
+    let elsewhere = ("source_repository_uri", "https://git.corp.example/MYORG/app");
+    let own = "https://git.corp.example/myorg/app/.github/workflows/ci.yml@refs/heads/main";
+    assert_eq!(with(own, &[elsewhere, hosted]), Level::Two);
     assert_eq!(
         with("https://github.com/myorg/app-evil/.github/workflows/x.yml@refs/heads/main", &[source, hosted]),
         Level::Three
@@ -244,6 +251,9 @@ fn the_runner_of_github_is_believed_of_its_own_hosted_workflows_alone() {
 fn a_level_above_one_needs_a_platform_and_the_name_of_a_workflow() {
     for (issuer, kind, runner, level) in [
         ("https://token.actions.githubusercontent.com", SanKind::Uri, "github-hosted", Level::Two),
+        ("https://token.actions.githubusercontent.com/acme", SanKind::Uri, "github-hosted", Level::Two),
+        ("https://token.actions.acme.ghe.com", SanKind::Uri, "github-hosted", Level::Two),
+        ("https://token.actions.githubusercontent.com.evil", SanKind::Uri, "github-hosted", Level::One),
         ("https://gitlab.com", SanKind::Uri, "gitlab-hosted", Level::Two),
         ("https://gitlab.com", SanKind::Uri, "self-hosted", Level::One),
         ("https://gitlab.com", SanKind::Email, "gitlab-hosted", Level::One),

@@ -146,7 +146,7 @@ pub struct Record {
     /// The HTTP status of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// On what ground it was permitted: `satisfied`, `warn-only`, `unchecked`, `exempt`, `evidence`.
+    /// On what ground it was permitted: `satisfied`, `warn-only`, `unchecked`, `exempt`, `each-child`, `evidence`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ground: String,
     /// The root whose permit a grant rests on.

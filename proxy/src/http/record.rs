@@ -97,7 +97,7 @@ fn rests_on(record: &mut Record, permit: &Permit) {
             location: Some(location.to_string()),
             text: format!("exempt, {owner} answers for it"),
         }),
-        Ground::Satisfied | Ground::Unchecked => {}
+        Ground::EachChild | Ground::Satisfied | Ground::Unchecked => {}
     }
 }
 

@@ -8,7 +8,8 @@ use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};
 use pullgate_policy::identity::Name;
 use pullgate_policy::oci::media_type;
 use pullgate_policy::policy::{
-    EvidencePasses, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet, Revision, Rule, Unmatched,
+    EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided, Policy, PolicySet, Revision, Rule,
+    Unmatched,
 };
 use pullgate_policy::scope::Scope;
 use pullgate_policy::verdict::Verdict;
@@ -259,6 +260,7 @@ fn open() -> PolicySet {
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Deny,
         evidence: EvidencePasses::WellFormed,
+        index: IndexRule::Itself,
         rule: Rule::Requirements(Vec::new()),
     };
     PolicySet {

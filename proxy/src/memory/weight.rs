@@ -33,7 +33,7 @@ pub(super) fn of_permit(key: &(Subject, Revisions), permit: &Permit) -> u32 {
     let ground = match permit.ground() {
         Ground::Exempt { owner, .. } => owner.len(),
         Ground::WarnOnly(denial) => texts(denial),
-        Ground::Satisfied | Ground::Unchecked => 0,
+        Ground::EachChild | Ground::Satisfied | Ground::Unchecked => 0,
     };
     let met = permit.met().iter().map(|met| {
         let texts = met.identities.iter().chain(&met.claimed).map(|text| size_of::<String>() + text.len());

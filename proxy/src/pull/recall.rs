@@ -270,7 +270,9 @@ pub(super) async fn keep(
     let subject = permit.subject();
     let outcome = match permit.ground() {
         Ground::Satisfied => KeptOutcome::Permitted,
-        Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => KeptOutcome::NotPermitted,
+        Ground::EachChild | Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => {
+            KeptOutcome::NotPermitted
+        }
     };
     if memory == Remembered::Miss {
         keep_evidence(app, subject, collected, outcome);

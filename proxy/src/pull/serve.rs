@@ -48,7 +48,9 @@ pub(super) async fn remember(app: &Handles, content: &Content) {
 fn standing(ground: &Ground) -> Standing {
     match ground {
         Ground::Satisfied => Standing::Proven,
-        Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => Standing::LetThrough,
+        Ground::EachChild | Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => {
+            Standing::LetThrough
+        }
     }
 }
 
@@ -89,7 +91,7 @@ pub fn warning(pulled: &Pulled) -> Option<String> {
         (Content::Evidence(_), None) => return None,
         (Content::Permitted(permitted), None) => match permitted.permit().ground() {
             Ground::WarnOnly(denial) => format!("pullgate would refuse this: {}", denial.first().text),
-            Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked => return None,
+            Ground::EachChild | Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked => return None,
         },
     };
     Some(text::header(&text, limits::WARNING_BYTES))

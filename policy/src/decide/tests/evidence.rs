@@ -10,7 +10,7 @@ use crate::evidence::{Evidence, Logged};
 use crate::identity::{Name, Transparency, Uses};
 use crate::limits;
 use crate::oci::Digest;
-use crate::policy::{Asks, Mode, PolicySet, Requirement, Rule};
+use crate::policy::{Asks, Mode, PolicySet, PredicateType, Requirement, Rule};
 use crate::verdict::Ground;
 
 fn strict() -> PolicySet {
@@ -154,7 +154,10 @@ fn a212_a213_a_predicate_type_is_met_exactly() {
         assert_eq!(outcome.is_ok(), met, "{has}");
         assert!(met || outcome == Err(vec![Code::PredicateType]));
     }
-    let two = requires(Asks::Attestation(vec![VULN.to_owned(), PROVENANCE.to_owned()]), &["ci"]);
+    let two = requires(
+        Asks::Attestation([VULN, PROVENANCE].map(|uri| PredicateType::Exact(uri.to_owned())).to_vec()),
+        &["ci"],
+    );
     let good = evidence(vec![], vec![attestation(by_workflow(), PROVENANCE)]);
     assert!(codes(decided(&policy_set(vec![two]), &good)).is_ok());
 }

@@ -19,8 +19,8 @@ use crate::identity::{
 };
 use crate::oci::{Digest, Document, media_type};
 use crate::policy::{
-    Asks, Block, ClaimedReference, Covers, EvidencePasses, Exemption, ForeignLayers, Location, Mode,
-    OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, EvidencePasses, Exemption, ForeignLayers, IndexRule, Location,
+    Mode, OnUndecided, Policy, PolicySet, PredicateType, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use crate::scope::Scope;
 use crate::verdict::{Denial, Permit, Subject, Verdict};
@@ -167,6 +167,7 @@ pub(crate) fn policy(name: &str, scope: &str, rule: Rule) -> Policy {
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Deny,
         evidence: EvidencePasses::Verified,
+        index: IndexRule::Itself,
         rule,
     }
 }
@@ -199,7 +200,7 @@ pub(crate) fn signed_by(any_of: &[&str], threshold: usize) -> Requirement {
 }
 
 pub(crate) fn attested(predicate_type: &str, any_of: &[&str]) -> Requirement {
-    requires(Asks::Attestation(vec![predicate_type.to_owned()]), any_of)
+    requires(Asks::Attestation(vec![PredicateType::Exact(predicate_type.to_owned())]), any_of)
 }
 
 /// A place of evidence, another for each `tag`.

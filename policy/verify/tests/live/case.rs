@@ -10,8 +10,8 @@ use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, EvidencePasses, ForeignLayers, Location, Mode, OnUndecided, Policy, PolicySet,
-    Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, ClaimedReference, EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided, Policy,
+    PolicySet, PredicateType, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
 use pullgate_verify::{Artifact, Found, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
@@ -139,7 +139,8 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
     let asks = policy["attestation"]["type"].as_str();
     let requirement = Requirement {
         location: location.clone(),
-        asks: asks.map_or(Asks::Signature, |uri| Asks::Attestation(vec![uri.to_owned()])),
+        asks: asks
+            .map_or(Asks::Signature, |uri| Asks::Attestation(vec![PredicateType::Exact(uri.to_owned())])),
         any_of: authorities.keys().cloned().collect(),
         threshold: policy["threshold"].as_u64().map_or(1, |threshold| usize::try_from(threshold).unwrap()),
         annotations: texts(&policy["annotations"]),
@@ -156,6 +157,7 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
         on_undecided: OnUndecided::Deny,
         foreign_layers: ForeignLayers::Permit,
         evidence: EvidencePasses::Verified,
+        index: IndexRule::Itself,
         rule: Rule::Requirements(vec![requirement]),
     };
     let revision = Revision::of([]);

@@ -123,7 +123,7 @@ async fn ruling(app: &Arc<App>, repository: &str) -> Ruling {
 fn permit(permit: &pullgate_policy::verdict::Permit) -> Ruling {
     match permit.ground() {
         Ground::WarnOnly(denial) => of_denial(denial, Word::Warn),
-        ground @ (Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked) => {
+        ground @ (Ground::EachChild | Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked) => {
             let met = permit.met().first();
             let text = met.map(|met| {
                 let names: Vec<_> = met.authorities.iter().map(|name| format!("\"{name}\"")).collect();

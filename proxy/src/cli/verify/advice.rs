@@ -1,7 +1,8 @@
 //! The command that would sign rightly.
 
-use pullgate_policy::identity::{Authority, By, IdentityPattern, Transparency, Uses};
-use pullgate_policy::policy::{Asks, PolicySet, Requirement};
+use pullgate_policy::evidence::Evidence;
+use pullgate_policy::identity::{Authority, By, IdentityPattern, Principal, Transparency, Uses};
+use pullgate_policy::policy::{Asks, PolicySet, PredicateType, Requirement};
 use pullgate_policy::verdict::Subject;
 
 /// The `cosign` command by which the first authority of a requirement would meet it. Always by digest: a tag may move
@@ -16,7 +17,8 @@ pub(super) fn command(set: &PolicySet, subject: &Subject, requirement: &Requirem
     let (verb, what) = match &requirement.asks {
         Asks::Signature => ("sign", String::new()),
         Asks::Attestation(types) => {
-            let kind = types.last().map(|kind| cosign_type(kind)).unwrap_or_default();
+            let kind = types.iter().map(PredicateType::uri).rfind(|uri| cosign_type(uri) != *uri);
+            let kind = kind.or(types.first().map(PredicateType::uri)).map(cosign_type).unwrap_or_default();
             ("attest", format!(" --type {} --predicate predicate.json", quoted(kind)))
         }
     };
@@ -29,6 +31,19 @@ pub(super) fn command(set: &PolicySet, subject: &Subject, requirement: &Requirem
     let image = format!("{}@{}", subject.repository, subject.digest);
     let (with, remark) = means(authority);
     Some(format!("cosign {verb}{with}{what}{says} {image}{remark}"))
+}
+
+/// What alone keeps somebody who did sign from being an authority that is asked for.
+pub(super) fn nearly(set: &PolicySet, requirement: &Requirement, evidence: &Evidence) -> Option<String> {
+    let signers: Vec<&Principal> = match requirement.asks {
+        Asks::Signature => evidence.signatures.iter().map(|one| &one.facts().principal).collect(),
+        Asks::Attestation(_) => evidence.attestations.iter().map(|one| &one.facts().principal).collect(),
+    };
+    let mut named = requirement.any_of.iter().filter_map(|name| set.authorities.get(name));
+    named.find_map(|authority| {
+        let nearly = signers.iter().find_map(|signer| authority.nearly(signer))?;
+        Some(format!("somebody signed who is nearly \"{}\": {nearly}", authority.name))
+    })
 }
 
 /// How the holder of an authority signs, and where.

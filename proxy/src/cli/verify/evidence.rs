@@ -29,6 +29,7 @@ pub(super) fn describe(
         .map(|one| Rejected {
             code: one.code.to_string(),
             detail: text::escape(&one.detail),
+            cure: one.code.cure(),
             found: one.source.into(),
         })
         .collect();
@@ -120,9 +121,16 @@ fn piece(facts: &Facts<'_>, authorities: &[&Authority]) -> Piece {
         claimed_reference: facts.claimed.map(text::escape),
         annotations: facts.annotations.clone(),
         why_not: counts_as.is_empty().then(|| why_not.to_string()),
+        cure: counts_as.is_empty().then(|| cure(facts.principal, authorities, why_not)),
         counts_as,
         found: facts.source.into(),
     }
+}
+
+/// What would make it count: what alone is wrong with its signer, else what the code says.
+fn cure(principal: &Principal, authorities: &[&Authority], why_not: Code) -> String {
+    let nearly = authorities.iter().find_map(|authority| authority.nearly(principal));
+    nearly.map_or_else(|| why_not.cure().to_owned(), |nearly| nearly.to_string())
 }
 
 /// What `decide` asks of an authority, told for one piece alone. What a requirement asks besides is told there.

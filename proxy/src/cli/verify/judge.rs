@@ -145,7 +145,7 @@ fn decided(report: &mut Report, verdict: &Verdict) {
                     text: format!("exempt; {owner} answers for it"),
                     location: Some(location.to_string()),
                 }],
-                Ground::Satisfied | Ground::Unchecked => Vec::new(),
+                Ground::EachChild | Ground::Satisfied | Ground::Unchecked => Vec::new(),
             };
         }
     }

@@ -104,6 +104,8 @@ pub(super) struct Piece {
     pub(super) counts_as: Vec<String>,
     /// The code of why it counts for none.
     pub(super) why_not: Option<String>,
+    /// What would make it right.
+    pub(super) cure: Option<String>,
     pub(super) found: Found,
 }
 
@@ -137,6 +139,8 @@ pub(super) struct Found {
 pub(super) struct Rejected {
     pub(super) code: String,
     pub(super) detail: String,
+    /// What would make it right.
+    pub(super) cure: &'static str,
     pub(super) found: Found,
 }
 
@@ -152,6 +156,8 @@ pub(super) struct Requirement {
     pub(super) reason: Option<Reason>,
     /// The command that would meet it, where signing is what is missing.
     pub(super) command: Option<String>,
+    /// What alone keeps a signer from meeting it, where signing is not what is missing.
+    pub(super) nearly: Option<String>,
 }
 
 impl Report {

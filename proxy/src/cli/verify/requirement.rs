@@ -5,7 +5,8 @@ use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::Document;
 use pullgate_policy::policy::{
-    self, Asks, EvidencePasses, ForeignLayers, Governing, Mode, Policy, PolicySet, Rule,
+    self, Asks, EvidencePasses, ForeignLayers, Governing, IndexRule, Mode, Policy, PolicySet, PredicateType,
+    Rule,
 };
 use pullgate_policy::text;
 use pullgate_policy::verdict::{Subject, Verdict};
@@ -26,7 +27,7 @@ pub(super) fn each(
     let one = |requirement: &policy::Requirement| {
         let alone = alone(set, policy, requirement);
         let outcome = decide::judge(&alone, subject, document, evidence, now);
-        told(set, subject, requirement, outcome)
+        told(set, (subject, evidence), requirement, outcome)
     };
     requirements.iter().map(one).collect()
 }
@@ -37,6 +38,8 @@ fn alone(set: &PolicySet, policy: &Policy, requirement: &policy::Requirement) ->
         mode: Mode::Enforce,
         foreign_layers: ForeignLayers::Permit,
         evidence: EvidencePasses::Verified,
+        // What is told of each is what its own evidence is worth.
+        index: IndexRule::Itself,
         rule: Rule::Requirements(vec![requirement.clone()]),
         ..policy.clone()
     };
@@ -45,7 +48,7 @@ fn alone(set: &PolicySet, policy: &Policy, requirement: &policy::Requirement) ->
 
 fn told(
     set: &PolicySet,
-    subject: &Subject,
+    (subject, evidence): (&Subject, &Evidence),
     requirement: &policy::Requirement,
     outcome: Outcome,
 ) -> Requirement {
@@ -56,6 +59,7 @@ fn told(
         by: Vec::new(),
         reason: None,
         command: None,
+        nearly: None,
     };
     match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {
@@ -69,7 +73,12 @@ fn told(
         }
         Outcome::Decided(Verdict::Deny(denial)) => {
             told.reason = Some(Reason::from(denial.first()));
-            told.command = advice::command(set, subject, requirement);
+            // Whoever nearly is the one that is named need not sign again.
+            told.nearly = advice::nearly(set, requirement, evidence);
+            told.command = match told.nearly {
+                Some(_) => None,
+                None => advice::command(set, subject, requirement),
+            };
         }
         Outcome::Undecided(undecided) => {
             let code = undecided.code();
@@ -85,7 +94,7 @@ fn told(
 
 fn asks(requirement: &policy::Requirement) -> String {
     let what = match &requirement.asks {
-        Asks::Attestation(types) => format!("an attestation {}", text::escape(&types.join(" or "))),
+        Asks::Attestation(types) => format!("an attestation {}", text::escape(&PredicateType::listed(types))),
         Asks::Signature => "a signature".to_owned(),
     };
     let names: Vec<_> = requirement.any_of.iter().map(|name| format!("\"{name}\"")).collect();

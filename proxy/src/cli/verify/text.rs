@@ -64,6 +64,7 @@ fn evidence(shown: &mut String, report: &Report, paint: Paint) {
     }
     for one in &report.rejected {
         let _ = writeln!(shown, "    {} {}: {}", paint.bad("worthless"), one.code, one.detail);
+        let _ = writeln!(shown, "      to mend: {}", one.cure);
         let _ = writeln!(shown, "      {}", paint.dim(&place(&one.found)));
     }
 }
@@ -79,6 +80,9 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
     };
     let _ = writeln!(shown, "    {what}, {worth}");
     let _ = writeln!(shown, "      by {}", who(&piece.signed_by));
+    if let Some(cure) = &piece.cure {
+        let _ = writeln!(shown, "      to mend: {cure}");
+    }
     let time = match (piece.time, piece.clock) {
         (Some(time), Some(clock)) => {
             format!("signed at {time}, by the clock of a {}", clock.replace('-', " "))
@@ -139,6 +143,9 @@ fn requirements(shown: &mut String, requirements: &[Requirement], paint: Paint) 
         }
         if let Some(reason) = &one.reason {
             let _ = writeln!(shown, "          {}: {}", reason.code, reason.text);
+        }
+        if let Some(nearly) = &one.nearly {
+            let _ = writeln!(shown, "          {nearly}");
         }
         if let Some(command) = &one.command {
             let _ = writeln!(shown, "          to sign: {command}");
