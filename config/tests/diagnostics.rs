@@ -6,10 +6,14 @@ use std::path::Path;
 
 use pullgate_config::{Code, Diagnostics, Loaded, Memory, Severity, Style, load_with};
 
+#[macro_use]
+#[path = "diagnostics/case.rs"]
+mod case;
 #[path = "diagnostics/cases.rs"]
 mod cases;
 
-use cases::{CASES, Case, Part};
+use case::{Case, Part};
+use cases::CASES;
 
 const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n";
 const UPSTREAM: &str = "[upstream.\"ghcr.io\"]\n";

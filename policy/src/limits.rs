@@ -151,11 +151,9 @@ pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of memory that all verdicts in work hold together: evidence, and the manifests that carry it. Over it: new
 /// ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 192 * MIB;
-/// Bytes of them that all verdicts about one upstream hold together where there are no others; of what others leave,
-/// half. Over it: as above.
+/// Bytes of them for one upstream, where there are no others; of what others leave, half. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_ONE: u64 = IN_FLIGHT_BYTES / 2;
-/// Bytes of them that all verdicts about one repository hold together where there are no others of its upstream; of
-/// what those leave, three quarters. Over it: as above.
+/// Bytes of them for one repository, alone at its upstream; of what others leave, three quarters. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_REPOSITORY: u64 = IN_FLIGHT_BYTES_OF_ONE / 4 * 3;
 /// Bytes of memory that a verdict is given room for when it begins; more only where there is room.
 pub const VERDICT_BYTES: u64 = MIB;

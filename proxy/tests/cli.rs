@@ -255,7 +255,7 @@ fn verify_explains_what_was_found_and_what_is_missing() {
         ("shop/platforms", &["2 manifests (linux/amd64, linux/arm64): a permit carries them"]),
         ("shop/unsigned", &["none in any layout", "unmet policy.toml:21", to_sign]),
         ("shop/copied", &["worthless digest-mismatch: signed for sha256:"]),
-        ("shop/other-branch", &["counts for nobody: unknown-authority", "--explain unknown-authority"]),
+        ("shop/other-branch", &["counts for no authority: unknown-authority", "--explain unknown-authority"]),
         ("built/copied", &["worthless subject-mismatch", "cosign attest --type slsaprovenance1"]),
         ("legacy/unsigned", &["mode warn", "permit, warn-only"]),
     ] {
