@@ -326,8 +326,8 @@ impl Pulled {
                 let passed = passing.document(document.clone()).ok_or(Refusal::undecided(Code::Internal))?;
                 Self::new(Content::Evidence(Box::new(passed)), Remembered::Miss)
             }
-            Found::Remembered(permit) => Self::new(permitted(permit, document)?, Remembered::Hit),
-            Found::Ruled(permit) => Self::new(permitted(permit, document)?, Remembered::Miss),
+            Found::Remembered(permit) => Self::new(permitted(*permit, document)?, Remembered::Hit),
+            Found::Ruled(permit) => Self::new(permitted(*permit, document)?, Remembered::Miss),
         })
     }
 

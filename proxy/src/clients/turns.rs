@@ -32,6 +32,7 @@ type Waiter = oneshot::Sender<Turn>;
 pub(super) struct Turn(Option<Turns>);
 
 /// Who asks for a turn.
+#[derive(Clone, Copy)]
 pub(super) enum Who<'a> {
     /// Whoever offers what was right a while ago.
     RightLately,

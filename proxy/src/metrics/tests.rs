@@ -12,6 +12,7 @@ fn used() -> Metrics {
     audit.rows_lost.inc_by(3);
     metrics.verdict("production", "permit", "satisfied");
     metrics.undecided(Code::Deadline);
+    metrics.request_refused("unknown-registry");
     metrics.stage("resolve", Duration::from_millis(3));
     metrics.upstream_request("ghcr.io", "manifest", "200");
     metrics.cache("verdicts", CacheResult::Hit);

@@ -155,9 +155,9 @@ pub enum Found {
     /// It is nothing but evidence.
     Passing(Arc<Passing>),
     /// A permit that is remembered, and counts now.
-    Remembered(Permit),
+    Remembered(Box<Permit>),
     /// What the policy says without evidence.
-    Ruled(Permit),
+    Ruled(Box<Permit>),
 }
 
 /// Where the document is.
@@ -207,14 +207,14 @@ pub async fn standing(
         At::Here(document) => {
             let subject = leave.subject(document.digest());
             if let Some(permit) = rule(app, live, &subject, document)? {
-                return Ok(Standing::Found(Found::Ruled(permit)));
+                return Ok(Standing::Found(Found::Ruled(Box::new(permit))));
             }
             Cleared(subject)
         }
         At::Named(digest, _) => leave.cleared(live, *digest)?,
     };
     if let Some(permit) = permit(app, live, walk, &cleared).await {
-        return Ok(Standing::Found(Found::Remembered(permit)));
+        return Ok(Standing::Found(Found::Remembered(Box::new(permit))));
     }
     let mut grants = Grants::Asked;
     if let At::Here(document) = &at {
@@ -236,7 +236,7 @@ pub async fn standing(
             *left = left.checked_sub(1).ok_or(Refusal::undecided(Code::Overload))?;
             let document = resolve::by_digest(app, live, &subject.repository, digest).await?;
             if let Some(permit) = rule(app, live, &subject, &document)? {
-                return Ok(Standing::Found(Found::Ruled(permit)));
+                return Ok(Standing::Found(Found::Ruled(Box::new(permit))));
             }
             document
         }
@@ -360,7 +360,6 @@ impl Open {
     }
 
     /// Its document.
-    #[must_use]
     pub fn document(&self) -> &Intact<Document> {
         &self.document
     }

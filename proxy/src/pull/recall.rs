@@ -238,7 +238,7 @@ async fn root_permit(
     (root, left): (Digest, &mut usize),
 ) -> Result<Permit, Refusal> {
     let open = match order::standing((app, live), Walk::Root, leave, At::Named(root, left)).await? {
-        Standing::Found(Found::Remembered(permit) | Found::Ruled(permit)) => return Ok(permit),
+        Standing::Found(Found::Remembered(permit) | Found::Ruled(permit)) => return Ok(*permit),
         Standing::Denied(denial) => return Err(Refusal::Denied(denial)),
         Standing::Open(open) => open,
         // No root is granted by another, or passes as evidence.

@@ -200,6 +200,7 @@ fn timestamped(bundle: &Layer) -> Layer {
     let tokens: Vec<_> = (0..limits::TIMESTAMPS)
         .map(|n| json!({ "signedTimestamp": STANDARD.encode(format!("no timestamp, number {n}")) }))
         .collect();
-    value["verificationMaterial"]["timestampVerificationData"] = json!({ "rfc3161Timestamps": tokens });
+    let material = value.get_mut("verificationMaterial").and_then(Value::as_object_mut).expect("material");
+    material.insert("timestampVerificationData".to_owned(), json!({ "rfc3161Timestamps": tokens }));
     Layer { bytes: value.to_string().into_bytes(), ..bundle.clone() }
 }

@@ -16,6 +16,8 @@ use pullgate_store::clock::{Clock, Plausible};
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// Rows deleted at once, so that new ones do not wait behind a whole day's.
 const PRUNED_AT_ONCE: i64 = 2_000;
+/// The share of the rows of pulls that one step deletes at most where `retain_max` is reached, as a divisor.
+const SHARE_AT_ONCE: i64 = 8;
 /// The part of `retain_max` that is left for what comes between two looks, as a divisor.
 const MARGIN: u64 = 16;
 
@@ -130,8 +132,12 @@ impl Retention {
         if sqlx::query(of_strangers).bind(PRUNED_AT_ONCE).execute(pool).await?.rows_affected() > 0 {
             return Ok(Done::Part);
         }
+        // A share of them at once: rows that are large are few, and the newest stay.
+        let share = "select (max(rowid) - min(rowid)) / $1 from audit";
+        let share = sqlx::query_scalar::<_, Option<i64>>(share).bind(SHARE_AT_ONCE).fetch_one(pool).await?;
+        let step = share.unwrap_or_default().clamp(1, PRUNED_AT_ONCE);
         let of_pulls = "delete from audit where rowid < (select min(rowid) from audit) + $1";
-        if sqlx::query(of_pulls).bind(PRUNED_AT_ONCE).execute(pool).await?.rows_affected() > 0 {
+        if sqlx::query(of_pulls).bind(step).execute(pool).await?.rows_affected() > 0 {
             self.look_at_the_oldest(pool, Fits::No).await?;
             return Ok(Done::Part);
         }

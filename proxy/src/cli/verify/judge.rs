@@ -64,7 +64,7 @@ async fn stages(
     let open = match order::standing((app, live), Walk::Afresh, &leave, At::Here(&document)).await? {
         Standing::Open(open) => open,
         Standing::Found(Found::Ruled(permit) | Found::Remembered(permit)) => {
-            decided(report, &Verdict::Permit(permit));
+            decided(report, &Verdict::Permit(*permit));
             return Ok(());
         }
         Standing::Found(Found::Granted(permitted)) => {

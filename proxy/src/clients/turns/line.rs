@@ -66,7 +66,8 @@ impl Line {
     /// Whether anybody waited.
     pub(super) fn drop_one(&mut self) -> bool {
         let groups: Vec<_> = self.addresses.keys().copied().collect();
-        if groups.into_iter().fold(false, |any, group| self.drop_left_at(group) || any) {
+        let left = groups.into_iter().filter(|group| self.drop_left_at(*group)).count();
+        if left > 0 {
             return true;
         }
         let most = self.addresses.iter().max_by_key(|(_, address)| (address.waiting, address.newest()));

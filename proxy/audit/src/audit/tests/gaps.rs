@@ -227,7 +227,7 @@ async fn a606_a_line_that_was_cut_off_is_told_as_lost_whether_it_is_a_row_or_not
             let text = fs::read_to_string(&log).unwrap();
             let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
             let before = ends.len() - 9;
-            fs::write(&log, &text[..ends[before + kept - 1] + cut]).unwrap();
+            fs::write(&log, &text.as_bytes()[..ends[before + kept - 1] + cut]).unwrap();
             let settings = Settings { on_failure, ..settings(target()) };
             let (audit, metrics) = start_counted(settings, folder.path()).await;
             put(&audit, 1).await;
