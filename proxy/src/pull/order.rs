@@ -6,7 +6,7 @@
 //!    [`Leave`].
 //! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
 //!    anything that is remembered, where the document is here; before its evidence in any case.
-//! 3. Permit, grant, denial: what is remembered. A permit is asked for of a [`Cleared`] subject only.
+//! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
 //! 4. Passing: whether it is evidence, and nothing else.
 //! 5. Evidence: nobody collects it, decides by what is kept or asks `on_undecided` without an [`Open`], to which 1 to 4
 //!    lead.
@@ -22,7 +22,7 @@
 //!     Open { ..other }
 //! }
 //! ```
-//! Who leaves out which of 3 and 4, and how far each goes for an answer, is [`Walk::reach`]. Nobody leaves out 1 and 2.
+//! Who leaves out which of 3 and 4, and how far each goes for an answer, is `Walk::reach`. Nobody leaves out 1 and 2.
 
 use std::sync::Arc;
 
