@@ -2,19 +2,21 @@
 //! file of a corpus each case comes from. The corpus is the folder that `PULLGATE_CORPUS` names, or `../shared/corpus`
 //! beside the tree.
 //!
-//! The tests of `pullgate-verify` include this file by its path: they cannot depend on this package.
+//! The tests of `pullgate-verify` include this file and `skip.rs` by their paths: they cannot depend on this package.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::fs;
 use std::hash::{Hash as _, Hasher as _};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+use super::skip;
 
 /// A case a line: its name here, its file in the corpus, and which part of that, if not all: behind `json` a pointer into it
 /// (RFC 6901), behind `base64` one to a text that is decoded. A name that ends with `/` is a folder.
@@ -117,17 +119,6 @@ fn part_of(bytes: &[u8], part: &str) -> io::Result<Vec<u8>> {
     }
 }
 
-/// As `clients/skip.rs` does, which the other package does not have.
 fn report(name: &str) {
-    let line =
-        format!("SKIPPED: corpus/{name}: the test data of other projects is not here (PULLGATE_CORPUS)\n");
-    let written = match env::var_os("PULLGATE_SKIPS") {
-        Some(path) => fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(line.as_bytes())),
-        None => io::stderr().write_all(line.as_bytes()),
-    };
-    assert!(written.is_ok(), "a skip that cannot be reported would read as a pass: {line}");
+    skip::report(&format!("corpus/{name}"), "the test data of other projects is not here (PULLGATE_CORPUS)");
 }

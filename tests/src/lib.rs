@@ -25,6 +25,7 @@ pub mod mutants;
 pub mod polyglot;
 pub mod random;
 pub mod signing;
+pub mod skip;
 pub mod tuf;
 pub mod upstream;
 pub mod waiting;

@@ -1,7 +1,7 @@
 //! Real parts: registries, clients and signing tools as they are installed, and the gate as it is built, each a process
 //! of its own on loopback. Everything that is started is stopped, by process id, when its value is dropped.
 //!
-//! What is not installed is skipped by name: see [`skip`] for the protocol with `tests/run`.
+//! What is not installed is skipped by name: see [`crate::skip`] for the protocol with `tests/run`.
 
 pub mod conformance;
 pub mod containerd;

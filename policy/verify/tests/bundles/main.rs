@@ -11,6 +11,9 @@ mod attacks;
 #[path = "../../../../tests/src/borrowed.rs"]
 mod borrowed;
 mod logs;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
+#[path = "../../../../tests/src/skip.rs"]
+mod skip;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,9 @@
 #[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
 #[path = "../../../../tests/src/borrowed.rs"]
 mod borrowed;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
+#[path = "../../../../tests/src/skip.rs"]
+mod skip;
 
 use std::path::PathBuf;
 

@@ -24,6 +24,9 @@ mod notes;
 mod older;
 mod pki;
 mod scts;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
+#[path = "../../../../tests/src/skip.rs"]
+mod skip;
 mod stale;
 mod stamp;
 mod stamps;

@@ -17,4 +17,7 @@ mod forge;
 mod kept;
 mod recorded;
 mod roots;
+#[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
+#[path = "../../../../tests/src/skip.rs"]
+mod skip;
 mod versions;
