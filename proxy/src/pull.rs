@@ -273,7 +273,7 @@ async fn reached(
         let evidence = Evidence { unpassed, ..evidence };
         let (outcome, evidence) = outcome(app, live, subject, document, evidence).await?;
         if let Outcome::Decided(Verdict::Permit(permit)) = outcome {
-            return Ok(recall::keep(app, permit, evidence, &kept, Remembered::Kept).await);
+            return Ok(recall::keep((app, live), permit, evidence, &kept, Remembered::Kept).await);
         }
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
@@ -288,7 +288,7 @@ async fn reached(
     let (outcome, evidence) = app.stage("decide", outcome(app, live, subject, document, evidence)).await?;
     match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {
-            Ok(recall::keep(app, permit, evidence, &collected, Remembered::Miss).await)
+            Ok(recall::keep((app, live), permit, evidence, &collected, Remembered::Miss).await)
         }
         Outcome::Decided(Verdict::Deny(denial)) => {
             recall::keep_denial(app, live, subject, (&denial, &evidence), &collected).await;

@@ -90,6 +90,11 @@ impl State {
         self.store.documents().rest_on(documents);
     }
 
+    /// The evidence of a permit lies in this repository under these digests: that it does is kept as long (A607).
+    pub fn keep_evidence_present(&self, repository: Repository, digests: Vec<Digest>) {
+        self.store.database().rest_on(repository, digests);
+    }
+
     /// Whether this repository's own upstream once gave this content (A026).
     ///
     /// # Errors

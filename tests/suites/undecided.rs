@@ -7,6 +7,7 @@ use pullgate_tests::signing::{Signer, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided, codes, manifest};
+use crate::state::edit;
 
 fn policy(on_undecided: &str) -> String {
     KEYED.replace("[[policy.require]]", &format!("on_undecided = {on_undecided}\n[[policy.require]]"))
@@ -129,6 +130,24 @@ async fn last_permit_survives_a_restart() {
     stage.gate.restart().await;
     stage.upstream.fail(When::on(""), Fault::Status(500));
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
+}
+
+#[tokio::test]
+async fn a607_last_permit_outlasts_the_rows_on_which_nothing_rests() {
+    let (mut stage, image) = lapsed(LAST).await;
+    stage.unsigned("org/app", "never");
+    assert_denied(&stage.manifest("org/app", "never").await);
+    stage.gate.stop().await;
+    // What goes first where there is no room, all of it: nothing of what the permit rests on, and what was denied.
+    for table in ["presence", "tags"] {
+        assert!(edit(&stage, &format!("delete from {table} where granted = 0")).await > 0, "{table}");
+    }
+    stage.gate.start_again().await;
+    stage.upstream.fail(When::on(""), Fault::Status(500));
+    for reference in ["v1", &image.digest()] {
+        assert_serves(&stage.manifest("org/app", reference).await, &image);
+    }
+    assert_undecided(&stage.manifest("org/app", "never").await);
 }
 
 #[tokio::test]

@@ -261,7 +261,7 @@ async fn root_permit(
 
 /// Keeps a permit and the evidence it rests on.
 pub(super) async fn keep(
-    app: &Handles,
+    (app, live): (&Handles, &Live),
     permit: Permit,
     evidence: Evidence,
     collected: &Collected,
@@ -280,6 +280,11 @@ pub(super) async fn keep(
     let manifests = collected.manifests.iter().map(|(_, digest)| *digest);
     let carried = collected.found.iter().map(|found| found.source.blob);
     app.store.rest_on(manifests.chain(carried).collect());
+    if outcome == KeptOutcome::Permitted {
+        for (repository, digests) in super::collect::kept::places(live, subject, collected) {
+            app.store.keep_evidence_present(repository, digests);
+        }
+    }
     app.memory.keep_permit(&permit).await;
     app.store.keep_permit(&permit, app.seal.seal(&permit));
     Judged { permit, evidence: Arc::new(evidence), memory }

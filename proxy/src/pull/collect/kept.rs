@@ -1,13 +1,14 @@
 //! Evidence that was collected before, read back from the gate's own copies: a changed policy is decided from it without
 //! a storm of requests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
 use pullgate_policy::evidence::{Layout, Unread};
-use pullgate_policy::oci::Repository;
+use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
@@ -76,6 +77,22 @@ fn young(app: &Handles, sealed: &Sealed, subject: &Subject, age: Duration, now: 
     let ends = later(kept.collected, age);
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
     (kept.collected <= now && now < ends).then_some(kept)
+}
+
+/// The pieces of what was collected, by the repository where they lie.
+pub(crate) fn places(
+    live: &Live,
+    subject: &Subject,
+    collected: &Collected,
+) -> BTreeMap<Repository, Vec<Digest>> {
+    let carried = collected.found.iter().map(|found| (found.source.layout, found.source.blob));
+    let mut places = BTreeMap::<_, Vec<_>>::new();
+    for (layout, digest) in collected.manifests.iter().copied().chain(carried) {
+        if let Some(repository) = repository_of(live, subject, layout) {
+            places.entry(repository).or_default().push(digest);
+        }
+    }
+    places
 }
 
 /// Where a layout lies.

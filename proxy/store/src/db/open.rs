@@ -24,6 +24,7 @@ const SCHEMA: &[(&str, &str)] = &[
     ("known", include_str!("../migrations/0004_known.sql")),
     ("evidence", include_str!("../migrations/0005_evidence.sql")),
     ("bounds", include_str!("../migrations/0006_bounds.sql")),
+    ("worth", include_str!("../migrations/0007_worth.sql")),
 ];
 
 /// An open database.

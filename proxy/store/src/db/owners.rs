@@ -1,5 +1,5 @@
-//! Which evidence has a blob: a hint that is never a yes. Whoever finds it fetches, hashes, reads and verifies the
-//! manifest itself.
+//! Evidence: what a permit rests on, which goes last, and which manifest has a blob: a hint that is never a yes. Whoever
+//! finds it fetches, hashes, reads and verifies the manifest itself.
 
 use jiff::Timestamp;
 use pullgate_policy::limits::EVIDENCE_OF_BLOB;
@@ -27,6 +27,11 @@ impl Database {
         .bind(rows(EVIDENCE_OF_BLOB));
         let manifest = |row: &AnyRow| Ok(row.try_get::<String, _>("manifest")?.parse().ok());
         self.read(&open, query.fetch_all(&open.pool), manifest, self.keeper.waits.known).await
+    }
+
+    /// A permit rests on what lies under these digests in this repository (A607).
+    pub fn rest_on(&self, repository: Repository, digests: Vec<Digest>) {
+        self.write(Write::RestOn { repository, digests });
     }
 
     /// Keeps that a manifest of evidence passed with these blobs.

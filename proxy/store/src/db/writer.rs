@@ -22,7 +22,7 @@ mod statements;
 pub use self::prune::Bounds;
 pub(super) use self::prune::Pruned;
 use self::prune::prune;
-use self::statements::{forget, grants, owner, presence, record, seal, tag, tried};
+use self::statements::{forget, grants, is_granted, owner, presence, record, seal, tag, tried};
 
 #[derive(Debug)]
 pub(super) enum Write {
@@ -49,6 +49,11 @@ pub(super) enum Write {
     Prune {
         bounds: Bounds,
         reply: oneshot::Sender<Pruned>,
+    },
+    /// A permit rests on what lies there under these digests.
+    RestOn {
+        repository: Repository,
+        digests: Vec<Digest>,
     },
     /// The fingerprint of the key that seals from now on.
     Seal(String),
@@ -279,6 +284,11 @@ async fn apply(
                     loss.mark("grants made room for others");
                 }
                 let _ = reply.send(step.pruned);
+            }
+            Write::RestOn { repository, digests } => {
+                for digest in &digests {
+                    is_granted(transaction, &repository, digest).await?;
+                }
             }
             Write::Seal(fingerprint) => seal(transaction, fingerprint).await?,
             Write::Tried { repository, child } => tried(transaction, &repository, &child).await?,

@@ -90,6 +90,37 @@ async fn count(folder: &Path, table: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn a607_evidence_and_tags_of_a_permit_outlast_those_of_hostile_names() {
+    let root = tempfile::tempdir().unwrap();
+    let database = Database::open(root.path(), PATIENT).await.unwrap();
+    let (signature, stray) = (Digest::of(b"signature"), Digest::of(b"stray"));
+    let tag = |name: &str| TagKey {
+        repository: repository("app"),
+        tag: name.parse().unwrap(),
+        accept: String::new(),
+    };
+    for digest in [key("now").key, signature, stray] {
+        database.keep_presence(repository("app"), digest, None, at(1));
+    }
+    database.keep_tag(tag("before"), key("now").key, at(1)).await;
+    database.keep_tag(tag("denied"), stray, at(1)).await;
+    database.keep((key("now"), Worth::Proven), sealed_as("permit"), at(1), at(1));
+    database.rest_on(repository("app"), vec![signature]);
+    database.keep_tag(tag("after"), key("now").key, at(1)).await;
+    database.flush().await;
+    let database = with_hostile(database, root.path(), 3_000).await;
+    for _ in 0..4 {
+        prune(&database, Bounds { unproven: 100, ..WIDE }).await;
+    }
+    let there = async |digest| database.presence(&repository("app"), &digest).await.unwrap().is_some();
+    assert!(there(signature).await && there(key("now").key).await && !there(stray).await);
+    for (name, stays) in [("before", 1), ("after", 1), ("denied", 0)] {
+        assert_eq!(count(root.path(), &format!("tags where tag = '{name}'")).await, stays, "{name}");
+    }
+    assert_eq!(count(root.path(), "tags where granted = 0").await, 100);
+}
+
+#[tokio::test]
 async fn a607_rows_of_hostile_names_make_room_and_permits_and_grants_of_others_stay() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();

@@ -59,18 +59,19 @@ const fn kind(table: &'static str, worth: Option<(&'static str, i64)>, age: &'st
 const UNPROVEN: [Kind; 3] = [
     kind("presence", Some(("granted", 0)), "seen"),
     kind("records", Some(("worth", 0)), "stored"),
-    kind("tags", None, "seen"),
+    kind("tags", Some(("granted", 0)), "seen"),
 ];
 /// They were let through as they were.
 const LET_THROUGH: [Kind; 2] =
     [kind("grants", Some(("proven", 0)), "stored"), kind("records", Some(("worth", 1)), "stored")];
 /// What is left.
-const PROVEN: [Kind; 5] = [
+const PROVEN: [Kind; 6] = [
     kind("children", None, "stored"),
     kind("evidence_blobs", None, "stored"),
     kind("grants", Some(("proven", 1)), "stored"),
     kind("presence", Some(("granted", 1)), "seen"),
     kind("records", Some(("worth", 2)), "stored"),
+    kind("tags", Some(("granted", 1)), "seen"),
 ];
 
 /// What a step has done.
@@ -117,7 +118,7 @@ fn too_many(counted: &[Counted], bounds: Bounds) -> Vec<(Kind, i64)> {
     let unproven = counted.iter().filter(|(order, ..)| *order == 0);
     let mut over: Vec<_> =
         unproven.map(|(_, kind, count)| (*kind, count.saturating_sub(bounds.unproven))).collect();
-    for table in ["children", "evidence_blobs", "grants", "presence", "records"] {
+    for table in ["children", "evidence_blobs", "grants", "presence", "records", "tags"] {
         let of_it: Vec<_> = counted.iter().filter(|(_, kind, _)| kind.table == table).collect();
         let all: i64 = of_it.iter().map(|(.., count)| count).sum();
         if let Some((_, kind, count)) = of_it.into_iter().find(|(.., count)| *count > 0) {

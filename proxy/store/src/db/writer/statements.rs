@@ -38,18 +38,20 @@ pub(super) async fn record(
     }
 }
 
-/// That it lies there is worth as much as what permits it: it goes last (A607).
-async fn is_granted(
+/// That it lies there, and under which tags, is worth as much as what permits it: it goes last (A607).
+pub(super) async fn is_granted(
     transaction: &mut Transaction<'_>,
     repository: &Repository,
     digest: &Digest,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("update presence set granted = 1 where repository = $1 and digest = $2 and granted = 0")
-        .bind(repository.to_string())
-        .bind(digest.to_string())
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+    for update in [
+        "update presence set granted = 1 where repository = $1 and digest = $2 and granted = 0",
+        "update tags set granted = 1 where repository = $1 and digest = $2 and granted = 0",
+    ] {
+        let query = sqlx::query(update).bind(repository.to_string()).bind(digest.to_string());
+        query.execute(&mut **transaction).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn forget(transaction: &mut Transaction<'_>, key: &RecordKey) -> Result<(), sqlx::Error> {
@@ -160,8 +162,10 @@ pub(super) async fn tag(
         .fetch_optional(&mut **transaction)
         .await?;
     sqlx::query(
-        "insert into tags (repository, tag, accept, digest, seen) values ($1, $2, $3, $4, $5) \
-         on conflict (repository, tag, accept) do update set digest = excluded.digest, seen = excluded.seen",
+        "insert into tags (repository, tag, accept, digest, seen, granted) values ($1, $2, $3, $4, $5, \
+         coalesce((select p.granted from presence p where p.repository = $1 and p.digest = $4), 0)) \
+         on conflict (repository, tag, accept) do update set \
+         digest = excluded.digest, seen = excluded.seen, granted = excluded.granted",
     )
     .bind(repository)
     .bind(name)
