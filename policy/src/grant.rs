@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a128_a_grant_holds_for_the_digest_size_and_type_that_its_parent_lists_and_for_nothing_else() {
+    fn a128_a_grant_holds_for_the_digest_size_and_type_that_its_parent_lists() {
         let document = index_of(media_type::OCI_MANIFEST);
         let mut grant = only_grant(&document, 0);
         grant.claim.digest = document.digest();

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a126_in_free_form_keys_that_differ_by_case_are_two_unless_one_is_a_name_that_is_read() {
+    fn a126_free_form_keys_that_differ_by_case_are_two_unless_one_is_read() {
         let parse = |text: &str| {
             let read = parse_free_form(text.as_bytes(), usize::MAX, &["digest", "buildType"]);
             read.map(|(value, _)| value)

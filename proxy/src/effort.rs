@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a612_a_verdict_is_late_by_its_own_fault_where_it_computes_or_has_for_half_of_its_time() {
+    async fn a612_a_verdict_is_late_by_its_own_fault_where_it_computes() {
         let (efforts, one, other) = (Efforts::default(), subject(1), subject(2));
         let late = |subject| efforts.is_its_own_fault(subject, Threads::Free);
         assert!(!late(&one));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a612_who_waits_for_a_verdict_that_computes_or_for_a_place_where_all_do_waits_for_no_upstream() {
+    async fn a612_waiting_for_a_verdict_that_computes_is_no_wait_for_an_upstream() {
         let (efforts, one, other) = (Efforts::default(), subject(1), subject(2));
         let late = |threads| efforts.is_its_own_fault(&one, threads);
         efforts

@@ -43,7 +43,7 @@ async fn tags_are_paged_under_the_clients_own_form_of_the_path() {
 }
 
 #[tokio::test]
-async fn tags_of_a_repository_that_is_not_there_are_404_and_of_one_that_cannot_be_asked_503() {
+async fn tags_of_an_absent_repository_are_404_and_of_an_unreachable_one_503() {
     let stage = Stage::new().await;
     let answer = stage.gate.get("/v2/org/none/tags/list").await;
     assert_eq!((answer.status, answer.code().as_str()), (404, "NAME_UNKNOWN"));

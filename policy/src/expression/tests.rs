@@ -88,7 +88,7 @@ fn a256_what_has_no_value_is_not_met_and_what_is_no_truth_is_none() {
 }
 
 #[test]
-fn a257_an_expression_reaches_nothing_outside_and_a551_names_nothing_that_a_verdict_does_not_know() {
+fn a257_a551_an_expression_reaches_nothing_that_a_verdict_does_not_know() {
     for (text, kind, at) in [
         ("http.get('http://x') == ''", FaultKind::UnknownFunction, 5),
         ("env('HOME') == ''", FaultKind::UnknownFunction, 0),
@@ -290,7 +290,7 @@ fn a255_values_are_counted_to_the_byte() {
 }
 
 #[test]
-fn a621_a_search_in_each_round_of_a_comprehension_is_refused_unless_what_it_looks_through_is_written_out() {
+fn a621_a_search_in_each_round_of_a_comprehension_needs_a_literal() {
     for (text, at) in [
         ("predicate.a.all(x, x in predicate.b)", 21),
         ("predicate.a.exists(x, 'y' in x)", 26),
@@ -341,7 +341,7 @@ fn a621_a_claim_that_no_certificate_has_is_refused_in_every_form() {
 }
 
 #[test]
-fn a621_what_an_author_may_not_have_meant_is_remarked_and_an_honest_expression_is_not() {
+fn a621_a_likely_mistake_is_remarked_and_an_honest_expression_is_not() {
     let remarks = |text: &str| Condition::compile(text).unwrap().remarks().to_vec();
     let unanchored = |at| vec![Remark { kind: RemarkKind::Unanchored, at }];
     assert_eq!(remarks("identity.subject.matches('github.com/myorg')"), unanchored(17));

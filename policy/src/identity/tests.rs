@@ -225,7 +225,7 @@ fn a243_a245_claims_pin_the_runner_the_trigger_and_the_number_of_a_repository() 
 }
 
 #[test]
-fn a233_a242_a_workflow_of_ones_own_repository_is_its_own_in_any_case_and_one_signer() {
+fn a233_a242_a_workflow_of_ones_own_repository_is_its_own_in_any_case() {
     let san = "https://github.com/MyOrg/MyRepo/.github/workflows/b.yml@refs/heads/main";
     let spelt = authority(IdentityPattern::Exact(san.into()), &[]);
     for (claim, caller, expected) in [

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a212_a_short_name_stands_for_every_version_of_its_document_and_for_nothing_beside_it() {
+    fn a212_a_short_name_stands_for_every_version_of_its_document_alone() {
         let spdx = PredicateType::Versioned("https://spdx.dev/Document".to_owned());
         for version in ["", "/v2", "/v2.3", "/v2.3.1", "/v3.0"] {
             assert!(spdx.is(&format!("https://spdx.dev/Document{version}")), "{version}");

@@ -222,7 +222,7 @@ fn builder_of(builder: &str, principal: &Principal) -> Option<String> {
 }
 
 #[test]
-fn a_builder_is_believed_of_the_identity_that_signed_or_of_the_workflow_that_its_certificate_names() {
+fn a_builder_is_believed_of_the_signer_or_of_its_certified_workflow() {
     let shared = "https://github.com/myorg/shared/.github/workflows/build.yml@refs/heads/main";
     let (by_name, by_claim) = (github(shared, &[]), github(WORKFLOW, &[("build_signer_uri", shared)]));
     assert_eq!(builder_of(shared, &by_name).as_deref(), Some(shared));
@@ -343,7 +343,7 @@ fn built_from(fragment: &str) -> [(&'static str, Value); 2] {
 const COMMIT: &str = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
 #[test]
-fn a_commit_behind_a_repository_is_no_ref_and_does_not_speak_against_the_certificate() {
+fn a_commit_behind_a_repository_is_no_ref_and_contradicts_no_certificate() {
     let workflow = |commit: &str| {
         github(
             WORKFLOW,

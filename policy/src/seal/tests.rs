@@ -208,7 +208,7 @@ fn a128_indexes_that_nest_deeper_than_the_limit_are_not_served_under_a_grant() {
 }
 
 #[test]
-fn a543_a_permit_ends_by_a_permit_ttl_that_became_shorter_and_never_later_than_before() {
+fn a543_a_permit_ends_by_a_shorter_permit_ttl_and_never_later_than_before() {
     let permit = permit_for(&image());
     let shorter = permit.clone().within(std::time::Duration::from_secs(60));
     assert!(shorter.counts(revisions(1), at(59)) && !shorter.counts(revisions(1), at(60)));

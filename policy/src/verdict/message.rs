@@ -118,7 +118,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a522_whatever_the_words_are_message_and_phrase_stay_one_bounded_safe_line_with_the_id(
+        fn a522_message_and_phrase_stay_one_bounded_safe_line_with_the_id(
             policy in proptest::option::of(any::<String>()),
             texts in proptest::collection::vec(any::<String>(), 1..6),
         ) {

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a602_statements_are_kept_up_to_so_much_memory_and_the_next_one_without_its_predicate() {
+    fn a602_a_statement_over_the_memory_is_kept_without_its_predicate() {
         let mut first = Budget::default();
         assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::Kept);
         let left = first.statements;

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_be_as_long_as_its_limit_and_no_longer_and_a_password_does_not_gain_by_it() {
+    fn a_token_may_be_as_long_as_its_limit_and_no_longer() {
         let token = |length: usize| format!("a.b.{}", "c".repeat(length - 4));
         for (length, taken) in [(limits::CLIENT_TOKEN_BYTES, true), (limits::CLIENT_TOKEN_BYTES + 1, false)] {
             let bearer = format!("Bearer {}", token(length));

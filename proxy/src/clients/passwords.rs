@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a614_a_wrong_password_costs_the_same_whether_there_is_the_name_and_whatever_its_cost() {
+    fn a614_a_wrong_password_costs_the_same_with_and_without_the_name() {
         for highest in [4, 5, 10, limits::BCRYPT_COST_MAX] {
             assert_eq!(rounds(None, highest), 1 << highest);
             for own in 4..=highest {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a052_on_a_real_connection_a_reader_that_stops_is_cut_and_one_that_takes_a_little_is_not() {
+    async fn a052_a_reader_that_stops_is_cut_and_one_that_takes_a_little_is_not() {
         let _still = still();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut begun = Vec::new();

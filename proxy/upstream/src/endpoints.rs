@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_failed_is_asked_last_for_ten_seconds_then_longer_and_first_again_once_it_answers() {
+    fn an_endpoint_that_failed_is_asked_last_for_ten_seconds_then_longer() {
         let (of, now) = (endpoints(&["https://a", "https://b", "https://c"]), Instant::now());
         assert_eq!(turn(&of, now), ["a", "b", "c"]);
         of.failed(0, now);

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_not_done_within_background_deadline_is_lost_and_the_next_one_starts_anew() {
+    async fn work_over_background_deadline_is_lost_and_the_next_one_starts_anew() {
         let flight: SingleFlight<&str, u8> = SingleFlight::new();
         let lasting = |time: Duration| {
             move || async move {

@@ -38,7 +38,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "left.checked_sub(cost).ok_or_else(",
         put: "left.checked_sub(cost.min(left)).ok_or_else(",
         suite: Suite::Minted,
-        test: "a604_checks_over_the_budget_are_not_made_and_the_cheap_piece_counts_that_came_last",
+        test: "a604_checks_over_the_budget_are_not_made_and_a_cheap_piece_counts",
     },
     Protection {
         id: "A604",
@@ -74,7 +74,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "among(member, size).then(|| (size, member",
         put: "among(member, size).then(|| (size.min(1), member",
         suite: Suite::Proxy,
-        test: "a613_at_the_limit_the_longest_silent_connection_of_the_one_that_has_most_is_closed",
+        test: "a613_at_the_limit_the_longest_silent_connection_of_the_largest_is_closed",
     },
     Protection {
         id: "A614",
@@ -83,7 +83,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "for cost in cost(hash)..highest {",
         put: "for cost in highest..highest {",
         suite: Suite::Proxy,
-        test: "a614_a_wrong_password_costs_the_same_whether_there_is_the_name_and_whatever_its_cost",
+        test: "a614_a_wrong_password_costs_the_same_with_and_without_the_name",
     },
     Protection {
         id: "A614",

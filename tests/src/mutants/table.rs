@@ -20,7 +20,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "match policy.evidence {",
         put: "match Some(policy.evidence).map_or(EvidencePasses::WellFormed, |_| EvidencePasses::WellFormed) {",
         suite: Suite::Gate,
-        test: "a601_evidence_by_strangers_is_denied_and_the_denial_names_the_word_that_lets_it_pass",
+        test: "a601_evidence_by_strangers_is_denied_with_the_word_that_lets_it_pass",
     },
     Protection {
         id: "A023",
@@ -110,7 +110,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "            let issuer = self.chained(leaf, &signed.bundle.intermediates(), time)?;",
         put: "            let issuer = self.chained(leaf, &signed.bundle.intermediates(), time).unwrap_or_default();",
         suite: Suite::Minted,
-        test: "a622_an_intermediate_of_the_root_is_held_against_everything_at_the_time_of_the_signature",
+        test: "a622_an_intermediate_of_the_root_is_checked_at_the_time_of_the_signature",
     },
     Protection {
         id: "A625",
@@ -146,7 +146,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "if is_manifest(app, repository, digest).await? {",
         put: "if is_manifest(app, repository, digest).await? && false {",
         suite: Suite::Gate,
-        test: "a134_a_manifest_that_lists_itself_or_another_manifest_as_a_layer_opens_no_blob_route_to_it",
+        test: "a134_a_manifest_listed_as_a_layer_does_not_leave_by_the_blob_route",
     },
     Protection {
         id: "A062",
@@ -272,7 +272,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "piece.claimed.is_some_and(|claimed| image.is_named_by(claimed)) => {",
         put: "piece.claimed.is_some() => {",
         suite: Suite::Gate,
-        test: "a204_the_repository_that_a_payload_names_is_recorded_and_asked_for_only_where_the_policy_says_so",
+        test: "a204_the_repository_of_a_payload_is_recorded_and_required_on_demand",
     },
     Protection {
         id: "A058",
@@ -281,7 +281,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "        let done = tokio::task::spawn_blocking(move || {\n            let _place = place;\n            work()\n        });",
         put: "        drop(place);\n        let done = tokio::task::spawn_blocking(work);",
         suite: Suite::Gate,
-        test: "a058_what_is_permitted_is_served_while_every_worker_is_busy_with_expensive_evidence",
+        test: "a058_permitted_images_are_served_while_every_worker_is_busy",
     },
     Protection {
         id: "A052",
@@ -290,7 +290,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         text: "    let stream = write_timeout::WriteIdle::new(stream, connected.pulse());\n",
         put: "",
         suite: Suite::Gate,
-        test: "a052_at_the_data_port_a_reader_that_stops_is_cut_and_one_that_goes_on_gets_the_whole",
+        test: "a052_a_reader_that_stops_is_cut_and_one_that_goes_on_gets_the_whole",
     },
     Protection {
         id: "A127",

@@ -60,7 +60,7 @@ fn says(build_type: &str) -> Option<Condition> {
 }
 
 #[test]
-fn a602_a_predicate_that_was_too_large_to_keep_is_one_all_the_same_and_nothing_is_said_of_it() {
+fn a602_a_predicate_that_was_too_large_to_keep_is_one_all_the_same() {
     let facts = AttestationFacts { predicate: Predicate::Left, ..attestation(by_workflow(), PROVENANCE) };
     let judged =
         |requirement| codes(decided(&policy_set(vec![requirement]), &evidence(vec![], vec![facts.clone()])));

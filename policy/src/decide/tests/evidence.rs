@@ -275,7 +275,7 @@ fn a219_age_counts_from_the_proven_time_alone() {
 }
 
 #[test]
-fn a220_a_permit_ends_at_max_age_of_the_newest_that_suffice_and_never_after_permit_ttl() {
+fn a220_a_permit_ends_at_max_age_of_the_newest_that_suffice() {
     let timed = |name: &str, seconds: i64| {
         let mut facts = signature(by_key(name));
         facts.trusted_time = Some(at(seconds));

@@ -131,7 +131,7 @@ fn a148_last_permit_needs_a_former_permit_that_still_holds_within_its_age() {
 }
 
 #[test]
-fn a148_insecure_permit_is_for_an_upstream_that_could_not_be_asked_and_for_nothing_else() {
+fn a148_insecure_permit_is_only_for_an_upstream_that_could_not_be_asked() {
     let set = lenient(OnUndecided::InsecurePermit);
     let ask = |set: &PolicySet, code| {
         insecure_permit(set, &subject(), image().value(), &Undecided::new(code), now())

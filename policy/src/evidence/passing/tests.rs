@@ -221,7 +221,7 @@ fn blobs_that_the_manifest_does_not_name_are_not_handed_out() {
 }
 
 #[test]
-fn only_the_manifest_and_the_blobs_of_what_passes_leave_by_the_digests_that_it_names_them_by() {
+fn only_the_manifest_and_the_blobs_of_what_passes_leave() {
     let passing = well_formed(PAYLOAD).unwrap();
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
     assert_eq!(passing.manifest(), document.digest());

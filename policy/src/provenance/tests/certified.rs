@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a620_a_certified_source_that_cannot_be_read_is_none_and_lets_the_predicate_name_no_other() {
+fn a620_a_certified_source_that_cannot_be_read_admits_no_other() {
     let by = |claims: &[(&str, &str)]| {
         let hosted = ("runner_environment", "github-hosted");
         github(WORKFLOW, &[claims, &[hosted]].concat())

@@ -96,7 +96,7 @@ fn a203_what_is_missing_wrong_or_too_much_in_critical_is_refused() {
 }
 
 #[test]
-fn a126_what_is_of_free_form_may_have_keys_that_differ_by_case_and_what_is_read_may_not() {
+fn a126_free_form_keys_may_differ_by_case_and_those_that_are_read_may_not() {
     let statement = |predicate: &str, digest: &str| {
         let text = format!(
             r#"{{"_type":"{}","predicateType":"p","predicate":{predicate},"subject":[{{"digest":{digest}}}]}}"#,

@@ -61,7 +61,7 @@ fn code_of_between(change: Change) -> Option<Code> {
 }
 
 #[test]
-fn a622_an_intermediate_of_the_root_is_held_against_everything_at_the_time_of_the_signature() {
+fn a622_an_intermediate_of_the_root_is_checked_at_the_time_of_the_signature() {
     for (what, change, expected) in WRONG {
         assert_eq!(code_of_between(change), Some(expected), "{what}");
     }

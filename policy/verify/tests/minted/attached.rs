@@ -60,7 +60,7 @@ impl Attached {
 }
 
 #[test]
-fn an_authority_that_the_table_does_not_list_leads_to_the_root_where_it_travels_with_the_signature() {
+fn an_unlisted_authority_leads_to_the_root_where_it_travels_along() {
     let pki = Pki::new();
     let (between, issuer) = pki.between();
     let question = Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)]);

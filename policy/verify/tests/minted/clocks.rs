@@ -60,7 +60,7 @@ fn a627_a_token_has_one_signer_and_says_by_which_certificate() {
 }
 
 #[test]
-fn an_honest_token_may_have_a_fraction_of_a_second_another_hash_extensions_and_an_rsa_key() {
+fn an_honest_token_may_have_fractions_extensions_sha512_and_an_rsa_key() {
     let clock = Authority::new();
     let timed = |time| ask(&clock, &Form { time, ..Form::default() });
     assert_eq!(timed("20261124120000.5Z"), at("2026-11-24T12:00:00.5Z"));

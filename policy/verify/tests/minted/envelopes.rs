@@ -262,7 +262,7 @@ fn a602_what_nobody_known_has_signed_is_not_read_and_what_somebody_has_is() {
 }
 
 #[test]
-fn a602_an_envelope_whose_values_take_more_than_is_read_is_refused_by_its_size_in_memory() {
+fn a602_an_envelope_is_refused_by_the_size_of_its_values_in_memory() {
     let signer = Signer::new();
     let envelope = signer.envelope(TYPE, provenance().as_bytes());
     for (bytes, code) in [(64 * 1024, None), (1024 * 1024, Some(Code::PayloadInvalid))] {
@@ -290,7 +290,7 @@ fn a602_a_statement_too_large_to_be_kept_counts_by_its_type_and_signer() {
 }
 
 #[test]
-fn a604_checks_over_the_budget_are_not_made_and_the_cheap_piece_counts_that_came_last() {
+fn a604_checks_over_the_budget_are_not_made_and_a_cheap_piece_counts() {
     let signer = Signer::new();
     let keys: Vec<_> = (0..64).map(|_| Signer::new().key).collect();
     let question = keys.iter().fold(signer.question, |question, key| {

@@ -37,7 +37,7 @@ fn a342_a_table_that_was_never_fetched_is_as_a_stale_one() {
 }
 
 #[test]
-fn a342_another_table_that_does_not_know_the_certificate_does_not_hide_the_stale_one() {
+fn a342_a_table_that_does_not_know_the_certificate_hides_no_stale_one() {
     let pki = Pki::new();
     let mut question = question(vec![Pki::new().table("other")]);
     let mut other = identity(Transparency::Required);
@@ -60,7 +60,7 @@ fn keyed(pki: &Pki, tables: Vec<TrustTable>, transparency: Transparency) -> (Opt
 }
 
 #[test]
-fn a342_a_key_is_believed_under_a_stale_table_and_undecided_only_where_its_log_was_never_had() {
+fn a342_a_key_counts_under_a_stale_table_unless_its_log_was_never_had() {
     let pki = Pki::new();
     let stale = || vec![pki.table(TRUST).stale_from(Some(STALE_FROM.parse().unwrap()))];
     let run = |tables, transparency| keyed(&pki, tables, transparency);

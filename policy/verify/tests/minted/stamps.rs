@@ -150,7 +150,7 @@ fn beside_an_entry_that_the_library_does_not_read_a_timestamp_counts_alike() {
 }
 
 #[test]
-fn what_is_wrong_with_such_an_entry_is_told_and_not_what_is_wrong_with_its_timestamp() {
+fn the_fault_of_such_an_entry_is_reported_before_that_of_its_timestamp() {
     let keyless = Keyless::new();
     let unsigned = |over| {
         let Item::Dsse { envelope, mut annotations } = oldest(&keyless, BEFORE, over) else { unreachable!() };

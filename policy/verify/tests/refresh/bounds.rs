@@ -147,7 +147,7 @@ fn a344_a_delegated_list_counts_for_its_paths_its_keys_and_its_snapshot_only() {
 }
 
 #[test]
-fn a_delegation_by_hashes_of_paths_counts_for_those_and_with_paths_beside_them_for_nothing() {
+fn a_delegation_by_hashes_of_paths_counts_for_those_alone() {
     let key = Key::new(30);
     let run = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
         let mut forge = Forge::new();

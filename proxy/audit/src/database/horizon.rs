@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a606_days_without_the_gate_are_believed_after_a_day_with_it_in_however_many_starts() {
+    fn a606_days_without_the_gate_are_believed_after_a_day_with_it() {
         let mut horizon = Horizon { believed: NOW, ahead: 0, steady: 0 };
         let wall = |started: i64| NOW + started * 24 * HOUR;
         for day in 1..=3 {

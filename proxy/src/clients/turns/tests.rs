@@ -66,7 +66,7 @@ fn taken() -> (Turns, Turn) {
 }
 
 #[test]
-fn a614_of_each_address_and_of_each_name_there_one_has_its_turn_and_made_up_names_come_last() {
+fn a614_each_address_and_each_name_has_a_turn_and_made_up_names_come_last() {
     let ((turns, held), mut all) = (taken(), All::default());
     all.made_up(&turns, 3);
     for (at, name) in [(1, "flood"), (1, "flood"), (1, "flood"), (1, "node"), (2, "other")] {
@@ -83,7 +83,7 @@ fn a614_of_each_address_and_of_each_name_there_one_has_its_turn_and_made_up_name
 }
 
 #[test]
-fn a614_however_many_names_are_made_up_at_an_address_or_elsewhere_a_name_that_there_is_has_the_next_turn() {
+fn a614_a_name_that_exists_has_the_next_turn_before_all_made_up_ones() {
     let ((turns, held), mut all) = (taken(), All::default());
     for at in 1..=20 {
         for _ in 0..=limits::PASSWORDS_WAITING_OF_ONE {
@@ -100,7 +100,7 @@ fn a614_however_many_names_are_made_up_at_an_address_or_elsewhere_a_name_that_th
 }
 
 #[test]
-fn a614_over_the_limit_of_an_address_the_newest_of_the_name_that_has_most_has_no_turn() {
+fn a614_over_the_limit_of_an_address_the_newest_of_the_largest_has_no_turn() {
     let ((turns, held), mut all) = (taken(), All::default());
     let mut flood: Vec<_> =
         (0..limits::PASSWORDS_WAITING_OF_ONE).map(|_| all.named(&turns, 1, "flood")).collect();
@@ -115,7 +115,7 @@ fn a614_over_the_limit_of_an_address_the_newest_of_the_name_that_has_most_has_no
 }
 
 #[test]
-fn a614_of_names_that_have_as_much_the_one_who_came_last_has_no_turn_whatever_they_are() {
+fn a614_of_names_that_have_as_much_the_last_to_come_has_no_turn() {
     for (first, other) in [("a node", "z"), ("z node", "a")] {
         let ((turns, _held), mut all) = (taken(), All::default());
         let right = all.named(&turns, 1, first);

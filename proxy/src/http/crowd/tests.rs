@@ -39,7 +39,7 @@ fn count_closed(all: &[Connected]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a613_at_the_limit_the_longest_silent_connection_of_the_one_that_has_most_is_closed() {
+async fn a613_at_the_limit_the_longest_silent_connection_of_the_largest_is_closed() {
     let crowd = crowd(8);
     let other = placed(&crowd, "192.0.2.2").await;
     a_while().await;
@@ -171,7 +171,7 @@ async fn a613_so_many_wait_for_a_place_and_one_more_closes_the_longest_waiting()
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_no_descriptor_is_left_a_silent_connection_is_closed_and_none_that_is_at_work() {
+async fn a_silent_connection_is_closed_where_no_descriptor_is_left() {
     let crowd = crowd(8);
     let all = many(&crowd, "192.0.2.1", 2).await;
     all[0].pulse().works();

@@ -81,7 +81,7 @@ async fn a051_between_two_requests_a_client_may_be_silent_for_idle_timeout_and_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a051_a_head_after_silence_has_header_timeout_from_its_first_byte_however_it_trickles() {
+async fn a051_a_trickled_head_has_header_timeout_from_its_first_byte() {
     let mut client = connected();
     ask(&mut client).await;
     sleep(limits::IDLE_TIMEOUT / 2).await;
@@ -97,7 +97,7 @@ async fn a051_a_head_after_silence_has_header_timeout_from_its_first_byte_howeve
 }
 
 #[tokio::test(start_paused = true)]
-async fn a051_a_new_connection_has_header_timeout_in_all_whether_it_says_something_or_nothing() {
+async fn a051_a_new_connection_has_header_timeout_silent_or_not() {
     assert_took(closed_after(&mut connected()).await, limits::HEADER_TIMEOUT);
     assert_took(closed_after_trickling(&mut connected()).await, limits::HEADER_TIMEOUT);
     let mut late = connected();

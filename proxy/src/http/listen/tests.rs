@@ -38,7 +38,7 @@ async fn rest(client: &mut DuplexStream) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a546_a_connection_that_has_asked_nothing_yet_has_a_second_to_and_is_answered_once() {
+async fn a546_a_connection_that_has_asked_nothing_has_a_second_and_one_answer() {
     let crowd = crowd();
     let (mut in_time, mut late) = (accepted(&crowd).await, accepted(&crowd).await);
     sleep(BIT).await;

@@ -95,7 +95,7 @@ fn grant_of_base_layer(n: usize, standing: Standing) -> GrantRow {
 }
 
 #[tokio::test]
-async fn a616_grants_come_the_permitted_first_then_the_proven_then_the_newest_page_by_page() {
+async fn a616_grants_come_permitted_first_then_proven_then_newest_page_by_page() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     let most = GRANTS_READ + 10;

@@ -174,7 +174,7 @@ async fn a_document_over_the_limit_is_not_kept() {
 }
 
 #[test]
-fn a603_what_the_system_cannot_read_is_unknown_and_what_is_in_the_way_is_no_document() {
+fn a603_what_the_system_cannot_read_is_unknown() {
     for errno in [Errno::IO, Errno::ACCESS, Errno::MFILE, Errno::NFILE, Errno::STALE] {
         assert!(!is_in_the_way(&errno.into()), "{errno:?}");
     }

@@ -53,7 +53,7 @@ async fn a161_of_the_addresses_of_a_name_the_public_ones_alone_are_dialled() {
 }
 
 #[tokio::test]
-async fn a161_the_address_that_was_checked_is_the_one_that_is_dialled_without_a_second_lookup() {
+async fn a161_the_address_that_was_checked_is_dialled_without_a_second_lookup() {
     let inward = TcpListener::bind((IpAddr::from(INWARD), 0)).await.unwrap();
     // What the system means by this name is inward, and so it is by the resolver of the test from the second time on.
     let url: Uri = format!("http://localhost:{}/x", inward.local_addr().unwrap().port()).parse().unwrap();

@@ -71,7 +71,7 @@ async fn a163_another_port_of_the_same_host_gets_no_credentials() {
 }
 
 #[tokio::test]
-async fn a163_another_scheme_of_the_same_host_and_port_gets_no_credentials_and_the_same_does() {
+async fn a163_another_scheme_of_the_same_host_and_port_gets_no_credentials() {
     let ours = Authority::new();
     for (scheme, gets) in [("http", true), ("https", false)] {
         let server =

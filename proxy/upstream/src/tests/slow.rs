@@ -136,7 +136,7 @@ async fn well_again(head: &'static [&'static str], body: &'static [u8]) -> Strin
 }
 
 #[tokio::test(start_paused = true)]
-async fn a174_a_body_that_trickles_is_left_after_ten_seconds_and_a_manifest_asked_for_once_more() {
+async fn a174_a_trickled_manifest_is_left_after_ten_seconds_and_asked_for_anew() {
     let length = format!("content-length: {}", LONG.len());
     let head = answer("200 OK", &[TYPE, &length], b"");
     let second = Duration::from_secs(1);

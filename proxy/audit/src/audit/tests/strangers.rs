@@ -104,7 +104,7 @@ async fn a606_refusals_under_a_policy_have_records_of_their_own_among_the_pulls(
 }
 
 #[test]
-fn a606_of_what_does_not_exist_a_client_makes_so_many_records_whatever_names_it_makes_up() {
+fn a606_records_of_what_does_not_exist_are_bounded_for_each_client() {
     let tally = Tally::new(Budget::MISSING);
     let made_up =
         |client: &str, n: u64| refusal(client, "manifest-unknown", &format!("registry.test/org/{n}"));
@@ -140,7 +140,7 @@ async fn a606_refusals_leave_half_the_queue_to_what_is_served() {
 }
 
 #[test]
-fn a606_the_table_of_sums_is_bounded_and_what_finds_no_place_is_one_sum_for_each_code() {
+fn a606_the_table_of_sums_is_bounded_with_one_sum_for_each_code_beyond() {
     let tally = Tally::new(Budget::STRANGERS);
     let clients = limits::AUDIT_TALLY_SUMS * 4;
     let mut told = 0;

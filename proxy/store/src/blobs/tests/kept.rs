@@ -166,7 +166,7 @@ async fn a508_what_is_being_read_stays_and_what_finds_no_room_passes_through() {
 }
 
 #[tokio::test]
-async fn a508_a_new_process_goes_on_with_the_order_of_the_one_before_and_with_a_smaller_cap() {
+async fn a508_a_new_process_keeps_the_order_of_the_one_before_and_a_smaller_cap() {
     let fixture = fixture(MAX).await;
     let blobs: Vec<Vec<u8>> = (0..4).map(|n| bytes(100_000 + n)).collect();
     let mut digests = Vec::new();

@@ -171,7 +171,7 @@ async fn a608_rows_that_nothing_rests_on_have_a_share_of_their_own() {
 }
 
 #[tokio::test]
-async fn a607_of_what_is_permitted_what_was_let_through_goes_first_and_a_fresh_grant_is_said() {
+async fn a607_what_was_let_through_goes_first_and_a_fresh_grant_is_reported() {
     for (stored, grants) in [(at(1), Grants::AllThere), (Timestamp::now(), Grants::MayBeLost)] {
         let root = tempfile::tempdir().unwrap();
         let database = Database::open(root.path(), PATIENT).await.unwrap();

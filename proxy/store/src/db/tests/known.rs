@@ -145,7 +145,7 @@ async fn a603_a_database_that_is_written_over_in_its_place_is_noticed_and_counte
 }
 
 #[tokio::test]
-async fn a603_a_database_that_its_own_gate_writes_is_not_taken_for_one_that_was_written_over() {
+async fn a603_a_database_that_its_own_gate_writes_does_not_count_as_overwritten() {
     let root = tempfile::tempdir().unwrap();
     let database = filled(root.path()).await;
     for n in 0..40_u32 {
@@ -228,7 +228,7 @@ async fn a603_another_seal_key_is_a_loss_and_the_same_one_is_none() {
 }
 
 #[tokio::test]
-async fn a603_a_grant_that_could_not_be_written_may_be_lost_and_what_is_no_grant_costs_work() {
+async fn a603_a_grant_that_could_not_be_written_may_be_lost() {
     let root = tempfile::tempdir().unwrap();
     let database = filled(root.path()).await;
     execute(root.path(), "drop table presence").await;

@@ -1,0 +1,7 @@
+//! The policy, and the trust that it rests on: reloads, revisions, and ways around it.
+
+mod doors;
+mod reload;
+mod revisions;
+mod trust_tables;
+mod whole_claims;

@@ -1,0 +1,7 @@
+//! What is kept: lost, locked, forged, on a full disk, and for which repository it counts.
+
+mod disk;
+mod lost;
+mod state;
+mod unknown;
+mod whose;
