@@ -20,7 +20,7 @@ use crate::{defaults, policy_file};
 mod clients;
 mod credentials;
 mod issuers;
-mod later;
+mod reserved;
 mod tls;
 mod upstream;
 
@@ -69,7 +69,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
 /// Where everything is remembered, and the key under which it counts.
 fn state(context: &mut Context<'_, '_>, file: &mut Table) -> (Option<PathBuf>, Option<PathBuf>) {
     let (state, key) = (file.required(context, "state"), file.string(context, "seal_key_file"));
-    let place = state.as_ref().and_then(|text| later::state(context, text));
+    let place = state.as_ref().and_then(|text| reserved::state(context, text));
     let paths = (place, key.as_ref().map(|text| context.text.beside(&text.value)));
     let inside = match &paths {
         (Some(state), Some(key)) => straight(key).starts_with(straight(state)),
@@ -152,7 +152,7 @@ fn admin(context: &mut Context<'_, '_>, file: &mut Table, data: SocketAddr) -> A
     let mut place = 0..0;
     if let Some(mut table) = file.table(context, "admin") {
         (admin.address, place) = address(context, &mut table, admin.address);
-        later::htpasswd(context, &mut table, "admin.htpasswd");
+        reserved::htpasswd(context, &mut table, "admin.htpasswd");
         table.finish(context);
     }
     // Health and metrics never stand on the data port. Port 0 is another port for each.

@@ -20,7 +20,7 @@ use crate::upstreams::Upstreams;
 
 mod authority;
 mod expression;
-mod holes;
+mod exceptions;
 mod identity;
 mod require;
 mod rule;
@@ -75,8 +75,8 @@ fn policies(
     let words = [("deny", Unmatched::Deny), ("warn", Unmatched::Warn), ("permit", Unmatched::Permit)];
     let unmatched = file.word(context, "unmatched", &words, Unmatched::Deny);
     let policies = rule::read_all(context, &mut file, &authorities, around);
-    let blocks = holes::blocks(context, &mut file);
-    let exemptions = holes::exemptions(context, &mut file, around.now);
+    let blocks = exceptions::blocks(context, &mut file);
+    let exemptions = exceptions::exemptions(context, &mut file, around.now);
     file.finish(context);
     nothing_enforced(context, &policies, unmatched);
     let text = context.text.text.clone();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::code::Code;
 use crate::evidence::Evidence;
-use crate::evidence::passing::NotPassing;
+use crate::evidence::servable::NotServable;
 use crate::expression::Image;
 use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
@@ -236,9 +236,9 @@ fn judge_within(
 fn unpassed(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
     let not = evidence.unpassed?;
     let text = match not {
-        NotPassing::Other => return None,
-        NotPassing::Runnable => "dressed as evidence, and a runtime could unpack or start it too",
-        NotPassing::Unverified => {
+        NotServable::Other => return None,
+        NotServable::Runnable => "dressed as evidence, and a runtime could unpack or start it too",
+        NotServable::Unverified => {
             "no authority of the policy signed this evidence; evidence = \"well-formed\" would let it pass"
         }
     };

@@ -14,8 +14,8 @@ use crate::code::Code;
 use crate::identity::Principal;
 use crate::oci::Digest;
 
-pub mod kept;
-pub mod passing;
+pub mod collected;
+pub mod servable;
 
 /// Where a piece of evidence was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -263,7 +263,7 @@ pub struct Evidence {
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
     /// Why the subject, which is itself dressed as evidence, did not leave as that; none for any other.
-    pub unpassed: Option<passing::NotPassing>,
+    pub unpassed: Option<servable::NotServable>,
 }
 
 impl Evidence {

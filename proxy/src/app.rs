@@ -9,7 +9,7 @@ use crate::audit::Audit;
 use crate::health::Health;
 use crate::live::Live;
 use crate::pull::handles::{self, Handles};
-use crate::trust::{Known, News, Roots};
+use crate::trust::{KnownRoots, News, Roots};
 
 /// A running gate: the handles of pulls, and what stands around them. What pulls use can be named on the gate itself.
 #[derive(Debug)]
@@ -69,6 +69,6 @@ impl Deref for App {
 }
 
 /// The same load of the configuration, under the roots of this moment.
-fn over(roots: &Known, live: &Live, now: Timestamp) -> Live {
+fn over(roots: &KnownRoots, live: &Live, now: Timestamp) -> Live {
     live.under(roots.over(live.loaded_trust(), &live.config().policy.sources), now)
 }

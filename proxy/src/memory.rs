@@ -20,13 +20,13 @@ use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject};
 use crate::accept::Accept;
 use crate::audit::DecisionId;
 use crate::clock::Clock;
-use crate::store::Standing;
+use crate::store::GrantRank;
 
-use self::passing::Evidence;
+use self::servable::Evidence;
 
 pub use self::children::Child;
 pub use self::denied::{Denied, Pieces};
-pub use self::passing::{RestsOn, Unpassing};
+pub use self::servable::{RestsOn, Unservable};
 
 /// The memory of a gate. Every cache is bounded in bytes (A602); what it loses is found in the store or decided again.
 pub struct Memory {
@@ -34,14 +34,14 @@ pub struct Memory {
     denials: Cache<VerdictKey, Aging<Arc<Denial>>>,
     denied: Cache<VerdictKey, Arc<Denied>>,
     tags: Cache<TagKey, Aging<Digest>>,
-    grants: Cache<Place, Arc<Grants>>,
+    grants: Cache<ContentKey, Arc<Grants>>,
     granted: Cache<Granted, u64>,
-    documents: Cache<Place, Intact<Document>>,
+    documents: Cache<ContentKey, Intact<Document>>,
     manifests: Cache<Digest, bool>,
     verdict_ids: Cache<VerdictKey, DecisionId>,
     other_names: Cache<Digest, Digest>,
     evidence: Evidence,
-    children: Cache<Place, Aging<Child>>,
+    children: Cache<ContentKey, Aging<Child>>,
     children_asked: Cache<Repository, Arc<AtomicUsize>>,
     lives: Lives,
 }
@@ -51,7 +51,7 @@ type VerdictKey = (Subject, Revisions);
 /// A tag, as clients ask for it who accept the same types.
 type TagKey = (Repository, Tag, Accept);
 /// Content in a repository.
-type Place = (Repository, Digest);
+type ContentKey = (Repository, Digest);
 
 /// How long what may change is believed, and by which clock: the caches' own is not the gate's.
 struct Lives {
@@ -81,7 +81,7 @@ struct Grants {
 #[derive(Debug, Clone, Copy)]
 struct Handed {
     at: Instant,
-    standing: Standing,
+    standing: GrantRank,
     /// The writes that the store had lost by then.
     lost: u64,
 }
@@ -134,7 +134,7 @@ impl Memory {
             .time_to_live(limits::PERMIT_TTL_MAX)
             .build(),
             grants: Cache::builder()
-                .weigher(|key: &Place, grants: &Arc<Grants>| weight::of_grants::<Place>(&key.0, grants))
+                .weigher(|key: &ContentKey, grants: &Arc<Grants>| weight::of_grants::<ContentKey>(&key.0, grants))
                 .max_capacity(limits::GRANTS_BYTES)
                 .time_to_idle(GRANTS_IDLE)
                 .build(),
@@ -148,7 +148,7 @@ impl Memory {
             children_asked: small(|key, _| weight::of_entry::<Repository, Arc<AtomicUsize>>(key, 0))
                 .time_to_live(deny_ttl)
                 .build(),
-            children: small(|key: &Place, _| weight::of_entry::<Place, Aging<Child>>(&key.0, 0))
+            children: small(|key: &ContentKey, _| weight::of_entry::<ContentKey, Aging<Child>>(&key.0, 0))
                 .eviction_policy(EvictionPolicy::lru())
                 .time_to_live(deny_ttl)
                 .build(),
@@ -228,7 +228,7 @@ impl Memory {
         &self,
         repository: &Repository,
         digest: Digest,
-        (sealed, standing): (&Sealed, Standing),
+        (sealed, standing): (&Sealed, GrantRank),
         lost: u64,
     ) -> GrantMemory {
         let mut memory = GrantMemory::New;
@@ -308,7 +308,7 @@ impl Lives {
 }
 
 impl Grants {
-    fn is_handed(&self, sealed: &Sealed, standing: Standing, lost: u64) -> bool {
+    fn is_handed(&self, sealed: &Sealed, standing: GrantRank, lost: u64) -> bool {
         self.find(sealed).is_some_and(|handed| {
             handed.lost == lost && handed.standing >= standing && handed.at.elapsed() < GRANTS_WRITTEN_AGAIN
         })
@@ -319,7 +319,7 @@ impl Grants {
         all.find(|(grant, _)| grant.body == sealed.body).map(|(_, handed)| handed)
     }
 
-    fn with(before: Option<&Self>, sealed: &Sealed, standing: Standing, lost: u64) -> Self {
+    fn with(before: Option<&Self>, sealed: &Sealed, standing: GrantRank, lost: u64) -> Self {
         let known = before.and_then(|before| before.find(sealed));
         let standing = known.map_or(standing, |known| known.standing.max(standing));
         let older = before.into_iter().flat_map(|before| before.sealed.iter().zip(&before.handed));
@@ -328,7 +328,7 @@ impl Grants {
             std::iter::once(newest).chain(older.filter(|(grant, _)| grant.body != sealed.body)).collect();
         // What is taken away is never the one that is asked for next.
         if all.len() > GRANTS_PER_DIGEST {
-            let weakest = all.iter().rposition(|(_, handed)| handed.standing == Standing::LetThrough);
+            let weakest = all.iter().rposition(|(_, handed)| handed.standing == GrantRank::LetThrough);
             all.remove(weakest.filter(|at| *at > 0).unwrap_or(all.len() - 1));
         }
         all.sort_by_key(|(_, handed)| std::cmp::Reverse(handed.standing));
@@ -363,7 +363,7 @@ impl std::fmt::Debug for Memory {
 
 mod children;
 mod denied;
-mod passing;
+mod servable;
 #[cfg(test)]
 mod tests;
 pub(crate) mod weight;

@@ -10,19 +10,19 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::evidence::passing::Passed;
+use pullgate_policy::evidence::servable::Passed;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
 
-use self::collect::Asked;
+use self::collect::AskedLayouts;
 use self::handles::Handles;
 use self::order::{At, Found, Leave, Open, Question, Standing, Walk};
 use crate::accept::Accept;
 use crate::live::Live;
 use crate::refusal::Refusal;
 
-mod beside;
+mod prefetch;
 pub mod blob;
 pub mod children;
 pub mod collect;
@@ -37,7 +37,7 @@ mod rooms;
 mod scope;
 pub mod serve;
 pub mod verify;
-mod warm;
+mod from_memory;
 
 /// A manifest request, parsed.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ async fn answer(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pul
         Reference::Tag(_) => None,
     };
     let leave = order::leave(app, live, &pull.repository, named)?;
-    match warm::answer(app, live, &leave, pull).await {
+    match from_memory::answer(app, live, &leave, pull).await {
         Some(pulled) => Ok(pulled),
         None => Box::pin(shared(app, live, leave, pull)).await,
     }
@@ -191,7 +191,7 @@ async fn decided(
     live: &Arc<Live>,
     leave: &Leave,
     (document, asked_by): (&Intact<Document>, &Reference),
-    asked: Option<Asked>,
+    asked: Option<AskedLayouts>,
 ) -> Result<Pulled, Refusal> {
     let judged = match order::standing((app, live), Walk::Pull, leave, At::Here(document)).await? {
         Standing::Found(found) => Pulled::found(found, document),
@@ -215,7 +215,7 @@ async fn by_evidence(
     app: &Arc<Handles>,
     live: &Arc<Live>,
     open: &Open,
-    asked: Option<Asked>,
+    asked: Option<AskedLayouts>,
 ) -> Result<Pulled, Refusal> {
     match shared_verdict(app, live, open, asked).await {
         Ok(judged) => Pulled::under(judged, open.document()),
@@ -230,7 +230,7 @@ async fn shared_verdict(
     app: &Arc<Handles>,
     live: &Arc<Live>,
     open: &Open,
-    asked: Option<Asked>,
+    asked: Option<AskedLayouts>,
 ) -> Result<Judged, Refusal> {
     let _waiting = crate::effort::waits_for(open.subject());
     let key = (open.subject().clone(), live.revisions());
@@ -243,7 +243,7 @@ async fn shared_verdict(
             let _place = match asked.as_mut().and_then(|asked| asked.place.take()) {
                 Some(place) => place,
                 None => {
-                    let place = app.places.take(open.subject().repository.registry()).await;
+                    let place = app.slots.take(open.subject().repository.registry()).await;
                     place.map_err(|_full| Refusal::undecided(Code::Overload))?
                 }
             };
@@ -259,7 +259,7 @@ async fn reached(
     app: &Handles,
     live: &Arc<Live>,
     open: &Open,
-    asked: Option<Asked>,
+    asked: Option<AskedLayouts>,
 ) -> Result<Judged, Refusal> {
     let (subject, document, unpassed) = (open.subject(), open.document(), open.unpassed());
     app.asked.count(Question::Evidence);
@@ -322,7 +322,7 @@ impl Pulled {
     fn found(found: Found, document: &Intact<Document>) -> Result<Self, Refusal> {
         Ok(match found {
             Found::Granted(permitted) => Self::new(Content::Permitted(permitted), Remembered::Hit),
-            Found::Passing(passing) => {
+            Found::ServableEvidence(passing) => {
                 let passed = passing.document(document.clone()).ok_or(Refusal::undecided(Code::Internal))?;
                 Self::new(Content::Evidence(Box::new(passed)), Remembered::Miss)
             }

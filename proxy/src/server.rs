@@ -77,13 +77,13 @@ pub struct Running {
     pub admin: SocketAddr,
     /// Its handles.
     pub app: Arc<App>,
-    stop: watch::Sender<Stage>,
+    stop: watch::Sender<DrainPhase>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 /// How far a shutdown has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum DrainPhase {
     Serving,
     Draining,
     Stopped,
@@ -113,12 +113,12 @@ pub async fn start_with(
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let copies = Copies::of(&config.state, Keep::Yes);
     let app = app(config, store, &key_file, clock, copies, waits).await?;
-    let (stop, stopping) = watch::channel(Stage::Serving);
+    let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
     let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
     let tasks = vec![
-        tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), Stage::Draining))),
-        tokio::spawn(admin::serve(admin, health, reached(stopping, Stage::Stopped))),
+        tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), DrainPhase::Draining))),
+        tokio::spawn(admin::serve(admin, health, reached(stopping, DrainPhase::Stopped))),
     ];
     watch_health(&app);
     watch_blobs(&app);
@@ -183,7 +183,7 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
     listener.local_addr().map_err(|source| ServeError::Bind { address: unknown, source })
 }
 
-async fn reached(mut stage: watch::Receiver<Stage>, wanted: Stage) {
+async fn reached(mut stage: watch::Receiver<DrainPhase>, wanted: DrainPhase) {
     // A sender that is gone means that the gate is.
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }
@@ -272,12 +272,12 @@ impl Running {
     /// Ends the gate: new connections are refused, pulls under way end, what is queued is written.
     pub async fn shutdown(self) {
         self.app.health.set("shutdown", Condition::Unready("draining".to_owned()));
-        let _ = self.stop.send(Stage::Draining);
+        let _ = self.stop.send(DrainPhase::Draining);
         let mut tasks = self.tasks.into_iter();
         if let Some(data) = tasks.next() {
             let _ = data.await;
         }
-        let _ = self.stop.send(Stage::Stopped);
+        let _ = self.stop.send(DrainPhase::Stopped);
         for task in tasks {
             let _ = task.await;
         }

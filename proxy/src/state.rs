@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
+use pullgate_policy::evidence::servable::ServableEvidence;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::policy::Revisions;
@@ -28,11 +28,11 @@ pub struct State {
     blobs: Blobs<Fault>,
     clock: Clock,
     /// What each repository's own upstream gave, and as which type of document, as far as memory knows.
-    present: Cache<Place, Type>,
+    present: Cache<ContentKey, Type>,
 }
 
 /// Content in a repository.
-type Place = (Repository, Digest);
+type ContentKey = (Repository, Digest);
 /// What it was called, where it is a document.
 type Type = Option<&'static str>;
 
@@ -41,7 +41,7 @@ impl State {
     pub async fn new(store: Store, blobs_max: u64, clock: Clock) -> Self {
         let blobs = Blobs::new(store.folder(), blobs_max).await;
         let present = Cache::builder()
-            .weigher(|key: &Place, _| weight::of_entry::<Place, Type>(&key.0, 0))
+            .weigher(|key: &ContentKey, _| weight::of_entry::<ContentKey, Type>(&key.0, 0))
             .max_capacity(limits::PRESENCE_BYTES)
             .build();
         Self { store, blobs, clock, present }
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Keeps the sealed record of what was collected.
-    pub fn keep_evidence(&self, kept: &Kept, sealed: Sealed) {
+    pub fn keep_evidence(&self, kept: &CollectedEvidence, sealed: Sealed) {
         let worth = match kept.outcome {
             KeptOutcome::Permitted => Worth::Proven,
             KeptOutcome::NotPermitted => Worth::Nothing,
@@ -214,7 +214,7 @@ impl State {
 
     /// Keeps whose the blobs of evidence are that passes, and waits a moment until it is written: a kill must not take
     /// what a client was told.
-    pub async fn keep_owner(&self, repository: &Repository, passing: &Passing) {
+    pub async fn keep_owner(&self, repository: &Repository, passing: &ServableEvidence) {
         let blobs = passing.blobs().iter().map(|blob| blob.digest).collect();
         let now = self.clock.now();
         self.store.database().keep_owner(repository.clone(), passing.manifest(), blobs, now);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
 use pullgate_policy::limits;
 use pullgate_verify::TrustFault;
-use pullgate_verify::refresh::{Kept, Refresh, RefreshFault, TargetName, refresh};
+use pullgate_verify::refresh::{Snapshot, Refresh, RefreshFault, TargetName, refresh};
 use tokio::runtime::Handle;
 
 use crate::health::Condition;
@@ -23,11 +23,11 @@ mod status;
 
 pub use copies::{Copies, Keep};
 pub(crate) use roots::News;
-pub use roots::{Known, Roots};
-pub use status::{Failed, Holds, State, Status};
+pub use roots::{KnownRoots, Roots};
+pub use status::{Failed, Holds, TableState, Status};
 
 use mirror::Mirror;
-pub(crate) use roots::{Taken, Told};
+pub(crate) use roots::{Taken, Novelty};
 
 /// Why a trust root was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +69,9 @@ impl Failure {
 pub async fn fetch(
     source: &TrustSource,
     location: &TrustLocation,
-    kept: Option<Arc<Kept>>,
+    kept: Option<Arc<Snapshot>>,
     now: Timestamp,
-) -> Result<Kept, Failure> {
+) -> Result<Snapshot, Failure> {
     let (mirror, source) = (Mirror::at(location).map_err(Failure::Location)?, source.clone());
     // Megabytes of JSON and hundreds of signatures: off the threads that pulls are served by.
     let runtime = Handle::current();
@@ -94,7 +94,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, RefreshFault>>) -> Resu
 /// What can be told of every table by who does not run the gate.
 #[must_use]
 pub fn survey(policies: &Policies, copies: &Copies, now: Timestamp) -> Vec<Status> {
-    let mut known = Known::default();
+    let mut known = KnownRoots::default();
     for source in &policies.sources {
         let Some(how) = &source.refresh else { continue };
         match copies.read(&source.name, how) {
@@ -143,10 +143,10 @@ fn wrong(status: &Status) -> Option<String> {
     let last = status.failed.as_ref().map(|failed| format!(", and its refresh failed ({})", failed.code));
     let last = last.unwrap_or_default();
     match status.state {
-        State::Missing => Some(format!("trust root \"{name}\" was never fetched{last}")),
-        State::Stale => Some(format!("trust root \"{name}\" is too old to be believed{last}")),
-        State::Expired => Some(format!("trust root \"{name}\" has expired and still counts{last}")),
-        State::Fresh | State::Pinned | State::Snapshot => status
+        TableState::Missing => Some(format!("trust root \"{name}\" was never fetched{last}")),
+        TableState::Stale => Some(format!("trust root \"{name}\" is too old to be believed{last}")),
+        TableState::Expired => Some(format!("trust root \"{name}\" has expired and still counts{last}")),
+        TableState::Fresh | TableState::Pinned | TableState::Snapshot => status
             .failed
             .as_ref()
             .map(|failed| format!("the refresh of trust root \"{name}\" failed ({})", failed.code)),

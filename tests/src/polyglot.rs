@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use pullgate_policy::content::Untrusted;
-use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::evidence::servable::EvidenceOnly;
 
 use crate::made::{CONFIG, Layer, Made};
 use crate::random::Random;

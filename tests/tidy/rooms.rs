@@ -178,7 +178,7 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "counters", "fault", "id", "record", "waits", "tally", "log", "lines", "standing", "taken",
+            "counters", "fault", "id", "record", "waits", "tally", "log", "lines", "status", "taken",
             "database", "writer", "queues", "audit",
         ],
         circles: &[(
@@ -196,9 +196,9 @@ const PACKAGES: [Rooms; 7] = [
             "accept",
             "route",
             "effort",
-            "places",
-            "in_flight",
-            "workers",
+            "slots",
+            "evidence_budget",
+            "compute_pool",
             "seal_key",
             "refusal",
             "metrics",
@@ -239,7 +239,7 @@ fn rooms_point_one_way() {
 
 #[test]
 fn a_planted_import_upwards_is_found_with_its_file_and_line() {
-    let planted = |text: &str| File { path: "proxy/src/pull/warm.rs".to_owned(), text: text.to_owned() };
+    let planted = |text: &str| File { path: "proxy/src/pull/from_memory.rs".to_owned(), text: text.to_owned() };
     let package = PACKAGES.iter().find(|package| package.folder == "proxy/src/").unwrap();
     for (text, line) in [
         ("//! Pure.\n\nuse crate::http::respond;\n", 3),
@@ -249,9 +249,9 @@ fn a_planted_import_upwards_is_found_with_its_file_and_line() {
     ] {
         let found = against(package, &[planted(text)]);
         let upwards: Vec<_> =
-            found.iter().filter(|finding| finding.starts_with("proxy/src/pull/warm.rs")).collect();
+            found.iter().filter(|finding| finding.starts_with("proxy/src/pull/from_memory.rs")).collect();
         assert_eq!(upwards.len(), 1, "{found:?}");
-        assert!(upwards[0].starts_with(&format!("proxy/src/pull/warm.rs:{line}: ")), "{found:?}");
+        assert!(upwards[0].starts_with(&format!("proxy/src/pull/from_memory.rs:{line}: ")), "{found:?}");
     }
     for text in [
         "use crate::live::Live;\n",
@@ -259,7 +259,7 @@ fn a_planted_import_upwards_is_found_with_its_file_and_line() {
         "#[cfg(test)]\nmod tests {\n    use crate::http::respond;\n}\n",
     ] {
         let found = against(package, &[planted(text)]);
-        assert!(!found.iter().any(|finding| finding.starts_with("proxy/src/pull/warm.rs")), "{found:?}");
+        assert!(!found.iter().any(|finding| finding.starts_with("proxy/src/pull/from_memory.rs")), "{found:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Outcome, judge_within, permit, without_evidence};
 use crate::code::Code;
 use crate::evidence::Evidence;
-use crate::evidence::kept::KeptOutcome;
+use crate::evidence::collected::KeptOutcome;
 use crate::oci::{Document, Repository};
 use crate::policy::{Governing, OnUndecided, PolicySet};
 use crate::time::later;

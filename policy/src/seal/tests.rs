@@ -4,7 +4,7 @@ use super::*;
 use crate::content::Intact;
 use crate::decide::tests::fixture::*;
 use crate::evidence::Layout;
-use crate::evidence::kept::{Kept, KeptOutcome};
+use crate::evidence::collected::{CollectedEvidence, KeptOutcome};
 use crate::grant::{Grant, GrantClaim, Role};
 use crate::oci::{Digest, Document};
 use crate::policy::{Mode, Revision, Revisions};
@@ -72,7 +72,7 @@ fn a504_a_record_of_one_kind_is_none_of_another() {
     assert!(GrantClaim::open(&seal(), &sealed_grant, &subject().repository, &grants[0].digest()).is_some());
     assert_eq!(recalled(&sealed_grant, &subject(), revisions(1), 0), None);
     let sealed_permit = seal().seal(permitted.permit());
-    assert!(Kept::open(&seal(), &sealed_permit, &subject()).is_none());
+    assert!(CollectedEvidence::open(&seal(), &sealed_permit, &subject()).is_none());
     // The same words under the name of another purpose have another seal.
     assert_ne!(seal().mac("permit/1", "{}"), seal().mac("permit/", "1{}"));
     assert_ne!(seal().mac("permit/1", "{}"), seal().mac("grant/1", "{}"));
@@ -80,7 +80,7 @@ fn a504_a_record_of_one_kind_is_none_of_another() {
 
 #[test]
 fn a155_kept_evidence_is_opened_for_its_own_subject_only() {
-    let kept = Kept {
+    let kept = CollectedEvidence {
         subject: subject(),
         collected: now(),
         manifests: vec![(Layout::SigTag, Digest::of(b"x"))],
@@ -88,10 +88,10 @@ fn a155_kept_evidence_is_opened_for_its_own_subject_only() {
         outcome: KeptOutcome::NotPermitted,
     };
     let sealed = seal().seal(&kept);
-    assert_eq!(Kept::open(&seal(), &sealed, &subject()), Some(kept));
-    assert_eq!(Kept::open(&seal(), &sealed, &subject_in("r.io/org/other", &image())), None);
+    assert_eq!(CollectedEvidence::open(&seal(), &sealed, &subject()), Some(kept));
+    assert_eq!(CollectedEvidence::open(&seal(), &sealed, &subject_in("r.io/org/other", &image())), None);
     let forged = Sealed { body: sealed.body.replace("not-permitted", "permitted"), ..sealed };
-    assert_eq!(Kept::open(&seal(), &forged, &subject()), None);
+    assert_eq!(CollectedEvidence::open(&seal(), &forged, &subject()), None);
 }
 
 fn claim(grant: &Grant) -> GrantClaim {

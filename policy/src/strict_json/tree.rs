@@ -78,19 +78,19 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
         self.reading.descend(self.depth)?;
-        let mut kept = Kept { object: Map::new(), within: self };
+        let mut kept = ObjectTree { object: Map::new(), within: self };
         object::read(map, &mut kept)?;
         Ok(Value::Object(kept.object))
     }
 }
 
 /// An object whose members are kept.
-struct Kept<'a> {
+struct ObjectTree<'a> {
     object: Map<String, Value>,
     within: Node<'a>,
 }
 
-impl<'de> Members<'de> for Kept<'_> {
+impl<'de> Members<'de> for ObjectTree<'_> {
     fn reading(&mut self) -> &mut Reading {
         self.within.reading
     }

@@ -25,10 +25,10 @@ impl Artifact<'_> {
         }
     }
 
-    pub(crate) fn kept(&self) -> Kept {
+    pub(crate) fn kept(&self) -> SharedArtifact {
         match self {
-            Self::Bytes(bytes) => Kept::of(Bytes::copy_from_slice(bytes)),
-            Self::Sha256(known) => Kept::new(Content::Sha256(*known)),
+            Self::Bytes(bytes) => SharedArtifact::of(Bytes::copy_from_slice(bytes)),
+            Self::Sha256(known) => SharedArtifact::new(Content::Sha256(*known)),
         }
     }
 }
@@ -36,7 +36,7 @@ impl Artifact<'_> {
 /// An artifact that is kept, or another message that was signed. Clones share it, and it is hashed once for each algorithm,
 /// however many signatures, keys and log entries are about it (A602, A604).
 #[derive(Debug, Clone)]
-pub(crate) struct Kept(Arc<Inner>);
+pub(crate) struct SharedArtifact(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -51,7 +51,7 @@ enum Content {
     Sha256([u8; 32]),
 }
 
-impl Kept {
+impl SharedArtifact {
     pub(crate) fn of(bytes: Bytes) -> Self {
         Self::new(Content::Bytes(bytes))
     }

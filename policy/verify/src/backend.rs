@@ -11,7 +11,7 @@ use sigstore_verify::{Policy, PublicKeyVerificationPolicy, VerificationPolicy, V
 
 use crate::artifact::Artifact;
 use crate::certificate::{self, profile};
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::key::PublicKey;
 use crate::material::{Rendered, Signed, Weight};
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind, Unusable};
@@ -59,7 +59,7 @@ pub(crate) enum Log {
 
 /// What is asked of a certificate besides.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct CertificateChecks {
     pub(crate) log: Log,
     pub(crate) sct: Sct,
     /// No later than this can an SCT be.
@@ -132,7 +132,7 @@ impl Backend {
 
     /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that all
     /// of these are about each other. Who the certificate names is not looked at.
-    pub(crate) fn certificate(&self, signed: &Signed, leaf: &[u8], asked: Asked) -> Result<Vouched, Fault> {
+    pub(crate) fn certificate(&self, signed: &Signed, leaf: &[u8], asked: CertificateChecks) -> Result<Vouched, PieceFault> {
         let stamps = self.stamps(signed);
         let listed = self.listed(signed, asked.log)?;
         let policy = VerificationPolicy::any_identity();
@@ -167,7 +167,7 @@ impl Backend {
     }
 
     /// The log entries and timestamps of a signature by a key. That the key made it is the caller's to check.
-    pub(crate) fn key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, Fault> {
+    pub(crate) fn key(&self, signed: &Signed, key: &PublicKey) -> Result<Vouched, PieceFault> {
         let stamps = self.stamps(signed);
         let listed = self.listed(signed, Log::Checked)?;
         let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(key.spki().to_vec()));
@@ -189,7 +189,7 @@ impl Backend {
     }
 
     /// The entries that are looked at.
-    fn listed<'a>(&self, signed: &'a Signed, log: Log) -> Result<Vec<&'a Value>, Fault> {
+    fn listed<'a>(&self, signed: &'a Signed, log: Log) -> Result<Vec<&'a Value>, PieceFault> {
         match log {
             Log::Left => Ok(Vec::new()),
             Log::Checked => entries::known(&self.logs, signed.bundle.listed()?),
@@ -203,7 +203,7 @@ impl Backend {
         bundle: &Rendered,
         leaf: Option<&[u8]>,
         policy: &impl Policy,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PieceFault> {
         match signed.weight {
             Weight::Light => {}
             // It would read the whole statement before it looks at anything else (A602).
@@ -221,7 +221,7 @@ impl Backend {
 
     /// What the library's refusal is worth: where it could not judge, the checks after it judge alone. Everything else that
     /// it refuses is refused.
-    fn go_on(&self, fault: Fault, stamps: &Stamps, listed: &[&Value], makes: bool) -> Result<(), Fault> {
+    fn go_on(&self, fault: PieceFault, stamps: &Stamps, listed: &[&Value], makes: bool) -> Result<(), PieceFault> {
         let timed = fault.is_a_timestamps() || fault.code == Code::NoTrustedTime;
         let unread = match fault.code {
             // A kind of entry, of key or of hash that it does not know.
@@ -245,9 +245,9 @@ impl Backend {
     }
 
     /// The issuer of a leaf that leads to a root of the table at `time`.
-    fn chained(&self, leaf: &[u8], others: &[Vec<u8>], time: Timestamp) -> Result<Vec<u8>, Fault> {
+    fn chained(&self, leaf: &[u8], others: &[Vec<u8>], time: Timestamp) -> Result<Vec<u8>, PieceFault> {
         profile::check_signer(leaf, time)?;
-        let mut fault = Fault::from(Code::CertificateExpired);
+        let mut fault = PieceFault::from(Code::CertificateExpired);
         for authority in self.authorities.iter().filter(|authority| authority.holds_at(time)) {
             match authority.leads(leaf, others, time, Purpose::CodeSigning) {
                 Ok(issuer) => return Ok(issuer),
@@ -276,11 +276,11 @@ fn given<'a>(artifact: &Artifact<'a>) -> sigstore_types::Artifact<'a> {
     }
 }
 
-fn read(rendered: &Rendered) -> Result<Bundle, Fault> {
+fn read(rendered: &Rendered) -> Result<Bundle, PieceFault> {
     let mut bundle = Bundle::from_json(&rendered.json).map_err(|error| {
         let text = error.to_string();
         let code = if text.contains("Rekor entry format") { Code::Unsupported } else { Code::BundleInvalid };
-        Fault::new(code, text)
+        PieceFault::new(code, text)
     })?;
     if let (SignatureContent::DsseEnvelope(envelope), Some(payload)) =
         (&mut bundle.content, &rendered.payload)

@@ -9,7 +9,7 @@ use pullgate_policy::identity::{By, KeyId, Name};
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
 
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::found::{Found, Request};
 use crate::material::{Signed, Signer};
 
@@ -89,9 +89,9 @@ impl Budget {
     ///
     /// # Errors
     /// `evidence-limit`, when there is not so much left: what costs less may still be done.
-    pub(crate) fn take(&mut self, cost: Cost) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, cost: Cost) -> Result<(), PieceFault> {
         let left = |left: u64, cost| {
-            left.checked_sub(cost).ok_or_else(|| Fault::new(Code::EvidenceLimit, "it would cost too much"))
+            left.checked_sub(cost).ok_or_else(|| PieceFault::new(Code::EvidenceLimit, "it would cost too much"))
         };
         self.left = Cost {
             hashed: left(self.left.hashed, cost.hashed)?,

@@ -9,16 +9,16 @@ use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::backend;
 use crate::certificate;
 use crate::dsse::Envelope;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::material::{self, Content, Package, Parts, Piece, Says, Signed, Signer, Version, Weight};
 
 /// Reads a bundle about `manifest`.
-pub(crate) fn read(bytes: &[u8], manifest: &Kept) -> Result<Piece, Fault> {
+pub(crate) fn read(bytes: &[u8], manifest: &SharedArtifact) -> Result<Piece, PieceFault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
@@ -78,11 +78,11 @@ pub(crate) fn read(bytes: &[u8], manifest: &Kept) -> Result<Piece, Fault> {
     }
 }
 
-fn invalid(detail: &str) -> Fault {
-    Fault::new(Code::BundleInvalid, detail)
+fn invalid(detail: &str) -> PieceFault {
+    PieceFault::new(Code::BundleInvalid, detail)
 }
 
-fn version(value: &Value) -> Result<Version, Fault> {
+fn version(value: &Value) -> Result<Version, PieceFault> {
     match value.get("mediaType").and_then(Value::as_str) {
         Some(
             "application/vnd.dev.sigstore.bundle+json;version=0.1"
@@ -101,7 +101,7 @@ fn version(value: &Value) -> Result<Version, Fault> {
 }
 
 /// A protobuf list: absent and null are empty.
-fn list(value: Option<&Value>, max: usize) -> Result<Vec<Value>, Fault> {
+fn list(value: Option<&Value>, max: usize) -> Result<Vec<Value>, PieceFault> {
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(items)) if items.len() <= max => Ok(items.clone()),
@@ -116,11 +116,11 @@ enum Chain {
     WithoutRoot,
 }
 
-fn with_root() -> Fault {
-    Fault::new(Code::CertificateInvalid, "the chain holds a root")
+fn with_root() -> PieceFault {
+    PieceFault::new(Code::CertificateInvalid, "the chain holds a root")
 }
 
-fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static str, Value), Chain), Fault> {
+fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static str, Value), Chain), PieceFault> {
     let one = |key: &str| verification.get(key).filter(|value| !value.is_null());
     match (one("certificate"), one("x509CertificateChain"), one("publicKey")) {
         (Some(certificate), None, None) => {
@@ -131,7 +131,7 @@ fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static s
         (None, Some(chain), None) => {
             let listed = chain.get("certificates");
             if listed.and_then(Value::as_array).is_some_and(|all| all.len() > limits::CHAIN_LENGTH) {
-                return Err(Fault::new(Code::CertificateInvalid, "the chain is too long"));
+                return Err(PieceFault::new(Code::CertificateInvalid, "the chain is too long"));
             }
             let listed = list(listed, limits::CHAIN_LENGTH)?;
             let certificates = listed.iter().map(certificate_der).collect::<Result<Vec<_>, _>>()?;
@@ -152,7 +152,7 @@ fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static s
     }
 }
 
-fn certificate_der(value: &Value) -> Result<Vec<u8>, Fault> {
+fn certificate_der(value: &Value) -> Result<Vec<u8>, PieceFault> {
     let der = value.get("rawBytes").and_then(Value::as_str).and_then(encoding::standard);
     let der = der.ok_or_else(|| invalid("a certificate is not base64"))?;
     if der.len() > limits::CERTIFICATE_BYTES {
@@ -180,7 +180,7 @@ fn proof(entry: &Value) -> Proof {
 }
 
 /// Checks the shape of a log entry.
-fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
+fn entry_of(entry: Value, version: Version) -> Result<Value, PieceFault> {
     let mut entry = encoding::without_nulls(entry);
     let promise = entry.get("inclusionPromise").is_some_and(|promise| !promise.is_null());
     let hashes = entry.pointer("/inclusionProof/hashes").and_then(Value::as_array);
@@ -190,14 +190,14 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
     let note = entry.pointer("/inclusionProof/checkpoint/envelope").and_then(Value::as_str);
     // Before anything is verified: each line of it costs a signature (A624).
     if !note.is_none_or(backend::is_within_limits) {
-        return Err(Fault::new(
+        return Err(PieceFault::new(
             Code::CheckpointInvalid,
             "the checkpoint is too long, or has too many signatures",
         ));
     }
     // Each line of a signed note ends with a newline, the last one too (C2SP signed-note).
     if note.is_some_and(|note| !note.is_empty() && !note.ends_with('\n')) {
-        return Err(Fault::new(Code::CheckpointInvalid, "the checkpoint does not end with a newline"));
+        return Err(PieceFault::new(Code::CheckpointInvalid, "the checkpoint does not end with a newline"));
     }
     match (version, proof(&entry), promise) {
         // The oldest signers wrote proofs without a checkpoint, which prove nothing; the signed timestamp does.
@@ -208,7 +208,7 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
             Ok(entry)
         }
         (Version::V01, _, false) => {
-            Err(Fault::new(Code::SetInvalid, "a log entry without a signed timestamp"))
+            Err(PieceFault::new(Code::SetInvalid, "a log entry without a signed timestamp"))
         }
         // Each entry must prove itself: the format asks for one proof in the bundle, and means every entry (A306).
         (Version::V02 | Version::V03, Proof::None, _) => Err(Code::InclusionProofMissing.into()),
@@ -218,24 +218,24 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, Fault> {
 
 /// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
 /// (A206). Tells the hash.
-fn check_digest(value: Option<&Value>, manifest: &Kept) -> Result<Option<&'static Algorithm>, Fault> {
+fn check_digest(value: Option<&Value>, manifest: &SharedArtifact) -> Result<Option<&'static Algorithm>, PieceFault> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let algorithm: &'static Algorithm = match text("algorithm") {
         Some("SHA2_256") => &hash::SHA256,
         Some("SHA2_384") => &hash::SHA384,
         Some("SHA2_512") => &hash::SHA512,
-        Some(_) | None => return Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
+        Some(_) | None => return Err(PieceFault::new(Code::Unsupported, "the hash of the message digest")),
     };
     let named = text("digest").and_then(encoding::standard).ok_or_else(|| invalid("the message digest"))?;
     match manifest.hash(algorithm) {
         Some(ours) if ours == named => Ok(Some(algorithm)),
         Some(_) => Err(Code::DigestMismatch.into()),
-        None => Err(Fault::new(Code::Unsupported, "the hash of the message digest")),
+        None => Err(PieceFault::new(Code::Unsupported, "the hash of the message digest")),
     }
 }
 
-fn timestamps(verification: &Value) -> Result<Vec<Value>, Fault> {
+fn timestamps(verification: &Value) -> Result<Vec<Value>, PieceFault> {
     let data = verification.get("timestampVerificationData").filter(|data| !data.is_null());
     let tokens = list(data.and_then(|data| data.get("rfc3161Timestamps")), limits::TIMESTAMPS)?;
     let is_bytes = |token: &Value| {

@@ -12,7 +12,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::key::{KeyFault, PublicKey};
 
 pub(crate) mod profile;
@@ -67,9 +67,9 @@ pub(crate) fn is_self_issued(der: &[u8]) -> bool {
 }
 
 /// Whom the leaf names. The certificate itself must have been verified under `trust`.
-pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, Fault> {
+pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, PieceFault> {
     let certificate = Certificate::from_der(leaf)
-        .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
+        .map_err(|_| PieceFault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
     let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or_default();
     let (kind, san) = name(extensions)?;
     let issuer = issuer(extensions)?;
@@ -86,14 +86,14 @@ pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, Fault> {
 }
 
 /// The key in a certificate. One that is not of an accepted kind is refused by name, before the verifier sees it (A251).
-pub(crate) fn key(leaf: &[u8]) -> Result<PublicKey, Fault> {
+pub(crate) fn key(leaf: &[u8]) -> Result<PublicKey, PieceFault> {
     let certificate = Certificate::from_der(leaf)
-        .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
+        .map_err(|_| PieceFault::new(Code::CertificateInvalid, "the certificate cannot be read"))?;
     match PublicKey::from_spki(&certificate.tbs_certificate.subject_public_key_info) {
         Ok(key) if key.may_be_certified() => Ok(key),
-        Ok(_) => Err(Fault::new(Code::KeyUnsupported, "an ECDSA P-521 key in a certificate")),
-        Err(KeyFault::Unsupported(detail)) => Err(Fault::new(Code::KeyUnsupported, detail)),
-        Err(_) => Err(Fault::new(Code::CertificateInvalid, "the certificate holds no key")),
+        Ok(_) => Err(PieceFault::new(Code::KeyUnsupported, "an ECDSA P-521 key in a certificate")),
+        Err(KeyFault::Unsupported(detail)) => Err(PieceFault::new(Code::KeyUnsupported, detail)),
+        Err(_) => Err(PieceFault::new(Code::CertificateInvalid, "the certificate holds no key")),
     }
 }
 
@@ -103,49 +103,49 @@ fn is_malformed(name: &str) -> bool {
 }
 
 /// The one extension with this id; twice is refused, since two readers could take two different ones.
-fn single(extensions: &[Extension], oid: ObjectIdentifier) -> Result<Option<&Extension>, Fault> {
+fn single(extensions: &[Extension], oid: ObjectIdentifier) -> Result<Option<&Extension>, PieceFault> {
     let mut found = extensions.iter().filter(|extension| extension.extn_id == oid);
     match (found.next(), found.next()) {
         (first, None) => Ok(first),
-        (_, Some(_)) => Err(Fault::new(Code::CertificateInvalid, "an extension stands twice")),
+        (_, Some(_)) => Err(PieceFault::new(Code::CertificateInvalid, "an extension stands twice")),
     }
 }
 
-fn read(extension: &Extension, form: Form) -> Result<String, Fault> {
+fn read(extension: &Extension, form: Form) -> Result<String, PieceFault> {
     let bytes = extension.extn_value.as_bytes();
     let text = match form {
         Form::Bare => std::str::from_utf8(bytes).ok().map(str::to_owned),
         Form::Der => Utf8StringRef::from_der(bytes).ok().map(|text| text.as_str().to_owned()),
     };
-    text.ok_or_else(|| Fault::new(Code::CertificateInvalid, "an extension cannot be read"))
+    text.ok_or_else(|| PieceFault::new(Code::CertificateInvalid, "an extension cannot be read"))
 }
 
 /// The one subject alternative name, with its kind (A239). The subject's common name never counts.
-fn name(extensions: &[Extension]) -> Result<(SanKind, String), Fault> {
+fn name(extensions: &[Extension]) -> Result<(SanKind, String), PieceFault> {
     let extension = single(extensions, SAN)?.ok_or(Code::IdentityAmbiguous)?;
     let names = SubjectAltName::from_der(extension.extn_value.as_bytes())
-        .map_err(|_| Fault::new(Code::CertificateInvalid, "the subject alternative name cannot be read"))?;
+        .map_err(|_| PieceFault::new(Code::CertificateInvalid, "the subject alternative name cannot be read"))?;
     match names.0.as_slice() {
         [GeneralName::Rfc822Name(name)] => Ok((SanKind::Email, name.to_string())),
         [GeneralName::UniformResourceIdentifier(name)] => Ok((SanKind::Uri, name.to_string())),
         [GeneralName::OtherName(other)] if other.type_id == USER_NAME => {
             let name = other.value.decode_as::<Utf8StringRef<'_>>();
             let name =
-                name.map_err(|_| Fault::new(Code::CertificateInvalid, "the user name cannot be read"))?;
+                name.map_err(|_| PieceFault::new(Code::CertificateInvalid, "the user name cannot be read"))?;
             Ok((SanKind::OtherName, name.as_str().to_owned()))
         }
-        [_] => Err(Fault::new(Code::IdentityAmbiguous, "a name of a kind that is no identity")),
-        names => Err(Fault::new(Code::IdentityAmbiguous, format!("{} names", names.len()))),
+        [_] => Err(PieceFault::new(Code::IdentityAmbiguous, "a name of a kind that is no identity")),
+        names => Err(PieceFault::new(Code::IdentityAmbiguous, format!("{} names", names.len()))),
     }
 }
 
 /// The issuer: the current extension, or the older one; where both stand they must agree (A241).
-fn issuer(extensions: &[Extension]) -> Result<String, Fault> {
+fn issuer(extensions: &[Extension]) -> Result<String, PieceFault> {
     let v1 = single(extensions, ISSUER_V1)?.map(|extension| read(extension, Form::Bare)).transpose()?;
     let v2 = single(extensions, ISSUER_V2)?.map(|extension| read(extension, Form::Der)).transpose()?;
     match (v1, v2) {
         (Some(v1), Some(v2)) if v1 != v2 => Err(Code::IssuerConflict.into()),
         (_, Some(issuer)) | (Some(issuer), None) => Ok(issuer),
-        (None, None) => Err(Fault::new(Code::CertificateInvalid, "the certificate names no issuer")),
+        (None, None) => Err(PieceFault::new(Code::CertificateInvalid, "the certificate names no issuer")),
     }
 }

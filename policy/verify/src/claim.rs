@@ -11,8 +11,8 @@ use pullgate_policy::oci::Digest;
 use pullgate_policy::strict_json::{self, JsonFault, Left};
 use serde_json::{Map, Value};
 
-use crate::artifact::Kept;
-use crate::fault::Fault;
+use crate::artifact::SharedArtifact;
+use crate::fault::PieceFault;
 use crate::material::Says;
 
 /// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation.
@@ -123,8 +123,8 @@ pub(crate) struct Statement {
 
 impl Payload {
     /// Reads a simple-signing payload, exactly: nothing missing, nothing extra outside `optional` (A203).
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
-        let invalid = |detail: &str| Fault::new(Code::PayloadInvalid, detail);
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::PayloadInvalid, detail);
         let (value, _) = strict_json::parse_free_form(bytes, limits::JSON_MEMORY, &PAYLOAD_NAMES)
             .map_err(|fault| invalid(&fault.to_string()))?;
         let words = if value.get(OLDEST.critical).is_some() { OLDEST } else { WORDS };
@@ -160,17 +160,17 @@ impl Payload {
 impl Statement {
     /// Reads an in-toto statement (in-toto attestation framework, "Statement"). Its predicate is kept where all of it
     /// takes at most `memory`; it is read as strictly where it is not.
-    pub(crate) fn read(bytes: &[u8], memory: usize) -> Result<Self, Fault> {
-        let invalid = |detail: &str| Fault::new(Code::StatementInvalid, detail);
+    pub(crate) fn read(bytes: &[u8], memory: usize) -> Result<Self, PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::StatementInvalid, detail);
         let fault = |fault: JsonFault| invalid(&fault.to_string());
         let (whole, predicate, takes) = match strict_json::parse_free_form(bytes, memory, &STATEMENT_NAMES) {
-            Ok((whole, takes)) => (whole, Predicate::Kept, takes),
+            Ok((whole, takes)) => (whole, Predicate::SharedArtifact, takes),
             Err(JsonFault::Values) => {
                 let (rest, left) =
                     strict_json::parse_without(bytes, PREDICATE, limits::JSON_MEMORY).map_err(fault)?;
                 match left {
                     Some(Left::Object) => (rest, Predicate::Left, 0),
-                    Some(Left::Other) | None => (rest, Predicate::Kept, 0),
+                    Some(Left::Other) | None => (rest, Predicate::SharedArtifact, 0),
                 }
             }
             Err(other) => return Err(fault(other)),
@@ -202,7 +202,7 @@ impl Statement {
     ///
     /// One subject must agree in every algorithm that we can compute ourselves, and in at least one; names and weak or
     /// unknown algorithms count for nothing (A210, A211).
-    fn subject_annotations(&self, manifest: &Kept) -> Option<BTreeMap<String, String>> {
+    fn subject_annotations(&self, manifest: &SharedArtifact) -> Option<BTreeMap<String, String>> {
         let subjects = self.whole.get("subject").and_then(Value::as_array)?;
         let ours = [("sha256", &hash::SHA256), ("sha384", &hash::SHA384), ("sha512", &hash::SHA512)];
         let ours = ours.map(|(name, algorithm)| (name, manifest.hash(algorithm).map(hex::encode)));
@@ -224,8 +224,8 @@ impl Statement {
 impl Claim {
     /// Reads what was signed: after a signature of it was found to hold (A602). The predicate of a statement is kept
     /// where it takes at most `memory`.
-    pub(crate) fn read(says: &Says, memory: usize) -> Result<Self, Fault> {
-        let bytes = |kept: &Kept| kept.bytes().cloned().unwrap_or_default();
+    pub(crate) fn read(says: &Says, memory: usize) -> Result<Self, PieceFault> {
+        let bytes = |kept: &SharedArtifact| kept.bytes().cloned().unwrap_or_default();
         match says {
             Says::Manifest => Ok(Self::Manifest),
             Says::Payload(payload) => Payload::read(&bytes(payload)).map(Self::Payload),
@@ -235,12 +235,12 @@ impl Claim {
 
     /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
     /// signed (A202, A210).
-    pub(crate) fn about(&self, subject: &Digest, manifest: &Kept) -> Result<BTreeMap<String, String>, Fault> {
+    pub(crate) fn about(&self, subject: &Digest, manifest: &SharedArtifact) -> Result<BTreeMap<String, String>, PieceFault> {
         match self {
             Self::Manifest => Ok(BTreeMap::new()),
             Self::Payload(payload) if payload.digest == *subject => Ok(payload.annotations.clone()),
             Self::Payload(payload) => {
-                Err(Fault::new(Code::DigestMismatch, format!("signed for {}", payload.digest)))
+                Err(PieceFault::new(Code::DigestMismatch, format!("signed for {}", payload.digest)))
             }
             Self::Statement(statement) => {
                 statement.subject_annotations(manifest).ok_or_else(|| Code::SubjectMismatch.into())

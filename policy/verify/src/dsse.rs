@@ -5,32 +5,32 @@ use pullgate_policy::code::Code;
 use pullgate_policy::oci::media_type;
 use serde_json::Value;
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 /// An envelope, decoded once: what is verified is what is parsed (A209). What it says is read when a signature of it holds
 /// (A602).
 pub(crate) struct Envelope {
     /// The bytes that are signed.
-    pub(crate) message: Kept,
+    pub(crate) message: SharedArtifact,
     /// The payload, which lies in them.
-    pub(crate) payload: Kept,
+    pub(crate) payload: SharedArtifact,
     pub(crate) signatures: Vec<Vec<u8>>,
 }
 
 impl Envelope {
     /// Reads an envelope around an in-toto statement with one to `signatures_max` signatures.
-    pub(crate) fn read(value: &Value, signatures_max: usize) -> Result<Self, Fault> {
+    pub(crate) fn read(value: &Value, signatures_max: usize) -> Result<Self, PieceFault> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
-        let invalid = || Fault::new(Code::PayloadInvalid, "not an envelope");
+        let invalid = || PieceFault::new(Code::PayloadInvalid, "not an envelope");
         // The type is signed too, by the pre-authentication encoding (A207).
         if text("payloadType").ok_or_else(invalid)? != media_type::IN_TOTO_PAYLOAD {
             return Err(Code::PayloadType.into());
         }
         let listed = value.get("signatures").and_then(Value::as_array).ok_or_else(invalid)?;
         if listed.is_empty() || listed.len() > signatures_max {
-            return Err(Fault::new(Code::DsseSignatureCount, format!("{} signatures", listed.len())));
+            return Err(PieceFault::new(Code::DsseSignatureCount, format!("{} signatures", listed.len())));
         }
         // `keyid` and a certificate beside a signature select nothing (A208).
         let signature = |one: &Value| one.get("sig").and_then(Value::as_str).and_then(encoding::dsse);
@@ -39,8 +39,8 @@ impl Envelope {
         let message = pae(&payload);
         let begins = message.len() - payload.len();
         drop(payload);
-        let payload = Kept::of(message.slice(begins..));
-        Ok(Self { message: Kept::of(message), payload, signatures })
+        let payload = SharedArtifact::of(message.slice(begins..));
+        Ok(Self { message: SharedArtifact::of(message), payload, signatures })
     }
 }
 

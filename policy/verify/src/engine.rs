@@ -15,10 +15,10 @@ use pullgate_policy::identity::{Authority, By, Principal};
 use pullgate_policy::limits;
 use pullgate_policy::time::later;
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::budget::{self, Budget, Cost};
 use crate::claim::{Claim, SIGN};
-use crate::fault::{Fault, most_telling};
+use crate::fault::{PieceFault, most_telling};
 use crate::found::{Item, Request};
 use crate::material::{Piece, Says, Signed, Signer, Weight};
 use crate::reading::{Keep, Reading};
@@ -38,14 +38,14 @@ pub fn verify_all(request: &Request<'_>) -> Evidence {
 /// The same in turns, so that others have theirs between (A604). One request from its beginning to its end.
 #[derive(Debug)]
 pub struct Verification {
-    artifact: Kept,
+    artifact: SharedArtifact,
     /// Whether the manifest is the subject.
     intact: bool,
     /// What is still to be looked at, the next one last.
     order: Vec<usize>,
     /// What is by nobody whom the policy names: it comes when all else was looked at (A624).
     strangers: Vec<usize>,
-    worth: BTreeMap<usize, Result<Vec<Fact>, Fault>>,
+    worth: BTreeMap<usize, Result<Vec<Fact>, PieceFault>>,
     budget: Budget,
 }
 
@@ -127,13 +127,13 @@ impl Verification {
     }
 
     /// What is known of the piece at this place; none of a stranger's, whose turn comes later.
-    fn worth(&mut self, request: &Request<'_>, at: usize, round: Round) -> Option<Result<Vec<Fact>, Fault>> {
+    fn worth(&mut self, request: &Request<'_>, at: usize, round: Round) -> Option<Result<Vec<Fact>, PieceFault>> {
         let found = request.found.get(at)?;
         if at >= limits::SIGNATURES_MAX {
             return Some(Err(Code::EvidenceLimit.into()));
         }
         if !self.intact {
-            return Some(Err(Fault::new(Code::Internal, "the manifest is not the subject")));
+            return Some(Err(PieceFault::new(Code::Internal, "the manifest is not the subject")));
         }
         let (artifact, budget) = (&self.artifact, &mut self.budget);
         guarded(|| worth(request, artifact, &found.item, (budget, round))).transpose()
@@ -165,7 +165,7 @@ impl Verification {
                         add(&mut evidence, request, found.source, fact);
                     }
                 }
-                Err(Fault { code, detail }) => {
+                Err(PieceFault { code, detail }) => {
                     evidence.rejected.push(Rejected { source: found.source, code, detail });
                 }
             }
@@ -175,9 +175,9 @@ impl Verification {
 }
 
 /// What a registry holds can be made to crash a verifier; it must not be able to crash the gate.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, PieceFault>) -> Result<T, PieceFault> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Fault::new(Code::Internal, "a fault while it was verified")))
+        .unwrap_or_else(|_| Err(PieceFault::new(Code::Internal, "a fault while it was verified")))
 }
 
 /// Who signed and what vouches for it.
@@ -199,16 +199,16 @@ struct Fact {
 /// The facts of one piece; none where it is a stranger's and those come later.
 fn worth(
     request: &Request<'_>,
-    artifact: &Kept,
+    artifact: &SharedArtifact,
     item: &Item,
     (budget, round): (&mut Budget, Round),
-) -> Result<Option<Vec<Fact>>, Fault> {
+) -> Result<Option<Vec<Fact>>, PieceFault> {
     budget.take(Cost::reading(item.length()))?;
     let mut piece = match item {
         Item::SimpleSigning { payload, annotations } => legacy::simple_signing(payload, annotations)?,
         Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, artifact)?,
         Item::Bundle { json } => bundle::read(json, artifact)?,
-        Item::Unread { code, detail } => return Err(Fault::new(*code, detail.as_str())),
+        Item::Unread { code, detail } => return Err(PieceFault::new(*code, detail.as_str())),
     };
     if round == Round::Named && piece.signed.iter().all(|signed| is_a_strangers(request, signed)) {
         return Ok(None);
@@ -249,7 +249,7 @@ fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
 }
 
 /// Finds out whether the library can read a statement, where it will be asked to: it does so before it looks at a signature.
-fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
+fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), PieceFault> {
     let Says::Statement(payload) = &piece.says else { return Ok(()) };
     let asked = |signed: &Signed| match &signed.signer {
         Signer::Certificate(_) => true,
@@ -267,10 +267,10 @@ fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), Fault> {
 
 fn facts_of(
     request: &Request<'_>,
-    artifact: &Kept,
+    artifact: &SharedArtifact,
     signed: &Signed,
     (reading, budget): (&mut Reading<'_>, &mut Budget),
-) -> Result<Vec<Fact>, Fault> {
+) -> Result<Vec<Fact>, PieceFault> {
     let proofs = match &signed.signer {
         Signer::Certificate(leaf) => keyless::proofs(request, signed, leaf)?,
         Signer::Key => keyed::proofs(request, signed)?,

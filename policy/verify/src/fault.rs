@@ -4,31 +4,31 @@ use pullgate_policy::code::Code;
 
 /// A reason with a few more words. The words may come from outside: whoever shows them escapes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct PieceFault {
     pub(crate) code: Code,
     pub(crate) detail: String,
 }
 
-impl Fault {
+impl PieceFault {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 }
 
-impl From<Code> for Fault {
+impl From<Code> for PieceFault {
     fn from(code: Code) -> Self {
         Self { code, detail: String::new() }
     }
 }
 
-impl Fault {
+impl PieceFault {
     /// Whether a timestamp alone is at fault: what a log itself signed stands without it.
     pub(crate) fn is_a_timestamps(&self) -> bool {
         TIMESTAMP.contains(&self.code)
     }
 }
 
-impl Fault {
+impl PieceFault {
     /// Whether a log entry alone is at fault.
     pub(crate) fn is_a_logs(&self) -> bool {
         LOG.contains(&self.code)
@@ -53,8 +53,8 @@ const TIMESTAMP: [Code; 3] = [Code::TimestampInvalid, Code::TimestampMismatch, C
 
 /// The fault of the attempt that got furthest: a piece that fails under each of several trust tables is best explained
 /// by the table under which the least is wrong.
-pub(crate) fn most_telling(faults: impl IntoIterator<Item = Fault>) -> Option<Fault> {
-    faults.into_iter().fold(None, |best: Option<Fault>, fault| match best {
+pub(crate) fn most_telling(faults: impl IntoIterator<Item = PieceFault>) -> Option<PieceFault> {
+    faults.into_iter().fold(None, |best: Option<PieceFault>, fault| match best {
         Some(best) if progress(best.code) >= progress(fault.code) => Some(best),
         Some(_) | None => Some(fault),
     })
@@ -97,15 +97,15 @@ mod tests {
     #[test]
     fn the_attempt_that_got_furthest_explains() {
         let codes = [Code::UnknownAuthority, Code::SignatureInvalid, Code::CertificateUntrusted];
-        let best = most_telling(codes.map(Fault::from)).map(|fault| fault.code);
+        let best = most_telling(codes.map(PieceFault::from)).map(|fault| fault.code);
         assert_eq!(best, Some(Code::SignatureInvalid));
-        let bound = most_telling([Fault::from(Code::SignatureInvalid), Fault::from(Code::DigestMismatch)]);
+        let bound = most_telling([PieceFault::from(Code::SignatureInvalid), PieceFault::from(Code::DigestMismatch)]);
         assert_eq!(bound.map(|fault| fault.code), Some(Code::DigestMismatch), "the signature held");
         assert_eq!(most_telling([]), None);
         for (other, told) in
             [(Code::CertificateUntrusted, Code::TrustStale), (Code::SctInvalid, Code::SctInvalid)]
         {
-            let stale = most_telling([Fault::from(other), Fault::from(Code::TrustStale)]);
+            let stale = most_telling([PieceFault::from(other), PieceFault::from(Code::TrustStale)]);
             assert_eq!(stale.map(|fault| fault.code), Some(told));
         }
     }

@@ -12,7 +12,7 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
 
 mod algorithm;
@@ -174,7 +174,7 @@ impl PublicKey {
     }
 
     /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
-    pub(crate) fn verifies(&self, message: &Kept, signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &SharedArtifact, signature: &[u8]) -> bool {
         let by_digest = |(scheme, hash): &Scheme| {
             message
                 .digest(hash)
@@ -185,7 +185,7 @@ impl PublicKey {
 
     /// Over the message itself, and Ed25519ph over its SHA-512 without a context (RFC 8032, section 5.1), as cosign signs
     /// since 2.6.
-    fn verifies_ed25519(&self, message: &Kept, signature: &[u8]) -> bool {
+    fn verifies_ed25519(&self, message: &SharedArtifact, signature: &[u8]) -> bool {
         match self.algorithm {
             Algorithm::Ed25519 => {
                 let whole = |bytes| algorithm::ED25519_WHOLE.verify_sig(&self.raw, bytes, signature).is_ok();
@@ -216,7 +216,7 @@ impl PublicKey {
 }
 
 /// Strict: neither a key of small order nor a signature that has another form counts (A252).
-fn prehashed(raw: &[u8], message: &Kept, signature: &[u8]) -> Option<()> {
+fn prehashed(raw: &[u8], message: &SharedArtifact, signature: &[u8]) -> Option<()> {
     let key = VerifyingKey::from_bytes(raw.try_into().ok()?).ok()?;
     let signature = Signature::from_slice(signature).ok()?;
     key.verify_prehashed_strict(message.prehash()?, None, &signature).ok()

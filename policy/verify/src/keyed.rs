@@ -9,7 +9,7 @@ use pullgate_policy::identity::{By, KeyId, Name, Principal, Transparency};
 
 use crate::backend::Vouched;
 use crate::engine::Proof;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::found::Request;
 use crate::key::PublicKey;
 use crate::material::Signed;
@@ -18,10 +18,10 @@ use crate::material::Signed;
 const NO_KEY: &str = "not a signature by a key that is asked for";
 
 /// The proofs of one signature by keys of the request's authorities.
-pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof>, Fault> {
+pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof>, PieceFault> {
     let tables = tables_by_key(request);
     if tables.is_empty() {
-        return Err(Fault::new(
+        return Err(PieceFault::new(
             Code::UnknownAuthority,
             "signed by a key; no authority that is asked for has one",
         ));
@@ -35,7 +35,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
         }
     }
     if proofs.is_empty() {
-        return Err(Fault::new(Code::UnknownAuthority, NO_KEY));
+        return Err(PieceFault::new(Code::UnknownAuthority, NO_KEY));
     }
     Ok(proofs)
 }

@@ -8,16 +8,16 @@ use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{By, Name, Principal, Transparency};
 use pullgate_policy::limits;
 
-use crate::backend::{Asked, Log};
+use crate::backend::{CertificateChecks, Log};
 use crate::certificate;
 use crate::engine::{Proof, latest};
-use crate::fault::{Fault, most_telling};
+use crate::fault::{PieceFault, most_telling};
 use crate::found::Request;
 use crate::material::Signed;
 use crate::trust::TrustTable;
 
 /// The proofs of one signature by the certificate `leaf`.
-pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, Fault> {
+pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, PieceFault> {
     let key = certificate::key(leaf)?;
     // The library reads what is signed before it looks at the signature: of what is large that comes first (A602).
     if signed.message.length() > limits::OFF_THREAD_BYTES as u64
@@ -28,14 +28,14 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
     let tables = tables(request);
     if tables.is_empty() {
         let detail = "signed with a certificate; no authority that is asked for is known by one";
-        return Err(Fault::new(Code::UnknownAuthority, detail));
+        return Err(PieceFault::new(Code::UnknownAuthority, detail));
     }
     let mut proofs = Vec::new();
     let mut faults = Vec::new();
     for (name, demand) in tables {
         // Never fetched, or too old to be believed: it may hold, and nobody can say (A342).
         let Some(table) = request.trust.get(&name).filter(|table| !table.is_stale(request.now)) else {
-            faults.push(Fault::new(
+            faults.push(PieceFault::new(
                 Code::TrustStale,
                 format!("the trust table \"{name}\" is too old, or was never had"),
             ));
@@ -83,8 +83,8 @@ fn proof(
     signed: &Signed,
     leaf: &[u8],
     now: Timestamp,
-) -> Result<Proof, Fault> {
-    let asked = |log| Asked { log, sct: table.sct(), latest: latest(now) };
+) -> Result<Proof, PieceFault> {
+    let asked = |log| CertificateChecks { log, sct: table.sct(), latest: latest(now) };
     let with_log = table.backend.certificate(signed, leaf, asked(Log::Checked));
     let (logged, vouched) = match (with_log, demand) {
         (Ok(vouched), _) => (Logged::Yes, vouched),
@@ -102,7 +102,7 @@ fn proof(
 
 /// Of what is wrong with a signature with its entries and what is wrong without them, the real one (A629): that nothing
 /// tells a time without an entry is nothing new, and what is wrong with an entry that nobody demands is not why.
-fn first(with: Fault, without: Fault) -> Fault {
+fn first(with: PieceFault, without: PieceFault) -> PieceFault {
     match (with.code, without.code) {
         (Code::LogEntryMissing, _) => without,
         (_, Code::NoTrustedTime) => with,

@@ -10,11 +10,11 @@ use pullgate_policy::limits;
 use pullgate_policy::strict_json;
 use serde_json::{Value, json};
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::certificate;
 use crate::dsse::Envelope;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::material::{self, Content, Entries, Package, Parts, Piece, Says, Signed, Signer, Version, Weight};
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -26,19 +26,19 @@ const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 type Annotations = BTreeMap<String, String>;
 
 /// Reads a layer of a `.sig` manifest.
-pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Result<Piece, Fault> {
+pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Result<Piece, PieceFault> {
     if payload.len() as u64 > limits::EVIDENCE_SIGNATURE_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
     let vouchers = Vouchers::read(annotations)?;
     let text = annotations.get(SIGNATURE).filter(|text| !text.is_empty());
     let text =
-        text.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
+        text.ok_or_else(|| PieceFault::new(Code::SignatureInvalid, "the layer has no signature annotation"))?;
     // Tools that wrap lines put them into the annotation; cosign reads over them.
     let signature = encoding::standard(&text.replace(['\r', '\n'], ""));
     let signature =
-        signature.ok_or_else(|| Fault::new(Code::SignatureInvalid, "the signature is not base64"))?;
-    let message = Kept::of(payload.clone());
+        signature.ok_or_else(|| PieceFault::new(Code::SignatureInvalid, "the signature is not base64"))?;
+    let message = SharedArtifact::of(payload.clone());
     let digest = message.hash(&hash::SHA256).unwrap_or_default();
     let content = json!({
         "messageDigest": { "algorithm": "SHA2_256", "digest": encoding::encode(&digest) },
@@ -54,15 +54,15 @@ pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Resu
 
 /// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it
 /// holds (A602).
-pub(crate) fn dsse(bytes: &Bytes, annotations: &Annotations, manifest: &Kept) -> Result<Piece, Fault> {
+pub(crate) fn dsse(bytes: &Bytes, annotations: &Annotations, manifest: &SharedArtifact) -> Result<Piece, PieceFault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
     let value =
-        strict_json::parse(bytes).map_err(|fault| Fault::new(Code::PayloadInvalid, fault.to_string()))?;
+        strict_json::parse(bytes).map_err(|fault| PieceFault::new(Code::PayloadInvalid, fault.to_string()))?;
     let Envelope { message, payload, signatures } = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
     drop(value);
-    let attached = Kept::of(bytes.clone());
+    let attached = SharedArtifact::of(bytes.clone());
     let vouchers = Vouchers::read(annotations)?;
     let one = |signature: Vec<u8>| {
         let content = Content::Envelope { payload: payload.clone(), signature: signature.clone() };
@@ -89,9 +89,9 @@ struct Vouchers {
 }
 
 impl Vouchers {
-    fn read(annotations: &Annotations) -> Result<Self, Fault> {
+    fn read(annotations: &Annotations) -> Result<Self, PieceFault> {
         if annotations.values().any(|value| value.len() > limits::ANNOTATION_BYTES) {
-            return Err(Fault::new(Code::PayloadInvalid, "an annotation is too long"));
+            return Err(PieceFault::new(Code::PayloadInvalid, "an annotation is too long"));
         }
         let get = |key: &str| annotations.get(key).filter(|text| !text.is_empty());
         let (signer, chain) = match get(CERTIFICATE) {
@@ -99,13 +99,13 @@ impl Vouchers {
             Some(pem) => {
                 let leaf = match certificates(pem)?.as_slice() {
                     [leaf] => leaf.clone(),
-                    _ => return Err(Fault::new(Code::CertificateInvalid, "not exactly one certificate")),
+                    _ => return Err(PieceFault::new(Code::CertificateInvalid, "not exactly one certificate")),
                 };
                 let mut chain = vec![leaf.clone()];
                 // cosign writes the root into the chain as well. It helps nothing: roots come from the trust table (A321).
                 let others = get(CHAIN).map_or(Ok(Vec::new()), |pem| certificates(pem))?;
                 if others.len() >= limits::CHAIN_LENGTH {
-                    return Err(Fault::new(Code::CertificateInvalid, "the chain is too long"));
+                    return Err(PieceFault::new(Code::CertificateInvalid, "the chain is too long"));
                 }
                 chain.extend(others.into_iter().filter(|der| !certificate::is_self_issued(der)));
                 (Signer::Certificate(leaf), chain)
@@ -130,7 +130,7 @@ impl Vouchers {
     }
 }
 
-fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Fault> {
+fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, PieceFault> {
     let blocks = encoding::pem(pem).ok_or(Code::CertificateInvalid)?;
     let fits = |der: &[u8]| der.len() <= limits::CERTIFICATE_BYTES;
     if blocks.iter().all(|block| block.label == "CERTIFICATE" && fits(&block.der)) {
@@ -141,8 +141,8 @@ fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Fault> {
 }
 
 /// A log entry of Rekor v1 as cosign keeps it: what the log signed, and the signature.
-fn entry(text: &str) -> Result<Value, Fault> {
-    let invalid = || Fault::new(Code::BundleInvalid, "the log entry in the annotation cannot be read");
+fn entry(text: &str) -> Result<Value, PieceFault> {
+    let invalid = || PieceFault::new(Code::BundleInvalid, "the log entry in the annotation cannot be read");
     let value = strict_json::parse(text.as_bytes()).map_err(|_| invalid())?;
     let field = |path: &str| value.pointer(path);
     let string = |path: &str| field(path).and_then(Value::as_str).ok_or_else(invalid);

@@ -7,20 +7,20 @@ use pullgate_policy::oci::media_type;
 use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::{Value, json};
 
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 /// One signature.
 pub(crate) struct Signed {
     /// The bytes that the signature covers.
-    pub(crate) message: Kept,
+    pub(crate) message: SharedArtifact,
     /// The signature.
     pub(crate) signature: Vec<u8>,
     /// How the signer is known.
     pub(crate) signer: Signer,
     /// What the bundle is about: what the verifier is given as the artifact.
-    pub(crate) artifact: Kept,
+    pub(crate) artifact: SharedArtifact,
     /// The hash that the bundle names for its message, where it names one.
     pub(crate) hashed_by: Option<&'static Algorithm>,
     /// What an envelope is made of, where one was signed: log entries are about its parts.
@@ -45,12 +45,12 @@ impl Weight {
     ///
     /// # Errors
     /// It is no JSON that is read.
-    pub(crate) fn of(statement: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn of(statement: &[u8]) -> Result<Self, PieceFault> {
         match strict_json::fits(statement, limits::STATEMENT_MEMORY) {
             Ok(_) => Ok(Self::Light),
             // Keys that differ by case may be two keys of free form: how much is behind them was not looked at.
             Err(JsonFault::Values | JsonFault::Ambiguous) => Ok(Self::Heavy),
-            Err(fault) => Err(Fault::new(Code::StatementInvalid, fault.to_string())),
+            Err(fault) => Err(PieceFault::new(Code::StatementInvalid, fault.to_string())),
         }
     }
 }
@@ -67,9 +67,9 @@ pub(crate) enum Says {
     /// The manifest itself.
     Manifest,
     /// A simple-signing payload.
-    Payload(Kept),
+    Payload(SharedArtifact),
     /// An in-toto statement.
-    Statement(Kept),
+    Statement(SharedArtifact),
 }
 
 impl Signed {
@@ -84,9 +84,9 @@ impl Signed {
 #[derive(Clone)]
 pub(crate) struct Parts {
     /// Its bytes as they were attached: those of an `.att` layer. In a bundle it is written anew.
-    pub(crate) attached: Option<Kept>,
+    pub(crate) attached: Option<SharedArtifact>,
     /// Its payload.
-    pub(crate) payload: Kept,
+    pub(crate) payload: SharedArtifact,
 }
 
 /// How the signer is known. The two never mix: a certificate around a key that the policy lists is no such key (A232).
@@ -115,17 +115,17 @@ pub(crate) enum Content {
     /// The value of `messageSignature`.
     Message(Value),
     /// An envelope of a payload with one signature.
-    Envelope { payload: Kept, signature: Vec<u8> },
+    Envelope { payload: SharedArtifact, signature: Vec<u8> },
 }
 
 /// A bundle as the library takes it: a payload is handed on beside the text, not in it (A602).
 pub(crate) struct Rendered {
     pub(crate) json: String,
-    pub(crate) payload: Option<Kept>,
+    pub(crate) payload: Option<SharedArtifact>,
 }
 
 /// The log entries of a bundle, or what is wrong with them: a signature may count without.
-pub(crate) type Entries = Result<Vec<Value>, Fault>;
+pub(crate) type Entries = Result<Vec<Value>, PieceFault>;
 
 /// The versions of the bundle format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl Package {
     ///
     /// # Errors
     /// When it has none, or one that is malformed.
-    pub(crate) fn listed(&self) -> Result<&[Value], Fault> {
+    pub(crate) fn listed(&self) -> Result<&[Value], PieceFault> {
         match &self.entries {
             Ok(entries) if entries.is_empty() => Err(Code::LogEntryMissing.into()),
             Ok(entries) => Ok(entries),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::budget::{Budget, Cost};
 use crate::claim::Claim;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::material::Says;
 
 /// What a piece says, read once, when the first of its signatures was found to hold; once more where that was a stranger's,
 /// for whom less of it is kept.
 pub(crate) struct Reading<'a> {
     says: &'a Says,
-    read: Option<(Keep, Result<Arc<Claim>, Fault>)>,
+    read: Option<(Keep, Result<Arc<Claim>, PieceFault>)>,
 }
 
 /// Whether a predicate is kept: what nobody whom the policy names has signed no requirement asks about (A602).
@@ -26,7 +26,7 @@ impl<'a> Reading<'a> {
         Self { says, read: None }
     }
 
-    pub(crate) fn claim(&mut self, keep: Keep, budget: &mut Budget) -> Result<Arc<Claim>, Fault> {
+    pub(crate) fn claim(&mut self, keep: Keep, budget: &mut Budget) -> Result<Arc<Claim>, PieceFault> {
         if let Some((_, read)) = self.read.as_ref().filter(|(kept, _)| *kept >= keep) {
             return read.clone();
         }
@@ -55,14 +55,14 @@ mod tests {
     use pullgate_policy::limits;
 
     use super::*;
-    use crate::artifact::Kept;
+    use crate::artifact::SharedArtifact;
 
     fn statement(length: usize) -> Says {
         let text = format!(
             r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"sha256":"00"}}}}],"predicateType":"a","predicate":{{"text":"{}"}}}}"#,
             "x".repeat(length)
         );
-        Says::Statement(Kept::of(Bytes::from(text)))
+        Says::Statement(SharedArtifact::of(Bytes::from(text)))
     }
 
     /// What becomes of the predicate, and what is left of the memory.
@@ -76,18 +76,18 @@ mod tests {
     #[test]
     fn a602_a_statement_over_the_memory_is_kept_without_its_predicate() {
         let mut first = Budget::default();
-        assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::Kept);
+        assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::SharedArtifact);
         let left = first.statements;
         let after = || {
             let mut budget = Budget::default();
             budget.statements = left;
             budget
         };
-        let kept = |length: &usize| read(*length, &mut after()) == Predicate::Kept;
+        let kept = |length: &usize| read(*length, &mut after()) == Predicate::SharedArtifact;
         let most = (left - 4096..=left).rev().step_by(16).find(kept).unwrap();
         let most = (most..most + 16).rev().find(kept).unwrap();
         let mut budget = after();
-        assert_eq!((read(most, &mut budget), budget.statements < 16), (Predicate::Kept, true));
+        assert_eq!((read(most, &mut budget), budget.statements < 16), (Predicate::SharedArtifact, true));
         assert_eq!(read(most + 1, &mut after()), Predicate::Left);
         assert_eq!(read(0, &mut budget), Predicate::Left);
     }

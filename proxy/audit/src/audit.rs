@@ -20,7 +20,7 @@ use crate::lines::End;
 use crate::log::{Log, Rotation};
 use crate::queues::{Queue, Queues};
 use crate::record::Record;
-use crate::standing::{Standing, Whose};
+use crate::status::{Status, Whose};
 use crate::taken::Taken;
 use crate::tally::{Budget, Tally};
 use crate::waits::Waits;
@@ -74,8 +74,8 @@ impl Audit {
         let pullgate_config::Audit { log: target, retain, retain_max, on_failure } = settings;
         let Around { waits, clock, counters } = around;
         let bounds = Arc::new(Bounds::new(retain, retain_max));
-        let pulls = Arc::new(Standing::new(Whose::Pulls, counters.clone()));
-        let strangers = Arc::new(Standing::new(Whose::Strangers, counters));
+        let pulls = Arc::new(Status::new(Whose::Pulls, counters.clone()));
+        let strangers = Arc::new(Status::new(Whose::Strangers, counters));
         let (log, end) = open(target.clone(), Rotation::PULLS)?;
         let refused = refusals(&target, &strangers);
         let keeping = Keeping {
@@ -241,7 +241,7 @@ struct Start {
 
 impl Start {
     /// Counts what the process before has lost, and tells from which number on records go.
-    fn count(self, on_failure: OnFailure, taken: &Path, standing: &Standing) -> (Option<Taken>, u64) {
+    fn count(self, on_failure: OnFailure, taken: &Path, standing: &Status) -> (Option<Taken>, u64) {
         let Self { end, newest, lines } = self;
         let (taken, before) = match on_failure {
             OnFailure::Count => {
@@ -290,7 +290,7 @@ fn open(target: AuditLog, rotation: Rotation) -> Result<(Log, End), StartError> 
 }
 
 /// The log of strangers. Without it their records are rows alone: no reason not to start.
-fn refusals(target: &AuditLog, standing: &Standing) -> Log {
+fn refusals(target: &AuditLog, standing: &Status) -> Log {
     match Log::open(of_strangers(target), Rotation::STRANGERS) {
         Ok((log, end)) => {
             standing.lose_numbered(end.torn);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::StartError;
-use crate::standing::Standing;
+use crate::status::Status;
 use pullgate_store::clock::Clock;
 use pullgate_store::sqlite::{self, OpenFault, Sqlite, Strange};
 
@@ -54,16 +54,16 @@ pub(super) enum RowJob {
 pub(super) struct Keeping {
     pub(super) bounds: Arc<Bounds>,
     pub(super) clock: Clock,
-    pub(super) pulls: Arc<Standing>,
-    pub(super) strangers: Arc<Standing>,
+    pub(super) pulls: Arc<Status>,
+    pub(super) strangers: Arc<Status>,
     /// The file of the lines, from which rows are made good, if there is one.
     pub(super) lines: Option<PathBuf>,
 }
 
 pub(super) struct Database {
     sqlite: Sqlite,
-    pulls: Arc<Standing>,
-    strangers: Arc<Standing>,
+    pulls: Arc<Status>,
+    strangers: Arc<Status>,
     retention: Retention,
     opened: Option<Opened>,
     tried: Instant,

@@ -12,7 +12,7 @@ mod lines;
 mod log;
 mod queues;
 mod record;
-mod standing;
+mod status;
 mod taken;
 mod tally;
 mod waits;

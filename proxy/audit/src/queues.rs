@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::database::RowJob;
 use crate::fault::Unwritable;
 use crate::record::{Record, Word};
-use crate::standing::Standing;
+use crate::status::Status;
 use crate::taken::Taken;
 use crate::tally::Tally;
 use crate::waits::Waits;
@@ -39,7 +39,7 @@ pub(super) struct Queues {
 pub(super) struct Queue {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) rows: mpsc::Sender<RowJob>,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<Status>,
     /// Refusals of this minute.
     pub(super) tally: Tally,
 }

@@ -14,7 +14,7 @@ use crate::database::{Row, RowJob};
 use crate::fault::Unwritable;
 use crate::log::Log;
 use crate::record::Record;
-use crate::standing::{Counts, Standing};
+use crate::status::{Counts, Status};
 use pullgate_config::OnFailure;
 
 /// Jobs that are taken together, and brought to the disk by one call.
@@ -37,7 +37,7 @@ pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) rows: mpsc::Sender<RowJob>,
     pub(super) on_failure: OnFailure,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<Status>,
     /// The number of the last record, where records are numbered.
     pub(super) sequence: Option<u64>,
     /// Whether a row that is not handed on can be made good from its line.

@@ -24,12 +24,12 @@ pub(super) struct Keys {
     settings: IssuerKeys,
     /// Where they are fetched; nowhere where a file holds them.
     files: Option<Files>,
-    state: Mutex<State>,
+    state: Mutex<KeysState>,
     flight: SingleFlight<(), ()>,
 }
 
 #[derive(Default)]
-struct State {
+struct KeysState {
     held: Option<Held>,
     /// How often other keys came into force.
     changes: u64,
@@ -67,7 +67,7 @@ pub(super) enum Failure {
 }
 
 /// What is known of the keys at a moment.
-pub(super) enum Known {
+pub(super) enum KnownKeys {
     /// None that count.
     Nothing,
     /// These, and the issuer answered when it was asked last.
@@ -88,7 +88,7 @@ impl Keys {
             }
         };
         let (name, address) = (issuer.name.clone(), issuer.issuer.clone());
-        let state = Mutex::new(State { held, ..State::default() });
+        let state = Mutex::new(KeysState { held, ..KeysState::default() });
         let settings = issuer.keys.clone();
         Ok(Self { name, issuer: address, settings, files, state, flight: SingleFlight::new() })
     }
@@ -99,22 +99,22 @@ impl Keys {
     }
 
     /// What counts now.
-    pub(super) fn known(&self, now: Timestamp) -> Known {
+    pub(super) fn known(&self, now: Timestamp) -> KnownKeys {
         let state = self.lock();
         let counts =
             |held: &&Held| held.since.is_none_or(|since| now <= later(since, limits::ISSUER_MAX_AGE));
         match (state.held.as_ref().filter(counts), state.failed) {
-            (None, _) => Known::Nothing,
-            (Some(held), None) => Known::Current(Arc::clone(&held.keys)),
-            (Some(held), Some(_)) => Known::Last(Arc::clone(&held.keys)),
+            (None, _) => KnownKeys::Nothing,
+            (Some(held), None) => KnownKeys::Current(Arc::clone(&held.keys)),
+            (Some(held), Some(_)) => KnownKeys::Last(Arc::clone(&held.keys)),
         }
     }
 
     /// Another number whenever other keys count, or none do any more.
     pub(super) fn stamp(&self, now: Timestamp) -> u64 {
         match self.known(now) {
-            Known::Nothing => 0,
-            Known::Current(_) | Known::Last(_) => self.lock().changes.saturating_add(1),
+            KnownKeys::Nothing => 0,
+            KnownKeys::Current(_) | KnownKeys::Last(_) => self.lock().changes.saturating_add(1),
         }
     }
 
@@ -170,7 +170,7 @@ impl Keys {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, KeysState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::SetupFault;
 use super::group::Group;
 use super::secret::Secret;
-use super::turns::{Asked, Turn, Turns, Who};
+use super::turns::{TurnAnswer, Turn, Turns, Who};
 use crate::refusal::Refusal;
 
 /// The passwords of one load, and what is remembered of those that were right.
@@ -73,8 +73,8 @@ impl Passwords {
         let work = Work { key, password, hash, highest };
         let until = Instant::now() + limits::PASSWORD_WAIT;
         let waits = match self.memory.turns.ask(who) {
-            Asked::Free(turn) => return self.memory.work(turn, work).await,
-            Asked::Waits(waits) => waits,
+            TurnAnswer::Free(turn) => return self.memory.work(turn, work).await,
+            TurnAnswer::Waits(waits) => waits,
         };
         let worked = async {
             let turn = waits.await.map_err(|_dropped| Refusal::undecided(Code::Overload))?;
@@ -216,8 +216,8 @@ mod tests {
         let hash = bcrypt::hash("right", 4).unwrap();
         let passwords = Passwords::new(&[("there".to_owned(), Hash::new(hash))].into(), None).unwrap();
         let turn = || match passwords.memory.turns.ask(Who::RightLately) {
-            Asked::Free(turn) => turn,
-            Asked::Waits(_) => panic!("nobody has it"),
+            TurnAnswer::Free(turn) => turn,
+            TurnAnswer::Waits(_) => panic!("nobody has it"),
         };
         let turns = [turn(), turn()];
         (passwords, turns)

@@ -11,7 +11,7 @@ use pullgate_policy::time::later;
 use pullgate_verify::JwkSet;
 use pullgate_verify::token::{Proven, Token, TokenFault, Wanted};
 
-use super::keys::{Failure, Keys, Known};
+use super::keys::{Failure, Keys, KnownKeys};
 use super::names::OF_TOKENS;
 use super::secret::Secret;
 use super::{KNOWN_FOR, PATIENCE, SetupFault};
@@ -122,8 +122,8 @@ impl Tokens {
     pub(super) fn failing(&self, now: Timestamp) -> Vec<(String, Failure, Counts)> {
         let told = |entry: &Entry| {
             let counts = match entry.keys.known(now) {
-                Known::Nothing => Counts::No,
-                Known::Current(_) | Known::Last(_) => Counts::Yes,
+                KnownKeys::Nothing => Counts::No,
+                KnownKeys::Current(_) | KnownKeys::Last(_) => Counts::Yes,
             };
             entry.keys.failed().map(|why| (entry.settings.name.clone(), why, counts))
         };
@@ -144,8 +144,8 @@ impl Entry {
             return Err(Unproven::Undecided(Code::ClockImplausible));
         }
         let keys = match self.keys.known(clock.now()) {
-            Known::Nothing => Arc::default(),
-            Known::Current(keys) | Known::Last(keys) => keys,
+            KnownKeys::Nothing => Arc::default(),
+            KnownKeys::Current(keys) | KnownKeys::Last(keys) => keys,
         };
         match self.check(&keys, token, clock) {
             Err(TokenFault::UnknownKey) => {}
@@ -155,10 +155,10 @@ impl Entry {
         let asked = tokio::time::timeout(PATIENCE, self.keys.refresh(clock)).await;
         let unreachable = Unproven::Undecided(Code::IssuerUnreachable);
         let (keys, unknown) = match (self.keys.known(clock.now()), asked) {
-            (Known::Nothing, _) => return Err(unreachable),
-            (Known::Current(keys), Ok(())) => (keys, Unproven::Refused),
+            (KnownKeys::Nothing, _) => return Err(unreachable),
+            (KnownKeys::Current(keys), Ok(())) => (keys, Unproven::Refused),
             // It may be by a newer key, which could not be had.
-            (Known::Current(keys), Err(_)) | (Known::Last(keys), _) => (keys, unreachable),
+            (KnownKeys::Current(keys), Err(_)) | (KnownKeys::Last(keys), _) => (keys, unreachable),
         };
         self.check(&keys, token, clock).map_err(|why| match refused(&self.settings.name, why) {
             _ if why == TokenFault::UnknownKey => unknown,

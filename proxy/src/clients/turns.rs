@@ -43,7 +43,7 @@ pub(super) enum Who<'a> {
 }
 
 /// What whoever asked for a turn gets.
-pub(super) enum Asked {
+pub(super) enum TurnAnswer {
     /// The turn.
     Free(Turn),
     /// It waits; an error where too many do, at its address or everywhere: also a while later, when others come.
@@ -58,11 +58,11 @@ impl Turns {
     }
 
     /// Asks for a turn.
-    pub(super) fn ask(&self, who: Who<'_>) -> Asked {
+    pub(super) fn ask(&self, who: Who<'_>) -> TurnAnswer {
         let mut inner = self.lock();
         if inner.free > 0 {
             inner.free -= 1;
-            return Asked::Free(Turn(Some(self.clone())));
+            return TurnAnswer::Free(Turn(Some(self.clone())));
         }
         let (sender, waits) = oneshot::channel();
         match who {
@@ -76,7 +76,7 @@ impl Turns {
                 inner.make_room(group);
             }
         }
-        Asked::Waits(waits)
+        TurnAnswer::Waits(waits)
     }
 
     /// How many wait.

@@ -14,7 +14,7 @@ use pullgate_policy::limits;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::pulse::{Pulse, Stage};
+use super::pulse::{Pulse, ConnectionPhase};
 use crate::clients::Group;
 use crate::metrics::{ClosedFor, ConnectionSeries};
 
@@ -42,12 +42,12 @@ struct Inner {
 struct Member {
     group: Group,
     pulse: Arc<Pulse>,
-    place: Mutex<Place>,
+    place: Mutex<Admission>,
     ended: Notify,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Admission {
     Has,
     Waits,
 }
@@ -73,12 +73,12 @@ impl Crowd {
         let member = Member {
             group: Group::of(address.ip()),
             pulse,
-            place: Mutex::new(Place::Waits),
+            place: Mutex::new(Admission::Waits),
             ended: Notify::new(),
         };
         let (member, mut inner) = (Arc::new(member), self.lock());
         if inner.members.len() >= self.places.saturating_add(limits::CONNECTIONS_WAITING) {
-            let waits = inner.longest(|member, _| member.place() == Place::Waits);
+            let waits = inner.longest(|member, _| member.place() == Admission::Waits);
             self.end(&mut inner, waits, ClosedFor::Queue);
         }
         let id = inner.add(&member);
@@ -110,21 +110,21 @@ impl Crowd {
         }
     }
 
-    fn place(&self, id: u64, member: &Member) -> Place {
+    fn place(&self, id: u64, member: &Member) -> Admission {
         let mut inner = self.lock();
         if !inner.members.contains_key(&id) {
-            return Place::Waits;
+            return Admission::Waits;
         }
         if inner.placed >= self.places {
             let (victim, why) = inner.victim(member.group, self.share(inner.of_group.len()));
             if victim.is_none() {
-                return Place::Waits;
+                return Admission::Waits;
             }
             self.end(&mut inner, victim, why);
         }
         inner.placed += 1;
-        member.set(Place::Has);
-        Place::Has
+        member.set(Admission::Has);
+        Admission::Has
     }
 
     /// What one of so many addresses keeps while others wait. Who has many addresses does not make it as small as he likes.
@@ -167,7 +167,7 @@ impl Inner {
         let member = self.members.remove(&id)?;
         let size = self.of_group.get(&member.group).copied().unwrap_or_default();
         self.resize(member.group, size, size.saturating_sub(1));
-        if member.place() == Place::Has {
+        if member.place() == Admission::Has {
             self.placed = self.placed.saturating_sub(1);
         }
         Some(member)
@@ -195,7 +195,7 @@ impl Inner {
     /// Whose place goes to a connection of this group; nobody's who has fewer than it.
     fn victim(&self, group: Group, share: usize) -> (Option<u64>, ClosedFor) {
         let mine = self.of_group.get(&group).copied().unwrap_or_default();
-        let (now, has) = (Instant::now(), |member: &Member| member.place() == Place::Has);
+        let (now, has) = (Instant::now(), |member: &Member| member.place() == Admission::Has);
         let silent = self.longest(|member, size| has(member) && size >= mine && member.is_silent(now));
         let largest = self.largest();
         if silent.is_some() || mine > share || largest <= share {
@@ -218,14 +218,14 @@ impl Inner {
 impl Member {
     /// Waits for a request, and not only since a moment ago: one that was just accepted or answered may have sent it.
     fn is_silent(&self, now: Instant) -> bool {
-        self.pulse.stage() == Stage::Awaits && self.pulse.still(now) >= limits::CONNECTION_SILENCE
+        self.pulse.stage() == ConnectionPhase::Awaits && self.pulse.still(now) >= limits::CONNECTION_SILENCE
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> Admission {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, place: Place) {
+    fn set(&self, place: Admission) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 }
@@ -241,7 +241,7 @@ impl Connected {
         let place = async {
             loop {
                 let left = self.crowd.left.notified();
-                if self.crowd.place(self.id, &self.member) == Place::Has {
+                if self.crowd.place(self.id, &self.member) == Admission::Has {
                     return;
                 }
                 // Nobody tells when a connection has been silent for long enough.

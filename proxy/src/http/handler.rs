@@ -19,7 +19,7 @@ use super::answer::{self, set};
 use super::body::Body;
 use super::listing;
 use super::range::{self, Wanted};
-use super::record::{self, Asked};
+use super::record::{self, RequestFacts};
 use super::respond;
 use crate::accept::Accept;
 use crate::app::App;
@@ -47,14 +47,14 @@ pub async fn traced(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Re
         Err(_panic) => {
             let headers = agent.map(|agent| (USER_AGENT, agent)).into_iter().collect();
             let id = DecisionId::random();
-            let asked = Asked { client: address, names: Vec::new(), method, headers, id, started };
+            let asked = RequestFacts { client: address, names: Vec::new(), method, headers, id, started };
             panicked(&app, &asked, &target).await
         }
     }
 }
 
 /// A panic is no verdict, and has its record where it is known what was asked for (A545).
-async fn panicked(app: &App, asked: &Asked, target: &Uri) -> Response<Body> {
+async fn panicked(app: &App, asked: &RequestFacts, target: &Uri) -> Response<Body> {
     tracing::error!(id = asked.id.short(), "a handler panicked; the request is undecided");
     let (live, undecided) = (app.live(), Refusal::undecided(Code::Internal));
     app.metrics.undecided(Code::Internal);
@@ -75,7 +75,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     let (mut parts, body) = request.into_parts();
     let formed = well_formed(&parts, &body);
     clients::hide(&mut parts.headers);
-    let mut asked = Asked {
+    let mut asked = RequestFacts {
         client: peer.address,
         names: Vec::new(),
         method: parts.method.clone(),
@@ -160,7 +160,7 @@ fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refu
 async fn served(
     app: &Arc<App>,
     live: &Arc<Live>,
-    asked: &Asked,
+    asked: &RequestFacts,
     route: Route,
 ) -> Result<Response<Body>, Refusal> {
     let method = &asked.method;
@@ -184,7 +184,7 @@ async fn served(
 async fn refused(
     app: &App,
     live: &Live,
-    asked: &Asked,
+    asked: &RequestFacts,
     route: &Route,
     (refused, refusal): (Refused, Refusal),
 ) -> Refusal {
@@ -206,7 +206,7 @@ async fn refused(
 }
 
 /// The record of a request that was refused before it was known what it is for: as of others that cost the upstream nothing.
-async fn unread(app: &App, live: &Live, asked: &Asked, target: &Uri, refusal: Refusal) -> Refusal {
+async fn unread(app: &App, live: &Live, asked: &RequestFacts, target: &Uri, refusal: Refusal) -> Refusal {
     app.metrics.request_refused(refusal.code());
     let record = record::unread(app.clock.now(), live, asked, target, &refusal);
     // No pull waits for it, and none is refused for it.
@@ -228,7 +228,7 @@ fn base(method: &Method) -> Response<Body> {
 
 async fn manifest(
     app: &Arc<App>,
-    asked: &Asked,
+    asked: &RequestFacts,
     target: &Target,
     reference: Reference,
 ) -> Result<Response<Body>, Refusal> {
@@ -256,7 +256,7 @@ async fn manifest(
 }
 
 /// The record of a manifest request that gets no content; a denial is counted.
-fn refused_manifest(app: &App, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
+fn refused_manifest(app: &App, live: &Live, asked: &RequestFacts, pull: &Pull, refusal: &Refusal) -> Record {
     let record = record::refused(app.clock.now(), live, asked, pull, refusal);
     if matches!(refusal, Refusal::Denied(_)) {
         app.metrics.verdict(record.policy.as_deref().unwrap_or_default(), "deny", "");
@@ -265,7 +265,7 @@ fn refused_manifest(app: &App, live: &Live, asked: &Asked, pull: &Pull, refusal:
 }
 
 /// The answer whose verdict this one repeats, if it is remembered; else this one is remembered as the first.
-async fn rests_on(app: &App, asked: &Asked, pulled: &Pulled) -> Option<String> {
+async fn rests_on(app: &App, asked: &RequestFacts, pulled: &Pulled) -> Option<String> {
     let Content::Permitted(permitted) = &pulled.content else { return None };
     match app.memory.verdict_id(permitted.permit()).await {
         Some(first) if pulled.memory == Remembered::Hit => Some(first.as_str().to_owned()),
@@ -278,7 +278,7 @@ async fn rests_on(app: &App, asked: &Asked, pulled: &Pulled) -> Option<String> {
 
 async fn blob_answer(
     app: &Arc<App>,
-    asked: &Asked,
+    asked: &RequestFacts,
     target: &Target,
     digest: Digest,
 ) -> Result<Response<Body>, Refusal> {

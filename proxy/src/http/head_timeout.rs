@@ -26,14 +26,14 @@ mod tests;
 pub(super) struct Heads(Arc<Mutex<Next>>, Arc<Pulse>);
 
 struct Next {
-    stage: Stage,
+    stage: HeadPhase,
     due: Instant,
     /// The last bytes that came.
     last: [u8; 3],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum HeadPhase {
     Head,
     Silence,
 }
@@ -46,7 +46,7 @@ struct Wait {
 
 impl Heads {
     pub(super) fn new(pulse: &Arc<Pulse>) -> Self {
-        let next = Next { stage: Stage::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
+        let next = Next { stage: HeadPhase::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
         Self(Arc::new(Mutex::new(next)), Arc::clone(pulse))
     }
 
@@ -69,8 +69,8 @@ impl Next {
         // A connection that has sent nothing yet gets no longer than one whose head has begun; nor does what came together
         // with the request before.
         let (stage, time) = match self.last {
-            [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => (Stage::Silence, limits::IDLE_TIMEOUT),
-            _ => (Stage::Head, limits::HEADER_TIMEOUT),
+            [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => (HeadPhase::Silence, limits::IDLE_TIMEOUT),
+            _ => (HeadPhase::Head, limits::HEADER_TIMEOUT),
         };
         self.stage = stage;
         self.due = Instant::now() + time;
@@ -81,8 +81,8 @@ impl Next {
         if bytes.is_empty() {
             return;
         }
-        if self.stage == Stage::Silence {
-            self.stage = Stage::Head;
+        if self.stage == HeadPhase::Silence {
+            self.stage = HeadPhase::Head;
             self.due = Instant::now() + limits::HEADER_TIMEOUT;
         }
         for byte in bytes.iter().skip(bytes.len().saturating_sub(self.last.len())) {

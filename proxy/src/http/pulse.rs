@@ -19,7 +19,7 @@ pub(super) struct Pulse {
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ConnectionPhase {
     /// The client's, to send a head.
     Awaits,
     /// The gate's, to answer.
@@ -58,8 +58,8 @@ impl Pulse {
         self.moved.store(now, Ordering::Relaxed);
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        if self.works.load(Ordering::Relaxed) { Stage::Works } else { Stage::Awaits }
+    pub(super) fn stage(&self) -> ConnectionPhase {
+        if self.works.load(Ordering::Relaxed) { ConnectionPhase::Works } else { ConnectionPhase::Awaits }
     }
 
     /// How long nothing has moved.

@@ -20,7 +20,7 @@ use crate::route;
 
 /// A request, as its record tells of it.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RequestFacts {
     /// Who asked.
     pub client: SocketAddr,
     /// The names that it proved.
@@ -37,7 +37,7 @@ pub struct Asked {
 
 /// The record of content that is served.
 #[must_use]
-pub fn served(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, pulled: &Pulled) -> Record {
+pub fn served(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, pulled: &Pulled) -> Record {
     let mut record = begun(now, live, asked, Kind::Manifest, &pull.repository, Word::Permit);
     record.reference = pull.reference.to_string();
     record.digest = Some(pulled.content.digest().to_string());
@@ -103,7 +103,7 @@ fn rests_on(record: &mut Record, permit: &Permit) {
 
 /// The record of a manifest request that gets no content.
 #[must_use]
-pub fn refused(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, refusal: &Refusal) -> Record {
+pub fn refused(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, refusal: &Refusal) -> Record {
     let mut record = begun(now, live, asked, Kind::Manifest, &pull.repository, word(refusal));
     record.reference = pull.reference.to_string();
     if let Reference::Digest(digest) = &pull.reference {
@@ -118,7 +118,7 @@ pub fn refused(now: Timestamp, live: &Live, asked: &Asked, pull: &Pull, refusal:
 pub fn blob_refused(
     now: Timestamp,
     live: &Live,
-    asked: &Asked,
+    asked: &RequestFacts,
     repository: &Repository,
     digest: &Digest,
     refusal: &Refusal,
@@ -133,7 +133,7 @@ pub fn blob_refused(
 /// The record of a request that was refused before it was known what it is for: malformed, or for a registry that is not
 /// served. Of its target the path is told and the registry that it names, never the query.
 #[must_use]
-pub fn unread(now: Timestamp, live: &Live, asked: &Asked, target: &Uri, refusal: &Refusal) -> Record {
+pub fn unread(now: Timestamp, live: &Live, asked: &RequestFacts, target: &Uri, refusal: &Refusal) -> Record {
     let mut record = Record::new(Kind::RequestRefused, &asked.id, now, word(refusal));
     by_whom(&mut record, asked);
     target.path().clone_into(&mut record.reference);
@@ -163,7 +163,7 @@ pub fn whose(refusal: &Refusal) -> Refused {
 fn begun(
     now: Timestamp,
     live: &Live,
-    asked: &Asked,
+    asked: &RequestFacts,
     kind: Kind,
     repository: &Repository,
     verdict: Word,
@@ -179,7 +179,7 @@ fn begun(
     record
 }
 
-fn by_whom(record: &mut Record, asked: &Asked) {
+fn by_whom(record: &mut Record, asked: &RequestFacts) {
     let agent =
         asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     record.client = Some(Client {

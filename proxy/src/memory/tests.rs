@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Untrusted;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};
+use pullgate_policy::evidence::servable::{EvidenceOnly, ServableEvidence};
 use pullgate_policy::identity::Name;
 use pullgate_policy::oci::media_type;
 use pullgate_policy::policy::{
@@ -37,7 +37,7 @@ async fn of_grants_that_are_given_at_once_none_is_dropped() {
                 let memory = Arc::clone(&memory);
                 tokio::spawn(async move {
                     memory
-                        .keep_grant(&repository(), Digest::of(b"layer"), (&grant(n), Standing::Proven), 0)
+                        .keep_grant(&repository(), Digest::of(b"layer"), (&grant(n), GrantRank::Proven), 0)
                         .await
                 })
             })
@@ -58,7 +58,7 @@ async fn a_grant_is_written_once_and_again_when_the_store_has_lost_something() {
         [(0, GrantMemory::New), (0, GrantMemory::Known), (1, GrantMemory::New), (1, GrantMemory::Known)]
     {
         assert_eq!(
-            memory.keep_grant(&repository(), digest, (&grant(1), Standing::Proven), lost).await,
+            memory.keep_grant(&repository(), digest, (&grant(1), GrantRank::Proven), lost).await,
             is,
             "{lost}"
         );
@@ -113,14 +113,14 @@ async fn a602_what_is_remembered_is_counted_in_bytes_and_not_one_more_stays() {
 async fn a602_grants_with_large_bodies_take_no_more_memory_than_all_grants_may() {
     const BODY: usize = 8 * 1024;
     let sealed = Sealed { body: "x".repeat(BODY), mac: vec![0; 32] };
-    let one = Grants::with(None, &sealed, Standing::Proven, 0);
-    let (most, each) = (limits::GRANTS_BYTES, u64::from(weight::of_grants::<Place>(&repository(), &one)));
+    let one = Grants::with(None, &sealed, GrantRank::Proven, 0);
+    let (most, each) = (limits::GRANTS_BYTES, u64::from(weight::of_grants::<ContentKey>(&repository(), &one)));
     assert!(each > BODY as u64 + 32);
     for (given, stay) in [(most / each, most / each), (most / each + 1, most / each)] {
         let memory = memory();
         for n in 0..given {
             let digest = Digest::of(&n.to_le_bytes());
-            memory.keep_grant(&repository(), digest, (&sealed, Standing::Proven), 0).await;
+            memory.keep_grant(&repository(), digest, (&sealed, GrantRank::Proven), 0).await;
         }
         assert_eq!(stays(&memory.grants).await, (stay, stay * each));
     }
@@ -128,7 +128,7 @@ async fn a602_grants_with_large_bodies_take_no_more_memory_than_all_grants_may()
     let memory = memory();
     for n in 0..GRANTS_PER_DIGEST {
         let sealed = Sealed { body: format!("{n:0BODY$}"), mac: vec![0; 32] };
-        memory.keep_grant(&repository(), Digest::of(b"base layer"), (&sealed, Standing::Proven), 0).await;
+        memory.keep_grant(&repository(), Digest::of(b"base layer"), (&sealed, GrantRank::Proven), 0).await;
     }
     let (entries, bytes) = stays(&memory.grants).await;
     assert!(entries == 1 && bytes > (GRANTS_PER_DIGEST * BODY) as u64, "{entries} {bytes}");
@@ -204,7 +204,7 @@ async fn the_newest_grants_stay() {
     let digest = Digest::of(b"base layer");
     for n in 0..=GRANTS_PER_DIGEST {
         assert_eq!(
-            memory.keep_grant(&repository(), digest, (&grant(n), Standing::Proven), 0).await,
+            memory.keep_grant(&repository(), digest, (&grant(n), GrantRank::Proven), 0).await,
             GrantMemory::New
         );
     }
@@ -217,22 +217,22 @@ async fn the_newest_grants_stay() {
 #[tokio::test]
 async fn a616_no_number_of_roots_that_were_let_through_hides_one_that_was_proven() {
     let (memory, digest) = (memory(), Digest::of(b"base layer"));
-    memory.keep_grant(&repository(), digest, (&grant(0), Standing::Proven), 0).await;
+    memory.keep_grant(&repository(), digest, (&grant(0), GrantRank::Proven), 0).await;
     for n in 1..=GRANTS_PER_DIGEST * 2 {
-        memory.keep_grant(&repository(), digest, (&grant(n), Standing::LetThrough), 0).await;
+        memory.keep_grant(&repository(), digest, (&grant(n), GrantRank::LetThrough), 0).await;
     }
     let found = memory.grants(&repository(), digest).await.unwrap();
     assert_eq!(found.len(), GRANTS_PER_DIGEST);
     assert_eq!(found[..2], [grant(0), grant(GRANTS_PER_DIGEST * 2)]);
     // The other way round the newest is there all the same, and nothing is less than it was once.
     for n in 0..GRANTS_PER_DIGEST {
-        memory.keep_grant(&repository(), digest, (&grant(1_000 + n), Standing::Proven), 0).await;
+        memory.keep_grant(&repository(), digest, (&grant(1_000 + n), GrantRank::Proven), 0).await;
     }
-    for (standing, is) in [(Standing::LetThrough, GrantMemory::Known), (Standing::Proven, GrantMemory::Known)]
+    for (standing, is) in [(GrantRank::LetThrough, GrantMemory::Known), (GrantRank::Proven, GrantMemory::Known)]
     {
         assert_eq!(memory.keep_grant(&repository(), digest, (&grant(1_000), standing), 0).await, is);
     }
-    memory.keep_grant(&repository(), digest, (&grant(2_000), Standing::LetThrough), 0).await;
+    memory.keep_grant(&repository(), digest, (&grant(2_000), GrantRank::LetThrough), 0).await;
     let found = memory.grants(&repository(), digest).await.unwrap();
     assert_eq!((found.len(), found.last()), (GRANTS_PER_DIGEST, Some(&grant(2_000))));
 }
@@ -275,7 +275,7 @@ fn open() -> PolicySet {
 }
 
 /// Evidence that passes, each another one, with the same config.
-fn evidence(n: usize) -> Arc<Passing> {
+fn evidence(n: usize) -> Arc<ServableEvidence> {
     let payload = format!(
         r#"{{"critical":{{"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}}}}"#,
         Digest::of(&n.to_be_bytes())
@@ -289,14 +289,14 @@ fn evidence(n: usize) -> Arc<Passing> {
     let document = intact(manifest.to_string().into_bytes()).parse(None).unwrap();
     let blobs = vec![intact(b"{}".to_vec()), intact(payload.into_bytes())];
     let only = EvidenceOnly::check(document, blobs).unwrap();
-    Arc::new(Passing::well_formed(&only, &open(), &repository()).unwrap())
+    Arc::new(ServableEvidence::well_formed(&only, &open(), &repository()).unwrap())
 }
 
 #[tokio::test]
 async fn of_evidence_with_the_same_blob_the_last_few_are_remembered_the_last_one_first() {
     let (memory, config) = (memory(), Digest::of(b"{}"));
     let all: Vec<_> = (0..=limits::EVIDENCE_OF_BLOB).map(evidence).collect();
-    let named = |of: &[Arc<Passing>]| of.iter().rev().map(|one| one.manifest()).collect::<Vec<_>>();
+    let named = |of: &[Arc<ServableEvidence>]| of.iter().rev().map(|one| one.manifest()).collect::<Vec<_>>();
     for count in [limits::EVIDENCE_OF_BLOB, limits::EVIDENCE_OF_BLOB + 1] {
         for passing in &all[..count] {
             memory.keep_passing(&repository(), passing).await;
@@ -316,7 +316,7 @@ async fn of_evidence_with_the_same_blob_the_last_few_are_remembered_the_last_one
 async fn small_blobs_of_evidence_are_remembered_up_to_their_limit_and_not_a_byte_more() {
     const SHARE: usize = 64 * 1024;
     let shares = usize::try_from(limits::PASSING_BYTES).unwrap() / SHARE;
-    let beside = usize::try_from(weight::of_entry::<Place, Intact<Bytes>>(&repository(), 0)).unwrap();
+    let beside = usize::try_from(weight::of_entry::<ContentKey, Intact<Bytes>>(&repository(), 0)).unwrap();
     let blob = |n: usize, weighs: usize| intact(padded(&n.to_string(), weighs - beside));
     for (last, held) in [(SHARE, shares), (SHARE + 1, shares - 1)] {
         let memory = memory();

@@ -3,14 +3,14 @@
 use std::mem::size_of;
 
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::servable::ServableEvidence;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Document, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Reason, Subject};
 
-use super::{Denied, Grants, RestsOn, Unpassing};
+use super::{Denied, Grants, RestsOn, Unservable};
 
 /// What the cache itself takes for an entry, about: its place in the table and in the lists by age and use.
 const ENTRY: usize = 320;
@@ -73,18 +73,18 @@ pub(super) fn of_document(document: &Intact<Document>) -> u32 {
 }
 
 /// The names of its blobs, and who signed.
-pub(super) fn of_passing<K>(repository: &Repository, passing: &Passing) -> u32 {
+pub(super) fn of_passing<K>(repository: &Repository, passing: &ServableEvidence) -> u32 {
     let vouched = passing.vouched().map_or(0, |vouched| vouched.identity.len());
     let blobs = size_of_val(passing.blobs()) + vouched;
     // The repository is there twice: in the key and in the value.
-    capped(ENTRY + size_of::<K>() + size_of::<Passing>() + of_repository(repository) * 2 + blobs)
+    capped(ENTRY + size_of::<K>() + size_of::<ServableEvidence>() + of_repository(repository) * 2 + blobs)
 }
 
 /// What it rests on, or the denial's texts.
-pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unpassing) -> u32 {
+pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unservable) -> u32 {
     let held = match unpassing {
-        Unpassing::Blocked(denial) => size_of_val(denial.as_ref()) + texts(denial),
-        Unpassing::Not { rests_on, .. } => rests_on.as_ref().map_or(0, RestsOn::held),
+        Unservable::Blocked(denial) => size_of_val(denial.as_ref()) + texts(denial),
+        Unservable::Not { rests_on, .. } => rests_on.as_ref().map_or(0, RestsOn::held),
     };
     capped(ENTRY + size_of_val(key) + size_of_val(unpassing) + of_repository(&key.0.repository) + held)
 }

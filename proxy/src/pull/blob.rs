@@ -59,7 +59,7 @@ async fn under(
     let granted = recall::grant(app, live, &leave, digest, Role::Blob).await;
     let passed = match granted {
         Ok(Some(grant)) => return granted_blob(app, live, &grant).await,
-        Ok(None) | Err(_) => Box::pin(collect::passing::blob(app, live, repository, digest)).await,
+        Ok(None) | Err(_) => Box::pin(collect::servable::blob(app, live, repository, digest)).await,
     };
     if let Ok(Some(copy)) = passed {
         // It may be evidence and a manifest at once, and be named by SHA-512.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::evidence::servable::EvidenceOnly;
 use pullgate_policy::evidence::{Layout, Rejected, Source, Unread};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Manifest, Repository};
@@ -21,17 +21,17 @@ use pullgate_verify::Found;
 
 use super::order::Open;
 use super::resolve;
-use crate::in_flight::Held;
+use crate::evidence_budget::Reservation;
 use crate::live::Live;
 use crate::memory::Pieces;
-use crate::places::Place;
+use crate::slots::Slot;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
 mod carried;
 pub mod kept;
 mod layouts;
-pub mod passing;
+pub mod servable;
 mod pieces;
 
 /// What one collection brought.
@@ -48,15 +48,15 @@ pub struct Collected {
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
     /// Room for all of it.
-    pub held: Arc<Held>,
+    pub held: Arc<Reservation>,
 }
 
 /// What the layouts said of one subject, before its document was looked at.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct AskedLayouts {
     pub(super) subject: Subject,
     /// The place of the verdict to come, where one was taken to ask.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Slot>,
     at: Timestamp,
     listed: Vec<(Layout, Listed)>,
 }
@@ -110,10 +110,10 @@ impl Collected {
 }
 
 /// Asks every layout for what lies about `subject`.
-pub(super) async fn ask(app: &Handles, live: &Live, subject: Subject, place: Option<Place>) -> Asked {
+pub(super) async fn ask(app: &Handles, live: &Live, subject: Subject, place: Option<Slot>) -> AskedLayouts {
     let at = app.clock.now();
     let listed = layouts::ask(app, live, &subject).await;
-    Asked { subject, place, at, listed }
+    AskedLayouts { subject, place, at, listed }
 }
 
 /// Collects the evidence about `subject`; `asked` is what was asked before, if anything was, and `fetched` how many
@@ -126,16 +126,16 @@ pub(crate) async fn evidence(
     app: &Handles,
     live: &Live,
     open: &Open,
-    asked: Option<Asked>,
+    asked: Option<AskedLayouts>,
 ) -> Result<Collected, Refusal> {
     let (subject, document, fetched) = (open.subject(), open.document(), open.fetched());
     let mut held =
-        app.in_flight.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
+        app.evidence_budget.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     if EvidenceOnly::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");
     }
-    let Asked { at, listed, .. } = match asked {
+    let AskedLayouts { at, listed, .. } = match asked {
         Some(asked) => asked,
         None => ask(app, live, subject.clone(), None).await,
     };
@@ -191,7 +191,7 @@ async fn read(
     live: &Live,
     subject: &Subject,
     candidates: Vec<Candidate>,
-    (findings, held): (&mut Findings, &mut Held),
+    (findings, held): (&mut Findings, &mut Reservation),
 ) -> Result<Vec<Carrier>, Refusal> {
     let mut read = stream::iter(candidates.into_iter().map(|candidate| async move {
         let document = match candidate.document.clone() {

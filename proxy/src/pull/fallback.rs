@@ -38,7 +38,7 @@ pub(super) async fn without_resolving(
     // Nobody waited for the upstream: it was the evidence, or this machine, that took so long (A612).
     let is_own_fault = |digest| {
         let subject = Subject { repository: pull.repository.clone(), digest };
-        code == Code::Deadline && app.efforts.is_its_own_fault(&subject, app.workers.threads())
+        code == Code::Deadline && app.efforts.is_its_own_fault(&subject, app.compute_pool.threads())
     };
     if is_own_fault(digest) {
         return Err(Refusal::Undecided(undecided));

@@ -14,21 +14,21 @@ use pullgate_upstream::single_flight::SingleFlight;
 use tracing::Instrument as _;
 
 use super::children::End;
-use super::collect::passing::Looked;
+use super::collect::servable::Looked;
 use super::order::Counts;
 use super::{JobKey, Judged, Pulled};
 use crate::clock::Clock;
 use crate::effort::Efforts;
-use crate::in_flight::InFlight;
+use crate::evidence_budget::EvidenceBudget;
 use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::places::{Places, Question};
+use crate::slots::{QuerySlot, Slots};
 use crate::refusal::Refusal;
 use crate::state::State;
 use crate::upstream::{Fault, Presence, Upstream};
 use crate::waits::Waits;
-use crate::workers::Workers;
+use crate::compute_pool::ComputePool;
 
 /// The handles of pulls.
 #[derive(Debug)]
@@ -57,11 +57,11 @@ pub struct Handles {
     /// Children of indexes that are read on behalf of blobs, one reader for each repository (A615).
     pub children: SingleFlight<(Repository, Revisions), Result<End, Refusal>>,
     /// Bytes of evidence that verdicts hold.
-    pub in_flight: InFlight,
-    /// Places for verdicts in work, and for questions to upstreams.
-    pub places: Places,
+    pub evidence_budget: EvidenceBudget,
+    /// Slots for verdicts in work, and for questions to upstreams.
+    pub slots: Slots,
     /// Threads that read, verify and decide.
-    pub workers: Workers,
+    pub compute_pool: ComputePool,
     /// How long a pull waits.
     pub waits: Waits,
     /// What verdicts in work have computed so far.
@@ -107,9 +107,9 @@ impl Handles {
             presences: SingleFlight::new(),
             names: SingleFlight::new(),
             children: SingleFlight::new(),
-            in_flight: InFlight::default(),
-            places: Places::default(),
-            workers: Workers::of_this_machine(),
+            evidence_budget: EvidenceBudget::default(),
+            slots: Slots::default(),
+            compute_pool: ComputePool::of_this_machine(),
             waits,
             efforts: Efforts::default(),
             asked: Counts::default(),
@@ -132,8 +132,8 @@ impl Handles {
     }
 
     /// A place among the questions to the repository's upstream (A059).
-    pub(super) fn question(&self, repository: &Repository) -> Result<Question, Refusal> {
-        self.places.question(repository.registry()).map_err(|_full| Refusal::undecided(Code::Overload))
+    pub(super) fn question(&self, repository: &Repository) -> Result<QuerySlot, Refusal> {
+        self.slots.question(repository.registry()).map_err(|_full| Refusal::undecided(Code::Overload))
     }
 
     /// Counts a request to an upstream by what came of it.

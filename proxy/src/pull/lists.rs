@@ -48,7 +48,7 @@ pub async fn referrers(
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let _place = app.question(repository)?;
     let mut listed: BTreeMap<Digest, Value> = BTreeMap::new();
-    let mut held = app.in_flight.nothing(repository);
+    let mut held = app.evidence_budget.nothing(repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let asked = upstream.referrers(repository, subject, &mut room).await;
     match app.counted(upstream, "referrers", asked) {

@@ -7,7 +7,7 @@
 //! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
 //!    anything that is remembered, where the document is here; before its evidence in any case.
 //! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
-//! 4. Passing: whether it is evidence, and nothing else.
+//! 4. ServableEvidence: whether it is evidence, and nothing else.
 //! 5. Evidence: nobody collects it, decides by what is kept or asks `on_undecided` without an [`Open`], to which 1 to 4
 //!    lead.
 //!
@@ -29,12 +29,12 @@ use std::sync::Arc;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
-use pullgate_policy::evidence::passing::{NotPassing, Passing};
+use pullgate_policy::evidence::servable::{NotServable, ServableEvidence};
 use pullgate_policy::grant::Role;
 use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::verdict::{Denial, Permit, Permitted, Subject, Undecided, Verdict};
 
-use super::collect::passing::{self, Looked, Unpassed};
+use super::collect::servable::{self, Looked, Unpassed};
 use super::handles::Handles;
 use super::{recall, resolve, scope};
 use crate::clock::Plausible;
@@ -67,7 +67,7 @@ enum Remembered {
     Permit,
     Grant,
     Denial,
-    Passing,
+    ServableEvidence,
 }
 
 /// How far one goes for an answer.
@@ -95,9 +95,9 @@ impl Walk {
             (Remembered::Grant, Self::Root) => Reach::Nowhere,
             (Remembered::Denial, Self::Last | Self::Pull | Self::Root) => Reach::Memory,
             (Remembered::Denial, Self::Fast) => Reach::Nowhere,
-            (Remembered::Passing, Self::Afresh | Self::Pull) => Reach::Asking,
+            (Remembered::ServableEvidence, Self::Afresh | Self::Pull) => Reach::Asking,
             // Evidence grants nothing, and what cannot be asked for cannot be read.
-            (Remembered::Passing, Self::Fast | Self::Last | Self::Root) => Reach::Nowhere,
+            (Remembered::ServableEvidence, Self::Fast | Self::Last | Self::Root) => Reach::Nowhere,
             (Remembered::Permit | Remembered::Grant | Remembered::Denial, Self::Afresh) => Reach::Nowhere,
         }
     }
@@ -153,7 +153,7 @@ pub enum Found {
     /// A grant, whose root is permitted now.
     Granted(Box<Permitted<Document>>),
     /// It is nothing but evidence.
-    Passing(Arc<Passing>),
+    ServableEvidence(Arc<ServableEvidence>),
     /// A permit that is remembered, and counts now.
     Remembered(Box<Permit>),
     /// What the policy says without evidence.
@@ -312,12 +312,12 @@ async fn passed(app: &Arc<Handles>, live: &Arc<Live>, walk: Walk, open: Open) ->
     if walk == Walk::Fast {
         return Ok(Standing::NotInMemory);
     }
-    if walk.reach(Remembered::Passing) == Reach::Nowhere {
+    if walk.reach(Remembered::ServableEvidence) == Reach::Nowhere {
         return Ok(Standing::Open(open));
     }
-    app.asked.count(Question::Passing);
-    match passing::look(app, live, &open.subject, &open.document).await {
-        Ok(Looked::Passes(passing)) => Ok(Standing::Found(Found::Passing(passing))),
+    app.asked.count(Question::ServableEvidence);
+    match servable::look(app, live, &open.subject, &open.document).await {
+        Ok(Looked::Passes(passing)) => Ok(Standing::Found(Found::ServableEvidence(passing))),
         Ok(Looked::Not(not)) => Ok(Standing::Open(Open { unpassed: Some(not), ..open })),
         Err(Refusal::Denied(denial)) => Ok(Standing::Denied(denial)),
         Err(Refusal::Undecided(undecided)) => Ok(Standing::Undecided(undecided, open)),
@@ -366,7 +366,7 @@ impl Open {
 
     /// Why it does not leave as evidence, if it is dressed as that.
     #[must_use]
-    pub fn unpassed(&self) -> Option<NotPassing> {
+    pub fn unpassed(&self) -> Option<NotServable> {
         self.unpassed.map(|unpassed| unpassed.why)
     }
 

@@ -11,7 +11,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
+use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
 use pullgate_policy::limits::{GRANTS_SEARCHED, ROOTS_JUDGED};
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
@@ -242,7 +242,7 @@ async fn root_permit(
         Standing::Denied(denial) => return Err(Refusal::Denied(denial)),
         Standing::Open(open) => open,
         // No root is granted by another, or passes as evidence.
-        Standing::Found(Found::Granted(_) | Found::Passing(_))
+        Standing::Found(Found::Granted(_) | Found::ServableEvidence(_))
         | Standing::NotInMemory
         | Standing::Undecided(..) => return Err(Refusal::undecided(Code::Internal)),
     };
@@ -306,7 +306,7 @@ pub(super) async fn keep_denial(
 }
 
 fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
-    let kept = Kept {
+    let kept = CollectedEvidence {
         subject: subject.clone(),
         collected: collected.at,
         manifests: collected.manifests.clone(),

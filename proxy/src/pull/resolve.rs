@@ -10,7 +10,7 @@ use pullgate_policy::decide;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repository, Tag, media_type};
 
-use super::collect::Asked;
+use super::collect::AskedLayouts;
 use super::order::Leave;
 use super::{Pull, beside};
 use crate::accept::Accept;
@@ -19,7 +19,7 @@ use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{Known, OrAnew as _};
 use crate::upstream::{Fault, FetchedManifest};
-use crate::workers::Died;
+use crate::compute_pool::Died;
 
 /// How long ago a tag was seen, at most, for the question whether it has changed.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -32,7 +32,7 @@ pub struct Resolved {
     /// The digest that the tag had before, if it moved.
     pub moved_from: Option<Digest>,
     /// What was asked about its evidence meanwhile.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<AskedLayouts>,
 }
 
 /// Finds the document: in memory and store where the repository's upstream once gave it, else from the upstream.
@@ -59,7 +59,7 @@ pub async fn manifest(app: &Handles, live: &Live, _leave: &Leave, pull: &Pull) -
         note_tag(app, pull, tag, document.digest()).await;
         return Ok(Resolved { document, moved_from: None, asked: None });
     }
-    let (document, asked) = match (beside::fetch(app, live, pull).await, &pull.reference) {
+    let (document, asked) = match (prefetch::fetch(app, live, pull).await, &pull.reference) {
         (Ok(fetched), _) => fetched,
         (Err(refusal), Reference::Digest(_)) => return Err(refusal.after(store)),
         (Err(refusal), Reference::Tag(_)) => return Err(refusal),
@@ -114,7 +114,7 @@ pub async fn held(
     // Where it names no type itself, it is what this repository's upstream called it (A610).
     let media_type = app.store.document_type(repository, digest).await?;
     let length = bytes.value().len();
-    let read = app.workers.over(repository, length, move || bytes.parse(media_type.as_deref()));
+    let read = app.compute_pool.over(repository, length, move || bytes.parse(media_type.as_deref()));
     let Ok(Ok(document)) = read.await else { return Ok(None) };
     app.memory.keep_document(repository, &document).await;
     Ok(Some(document))
@@ -146,7 +146,7 @@ pub(super) async fn parsed(
     bytes: Intact<Bytes>,
 ) -> Option<Intact<Document>> {
     let length = bytes.value().len();
-    app.workers.over(repository, length, move || bytes.parse(None)).await.ok()?.ok()
+    app.compute_pool.over(repository, length, move || bytes.parse(None)).await.ok()?.ok()
 }
 
 /// The same without a look at the disk.
@@ -182,7 +182,7 @@ pub(super) async fn look(
     accept: Accept,
 ) -> Result<Intact<Document>, Unresolved> {
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
-    let mut held = app.in_flight.nothing(repository);
+    let mut held = app.evidence_budget.nothing(repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let fetched = upstream.manifest(repository, reference, &accept.types(), &mut room).await;
     let fetched = app.counted(upstream, "manifest", fetched);
@@ -191,7 +191,7 @@ pub(super) async fn look(
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
     let (length, reference) = (fetched.body.len(), reference.clone());
-    let work = app.workers.over(repository, length, move || read(fetched, &reference));
+    let work = app.compute_pool.over(repository, length, move || read(fetched, &reference));
     let (bytes, document) = work.await.map_err(|Died| Refusal::undecided(Code::Internal))??;
     app.store.keep_document(repository, &bytes).await;
     app.store.keep_type(repository, &document.digest(), document.value().media_type()).await;

@@ -10,20 +10,20 @@ impl Handles {
     /// Every room of a gate, and how full it is.
     #[must_use]
     pub fn rooms(&self) -> Vec<Room> {
-        let (busy, threads) = self.workers.busy();
-        let (verdicts, questions) = self.places.fullest();
+        let (busy, threads) = self.compute_pool.busy();
+        let (verdicts, questions) = self.slots.fullest();
         let (permitted, unproven) = self.store.store().documents().fill();
         let (blobs, database) = (self.store.blobs().fill(), self.store.store().database().fill());
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let room = |name, used, limit| Room { name, used, limit };
         vec![
-            room("memory_verdicts", self.in_flight.held(), limits::IN_FLIGHT_BYTES),
+            room("memory_verdicts", self.evidence_budget.held(), limits::IN_FLIGHT_BYTES),
             room(
                 "memory_verdicts_of_upstream",
-                self.in_flight.held_by_fullest(),
+                self.evidence_budget.held_by_fullest(),
                 limits::IN_FLIGHT_BYTES_OF_ONE,
             ),
-            room("memory_work", self.workers.memory(), limits::WORK_BYTES),
+            room("memory_work", self.compute_pool.memory(), limits::WORK_BYTES),
             room("memory_documents", self.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
             room("memory_passing", self.memory.passing_bytes(), limits::PASSING_BYTES),
             room("disk_documents", permitted.used, permitted.most),

@@ -17,7 +17,7 @@ use super::collect::Collected;
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
-use crate::workers::{self, Died, Work};
+use crate::compute_pool::{self, Died, Work};
 
 /// Verifies what was collected about `subject` by the keys and trust tables that its policy names.
 ///
@@ -53,12 +53,12 @@ pub(super) async fn about(
     let (digest, found, at) = (subject.digest, Arc::clone(&collected.found), collected.at);
     let (mut before, now) = (Err(rest), app.clock.now());
     let largest = found.iter().map(|found| found.item.length()).max().unwrap_or(0);
-    let work = Work { repository: &subject.repository, memory: workers::memory_of_verifying(largest) };
+    let work = Work { repository: &subject.repository, memory: compute_pool::memory_of_verifying(largest) };
     // In turns: whoever's evidence is dear waits for himself (A604).
     let (mut evidence, rest) = loop {
         let (manifest, found) = (manifest.clone(), Arc::clone(&found));
         let (authorities, keys, trust) = (Arc::clone(&authorities), Arc::clone(&keys), Arc::clone(&trust));
-        let turn = app.workers.run(work, move || {
+        let turn = app.compute_pool.run(work, move || {
             let authorities: Vec<&Authority> = authorities.iter().collect();
             let artifact = match (&manifest, digest) {
                 (Some(manifest), _) => Artifact::Bytes(manifest),
@@ -112,7 +112,7 @@ pub(super) async fn decided<T: Send + 'static>(
     let (live, document) = (Arc::clone(live), document.clone());
     let work = move || (decide(live.policy(), document.value(), &evidence), evidence);
     let memory = limits::STATEMENTS_MEMORY as u64;
-    app.workers
+    app.compute_pool
         .run(Work { repository, memory }, work)
         .await
         .map_err(|Died| Refusal::undecided(Code::Internal))

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::audit::{Record, Word};
 use crate::health::Condition;
 use crate::metrics::TrustGauges;
-use crate::trust::{self, State, Status, Taken, Told, fetch, needed};
+use crate::trust::{self, TableState, Status, Taken, Told, fetch, needed};
 
 /// How often the clock is looked at: a table that becomes stale and a copy that was put on the disk are noticed by then.
 const TICK: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ pub async fn fetch_missing(app: &Arc<App>) {
     let (live, now) = (app.live(), app.clock.now());
     let missing: Vec<String> = statuses(app, now)
         .into_iter()
-        .filter(|status| matches!(status.state, State::Missing | State::Stale))
+        .filter(|status| matches!(status.state, TableState::Missing | TableState::Stale))
         .map(|status| status.name)
         .collect();
     let needed = needed(&live.config().policy);

@@ -8,7 +8,7 @@ use pullgate_config::{Policies, TrustRefresh, TrustSource};
 use pullgate_policy::identity::Name;
 use pullgate_policy::text;
 use pullgate_verify::TrustSet;
-use pullgate_verify::refresh::Kept;
+use pullgate_verify::refresh::Snapshot;
 
 use super::copies::{Copies, Stamp};
 use super::status::Failed;
@@ -19,12 +19,12 @@ use super::{schedule, status};
 pub struct Roots {
     /// The copies on disk.
     pub copies: Copies,
-    known: Mutex<Known>,
+    known: Mutex<KnownRoots>,
 }
 
 /// What is known of each root, by the name of its table.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownRoots {
     roots: BTreeMap<Name, Root>,
     /// Whether there is something that is not in force yet.
     news: News,
@@ -43,7 +43,7 @@ pub(crate) enum News {
 pub(crate) struct Root {
     /// The pinned root that what is kept was verified from.
     anchor: Vec<u8>,
-    pub(crate) kept: Option<Arc<Kept>>,
+    pub(crate) kept: Option<Arc<Snapshot>>,
     pub(super) refreshed: Option<Timestamp>,
     pub(super) failed: Option<Failed>,
     /// When it is refreshed next; at once where nobody said.
@@ -59,7 +59,7 @@ impl Roots {
         Self { copies, known: Mutex::default() }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, KnownRoots> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,7 +70,7 @@ impl Roots {
     }
 }
 
-impl Known {
+impl KnownRoots {
     /// What is known of a table; nothing of what followed from another root than the one that is pinned now.
     pub(crate) fn get(&self, source: &TrustSource) -> Option<&Root> {
         let refresh = source.refresh.as_ref()?;
@@ -121,7 +121,7 @@ impl Known {
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
-        (kept, seen): (Kept, Option<Stamp>),
+        (kept, seen): (Snapshot, Option<Stamp>),
         now: Timestamp,
     ) {
         self.news = News::Some;
@@ -140,10 +140,10 @@ impl Known {
         refresh: &TrustRefresh,
         (code, why): (&'static str, String),
         now: Timestamp,
-    ) -> Told {
+    ) -> Novelty {
         let root = self.entry(name, refresh);
         let before = root.failed.as_ref();
-        let told = if before.is_some_and(|before| before.code == code) { Told::Before } else { Told::Not };
+        let told = if before.is_some_and(|before| before.code == code) { Novelty::Before } else { Novelty::Not };
         let times = before.map_or(0, |before| before.times).saturating_add(1);
         root.due = Some(schedule::after_failure(now, times));
         root.failed = Some(Failed { at: now, code, why, times });
@@ -155,10 +155,10 @@ impl Known {
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
-        (kept, refreshed): (Kept, Timestamp),
+        (kept, refreshed): (Snapshot, Timestamp),
     ) -> Taken {
         let root = self.entry(name, refresh);
-        let version = |kept: &Kept| (kept.versions().root, kept.versions().timestamp);
+        let version = |kept: &Snapshot| (kept.versions().root, kept.versions().timestamp);
         if root.kept.as_ref().is_some_and(|known| version(known) >= version(&kept)) {
             return Taken::No;
         }
@@ -172,7 +172,7 @@ impl Known {
 
 /// Whether a failure is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Novelty {
     Before,
     Not,
 }

@@ -10,7 +10,7 @@ use pullgate_policy::text;
 use pullgate_verify::{SNAPSHOTS_EXPIRED, TrustSet, TrustedKind};
 use serde::Serialize;
 
-use super::{Known, schedule};
+use super::{KnownRoots, schedule};
 
 /// One trust table.
 #[derive(Debug, Clone, Serialize)]
@@ -26,7 +26,7 @@ pub struct Status {
     /// The authorities that need it.
     pub used_by: Vec<String>,
     /// How it is.
-    pub state: State,
+    pub state: TableState,
     /// The hash of its content.
     pub revision: Option<String>,
     /// The versions of root, timestamp, snapshot and targets.
@@ -52,7 +52,7 @@ pub struct Status {
 /// How a trust table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum TableState {
     /// Its TUF metadata has expired; it still counts.
     Expired,
     /// Its TUF metadata is current.
@@ -67,7 +67,7 @@ pub enum State {
     Stale,
 }
 
-impl State {
+impl TableState {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -129,7 +129,7 @@ pub struct Spoilt {
 }
 
 /// Tells of every table.
-pub(super) fn of(policies: &Policies, set: &TrustSet, known: &Known, now: Timestamp) -> Vec<Status> {
+pub(super) fn of(policies: &Policies, set: &TrustSet, known: &KnownRoots, now: Timestamp) -> Vec<Status> {
     policies.sources.iter().map(|source| one(policies, set, known, source, now)).collect()
 }
 
@@ -144,7 +144,7 @@ pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<
     })
 }
 
-fn one(policies: &Policies, set: &TrustSet, known: &Known, source: &TrustSource, now: Timestamp) -> Status {
+fn one(policies: &Policies, set: &TrustSet, known: &KnownRoots, source: &TrustSource, now: Timestamp) -> Status {
     let (root, table) = (known.get(source), set.get(&source.name));
     let versions = root.and_then(|root| Some(root.kept.as_ref()?.versions()));
     let refreshed = root.and_then(|root| root.refreshed);
@@ -155,12 +155,12 @@ fn one(policies: &Policies, set: &TrustSet, known: &Known, source: &TrustSource,
     };
     let stale_from = expires.and_then(|expires| source.stale_from(expires));
     let state = match (&source.origin, expires) {
-        _ if stale_from.is_some_and(|from| now >= from) => State::Stale,
-        (TrustOrigin::File(_), _) => State::Pinned,
-        (TrustOrigin::BuiltIn, _) if versions.is_none() => State::Snapshot,
-        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(expires)) if now < expires => State::Fresh,
-        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(_)) => State::Expired,
-        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, None) => State::Missing,
+        _ if stale_from.is_some_and(|from| now >= from) => TableState::Stale,
+        (TrustOrigin::File(_), _) => TableState::Pinned,
+        (TrustOrigin::BuiltIn, _) if versions.is_none() => TableState::Snapshot,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(expires)) if now < expires => TableState::Fresh,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(_)) => TableState::Expired,
+        (TrustOrigin::BuiltIn | TrustOrigin::Tuf, None) => TableState::Missing,
     };
     let current = match &source.origin {
         TrustOrigin::File(path) => modified(path),

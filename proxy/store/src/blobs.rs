@@ -42,11 +42,11 @@ mod tests;
 mod transfer;
 
 pub use self::fault::{BlobFault, UpstreamError};
-use self::kept::{Kept, Knowledge, Opened, Room};
+use self::kept::{BlobFiles, Knowledge, Opened, Room};
 use self::passthrough::Passthrough;
 pub use self::reader::{BlobBody, RangeOutside, Reader};
 pub use self::series::BlobSeries;
-use self::shared::{Progress, Shared, Stage};
+use self::shared::{Progress, Shared, TransferState};
 use self::transfer::Transfer;
 use crate::documents::Fill;
 use crate::folder::StateFolder;
@@ -68,7 +68,7 @@ pub struct Blobs<E: UpstreamError>(Arc<Inner<E>>);
 
 #[derive(Debug)]
 struct Inner<E: UpstreamError> {
-    kept: Arc<Kept>,
+    kept: Arc<BlobFiles>,
     pause: Duration,
     flights: Arc<Flights<FlightKey, E>>,
     checks: Arc<Flights<Digest, E>>,
@@ -82,7 +82,7 @@ impl<E: UpstreamError> Blobs<E> {
 
     /// As [`Self::new`], with another longest pause between two pieces from upstream.
     async fn with_pause(folder: &StateFolder, blobs_max: u64, pause: Duration) -> Self {
-        let kept = Arc::new(Kept::new(folder, blobs_max));
+        let kept = Arc::new(BlobFiles::new(folder, blobs_max));
         let counting = Arc::clone(&kept);
         // A scan that fails leaves the count at nothing: the disk's own limit is still asked before each transfer.
         let _ = tokio::task::spawn_blocking(move || counting.count()).await;

@@ -23,7 +23,7 @@ pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, Reader};
 pub use condition::Condition;
 pub use db::{
     Availability, Bounds, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey,
-    Standing, StoreSeries, TagKey, TagSeen, Worth,
+    GrantRank, StoreSeries, TagKey, TagSeen, Worth,
 };
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};

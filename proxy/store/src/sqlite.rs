@@ -76,17 +76,17 @@ pub enum OpenFault {
     Unusable(String),
 }
 
-enum Fault {
+enum SqliteFault {
     Corrupt(String),
     Newer(i64),
     Unusable(String),
 }
 
-impl From<Fault> for OpenFault {
-    fn from(fault: Fault) -> Self {
+impl From<SqliteFault> for OpenFault {
+    fn from(fault: SqliteFault) -> Self {
         match fault {
-            Fault::Newer(version) => Self::Newer(version),
-            Fault::Corrupt(error) | Fault::Unusable(error) => Self::Unusable(error),
+            SqliteFault::Newer(version) => Self::Newer(version),
+            SqliteFault::Corrupt(error) | SqliteFault::Unusable(error) => Self::Unusable(error),
         }
     }
 }
@@ -100,7 +100,7 @@ impl Sqlite {
     pub async fn prepare(&self) -> Result<Prepared, OpenFault> {
         sqlx::any::install_default_drivers();
         match self.attempt().await {
-            Err(Fault::Corrupt(error)) => self.begin_anew(&error).await,
+            Err(SqliteFault::Corrupt(error)) => self.begin_anew(&error).await,
             attempt => Ok(attempt?),
         }
     }
@@ -144,7 +144,7 @@ impl Sqlite {
         format!("pragma busy_timeout = {}; {}", self.lock_wait.as_millis(), self.pragmas)
     }
 
-    async fn attempt(&self) -> Result<Prepared, Fault> {
+    async fn attempt(&self) -> Result<Prepared, SqliteFault> {
         let size = private_file(&self.file)?;
         let mut connection = AnyConnection::connect(&url(&self.file)).await.map_err(|error| fault(&error))?;
         let prepared = self.check_and_migrate(&mut connection, size).await;
@@ -152,28 +152,28 @@ impl Sqlite {
         prepared.map(|()| if size == 0 { Prepared::Made } else { Prepared::Found })
     }
 
-    async fn check_and_migrate(&self, connection: &mut AnyConnection, size: u64) -> Result<(), Fault> {
+    async fn check_and_migrate(&self, connection: &mut AnyConnection, size: u64) -> Result<(), SqliteFault> {
         let pragmas = AssertSqlSafe(self.pragmas());
         sqlx::raw_sql(pragmas).execute(&mut *connection).await.map_err(|error| fault(&error))?;
         if size <= CHECK_BYTES {
             let row = sqlx::query("pragma quick_check(1)").fetch_one(&mut *connection).await;
             let said: String = row.and_then(|row| row.try_get(0)).map_err(|error| fault(&error))?;
             if said != "ok" {
-                return Err(Fault::Corrupt(said));
+                return Err(SqliteFault::Corrupt(said));
             }
         }
         self.migrator().run_direct(None, connection, false).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
-                Fault::Newer(version)
+                SqliteFault::Newer(version)
             }
             MigrateError::Execute(error) => fault(&error),
             MigrateError::ExecuteMigration(error, _) if primary_code(&error) == Some(STATEMENT) => {
-                Fault::Corrupt(error.to_string())
+                SqliteFault::Corrupt(error.to_string())
             }
             MigrateError::ExecuteMigration(error, _) => fault(&error),
             other => match self.strange {
-                Strange::IsCorrupt => Fault::Corrupt(other.to_string()),
-                Strange::StaysThere => Fault::Unusable(other.to_string()),
+                Strange::IsCorrupt => SqliteFault::Corrupt(other.to_string()),
+                Strange::StaysThere => SqliteFault::Unusable(other.to_string()),
             },
         })
     }
@@ -212,8 +212,8 @@ pub fn is_corrupt(error: &sqlx::Error) -> bool {
     primary_code(error).is_some_and(|code| CORRUPT.contains(&code))
 }
 
-fn fault(error: &sqlx::Error) -> Fault {
-    if is_corrupt(error) { Fault::Corrupt(error.to_string()) } else { Fault::Unusable(error.to_string()) }
+fn fault(error: &sqlx::Error) -> SqliteFault {
+    if is_corrupt(error) { SqliteFault::Corrupt(error.to_string()) } else { SqliteFault::Unusable(error.to_string()) }
 }
 
 /// SQLite's error code without what extends it.
@@ -227,18 +227,18 @@ fn url(file: &Path) -> String {
 }
 
 /// Makes the file 0600 before SQLite would make it readable (its `-wal` and `-shm` take the mode over), and tells its size.
-fn private_file(file: &Path) -> Result<u64, Fault> {
+fn private_file(file: &Path) -> Result<u64, SqliteFault> {
     match fs::symlink_metadata(file) {
         Ok(meta) if meta.is_file() => Ok(meta.len()),
-        Ok(_) => Err(Fault::Corrupt("not a regular file".to_owned())),
+        Ok(_) => Err(SqliteFault::Corrupt("not a regular file".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(file)
             .map(|_| 0)
-            .map_err(|error| Fault::Unusable(error.to_string())),
-        Err(error) => Err(Fault::Unusable(error.to_string())),
+            .map_err(|error| SqliteFault::Unusable(error.to_string())),
+        Err(error) => Err(SqliteFault::Unusable(error.to_string())),
     }
 }
 

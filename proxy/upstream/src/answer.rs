@@ -23,7 +23,7 @@ const FREE_BYTES: usize = 8 * 1024;
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Responder {
     /// A host that a redirect led to, or a token service: its challenges are not met.
     Elsewhere,
     /// The upstream itself, at this endpoint.
@@ -33,7 +33,7 @@ pub(super) enum Place {
 /// An answer whose body is still to be read.
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
-    pub(super) place: Place,
+    pub(super) place: Responder,
 }
 
 impl Answer {

@@ -15,7 +15,7 @@ use pullgate_policy::limits;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Place};
+use crate::answer::{Answer, Responder};
 use crate::connect::{Connector, classify};
 use crate::endpoints::Endpoints;
 use crate::fault::Fault;
@@ -108,7 +108,7 @@ impl Client {
     pub(super) async fn plain(&self, url: &Uri) -> Result<Answer, Fault> {
         let ask = Ask { method: Method::GET, path: "", headers: HeaderMap::new() };
         let response = self.retry(&ask, url, None).await?;
-        Ok(Answer { response, place: Place::Elsewhere })
+        Ok(Answer { response, place: Responder::Elsewhere })
     }
 
     async fn follow(
@@ -118,10 +118,10 @@ impl Client {
         mut authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
         let mut url: Uri = format!("{base}{}", ask.path).parse().map_err(|_| Fault::Internal)?;
-        let mut place = Place::Home(base.clone());
+        let mut place = Responder::Home(base.clone());
         for _ in 0..=limits::REDIRECTS {
             let response = self.retry(ask, &url, authorization).await?;
-            if let Place::Home(_) = place {
+            if let Responder::Home(_) = place {
                 self.rest.note(response.status(), response.headers(), Instant::now());
                 self.quota.note(response.headers());
             }
@@ -132,7 +132,7 @@ impl Client {
             if Origin::of(&url).as_ref() != Some(base) {
                 // For good: not on a hop back either (A163).
                 authorization = None;
-                place = Place::Elsewhere;
+                place = Responder::Elsewhere;
             }
         }
         Err(Fault::RedirectRefused)
@@ -187,7 +187,7 @@ impl Client {
             Fault::RedirectRefused => Fault::RealmRefused,
             fault => fault,
         })?;
-        Ok(Answer { response, place: Place::Elsewhere })
+        Ok(Answer { response, place: Responder::Elsewhere })
     }
 
     async fn exchange(

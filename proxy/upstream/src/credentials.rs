@@ -13,7 +13,7 @@ use pullgate_policy::{limits, strict_json};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use self::helper::{Bounds, Known};
+use self::helper::{Bounds, HelperAnswer};
 use crate::fault::Fault;
 use crate::settings::Settings;
 
@@ -217,9 +217,9 @@ fn written(config: &DockerConfig, name: &str) -> Result<Option<Login>, Fault> {
 /// The login that a helper knows; anonymous where it knows none.
 fn helped(helper: &str, server: &str, bounds: Bounds) -> Result<Login, Fault> {
     match helper::ask(helper, server, bounds) {
-        Ok(Known::Nothing) => Ok(Login::Anonymous),
-        Ok(Known::Login { username, secret }) if username == "<token>" => Ok(Login::Identity(secret)),
-        Ok(Known::Login { username, secret }) => {
+        Ok(HelperAnswer::Nothing) => Ok(Login::Anonymous),
+        Ok(HelperAnswer::Login { username, secret }) if username == "<token>" => Ok(Login::Identity(secret)),
+        Ok(HelperAnswer::Login { username, secret }) => {
             basic(&username, secret.reveal()).map(Login::Password).ok_or(Fault::Unauthorized)
         }
         Err(fault) => {

@@ -10,7 +10,7 @@ use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::{Map, Value};
 
 use crate::answer::Room;
-use crate::answer::{Answer, Place};
+use crate::answer::{Answer, Responder};
 use crate::client::Ask;
 use crate::fault::Fault;
 use crate::link::Next;
@@ -253,8 +253,8 @@ enum ReferrersPage {
 
 fn next(answer: &Answer, list: &str) -> Next {
     let home = match &answer.place {
-        Place::Home(home) => Some(home),
-        Place::Elsewhere => None,
+        Responder::Home(home) => Some(home),
+        Responder::Elsewhere => None,
     };
     Next::of(answer.headers(), list, home)
 }

@@ -13,7 +13,7 @@ use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::answer::{Answer, Place, Room, without_first};
+use crate::answer::{Answer, Responder, Room, without_first};
 use crate::challenge::Challenge;
 use crate::client::{Ask, Client};
 use crate::fault::{Fault, SetupFault};
@@ -150,8 +150,8 @@ impl Upstream {
         let ask = Ask { method: Method::HEAD, path: &path, headers: accepting(accept) };
         let answer = self.ask(repository, &ask).await?.found().await?;
         match answer.place {
-            Place::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
-            Place::Elsewhere => Ok(None),
+            Responder::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
+            Responder::Elsewhere => Ok(None),
         }
     }
 
@@ -237,9 +237,9 @@ impl Upstream {
             return Ok(answer);
         }
         let home = match &answer.place {
-            Place::Home(home) => home.clone(),
+            Responder::Home(home) => home.clone(),
             // The host that a redirect led to gets nothing, whatever it asks for.
-            Place::Elsewhere => return Ok(answer),
+            Responder::Elsewhere => return Ok(answer),
         };
         if let Some(sent) = &known {
             self.access.refused(repository, sent);

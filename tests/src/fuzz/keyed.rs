@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use pullgate_policy::content::Untrusted;
-use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::evidence::servable::EvidenceOnly;
 use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use pullgate_policy::content::Untrusted;
-use pullgate_policy::evidence::passing::EvidenceOnly;
+use pullgate_policy::evidence::servable::EvidenceOnly;
 
 use crate::made::{Layer, Made};
 use crate::signing::{BUNDLE, DSSE, SIGN_PREDICATE, SIMPLE_SIGNING, Signer, carrier};

@@ -43,7 +43,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A604",
         without: "the turns that upstreams take at the threads that verify",
-        file: "proxy/src/workers/turns.rs",
+        file: "proxy/src/compute_pool/turns.rs",
         text: "self.order.push_back(registry);",
         put: "self.order.push_front(registry);",
         suite: Suite::Proxy,
@@ -61,7 +61,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A611",
         without: "the threads of their own for what is large",
-        file: "proxy/src/workers.rs",
+        file: "proxy/src/compute_pool.rs",
         text: "if bytes <= limits::OFF_THREAD_BYTES {",
         put: "if bytes <= limits::OFF_THREAD_BYTES || true {",
         suite: Suite::Proxy,

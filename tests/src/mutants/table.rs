@@ -277,7 +277,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A058",
         without: "the bound on threads that verify",
-        file: "proxy/src/workers.rs",
+        file: "proxy/src/compute_pool.rs",
         text: "        let done = tokio::task::spawn_blocking(move || {\n            let _place = place;\n            work()\n        });",
         put: "        drop(place);\n        let done = tokio::task::spawn_blocking(work);",
         suite: Suite::Gate,

@@ -89,7 +89,7 @@ async fn a060_a_verdict_goes_on_whatever_it_was_at_when_its_client_left() {
             }
         };
         timeout(SOON, kept).await.unwrap_or_else(|_| panic!("no permit after {part}"));
-        until("its place is free", || app.places.taken(&registry) + app.places.asked(&registry) == 0).await;
+        until("its place is free", || app.slots.taken(&registry) + app.slots.asked(&registry) == 0).await;
         stage.upstream.forget();
         assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
         assert_eq!(stage.upstream.seen().len(), 0, "{part}");

@@ -129,7 +129,7 @@ async fn a604_blobs_of_evidence_however_large_cost_no_look_each() {
     }
     assert_eq!((looks(&stage), stage.upstream.count("/blobs/")), (1, read));
     // What was sent gives its room back.
-    while stage.gate.app().in_flight.held() > 0 {
+    while stage.gate.app().evidence_budget.held() > 0 {
         pause(Duration::from_millis(5)).await;
     }
 }

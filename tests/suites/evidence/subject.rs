@@ -335,12 +335,12 @@ async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
     let repository = "registry.test/org/app".parse().unwrap();
     let limits = (limits::IN_FLIGHT_BYTES_OF_REPOSITORY, limits::VERDICT_BYTES);
     for _ in 1..limits.0 / limits.1 {
-        held.push(stage.gate.app().in_flight.begin(&repository).await.unwrap());
+        held.push(stage.gate.app().evidence_budget.begin(&repository).await.unwrap());
     }
     // The last share is enough for one.
     let other = stage.signed("org/app", "v2");
     assert_serves(&stage.manifest("org/app", "v2").await, &other);
-    held.push(stage.gate.app().in_flight.begin(&repository).await.unwrap());
+    held.push(stage.gate.app().evidence_budget.begin(&repository).await.unwrap());
     crate::stage::assert_undecided(&stage.manifest("org/app", "v1").await);
     assert_eq!(codes(&stage.gate.record().await), ["overload"]);
     drop(held);

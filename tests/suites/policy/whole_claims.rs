@@ -136,13 +136,13 @@ async fn a058_what_only_the_store_knows_is_answered_while_there_is_no_place() {
     let (app, registry) = (std::sync::Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
     let mut places = Vec::new();
     for _ in 0..limits::VERDICTS_MAX {
-        places.push(app.places.take(&registry).await.unwrap());
+        places.push(app.slots.take(&registry).await.unwrap());
     }
     for _ in 0..limits::QUEUE_MAX {
         let (app, registry) = (std::sync::Arc::clone(&app), registry.clone());
-        tokio::spawn(async move { drop(app.places.take(&registry).await) });
+        tokio::spawn(async move { drop(app.slots.take(&registry).await) });
     }
-    until("there is no place", || app.places.taken(&registry) == limits::VERDICTS_MAX + limits::QUEUE_MAX)
+    until("there is no place", || app.slots.taken(&registry) == limits::VERDICTS_MAX + limits::QUEUE_MAX)
         .await;
     stage.signed("org/app", "new");
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pullgate::workers::Work;
+use pullgate::compute_pool::Work;
 use pullgate_policy::limits;
 use pullgate_tests::asking::ask;
 use pullgate_tests::hostile::{Hostile, World};
@@ -119,7 +119,7 @@ async fn a612_a_deadline_that_computing_brought_about_is_not_softened() {
         let (app, release) = (Arc::clone(stage.gate.app()), Arc::clone(&release));
         tokio::spawn(async move {
             let work = Work { repository: &"registry.test/org/other".parse().unwrap(), memory: 1 };
-            app.workers.run(work, move || release.lock().unwrap().recv().is_err()).await
+            app.compute_pool.run(work, move || release.lock().unwrap().recv().is_err()).await
         });
     }
     // An image, what wears evidence, and an image whose evidence is long to read.

@@ -136,7 +136,7 @@ async fn a545_a_panic_in_any_stage_is_undecided_and_the_next_pull_is_served() {
         assert_serves(&stage.manifest("org/app", place).await, &image);
         let registry = "registry.test".parse().unwrap();
         assert_eq!(
-            (stage.gate.app().places.taken(&registry), stage.gate.app().places.asked(&registry)),
+            (stage.gate.app().slots.taken(&registry), stage.gate.app().slots.asked(&registry)),
             (0, 0)
         );
     }

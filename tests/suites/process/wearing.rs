@@ -33,7 +33,7 @@ async fn a064_a_slow_verdict_is_one_job_however_often_it_is_asked_for() {
         assert!(client.await.unwrap(), "nobody is answered yet");
     }
     let registry = "registry.test".parse().unwrap();
-    assert_eq!(stage.gate.app().places.taken(&registry), 1, "one job, whoever left");
+    assert_eq!(stage.gate.app().slots.taken(&registry), 1, "one job, whoever left");
     hold.add_permits(1);
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     assert_eq!(stage.upstream.count(&evidence_tag(&image.digest(), ".sig")), 1);
@@ -64,14 +64,14 @@ async fn a059_one_question_more_than_a_silent_upstream_may_hold_is_undecided() {
     stage.upstream.fail(When::on("/slow/"), Fault::Hold(std::sync::Arc::clone(&hold)));
     let (app, address, registry) = (stage.gate.app(), stage.gate.data, "registry.test".parse().unwrap());
     let held: Vec<_> =
-        (CLIENTS..limits::QUESTIONS_MAX).map(|_| app.places.question(&registry).unwrap()).collect();
+        (CLIENTS..limits::QUESTIONS_MAX).map(|_| app.slots.question(&registry).unwrap()).collect();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|n| {
             let target = manifest("org/slow", &format!("v{n}"));
             tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
         })
         .collect();
-    while app.places.asked(&registry) < limits::QUESTIONS_MAX {
+    while app.slots.asked(&registry) < limits::QUESTIONS_MAX {
         pause(Duration::from_millis(5)).await;
     }
     // They leave, and what they asked goes on.
@@ -97,7 +97,7 @@ async fn a059_one_question_more_than_a_silent_upstream_may_hold_is_undecided() {
     assert!(records.iter().rev().take(4).any(|record| codes(record) == ["overload"]), "{records:?}");
     hold.add_permits(1);
     drop(held);
-    while app.places.asked(&registry) > 0 {
+    while app.slots.asked(&registry) > 0 {
         pause(Duration::from_millis(5)).await;
     }
     assert_eq!(stage.manifest("org/slow", "over").await.status, 404);
@@ -157,8 +157,8 @@ async fn a058_permitted_images_are_served_while_every_worker_is_busy() {
         // Until the other end is dropped.
         tokio::spawn(async move {
             let repository = "registry.test/org/app".parse().unwrap();
-            let work = pullgate::workers::Work { repository: &repository, memory: 1 };
-            app.workers.run(work, move || release.lock().unwrap().recv().is_err()).await
+            let work = pullgate::compute_pool::Work { repository: &repository, memory: 1 };
+            app.compute_pool.run(work, move || release.lock().unwrap().recv().is_err()).await
         });
     }
     let (address, target) = (stage.gate.data, manifest("org/app", "cold"));
@@ -195,7 +195,7 @@ async fn a058_one_image_more_than_places_and_queue_hold_is_undecided() {
         tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await })
     };
     let crowd: Vec<_> = (0..most).map(ask_for).collect();
-    while stage.gate.app().places.taken(&registry) < most {
+    while stage.gate.app().slots.taken(&registry) < most {
         pause(Duration::from_millis(5)).await;
     }
     let over = ask_for(most).await.unwrap();

@@ -82,15 +82,15 @@ async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still
     let (app, registry) = (Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
     let mut places = Vec::new();
     for _ in 0..limits::VERDICTS_MAX {
-        places.push(app.places.take(&registry).await.unwrap());
+        places.push(app.slots.take(&registry).await.unwrap());
     }
     let waiting: Vec<_> = (0..limits::QUEUE_MAX)
         .map(|_| {
             let (app, registry) = (Arc::clone(&app), registry.clone());
-            tokio::spawn(async move { drop(app.places.take(&registry).await) })
+            tokio::spawn(async move { drop(app.slots.take(&registry).await) })
         })
         .collect();
-    while app.places.taken(&registry) < limits::VERDICTS_MAX + limits::QUEUE_MAX {
+    while app.slots.taken(&registry) < limits::VERDICTS_MAX + limits::QUEUE_MAX {
         tokio::task::yield_now().await;
     }
     let known = stage.signed("org/app", "v1");

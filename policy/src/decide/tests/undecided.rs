@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::decide::fallback::{applies, insecure_permit, last_permit};
 use crate::decide::{Outcome, judge};
 use crate::evidence::Evidence;
-use crate::evidence::kept::KeptOutcome;
+use crate::evidence::collected::KeptOutcome;
 use crate::policy::{Mode, OnUndecided, PolicySet};
 use crate::verdict::{Ground, Undecided};
 

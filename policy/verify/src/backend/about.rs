@@ -8,9 +8,9 @@ use pullgate_policy::oci::media_type;
 use serde_json::Value;
 
 use super::entries::{self, HASHEDREKORD_2, text};
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::key::PublicKey;
 use crate::material::{Parts, Signed};
 
@@ -33,9 +33,9 @@ pub(super) fn check(
     body: &Value,
     signed: &Signed,
     by: Verifier<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), PieceFault> {
     let incompatible =
-        || Fault::new(Code::LogEntryKind, "a log entry of a kind that is not for such content");
+        || PieceFault::new(Code::LogEntryKind, "a log entry of a kind that is not for such content");
     let envelope = signed.envelope.as_ref();
     let about = match (kind, envelope) {
         (HASHEDREKORD_2, _) => hashedrekord_2(body, signed, by),
@@ -44,9 +44,9 @@ pub(super) fn check(
         (("intoto", "0.0.2"), Some(envelope)) => intoto_2(body, envelope, signed, by),
         (("dsse", "0.0.1"), Some(envelope)) => dsse(body, envelope, signed, by),
         (("hashedrekord" | "dsse", "0.0.1") | ("intoto", "0.0.1" | "0.0.2"), _) => return Err(incompatible()),
-        _ => return Err(Fault::new(Code::Unsupported, "a log entry of a kind that is not read")),
+        _ => return Err(PieceFault::new(Code::Unsupported, "a log entry of a kind that is not read")),
     };
-    about.ok_or_else(|| Fault::new(Code::LogEntryMismatch, "the entry is about something else"))
+    about.ok_or_else(|| PieceFault::new(Code::LogEntryMismatch, "the entry is about something else"))
 }
 
 fn hashedrekord(body: &Value, signed: &Signed, by: Verifier<'_>) -> Option<()> {
@@ -126,7 +126,7 @@ fn dsse(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -> Op
     signatures.iter().any(mine).then_some(())
 }
 
-fn hashes(body: &Value, path: &str, of: &Kept) -> Option<()> {
+fn hashes(body: &Value, path: &str, of: &SharedArtifact) -> Option<()> {
     let algorithm = entries::algorithm(text(body, &format!("{path}/algorithm"))?)?;
     let value = hex::decode(text(body, &format!("{path}/value"))?).ok()?;
     (Some(value) == of.hash(algorithm)).then_some(())

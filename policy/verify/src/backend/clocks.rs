@@ -9,7 +9,7 @@ use sigstore_trust_root::TimeRange;
 use super::path::Path;
 use crate::certificate::profile::{self, Purpose};
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 mod token;
 
@@ -35,7 +35,7 @@ pub(super) struct Stamps {
     /// Their times.
     pub(super) times: Vec<Timestamp>,
     /// Why the last of the others does not count.
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<PieceFault>,
 }
 
 impl Stamps {
@@ -75,8 +75,8 @@ impl Clock {
     }
 
     /// When it says that `signed` was there.
-    fn said(&self, token: &Token) -> Result<Timestamp, Fault> {
-        let untrusted = |detail: &str| Fault::new(Code::TimestampUntrusted, detail);
+    fn said(&self, token: &Token) -> Result<Timestamp, PieceFault> {
+        let untrusted = |detail: &str| PieceFault::new(Code::TimestampUntrusted, detail);
         let carried = token.certificates.iter().find(|der| token.is_by(der) && !profile::is_authority(der));
         let leaf = self.leaf.as_ref().filter(|leaf| token.is_by(leaf));
         let leaf = leaf.or(carried.filter(|_| self.leaf.is_none()));
@@ -115,14 +115,14 @@ impl Clocks {
         stamps
     }
 
-    fn time(&self, listed: &Value, signed: &[u8]) -> Result<Timestamp, Fault> {
-        let invalid = || Fault::new(Code::TimestampInvalid, "the timestamp cannot be read");
+    fn time(&self, listed: &Value, signed: &[u8]) -> Result<Timestamp, PieceFault> {
+        let invalid = || PieceFault::new(Code::TimestampInvalid, "the timestamp cannot be read");
         let der = listed.get("signedTimestamp").and_then(Value::as_str).and_then(encoding::standard);
         let token = Token::read(&der.ok_or_else(invalid)?).ok_or_else(invalid)?;
         if !token.is_about(signed) {
-            return Err(Fault::new(Code::TimestampMismatch, "a timestamp of something else"));
+            return Err(PieceFault::new(Code::TimestampMismatch, "a timestamp of something else"));
         }
-        let mut fault = Fault::new(Code::TimestampUntrusted, "the trust table holds no timestamp authority");
+        let mut fault = PieceFault::new(Code::TimestampUntrusted, "the trust table holds no timestamp authority");
         for clock in &self.0 {
             match clock.said(&token) {
                 Ok(time) => return Ok(time),

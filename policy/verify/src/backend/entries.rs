@@ -13,9 +13,9 @@ use sigstore_types::TransparencyLogEntry;
 
 use super::about::{self, Verifier};
 use super::logs::{Logs, Rekor};
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::material::Signed;
 
 /// What a log says of one entry.
@@ -31,16 +31,16 @@ pub(super) struct Entered {
 ///
 /// # Errors
 /// One entry twice; or why none is left.
-pub(super) fn known<'a>(logs: &Logs, listed: &'a [Value]) -> Result<Vec<&'a Value>, Fault> {
+pub(super) fn known<'a>(logs: &Logs, listed: &'a [Value]) -> Result<Vec<&'a Value>, PieceFault> {
     let mut seen = BTreeSet::new();
     let mut known = Vec::new();
-    let mut fault = Fault::from(Code::LogEntryMissing);
+    let mut fault = PieceFault::from(Code::LogEntryMissing);
     for entry in listed {
-        let id = id_of(entry).ok_or_else(|| Fault::new(Code::BundleInvalid, "an entry names no log"))?;
+        let id = id_of(entry).ok_or_else(|| PieceFault::new(Code::BundleInvalid, "an entry names no log"))?;
         let index = entry.get("logIndex").map(Value::to_string).unwrap_or_default();
         if !seen.insert((id.clone(), index.trim_matches('"').to_owned())) {
             // One entry twice is not two (A312).
-            return Err(Fault::new(Code::BundleInvalid, "a log entry stands twice"));
+            return Err(PieceFault::new(Code::BundleInvalid, "a log entry stands twice"));
         }
         if !logs.holds(&id) {
             fault = Code::LogUnknown.into();
@@ -70,7 +70,7 @@ pub(super) fn check(
     signed: &Signed,
     by: Verifier<'_>,
     stamped: Option<Timestamp>,
-) -> Result<Vec<Entered>, Fault> {
+) -> Result<Vec<Entered>, PieceFault> {
     entries.iter().map(|entry| one(logs, entry, signed, by, stamped)).collect()
 }
 
@@ -80,7 +80,7 @@ fn one(
     signed: &Signed,
     by: Verifier<'_>,
     stamped: Option<Timestamp>,
-) -> Result<Entered, Fault> {
+) -> Result<Entered, PieceFault> {
     let entry = read(listed)?;
     let body = body(&entry)?;
     let kind = kind_of(listed, &body)?;
@@ -111,40 +111,40 @@ fn one(
 pub(super) const HASHEDREKORD_2: (&str, &str) = ("hashedrekord", "0.0.2");
 
 /// Kind and version of an entry: its label's, which no log signs, and its body's, which the log did, are one (A626).
-fn kind_of<'a>(listed: &'a Value, body: &Value) -> Result<(&'a str, &'a str), Fault> {
+fn kind_of<'a>(listed: &'a Value, body: &Value) -> Result<(&'a str, &'a str), PieceFault> {
     let said = |key: &str| text(listed, key).unwrap_or_default();
     let label = (said("/kindVersion/kind"), said("/kindVersion/version"));
     let named = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
     if (named("kind"), named("apiVersion")) == label {
         Ok(label)
     } else {
-        Err(Fault::new(Code::LogEntryKind, "the entry's body is of another kind than it says"))
+        Err(PieceFault::new(Code::LogEntryKind, "the entry's body is of another kind than it says"))
     }
 }
 
 /// Checks the label where the body can be read at all: the library takes it for granted.
-fn labelled(listed: &Value) -> Result<(), Fault> {
+fn labelled(listed: &Value) -> Result<(), PieceFault> {
     let body = text(listed, "/canonicalizedBody").and_then(encoding::standard);
     let body = body.and_then(|body| strict_json::parse(&body).ok()).filter(|body| body.get("kind").is_some());
     body.map_or(Ok(()), |body| kind_of(listed, &body).map(|_| ()))
 }
 
-fn body(entry: &TransparencyLogEntry) -> Result<Value, Fault> {
+fn body(entry: &TransparencyLogEntry) -> Result<Value, PieceFault> {
     strict_json::parse(entry.canonicalized_body.as_bytes())
-        .map_err(|_| Fault::new(Code::LogEntryKind, "the entry's body is not JSON"))
+        .map_err(|_| PieceFault::new(Code::LogEntryKind, "the entry's body is not JSON"))
 }
 
 /// The entry under a label that the library reads. The label is no part of what a log signs; the body's own is compared.
-fn read(listed: &Value) -> Result<TransparencyLogEntry, Fault> {
+fn read(listed: &Value) -> Result<TransparencyLogEntry, PieceFault> {
     let mut copy = listed.clone();
     if let Some(entry) = copy.as_object_mut() {
         entry.insert("kindVersion".to_owned(), json!({ "kind": "hashedrekord", "version": "0.0.1" }));
     }
-    serde_json::from_value(copy).map_err(|error| Fault::new(Code::BundleInvalid, error.to_string()))
+    serde_json::from_value(copy).map_err(|error| PieceFault::new(Code::BundleInvalid, error.to_string()))
 }
 
 /// Checks the signed timestamp of an entry that has one, as far as it can be read.
-fn promised(logs: &Logs, listed: &Value) -> Result<(), Fault> {
+fn promised(logs: &Logs, listed: &Value) -> Result<(), PieceFault> {
     let second = text(listed, "/kindVersion/version") == Some(HASHEDREKORD_2.1)
         && text(listed, "/kindVersion/kind") == Some(HASHEDREKORD_2.0);
     match read(listed) {
@@ -155,9 +155,9 @@ fn promised(logs: &Logs, listed: &Value) -> Result<(), Fault> {
 
 /// The time that the log signed with the entry (Rekor, "signed entry timestamp"), within the window of its key (A311); none
 /// without such a signature.
-fn signed_timestamp(logs: &Logs, entry: &TransparencyLogEntry) -> Result<Option<Timestamp>, Fault> {
+fn signed_timestamp(logs: &Logs, entry: &TransparencyLogEntry) -> Result<Option<Timestamp>, PieceFault> {
     let Some(promise) = entry.inclusion_promise.as_ref() else { return Ok(None) };
-    let time = entry.integrated_time.ok_or_else(|| Fault::new(Code::SetInvalid, "no integrated time"))?;
+    let time = entry.integrated_time.ok_or_else(|| PieceFault::new(Code::SetInvalid, "no integrated time"))?;
     let id = entry.log_id.key_id.as_bytes();
     // Keys in the order of RFC 8785, and no space.
     let message = format!(
@@ -172,11 +172,11 @@ fn signed_timestamp(logs: &Logs, entry: &TransparencyLogEntry) -> Result<Option<
         return Err(Code::LogUnknown.into());
     }
     let signature = promise.signed_entry_timestamp.as_bytes();
-    let message = Kept::of(message.into_bytes().into());
+    let message = SharedArtifact::of(message.into_bytes().into());
     if keys.any(|key| key.key.verifies(&message, signature)) {
         Ok(Some(time))
     } else {
-        Err(Fault::new(Code::SetInvalid, "the log did not sign the timestamp"))
+        Err(PieceFault::new(Code::SetInvalid, "the log did not sign the timestamp"))
     }
 }
 

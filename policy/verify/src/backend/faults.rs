@@ -4,10 +4,10 @@ use pullgate_policy::code::Code;
 use sigstore_bundle::Error as BundleError;
 use sigstore_verify::{CertificateError, Error, TimestampError, TransparencyLogError};
 
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
-pub(super) fn of(error: &Error) -> Fault {
-    Fault::new(code(error), error.to_string())
+pub(super) fn of(error: &Error) -> PieceFault {
+    PieceFault::new(code(error), error.to_string())
 }
 
 fn code(error: &Error) -> Code {

@@ -10,8 +10,8 @@ use sigstore_types::{InclusionProof, Sha256Hash, TransparencyLogEntry};
 
 use super::note::{self, HINT_BYTES, Note};
 use super::root::Key;
-use crate::artifact::Kept;
-use crate::fault::Fault;
+use crate::artifact::SharedArtifact;
+use crate::fault::PieceFault;
 use crate::key::NoteKind;
 
 /// The logs of one trusted root.
@@ -54,8 +54,8 @@ impl Logs {
         proof: &InclusionProof,
         rekor: Rekor,
         time: Option<Timestamp>,
-    ) -> Result<(), Fault> {
-        let invalid = |detail: &str| Fault::new(Code::CheckpointInvalid, detail);
+    ) -> Result<(), PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::CheckpointInvalid, detail);
         let note = Note::read(proof.checkpoint.envelope())
             .ok_or_else(|| invalid("the checkpoint cannot be read"))?;
         let root = Sha256Hash::try_from(note.root.as_slice()).map_err(|_| Code::CheckpointInvalid)?;
@@ -68,9 +68,9 @@ impl Logs {
         };
         let leaf = hash_leaf(entry.canonicalized_body.as_bytes());
         verify_inclusion_proof(&leaf, index, note.size, &proof.hashes, &root)
-            .map_err(|error| Fault::new(Code::InclusionProofInvalid, error.to_string()))?;
+            .map_err(|error| PieceFault::new(Code::InclusionProofInvalid, error.to_string()))?;
         let id = entry.log_id.key_id.as_bytes();
-        let mut fault = Fault::from(Code::LogUnknown);
+        let mut fault = PieceFault::from(Code::LogUnknown);
         for key in self.keys_at(id, time) {
             match key.check_signed(&note, rekor) {
                 Ok(()) => return Ok(()),
@@ -89,7 +89,7 @@ impl Key {
 
     /// Whether this log signed the note, as the reference asks it. No line is verified twice.
     fn check_signed(&self, note: &Note<'_>, rekor: Rekor) -> Result<(), &'static str> {
-        let text = Kept::of(Bytes::copy_from_slice(note.text.as_bytes()));
+        let text = SharedArtifact::of(Bytes::copy_from_slice(note.text.as_bytes()));
         let verifies = |signature: &[u8]| self.key.verifies(&text, signature);
         match rekor {
             Rekor::V1 => {

@@ -14,7 +14,7 @@ use sigstore_trust_root::TimeRange;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, RequiredEkuNotFoundContext};
 
 use crate::certificate::profile::{self, Issuing, Purpose};
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 /// An authority of a trust table: its root, and what stands between the root and its leaves.
 pub(super) struct Path {
@@ -61,12 +61,12 @@ impl Path {
         others: &[Vec<u8>],
         time: Timestamp,
         purpose: Purpose,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, PieceFault> {
         self.root.check(purpose)?;
         let between: Vec<_> = others.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let between: Vec<_> = self.between.iter().cloned().chain(between).collect();
         let der = CertificateDer::from(leaf);
-        let invalid = |error: webpki::Error| Fault::new(code(&error), error.to_string());
+        let invalid = |error: webpki::Error| PieceFault::new(code(&error), error.to_string());
         let seconds = u64::try_from(time.as_second()).map_err(|_| Code::TimeOutsideCertificate)?;
         let end_entity = EndEntityCert::try_from(&der).map_err(invalid)?;
         let anchors = [self.anchor.clone()];

@@ -8,9 +8,9 @@ use x509_cert::der::asn1::{ObjectIdentifier, OctetString};
 use x509_cert::der::{Decode as _, Encode as _};
 
 use super::root::Key;
-use crate::artifact::Kept;
+use crate::artifact::SharedArtifact;
 use crate::encoding;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 /// The extension with embedded SCTs (RFC 6962, section 3.3).
 const SCT_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
@@ -21,12 +21,12 @@ pub(super) struct CertificateLogs(pub(super) Vec<Key>);
 impl CertificateLogs {
     /// Checks that a log of the table, while its key counted, listed the leaf before `latest`. Of several SCTs one must be
     /// so: those of other logs are nothing to this table.
-    pub(super) fn check(&self, leaf: &[u8], issuer: &[u8], latest: Timestamp) -> Result<(), Fault> {
-        let invalid = |detail: &str| Fault::new(Code::SctInvalid, detail);
+    pub(super) fn check(&self, leaf: &[u8], issuer: &[u8], latest: Timestamp) -> Result<(), PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::SctInvalid, detail);
         let certificate = Certificate::from_der(leaf).map_err(|_| Code::CertificateInvalid)?;
         let list = list(&certificate)?.ok_or(Code::SctMissing)?;
         let scts = Sct::all(&list).ok_or_else(|| invalid("the list of SCTs cannot be read"))?;
-        let mut fault = Fault::from(Code::SctMissing);
+        let mut fault = PieceFault::from(Code::SctMissing);
         for sct in scts {
             match self.check_one(&sct, &certificate, issuer, latest) {
                 Ok(()) => return Ok(()),
@@ -42,8 +42,8 @@ impl CertificateLogs {
         certificate: &Certificate,
         issuer: &[u8],
         latest: Timestamp,
-    ) -> Result<(), Fault> {
-        let invalid = |detail: &str| Fault::new(Code::SctInvalid, detail);
+    ) -> Result<(), PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::SctInvalid, detail);
         let issued = i64::try_from(sct.timestamp).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
         let issued = issued.ok_or_else(|| invalid("an SCT with a time that is none"))?;
         if issued > latest {
@@ -55,7 +55,7 @@ impl CertificateLogs {
             return Err(invalid("an SCT of a log that the trust table does not hold for that time"));
         }
         let message = sct.message(certificate, issuer).ok_or_else(|| invalid("an SCT of something else"))?;
-        let message = Kept::of(message.into());
+        let message = SharedArtifact::of(message.into());
         let verifies = keys.any(|key| key.key.verifies(&message, &sct.signature));
         verifies.then_some(()).ok_or_else(|| invalid("the log did not sign the SCT"))
     }
@@ -68,7 +68,7 @@ pub(super) fn are_several(leaf: &[u8]) -> bool {
 }
 
 /// The list of SCTs of a leaf.
-fn list(certificate: &Certificate) -> Result<Option<Vec<u8>>, Fault> {
+fn list(certificate: &Certificate) -> Result<Option<Vec<u8>>, PieceFault> {
     let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or_default();
     let mut lists = extensions.iter().filter(|extension| extension.extn_id == SCT_LIST);
     let list = match (lists.next(), lists.next()) {

@@ -11,7 +11,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::time::Time;
 
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
@@ -84,7 +84,7 @@ pub(crate) struct Issuing {
 }
 
 impl Issuing {
-    pub(crate) fn of(der: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn of(der: &[u8]) -> Result<Self, PieceFault> {
         let certificate = read(der)?;
         let constraints: Option<BasicConstraints> = extension(&certificate, BASIC_CONSTRAINTS)?;
         let usage: Option<KeyUsage> = extension(&certificate, KEY_USAGE)?;
@@ -125,12 +125,12 @@ impl Issuing {
         self.until
     }
 
-    pub(crate) fn check(&self, purpose: Purpose) -> Result<(), Fault> {
+    pub(crate) fn check(&self, purpose: Purpose) -> Result<(), PieceFault> {
         let serves = |oid: &ObjectIdentifier| *oid == purpose.oid() || *oid == ANY;
         match self.fault {
-            Some(fault) => Err(Fault::new(Code::CertificateInvalid, fault)),
+            Some(fault) => Err(PieceFault::new(Code::CertificateInvalid, fault)),
             None if self.purposes.is_empty() || self.purposes.iter().any(serves) => Ok(()),
-            None => Err(Fault::new(Code::CertificateInvalid, "the root is for another purpose")),
+            None => Err(PieceFault::new(Code::CertificateInvalid, "the root is for another purpose")),
         }
     }
 }
@@ -143,8 +143,8 @@ pub(crate) fn may_issue(der: &[u8]) -> bool {
 
 /// Checks what a leaf that signs code must say of itself (Sigstore client specification, "Certificate"), and that it is a
 /// certificate by RFC 5280, section 4.1.2.6: without a subject its alternative name is critical (A628).
-pub(crate) fn check_signer(leaf: &[u8], time: Timestamp) -> Result<(), Fault> {
-    let invalid = |detail: &str| Fault::new(Code::CertificateInvalid, detail);
+pub(crate) fn check_signer(leaf: &[u8], time: Timestamp) -> Result<(), PieceFault> {
+    let invalid = |detail: &str| PieceFault::new(Code::CertificateInvalid, detail);
     let certificate = read(leaf)?;
     if !holds_at(leaf, time)? {
         return Err(Code::TimeOutsideCertificate.into());
@@ -166,7 +166,7 @@ pub(crate) fn check_signer(leaf: &[u8], time: Timestamp) -> Result<(), Fault> {
 
 /// Checks what a leaf that signs timestamps must say of itself: that purpose, critical, and no other (RFC 3161, section
 /// 2.3; A627).
-pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), Fault> {
+pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), PieceFault> {
     let certificate = read(leaf)?;
     let purposes: Option<ExtendedKeyUsage> = extension(&certificate, PURPOSES)?;
     let critical = extensions(&certificate).iter().any(|one| one.extn_id == PURPOSES && one.critical);
@@ -174,7 +174,7 @@ pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), Fault> {
     if critical && sole {
         Ok(())
     } else {
-        Err(Fault::new(Code::TimestampUntrusted, "the authority's certificate is not for timestamps alone"))
+        Err(PieceFault::new(Code::TimestampUntrusted, "the authority's certificate is not for timestamps alone"))
     }
 }
 
@@ -186,33 +186,33 @@ pub(crate) fn is_authority(der: &[u8]) -> bool {
 }
 
 /// When a certificate runs out.
-pub(crate) fn until(der: &[u8]) -> Result<Timestamp, Fault> {
+pub(crate) fn until(der: &[u8]) -> Result<Timestamp, PieceFault> {
     moment(read(der)?.tbs_certificate.validity.not_after)
 }
 
 /// Whether a certificate's own window holds `time`.
-pub(crate) fn holds_at(der: &[u8], time: Timestamp) -> Result<bool, Fault> {
+pub(crate) fn holds_at(der: &[u8], time: Timestamp) -> Result<bool, PieceFault> {
     let validity = read(der)?.tbs_certificate.validity;
     Ok(moment(validity.not_before)? <= time && time <= moment(validity.not_after)?)
 }
 
-pub(crate) fn read(der: &[u8]) -> Result<Certificate, Fault> {
+pub(crate) fn read(der: &[u8]) -> Result<Certificate, PieceFault> {
     Certificate::from_der(der)
-        .map_err(|_| Fault::new(Code::CertificateInvalid, "the certificate cannot be read"))
+        .map_err(|_| PieceFault::new(Code::CertificateInvalid, "the certificate cannot be read"))
 }
 
 fn extensions(certificate: &Certificate) -> &[Extension] {
     certificate.tbs_certificate.extensions.as_deref().unwrap_or_default()
 }
 
-fn extension<T: DecodeOwned>(certificate: &Certificate, oid: ObjectIdentifier) -> Result<Option<T>, Fault> {
+fn extension<T: DecodeOwned>(certificate: &Certificate, oid: ObjectIdentifier) -> Result<Option<T>, PieceFault> {
     let found = super::single(extensions(certificate), oid)?;
     let read = found.map(|extension| T::from_der(extension.extn_value.as_bytes())).transpose();
-    read.map_err(|_| Fault::new(Code::CertificateInvalid, "an extension cannot be read"))
+    read.map_err(|_| PieceFault::new(Code::CertificateInvalid, "an extension cannot be read"))
 }
 
-fn moment(time: Time) -> Result<Timestamp, Fault> {
+fn moment(time: Time) -> Result<Timestamp, PieceFault> {
     let second = i64::try_from(time.to_unix_duration().as_secs()).ok();
     let time = second.and_then(|second| Timestamp::from_second(second).ok());
-    time.ok_or_else(|| Fault::new(Code::CertificateInvalid, "the certificate's validity"))
+    time.ok_or_else(|| PieceFault::new(Code::CertificateInvalid, "the certificate's validity"))
 }

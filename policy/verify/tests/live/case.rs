@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pullgate_policy::decide::{self, Outcome};
-use pullgate_policy::evidence::passing::Passing;
+use pullgate_policy::evidence::servable::ServableEvidence;
 use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
@@ -81,7 +81,7 @@ impl Case {
         for about in named.unwrap_or_default() {
             let verified = verify(about, &layout.carried(&digest));
             let about = Subject { digest: about, ..subject.clone() };
-            if Passing::verified(only.as_ref().unwrap(), &set, &about, &verified).is_ok() {
+            if ServableEvidence::verified(only.as_ref().unwrap(), &set, &about, &verified).is_ok() {
                 return (Answer::Permit, "it is evidence that was verified".to_owned());
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::evidence::passing::{EvidenceOnly, LayerKind};
+use pullgate_policy::evidence::servable::{EvidenceOnly, LayerKind};
 use pullgate_policy::evidence::{Layout as Place, Source};
 use pullgate_policy::oci::{Digest, Document, Manifest};
 use pullgate_verify::{Found, Item, named_subjects};

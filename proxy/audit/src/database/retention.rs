@@ -9,7 +9,7 @@ use pullgate_policy::limits::AUDIT_REFUSALS_ROWS;
 use sqlx::AnyPool;
 
 use super::horizon::Horizon;
-use crate::standing::Standing;
+use crate::status::Status;
 use pullgate_store::clock::{Clock, Plausible};
 
 /// How often rows are looked for that are too old.
@@ -65,14 +65,14 @@ pub(super) enum Done {
 pub(super) struct Retention {
     bounds: Arc<Bounds>,
     clock: Clock,
-    standing: Arc<Standing>,
+    standing: Arc<Status>,
     horizon: Option<Horizon>,
     /// When rows were looked for that are too old, by the steady clock.
     pruned: Option<Duration>,
 }
 
 impl Retention {
-    pub(super) fn new(bounds: Arc<Bounds>, clock: Clock, standing: Arc<Standing>) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, clock: Clock, standing: Arc<Status>) -> Self {
         Self { bounds, clock, standing, horizon: None, pruned: None }
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Row {
 
 /// What of a line stands in columns.
 #[derive(Deserialize)]
-struct Told {
+struct LineColumns {
     time: Timestamp,
     #[serde(default)]
     sequence: u64,
@@ -59,7 +59,7 @@ impl Row {
 
     /// The row of a record that stands in the log; none of any other text.
     pub(super) fn from_line(line: String) -> Option<Self> {
-        let told: Told = serde_json::from_str(&line).ok()?;
+        let told: LineColumns = serde_json::from_str(&line).ok()?;
         Some(Self {
             sequence: told.sequence,
             id: told.id,

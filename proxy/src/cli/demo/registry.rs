@@ -48,7 +48,7 @@ pub(super) async fn serve(recorded: Arc<Recorded>, listener: TcpListener) {
 }
 
 /// What is asked for.
-enum Asked {
+enum DemoRequest {
     Base,
     Blob(Repository, Reference),
     Manifest(Repository, Reference),
@@ -56,7 +56,7 @@ enum Asked {
     Tags(Repository),
 }
 
-impl Asked {
+impl DemoRequest {
     fn read(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/v2/")?;
         if rest.is_empty() {
@@ -82,13 +82,13 @@ fn answer(recorded: &Recorded, method: &Method, path: &str) -> Response<Full<Byt
     if *method != Method::GET && *method != Method::HEAD {
         return error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED");
     }
-    let found = match Asked::read(path) {
+    let found = match DemoRequest::read(path) {
         None => None,
-        Some(Asked::Base) => Some(content("application/json", Bytes::from_static(b"{}"))),
-        Some(Asked::Blob(repository, reference)) => blob(recorded, &repository, &reference),
-        Some(Asked::Manifest(repository, reference)) => manifest(recorded, &repository, &reference),
-        Some(Asked::Referrers(repository, reference)) => referrers(recorded, &repository, &reference),
-        Some(Asked::Tags(repository)) => {
+        Some(DemoRequest::Base) => Some(content("application/json", Bytes::from_static(b"{}"))),
+        Some(DemoRequest::Blob(repository, reference)) => blob(recorded, &repository, &reference),
+        Some(DemoRequest::Manifest(repository, reference)) => manifest(recorded, &repository, &reference),
+        Some(DemoRequest::Referrers(repository, reference)) => referrers(recorded, &repository, &reference),
+        Some(DemoRequest::Tags(repository)) => {
             let tags: Vec<_> = recorded.tags(&repository).collect();
             let body = json!({ "name": repository.path(), "tags": tags });
             Some(content("application/json", Bytes::from(body.to_string())))

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::One;
 use crate::cli::paint::Paint;
-use crate::trust::{Holds, State, Status};
+use crate::trust::{Holds, TableState, Status};
 
 /// Every table, one after the other.
 pub(super) fn render(statuses: &[Status], now: Timestamp, paint: Paint) -> String {
@@ -15,9 +15,9 @@ pub(super) fn render(statuses: &[Status], now: Timestamp, paint: Paint) -> Strin
 fn table(status: &Status, now: Timestamp, paint: Paint) -> String {
     let word = status.state.word();
     let word = match status.state {
-        State::Fresh | State::Pinned => paint.good(word),
-        State::Expired | State::Snapshot => paint.odd(word),
-        State::Missing | State::Stale => paint.bad(word),
+        TableState::Fresh | TableState::Pinned => paint.good(word),
+        TableState::Expired | TableState::Snapshot => paint.odd(word),
+        TableState::Missing | TableState::Stale => paint.bad(word),
     };
     let mut shown = format!("{}  {word}\n", paint.bold(&status.name));
     let mut row = |name: &str, value: String| shown.push_str(&format!("  {name:<13} {value}\n"));
@@ -29,7 +29,7 @@ fn table(status: &Status, now: Timestamp, paint: Paint) -> String {
     if let Some(revision) = &status.revision {
         row("content", revision.clone());
     }
-    if let (Some(refreshed), State::Expired | State::Fresh | State::Stale) = (status.refreshed, status.state)
+    if let (Some(refreshed), TableState::Expired | TableState::Fresh | TableState::Stale) = (status.refreshed, status.state)
     {
         row("refreshed", format!("{}, {} ago", seconds(refreshed), span(now.duration_since(refreshed))));
     } else if let Some(age) = status.age_seconds {

@@ -71,7 +71,7 @@ async fn stages(
             decided(report, &Verdict::Permit(permitted.permit().clone()));
             return Ok(());
         }
-        Standing::Found(Found::Passing(_)) => {
+        Standing::Found(Found::ServableEvidence(_)) => {
             report.verdict = Word::Permit;
             report.ground = Some("evidence");
             return Ok(());

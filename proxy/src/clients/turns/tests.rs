@@ -20,7 +20,7 @@ impl All {
             Who::MadeUp(_) => "made up".to_owned(),
         };
         let called = format!("{called} {}", self.0.len());
-        let Asked::Waits(waits) = turns.ask(who) else { panic!("a turn was free") };
+        let TurnAnswer::Waits(waits) = turns.ask(who) else { panic!("a turn was free") };
         self.0.insert(called.clone(), waits);
         called
     }
@@ -61,7 +61,7 @@ impl All {
 /// One turn at once, and it is taken.
 fn taken() -> (Turns, Turn) {
     let turns = Turns::new(1);
-    let Asked::Free(turn) = turns.ask(Who::RightLately) else { panic!("nobody has it") };
+    let TurnAnswer::Free(turn) = turns.ask(Who::RightLately) else { panic!("nobody has it") };
     (turns, turn)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pullgate_policy::evidence::passing::{EvidenceOnly, LayerKind};
+use pullgate_policy::evidence::servable::{EvidenceOnly, LayerKind};
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Manifest};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pullgate_policy::evidence::kept::{Kept, KeptOutcome};
+use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
 use pullgate_policy::evidence::{Layout, Unread};
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
@@ -19,7 +19,7 @@ use crate::pull::handles::Handles;
 use crate::pull::resolve;
 use crate::store::{Known, OrAnew as _};
 
-/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
+/// CollectedEvidence evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
 /// cannot say, it is collected anew.
 pub(crate) async fn find(
     app: &Handles,
@@ -45,7 +45,7 @@ pub(crate) async fn find_with_outcome(
 ) -> Known<Option<(Collected, KeptOutcome)>> {
     let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
     let Some(kept) = young(app, &sealed, subject, age, now) else { return Ok(None) };
-    let Ok(mut held) = app.in_flight.begin(&subject.repository).await else { return Ok(None) };
+    let Ok(mut held) = app.evidence_budget.begin(&subject.repository).await else { return Ok(None) };
     let mut carriers = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
         let Some(repository) = repository_of(live, subject, layout) else { return Ok(None) };
@@ -72,8 +72,8 @@ pub(crate) async fn find_with_outcome(
 }
 
 /// The record, if it is one and young enough.
-fn young(app: &Handles, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<Kept> {
-    let kept = Kept::open(&app.seal, sealed, subject)?;
+fn young(app: &Handles, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<CollectedEvidence> {
+    let kept = CollectedEvidence::open(&app.seal, sealed, subject)?;
     let ends = later(kept.collected, age);
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).
     (kept.collected <= now && now < ends).then_some(kept)

@@ -64,7 +64,7 @@ pub(super) fn lists(
 
 async fn referrers(app: &Handles, live: &Live, subject: &Subject) -> Listed {
     let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
-    let mut held = app.in_flight.nothing(&subject.repository);
+    let mut held = app.evidence_budget.nothing(&subject.repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
     let answer = upstream.referrers(&subject.repository, &subject.digest, &mut room).await;
     let (listed, more) = match app.counted(upstream, "referrers", answer) {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::LayerKind;
+use pullgate_policy::evidence::servable::LayerKind;
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Descriptor, Digest, Manifest, ManifestFault, Repository, media_type};
 use pullgate_verify::{Found, Item};
 
 use super::{CARRIER_TIMES, Carrier, FETCHED_AT_ONCE, Findings, interleave};
-use crate::in_flight::{Full, Held};
+use crate::evidence_budget::{Full, Reservation};
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::pull::resolve;
@@ -38,7 +38,7 @@ pub(super) async fn fetch(
     app: &Handles,
     live: &Live,
     (carriers, fetched): (&[Carrier], usize),
-    (findings, held): (&mut Findings, &mut Held),
+    (findings, held): (&mut Findings, &mut Reservation),
 ) -> Result<Vec<Found>, Refusal> {
     let wanted = within_limits(wanted(carriers, findings), (carriers, fetched), findings);
     make_room(held, carriers, &wanted).map_err(|_full| Refusal::undecided(Code::Overload))?;
@@ -53,7 +53,7 @@ pub(super) async fn fetch(
 }
 
 /// Room for carriers and pieces together, before the pieces are there.
-fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result<(), Full> {
+fn make_room(held: &mut Reservation, carriers: &[Carrier], wanted: &[Wanted]) -> Result<(), Full> {
     let carriers = carriers.iter().map(|carrier| carrier.document.value().bytes().len() as u64);
     let carriers = carriers.map(|bytes| bytes.saturating_mul(CARRIER_TIMES));
     held.grow(carriers.chain(wanted.iter().map(|one| one.size)).sum())
@@ -66,7 +66,7 @@ fn make_room(held: &mut Held, carriers: &[Carrier], wanted: &[Wanted]) -> Result
 pub(super) async fn kept(
     app: &Handles,
     carriers: &[Carrier],
-    (findings, held): (&mut Findings, &mut Held),
+    (findings, held): (&mut Findings, &mut Reservation),
 ) -> Known<Option<Vec<Found>>> {
     let mut fetched = Vec::new();
     let wanted = within_limits(wanted(carriers, findings), (carriers, 0), findings);

@@ -20,7 +20,7 @@ pub enum Question {
     /// Was it denied a moment ago?
     Denial,
     /// Is it evidence, and nothing else?
-    Passing,
+    ServableEvidence,
     /// What does its evidence say?
     Evidence,
 }

@@ -15,13 +15,13 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::index::Index;
 use super::series::BlobSeries;
-use super::{BlobFault, Flight, Sender, Shared, Stage, UpstreamError};
+use super::{BlobFault, Flight, Sender, Shared, TransferState, UpstreamError};
 use crate::files::{Shelf, Stamp};
 use crate::folder::StateFolder;
 use crate::limits::{DISK_RESERVE, DISK_REST, HASH_BYTES, KNOWN_BLOBS};
 
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct BlobFiles {
     shelf: Shelf,
     blobs_max: u64,
     index: Mutex<Index>,
@@ -43,7 +43,7 @@ pub(super) struct Opened {
 /// Somebody reads this blob: it is not evicted.
 #[derive(Debug)]
 pub(super) struct Reading {
-    kept: Arc<Kept>,
+    kept: Arc<BlobFiles>,
     digest: Digest,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Room {
 /// Bytes that were promised, and how many of them have come.
 #[derive(Debug)]
 pub(super) struct Reserved {
-    kept: Arc<Kept>,
+    kept: Arc<BlobFiles>,
     size: u64,
     arrived: AtomicU64,
 }
@@ -92,7 +92,7 @@ pub(super) enum Knowledge {
     Unknown,
 }
 
-impl Kept {
+impl BlobFiles {
     pub(super) fn new(folder: &StateFolder, blobs_max: u64) -> Self {
         Self {
             shelf: Shelf::new(folder, "blobs"),
@@ -297,7 +297,7 @@ impl Kept {
 
 /// Hashes a kept blob while it is served.
 pub(super) fn check<E: UpstreamError>(
-    kept: Arc<Kept>,
+    kept: Arc<BlobFiles>,
     (digest, stamp): (Digest, Stamp),
     shared: Arc<Shared<E>>,
     progress: Sender<E>,
@@ -310,7 +310,7 @@ pub(super) fn check<E: UpstreamError>(
         let stage = match hash(&digest, &file, &progress) {
             Ok(Some(found)) if found == digest && unchanged(&file, &stamp) => {
                 kept.learn(&digest, stamp);
-                Stage::Verified
+                TransferState::Verified
             }
             Ok(Some(_)) => {
                 tracing::warn!(%digest, "a kept blob is rotten and is removed");
@@ -318,10 +318,10 @@ pub(super) fn check<E: UpstreamError>(
                     Ok(Some(now)) => kept.discard(&digest, &now),
                     Ok(None) | Err(_) => kept.discard(&digest, &stamp),
                 }
-                Stage::Failed(BlobFault::Corrupt)
+                TransferState::Failed(BlobFault::Corrupt)
             }
-            Ok(None) => Stage::Failed(BlobFault::Ended),
-            Err(error) => Stage::Failed(error.into()),
+            Ok(None) => TransferState::Failed(BlobFault::Ended),
+            Err(error) => TransferState::Failed(error.into()),
         };
         progress.send_modify(|progress| progress.stage = stage);
         flight.land(&readers);

@@ -24,7 +24,7 @@ pub(super) struct Passthrough<E: UpstreamError> {
     pause: Duration,
 }
 
-struct Passing<E: UpstreamError> {
+struct Relay<E: UpstreamError> {
     pieces: Pieces<E>,
     digest: Digest,
     hasher: Hasher,
@@ -33,13 +33,13 @@ struct Passing<E: UpstreamError> {
     at: u64,
     held: BytesMut,
     range: Range<u64>,
-    stage: Stage,
+    stage: Phase,
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+enum Phase {
     Done,
-    Passing,
+    Relaying,
 }
 
 impl<E: UpstreamError> Passthrough<E> {
@@ -73,7 +73,7 @@ impl<E: UpstreamError> Passthrough<E> {
     }
 
     pub(super) fn frames(self, range: Range<u64>) -> Frames<E> {
-        let passing = Passing {
+        let passing = Relay {
             hasher: Hasher::like(&self.digest),
             pieces: self.pieces,
             digest: self.digest,
@@ -82,7 +82,7 @@ impl<E: UpstreamError> Passthrough<E> {
             at: 0,
             held: BytesMut::new(),
             range,
-            stage: Stage::Passing,
+            stage: Phase::Relayinging,
         };
         Box::pin(stream::try_unfold(passing, |mut passing| async move {
             Ok(passing.next().await?.map(|bytes| (bytes, passing)))
@@ -90,11 +90,11 @@ impl<E: UpstreamError> Passthrough<E> {
     }
 }
 
-impl<E: UpstreamError> Passing<E> {
+impl<E: UpstreamError> Relay<E> {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobFault<E>> {
         match self.stage {
-            Stage::Done => return Ok(None),
-            Stage::Passing => {}
+            Phase::Done => return Ok(None),
+            Phase::Relayinging => {}
         }
         loop {
             let piece = tokio::time::timeout(self.pause, self.pieces.next()).await;
@@ -128,7 +128,7 @@ impl<E: UpstreamError> Passing<E> {
     }
 
     fn finish(&mut self) -> Result<Option<Bytes>, BlobFault<E>> {
-        self.stage = Stage::Done;
+        self.stage = Phase::Done;
         if self.at < self.total {
             return Err(BlobFault::Short);
         }

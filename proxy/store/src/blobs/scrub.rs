@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use pullgate_policy::oci::{Digest, Hasher};
 
-use super::kept::{Kept, unchanged};
+use super::kept::{BlobFiles, unchanged};
 use crate::limits::SCRUB_BYTES;
 
 /// Hashes each blob that is kept once, with a pause after each piece; what is another one than its name says goes.
-pub(super) async fn pass(kept: &Arc<Kept>, pause: Duration) {
+pub(super) async fn pass(kept: &Arc<BlobFiles>, pause: Duration) {
     for digest in kept.digests() {
         if let Err(error) = one(kept, digest, pause).await {
             tracing::warn!(%digest, %error, "a kept blob cannot be read");
@@ -20,7 +20,7 @@ pub(super) async fn pass(kept: &Arc<Kept>, pause: Duration) {
     }
 }
 
-async fn one(kept: &Arc<Kept>, digest: Digest, pause: Duration) -> io::Result<()> {
+async fn one(kept: &Arc<BlobFiles>, digest: Digest, pause: Duration) -> io::Result<()> {
     let opening = Arc::clone(kept);
     let opened = tokio::task::spawn_blocking(move || opening.look(&digest)).await;
     let Some((file, stamp, _reading)) = opened.map_err(io::Error::other)? else { return Ok(()) };

@@ -22,7 +22,7 @@ impl BlobSeries {
         registry.register("blobs_evicted", "Blobs that made room for others", self.evicted.clone());
         registry.register(
             "blobs_rotten",
-            "Kept blobs that had changed, and were removed",
+            "BlobFiles blobs that had changed, and were removed",
             self.rotten.clone(),
         );
     }

@@ -20,12 +20,12 @@ use crate::files::Stamp;
 pub(super) struct Progress<E: UpstreamError> {
     pub(super) total: Option<u64>,
     pub(super) written: u64,
-    pub(super) stage: Stage<E>,
+    pub(super) stage: TransferState<E>,
 }
 
 /// What is known of a blob.
 #[derive(Debug, Clone)]
-pub(super) enum Stage<E: UpstreamError> {
+pub(super) enum TransferState<E: UpstreamError> {
     Failed(BlobFault<E>),
     Flowing,
     Opening,
@@ -45,12 +45,12 @@ pub(super) struct Shared<E: UpstreamError> {
 impl<E: UpstreamError> Progress<E> {
     /// Nothing is known yet.
     pub(super) fn opening() -> Self {
-        Self { total: None, written: 0, stage: Stage::Opening }
+        Self { total: None, written: 0, stage: TransferState::Opening }
     }
 
     /// All bytes are there; whether they are the right ones is not known.
     pub(super) fn complete(size: u64) -> Self {
-        Self { total: Some(size), written: size, stage: Stage::Flowing }
+        Self { total: Some(size), written: size, stage: TransferState::Flowing }
     }
 }
 
@@ -67,7 +67,7 @@ impl<E: UpstreamError> Shared<E> {
 
     pub(super) fn verified(file: Arc<File>, stamp: Stamp, reading: Reading) -> Self {
         let size = stamp.size();
-        let progress = Progress { total: Some(size), written: size, stage: Stage::Verified };
+        let progress = Progress { total: Some(size), written: size, stage: TransferState::Verified };
         Self { file, progress: watch::channel(progress).1, stamp: Some(stamp), _reading: reading }
     }
 
@@ -87,9 +87,9 @@ impl<E: UpstreamError> Shared<E> {
     /// Whether a newcomer can still get the blob from here.
     pub(super) fn is_joinable(&self) -> bool {
         match self.progress.borrow().stage {
-            Stage::Failed(_) => false,
-            Stage::Flowing | Stage::Opening => self.progress.has_changed().is_ok(),
-            Stage::Verified => true,
+            TransferState::Failed(_) => false,
+            TransferState::Flowing | TransferState::Opening => self.progress.has_changed().is_ok(),
+            TransferState::Verified => true,
         }
     }
 
@@ -97,9 +97,9 @@ impl<E: UpstreamError> Shared<E> {
     pub(super) async fn total(&self) -> Result<u64, BlobFault<E>> {
         let progress = self
             .wait(|progress| match progress.stage {
-                Stage::Failed(_) | Stage::Verified => true,
-                Stage::Flowing => progress.total.is_some_and(|total| total > 0),
-                Stage::Opening => false,
+                TransferState::Failed(_) | TransferState::Verified => true,
+                TransferState::Flowing => progress.total.is_some_and(|total| total > 0),
+                TransferState::Opening => false,
             })
             .await?;
         Ok(progress.total.unwrap_or(progress.written))
@@ -107,18 +107,18 @@ impl<E: UpstreamError> Shared<E> {
 
     /// Waits until it is known whether the bytes are the right ones.
     pub(super) async fn checked(&self) -> Result<(), BlobFault<E>> {
-        self.wait(|progress| matches!(progress.stage, Stage::Failed(_) | Stage::Verified)).await.map(drop)
+        self.wait(|progress| matches!(progress.stage, TransferState::Failed(_) | TransferState::Verified)).await.map(drop)
     }
 
     /// Up to where bytes may be let go to a reader at `at` whose range ends at `end`: beyond `held_from` only when the
     /// whole blob is verified.
     pub(super) async fn released(&self, at: u64, held_from: u64, end: u64) -> Result<u64, BlobFault<E>> {
         let limit = |progress: &Progress<E>| match progress.stage {
-            Stage::Verified => end,
-            Stage::Failed(_) | Stage::Flowing | Stage::Opening => progress.written.min(held_from),
+            TransferState::Verified => end,
+            TransferState::Failed(_) | TransferState::Flowing | TransferState::Opening => progress.written.min(held_from),
         };
         let progress =
-            self.wait(|progress| matches!(progress.stage, Stage::Failed(_)) || limit(progress) > at).await?;
+            self.wait(|progress| matches!(progress.stage, TransferState::Failed(_)) || limit(progress) > at).await?;
         Ok(limit(&progress))
     }
 
@@ -126,8 +126,8 @@ impl<E: UpstreamError> Shared<E> {
         let mut progress = self.progress.clone();
         let reached = progress.wait_for(enough).await.map_err(|_| BlobFault::Ended)?.clone();
         match reached.stage {
-            Stage::Failed(fault) => Err(fault),
-            Stage::Flowing | Stage::Opening | Stage::Verified => Ok(reached),
+            TransferState::Failed(fault) => Err(fault),
+            TransferState::Flowing | TransferState::Opening | TransferState::Verified => Ok(reached),
         }
     }
 

@@ -13,11 +13,11 @@ use pullgate_policy::oci::{Digest, Hasher};
 use tempfile::TempPath;
 
 use super::kept::Reserved;
-use super::{BlobFault, Flight, FlightKey, Kept, Sender, Shared, Stage, UpstreamError};
+use super::{BlobFault, Flight, FlightKey, BlobFiles, Sender, Shared, TransferState, UpstreamError};
 use crate::limits::{LINGER, PIECES};
 
 pub(super) struct Transfer<E: UpstreamError> {
-    pub(super) kept: Arc<Kept>,
+    pub(super) kept: Arc<BlobFiles>,
     pub(super) digest: Digest,
     pub(super) expected: Option<u64>,
     pub(super) pause: Duration,
@@ -46,7 +46,7 @@ impl<E: UpstreamError> Transfer<E> {
             Some(Ok(size)) => self.keep(size).await,
             Some(Err(fault)) => {
                 tracing::debug!(digest = %self.digest, %fault, "a blob's transfer failed");
-                self.progress.send_modify(|progress| progress.stage = Stage::Failed(fault));
+                self.progress.send_modify(|progress| progress.stage = TransferState::Failed(fault));
                 self.flight.land(&self.readers);
             }
             None => self.flight.land(&self.readers),
@@ -70,7 +70,7 @@ impl<E: UpstreamError> Transfer<E> {
         let limit = total.unwrap_or(limit);
         self.progress.send_modify(|progress| {
             progress.total = total;
-            progress.stage = Stage::Flowing;
+            progress.stage = TransferState::Flowing;
         });
         let mut pieces = pin!(pieces.ready_chunks(PIECES));
         let (mut hasher, mut written) = (Hasher::like(&self.digest), 0_u64);
@@ -118,7 +118,7 @@ impl<E: UpstreamError> Transfer<E> {
     /// longer, by those who looked for the file just before.
     async fn keep(self, size: u64) {
         let join = self.readers.upgrade();
-        self.progress.send_modify(|progress| progress.stage = Stage::Verified);
+        self.progress.send_modify(|progress| progress.stage = TransferState::Verified);
         let Self { kept, digest, file, temp, reserved, readers, flight, .. } = self;
         let _ = tokio::task::spawn_blocking(move || kept.keep(&digest, &file, &temp, size, reserved)).await;
         if join.is_some() {

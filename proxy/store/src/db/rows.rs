@@ -40,7 +40,7 @@ pub struct RecordKey {
 
 /// By what the root of a grant was permitted: what was proven once is looked at first (A616).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum GrantRank {
     /// The policy let it through as it was: a warning only, an exemption, nothing to check.
     LetThrough,
     /// Its evidence satisfied the policy.
@@ -70,7 +70,7 @@ pub struct GrantRow {
     /// What it is to its parent, to find the children of indexes by; the seal covers the claim's own.
     pub role: Role,
     /// By what its root was permitted: a hint where to look first, and no more.
-    pub standing: Standing,
+    pub standing: GrantRank,
     /// The sealed claim.
     pub sealed: Sealed,
 }
@@ -96,7 +96,7 @@ pub struct TagSeen {
     pub seen: Timestamp,
 }
 
-impl Standing {
+impl GrantRank {
     /// As it stands in a row.
     pub(super) fn as_row(self) -> i64 {
         match self {

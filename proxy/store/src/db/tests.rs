@@ -76,7 +76,7 @@ async fn a_grant_is_found_by_the_request_right_after_its_manifest() {
         child: Digest::of(&n.to_be_bytes()),
         root: Digest::of(b"root"),
         role: Role::Blob,
-        standing: Standing::Proven,
+        standing: GrantRank::Proven,
         sealed: sealed_as(&n.to_string()),
     };
     database.keep_grants((0..250).map(row).collect(), at(1));
@@ -87,7 +87,7 @@ async fn a_grant_is_found_by_the_request_right_after_its_manifest() {
     assert!(database.grants_for(&repository("other"), &row(0).child, "", 0).await.unwrap().is_empty());
 }
 
-fn grant_of_base_layer(n: usize, standing: Standing) -> GrantRow {
+fn grant_of_base_layer(n: usize, standing: GrantRank) -> GrantRow {
     let root = Digest::of(&n.to_be_bytes());
     let (repository, child, sealed) =
         (repository("app"), Digest::of(b"base layer"), sealed_as(&n.to_string()));
@@ -100,11 +100,11 @@ async fn a616_grants_come_permitted_first_then_proven_then_newest_page_by_page()
     let database = Database::open(root.path(), PATIENT).await.unwrap();
     let most = GRANTS_READ + 10;
     for n in 0..most {
-        let standing = if n == 3 { Standing::Proven } else { Standing::LetThrough };
+        let standing = if n == 3 { GrantRank::Proven } else { GrantRank::LetThrough };
         database.keep_grants(vec![grant_of_base_layer(n, standing)], at(i64::try_from(n).unwrap()));
     }
     // What was proven stays so, and is not newer than it is.
-    database.keep_grants(vec![grant_of_base_layer(3, Standing::LetThrough)], at(3));
+    database.keep_grants(vec![grant_of_base_layer(3, GrantRank::LetThrough)], at(3));
     let permit = RecordKey { key: Digest::of(&7_usize.to_be_bytes()), ..key("now") };
     database.keep((permit, Worth::Proven), sealed_as("permit"), at(1), at(1));
     let (repository, child) = (repository("app"), Digest::of(b"base layer"));
@@ -125,7 +125,7 @@ async fn a616_grants_come_permitted_first_then_proven_then_newest_page_by_page()
 async fn a616_a_database_of_an_earlier_release_keeps_its_grants() {
     let root = tempfile::tempdir().unwrap();
     let database = Database::open(root.path(), PATIENT).await.unwrap();
-    database.keep_grants(vec![grant_of_base_layer(1, Standing::LetThrough)], at(1));
+    database.keep_grants(vec![grant_of_base_layer(1, GrantRank::LetThrough)], at(1));
     database.close().await;
     let earlier = "drop index grants_of_child; drop index grants_next; alter table grants drop column proven; \
                    delete from _sqlx_migrations where version = 2";
@@ -314,7 +314,7 @@ async fn children_of_a_repository_are_found_the_unread_first() {
         child: Digest::of(name),
         root: Digest::of(b"root"),
         role,
-        standing: Standing::Proven,
+        standing: GrantRank::Proven,
         sealed: sealed_as("x"),
     };
     database.keep_grants(

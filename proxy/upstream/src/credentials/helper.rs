@@ -26,7 +26,7 @@ pub(super) struct Bounds {
 
 /// What a helper knows of a registry.
 #[derive(Debug)]
-pub(super) enum Known {
+pub(super) enum HelperAnswer {
     /// User name and secret; the name `<token>` says that the secret is an identity token.
     Login { username: String, secret: Secret },
     /// Nothing.
@@ -61,11 +61,11 @@ struct Said {
 }
 
 /// Asks `docker-credential-NAME` of the `PATH` for the login of `server`. No shell: the name is the program's own.
-pub(super) fn ask(name: &str, server: &str, bounds: Bounds) -> Result<Known, HelperFault> {
+pub(super) fn ask(name: &str, server: &str, bounds: Bounds) -> Result<HelperAnswer, HelperFault> {
     run(Command::new(format!("docker-credential-{name}")), server, bounds)
 }
 
-fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<Known, HelperFault> {
+fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<HelperAnswer, HelperFault> {
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // A group of its own, so that what it started ends with it.
     let mut child = command.process_group(0).spawn().map_err(|_| HelperFault::NotRun)?;
@@ -74,10 +74,10 @@ fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<Known, Help
     let (status, bytes) = answer?;
     if status.success() {
         let said: Said = serde_json::from_slice(&bytes).map_err(|_| HelperFault::Malformed)?;
-        return Ok(Known::Login { username: said.username, secret: Secret::new(said.secret) });
+        return Ok(HelperAnswer::Login { username: said.username, secret: Secret::new(said.secret) });
     }
     // What every helper says where it has nothing (docker-credential-helpers, "credentials not found").
-    if bytes.starts_with(b"credentials not found") { Ok(Known::Nothing) } else { Err(HelperFault::Failed) }
+    if bytes.starts_with(b"credentials not found") { Ok(HelperAnswer::Nothing) } else { Err(HelperFault::Failed) }
 }
 
 fn answer(
@@ -136,8 +136,8 @@ mod tests {
         command.args(["-c", script]);
         let known = run(command, "r.example", Bounds { until: Instant::now() + time, bytes })?;
         Ok(match known {
-            Known::Login { username, secret } => Some((username, secret.reveal().to_owned())),
-            Known::Nothing => None,
+            HelperAnswer::Login { username, secret } => Some((username, secret.reveal().to_owned())),
+            HelperAnswer::Nothing => None,
         })
     }
 

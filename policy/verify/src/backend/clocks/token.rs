@@ -7,7 +7,7 @@ use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
 use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 
 use crate::certificate::profile;
-use crate::fault::Fault;
+use crate::fault::PieceFault;
 use crate::key::PublicKey;
 
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
@@ -115,8 +115,8 @@ impl Token {
 
     /// Checks that the holder of `certificate` signed it, and said that it was this very certificate (RFC 3161, section
     /// 2.4.2).
-    pub(super) fn verify(&self, certificate: &[u8]) -> Result<(), Fault> {
-        let invalid = |detail: &str| Fault::new(Code::TimestampInvalid, detail);
+    pub(super) fn verify(&self, certificate: &[u8]) -> Result<(), PieceFault> {
+        let invalid = |detail: &str| PieceFault::new(Code::TimestampInvalid, detail);
         let attributes = self.signer.attributes().ok_or_else(|| invalid("its signed attributes"))?;
         let one = |oid| attributes.iter().find(|(kind, _)| *kind == oid).map(|(_, value)| *value);
         let kind = one(CONTENT_TYPE).and_then(|kind| kind.decode_as::<ObjectIdentifier>().ok());
@@ -135,7 +135,7 @@ impl Token {
         }
         let key = profile::read(certificate)?.tbs_certificate.subject_public_key_info;
         let key = PublicKey::from_spki(&key)
-            .map_err(|fault| Fault::new(Code::TimestampUntrusted, format!("its authority's key: {fault}")))?;
+            .map_err(|fault| PieceFault::new(Code::TimestampUntrusted, format!("its authority's key: {fault}")))?;
         let signed = |attributes: &[Vec<u8>]| {
             set(attributes)
                 .is_some_and(|set| key.verifies_hashed(self.signer.hashed_by, &set, &self.signer.signature))
@@ -146,7 +146,7 @@ impl Token {
         if signed(&self.signer.attributes) || (sorted != self.signer.attributes && signed(&sorted)) {
             Ok(())
         } else {
-            Err(Fault::new(Code::TimestampUntrusted, "its authority did not sign it"))
+            Err(PieceFault::new(Code::TimestampUntrusted, "its authority did not sign it"))
         }
     }
 }

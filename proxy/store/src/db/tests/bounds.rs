@@ -27,7 +27,7 @@ fn hostile(rows: u32) -> String {
     .concat()
 }
 
-fn grant(name: u32, standing: Standing) -> GrantRow {
+fn grant(name: u32, standing: GrantRank) -> GrantRow {
     GrantRow {
         repository: repository("app"),
         child: Digest::of(&name.to_be_bytes()),
@@ -46,11 +46,11 @@ async fn keep_permitted(database: &Database) {
     for n in 0..100 {
         // Before its grant and after it.
         if n < 50 {
-            database.keep_presence(repository("app"), grant(n, Standing::Proven).child, None, at(1));
+            database.keep_presence(repository("app"), grant(n, GrantRank::Proven).child, None, at(1));
         }
-        database.keep_grants(vec![grant(n, Standing::Proven)], at(1));
+        database.keep_grants(vec![grant(n, GrantRank::Proven)], at(1));
         if n >= 50 {
-            database.keep_presence(repository("app"), grant(n, Standing::Proven).child, None, at(1));
+            database.keep_presence(repository("app"), grant(n, GrantRank::Proven).child, None, at(1));
         }
         database.flush().await;
     }
@@ -68,7 +68,7 @@ async fn assert_permitted_is_there(database: &Database) {
     assert!(database.find(&key("now")).await.unwrap().is_some());
     assert!(database.find(&evidence).await.unwrap().is_some());
     for n in 0..100 {
-        let child = grant(n, Standing::Proven).child;
+        let child = grant(n, GrantRank::Proven).child;
         assert_eq!(database.grants_for(&repository("app"), &child, "", 0).await.unwrap().len(), 1, "{n}");
         assert!(database.presence(&repository("app"), &child).await.unwrap().is_some(), "{n}");
     }
@@ -177,7 +177,7 @@ async fn a607_what_was_let_through_goes_first_and_a_fresh_grant_is_reported() {
         let database = Database::open(root.path(), PATIENT).await.unwrap();
         keep_permitted(&database).await;
         for n in 1_000..1_200 {
-            database.keep_grants(vec![grant(n, Standing::LetThrough)], stored);
+            database.keep_grants(vec![grant(n, GrantRank::LetThrough)], stored);
         }
         database.flush().await;
         prune(&database, Bounds { rows: 300, ..WIDE }).await;

@@ -10,7 +10,7 @@ pub(super) const ENDLESS: &str = "alter table grants rename to grants_there; cre
 
 fn grant(child: &[u8], root: &[u8]) -> GrantRow {
     let (child, root) = (Digest::of(child), Digest::of(root));
-    let (repository, standing, sealed) = (repository("app"), Standing::LetThrough, sealed_as("x"));
+    let (repository, standing, sealed) = (repository("app"), GrantRank::LetThrough, sealed_as("x"));
     GrantRow { repository, child, root, role: Role::Child, standing, sealed }
 }
 

@@ -12,7 +12,7 @@ use crate::verdict::Subject;
 
 /// What one collection found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct CollectedEvidence {
     /// What it is about. The same digest in another repository has its own (A155).
     pub subject: Subject,
     /// When the upstream was asked: ages and permits count from here (A543).
@@ -35,7 +35,7 @@ pub enum KeptOutcome {
     NotPermitted,
 }
 
-impl Kept {
+impl CollectedEvidence {
     /// Brings a kept collection back; none when its seal does not hold or it is about something else.
     #[must_use]
     pub fn open(seal: &Seal, sealed: &Sealed, subject: &Subject) -> Option<Self> {
@@ -44,11 +44,11 @@ impl Kept {
     }
 }
 
-impl Record for Kept {
+impl Record for CollectedEvidence {
     const PURPOSE: &'static str = "evidence/1";
 }
 
-impl AsRecord for Kept {
+impl AsRecord for CollectedEvidence {
     type Record = Self;
 
     fn as_record(&self) -> Self {

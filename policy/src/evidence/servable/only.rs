@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::archive::{self, Checksum};
-use super::{NotPassing, config};
+use super::{NotServable, config};
 use crate::content::Intact;
 use crate::limits;
 use crate::oci::manifest::Image;
@@ -82,32 +82,32 @@ impl EvidenceOnly {
     /// Checks that the manifest is nothing but evidence. `blobs` are those that [`EvidenceOnly::needs`] named.
     ///
     /// # Errors
-    /// [`NotPassing`] when a blob is missing or is not what its type says.
-    pub fn check(document: Intact<Document>, blobs: Vec<Intact<Bytes>>) -> Result<Self, NotPassing> {
-        Self::needs(document.value()).ok_or(NotPassing::Other)?;
-        let Manifest::Image(image) = document.value().manifest() else { return Err(NotPassing::Other) };
+    /// [`NotServable`] when a blob is missing or is not what its type says.
+    pub fn check(document: Intact<Document>, blobs: Vec<Intact<Bytes>>) -> Result<Self, NotServable> {
+        Self::needs(document.value()).ok_or(NotServable::Other)?;
+        let Manifest::Image(image) = document.value().manifest() else { return Err(NotServable::Other) };
         let by_digest = by_digest(image, blobs);
         let find = |descriptor: &Descriptor| {
             let blob =
-                descriptor.digest.and_then(|digest| by_digest.get(&digest)).ok_or(NotPassing::Other)?;
-            if blob.value().len() as u64 == descriptor.size { Ok(blob) } else { Err(NotPassing::Other) }
+                descriptor.digest.and_then(|digest| by_digest.get(&digest)).ok_or(NotServable::Other)?;
+            if blob.value().len() as u64 == descriptor.size { Ok(blob) } else { Err(NotServable::Other) }
         };
-        let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotPassing::Other)?;
+        let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotServable::Other)?;
         if !config.is_object() {
-            return Err(NotPassing::Other);
+            return Err(NotServable::Other);
         }
         if config::is_of_something_that_runs(&config) {
-            return Err(NotPassing::Runnable);
+            return Err(NotServable::Runnable);
         }
         let mut numbered = BTreeSet::new();
         for layer in &image.layers {
-            let kind = LayerKind::of(&layer.media_type).ok_or(NotPassing::Other)?;
+            let kind = LayerKind::of(&layer.media_type).ok_or(NotServable::Other)?;
             let bytes = find(layer)?.value();
             if !is_evidence(kind, bytes) {
-                return Err(NotPassing::Other);
+                return Err(NotServable::Other);
             }
             if archive::begins_like_tar(bytes) {
-                return Err(NotPassing::Runnable);
+                return Err(NotServable::Runnable);
             }
             match archive::checksum(bytes) {
                 Checksum::Possible => numbered.extend(layer.digest),

@@ -27,7 +27,7 @@ pub(super) async fn answer(
     let found = match order::standing((app, live), Walk::Fast, leave, At::Here(&document)).await {
         Ok(Standing::Found(found @ (Found::Granted(_) | Found::Remembered(_)))) => found,
         // Exemptions and unchecked repositories: the slow path handles them.
-        Ok(Standing::Found(Found::Passing(_) | Found::Ruled(_))) => return None,
+        Ok(Standing::Found(Found::ServableEvidence(_) | Found::Ruled(_))) => return None,
         Ok(Standing::Denied(_) | Standing::NotInMemory | Standing::Open(_) | Standing::Undecided(..))
         | Err(_) => return None,
     };

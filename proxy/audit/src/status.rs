@@ -20,7 +20,7 @@ pub(super) enum Whose {
 
 /// Shared by the handle and by what writes.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Status {
     whose: Whose,
     counts: Mutex<Counts>,
     /// The log file is to be opened anew.
@@ -43,7 +43,7 @@ pub(super) struct Counts {
     pub(super) unnumbered: u64,
 }
 
-impl Standing {
+impl Status {
     pub(super) fn new(whose: Whose, counters: Counters) -> Self {
         Self {
             whose,

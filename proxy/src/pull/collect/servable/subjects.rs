@@ -6,7 +6,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide;
 use pullgate_policy::evidence::Rejected;
-use pullgate_policy::evidence::passing::{EvidenceOnly, NotPassing, Passing};
+use pullgate_policy::evidence::servable::{EvidenceOnly, NotServable, ServableEvidence};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::{Subject, Undecided};
@@ -15,7 +15,7 @@ use pullgate_verify::Rest;
 use super::super::Collected;
 use super::super::carried::Carried;
 use crate::accept::Accept;
-use crate::in_flight::Held;
+use crate::evidence_budget::Reservation;
 use crate::live::Live;
 use crate::memory::RestsOn;
 use crate::pull::handles::Handles;
@@ -31,8 +31,8 @@ pub(super) async fn verified(
     live: &Live,
     repository: &Repository,
     (only, carried): (&EvidenceOnly, &Carried),
-    held: Held,
-) -> Result<Result<Passing, (NotPassing, Option<RestsOn>)>, Refusal> {
+    held: Reservation,
+) -> Result<Result<ServableEvidence, (NotServable, Option<RestsOn>)>, Refusal> {
     let held = Arc::new(held);
     let Candidates { tried, mut undecided } = candidates(app, repository, carried.named()).await;
     let mut rests_on = Some(RestsOn { named: carried.named().to_vec(), ..RestsOn::default() });
@@ -66,18 +66,18 @@ pub(super) async fn verified(
         let (evidence, left) =
             verify::about(app, live, &about, document.as_ref(), (&collected, rest)).await?;
         rest = left;
-        match Passing::verified(only, live.policy(), &about, &evidence) {
+        match ServableEvidence::verified(only, live.policy(), &about, &evidence) {
             Ok(passing) => return Ok(Ok(passing)),
             Err(_) if let Some(code) = evidence.rejected.iter().find_map(unknown) => {
                 undecided = Some(Refusal::Undecided(Undecided::new(code)));
             }
-            Err(NotPassing::Unverified) => {
+            Err(NotServable::Unverified) => {
                 rests_on = rests_on.filter(|_| !evidence.rejected.iter().any(may_change));
             }
             Err(not) => return Ok(Err((not, rests_on))),
         }
     }
-    undecided.map_or(Ok(Err((NotPassing::Unverified, rests_on))), Err)
+    undecided.map_or(Ok(Err((NotServable::Unverified, rests_on))), Err)
 }
 
 /// Why a piece says neither yes nor no: a trust table is too old (A342), or a fault of ours. A time ahead of the clock

@@ -72,16 +72,16 @@ fn json_and_tar(signs: &str, checksum: &str) -> Vec<u8> {
 }
 
 /// Evidence with this one layer, where it is nothing else.
-fn only(layer: &[u8]) -> Result<EvidenceOnly, NotPassing> {
+fn only(layer: &[u8]) -> Result<EvidenceOnly, NotServable> {
     let document = manifest(b"{}", &[(media_type::SIMPLE_SIGNING, layer)]);
     EvidenceOnly::check(document, vec![intact(b"{}"), intact(layer)])
 }
 
 /// What a policy that takes evidence by its form says of it.
-fn well_formed(layer: &[u8]) -> Result<Passing, NotPassing> {
+fn well_formed(layer: &[u8]) -> Result<ServableEvidence, NotServable> {
     let mut set = policy_set(vec![signed_by(&["a"], 1)]);
     set.policies[0].evidence = EvidencePasses::WellFormed;
-    only(layer).and_then(|only| Passing::well_formed(&only, &set, &fixture::subject().repository))
+    only(layer).and_then(|only| ServableEvidence::well_formed(&only, &set, &fixture::subject().repository))
 }
 
 #[test]
@@ -93,12 +93,12 @@ fn a031_a601_a_payload_that_is_json_and_tar_at_once_does_not_pass() {
         let signed: i32 = without.iter().map(|byte| i32::from(byte.cast_signed())).sum();
         let clothed = |checksum: i32| json_and_tar(signs, &format!("{checksum:06o}"));
         for sum in [unsigned, signed] {
-            assert_eq!(only(&clothed(sum)).err(), Some(NotPassing::Runnable));
+            assert_eq!(only(&clothed(sum)).err(), Some(NotServable::Runnable));
         }
         // By its form alone it does not pass either where the sum is wrong, or nothing stands in its place.
         for text in [without, clothed(unsigned + 1)] {
             assert!(only(&text).is_ok());
-            assert_eq!(well_formed(&text).err(), Some(NotPassing::Runnable));
+            assert_eq!(well_formed(&text).err(), Some(NotServable::Runnable));
         }
         assert!(well_formed(&json_and_tar(signs, "x")).is_ok(), "no number stands in its place");
     }
@@ -122,10 +122,10 @@ fn a601_a_blank_checksum_is_zero_to_go_and_a_signed_sum_of_zero_meets_it() {
         *byte += u8::try_from((missing as usize).saturating_sub(n * 90).min(90)).unwrap();
     }
     assert_eq!(sum(&both), 0);
-    assert_eq!(only(&both).err(), Some(NotPassing::Runnable));
+    assert_eq!(only(&both).err(), Some(NotServable::Runnable));
     both[end - 1] += 1;
     assert!(only(&both).is_ok(), "one more is no header to anybody");
-    assert_eq!(well_formed(&both).err(), Some(NotPassing::Runnable));
+    assert_eq!(well_formed(&both).err(), Some(NotServable::Runnable));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a601_nothing_with_a_config_that_names_something_to_run_is_evidence() {
         let document = manifest(config.as_bytes(), &[(media_type::SIMPLE_SIGNING, PAYLOAD)]);
         let found = EvidenceOnly::check(document, vec![intact(config.as_bytes()), intact(PAYLOAD)]);
         assert_eq!(found.is_ok(), passes, "{config}");
-        assert!(passes || found.err() == Some(NotPassing::Runnable), "{config}");
+        assert!(passes || found.err() == Some(NotServable::Runnable), "{config}");
     }
 }
 
@@ -159,7 +159,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
     let (set, about) = (policy_set(vec![signed_by(&["a", "b"], 2)]), fixture::subject());
     let evidence = only(PAYLOAD).unwrap();
     let good = verified(&evidence, PAYLOAD);
-    let passing = Passing::verified(&evidence, &set, &about, &good).unwrap();
+    let passing = ServableEvidence::verified(&evidence, &set, &about, &good).unwrap();
     assert_eq!(passing.vouched().map(|one| one.authority.to_string()).as_deref(), Some("a"));
     assert!(passing.counts(&about.repository, set.revisions));
     let mut other = set.clone();
@@ -168,7 +168,7 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
     assert!(!passing.counts(&"r.io/other/app".parse().unwrap(), set.revisions), "another repository does");
 
     let unverified = |set: &PolicySet, about: &Subject, verified: &Evidence| {
-        Passing::verified(&evidence, set, about, verified).err() == Some(NotPassing::Unverified)
+        ServableEvidence::verified(&evidence, set, about, verified).err() == Some(NotServable::Unverified)
     };
     assert!(unverified(&set, &about, &fixture::evidence(vec![], vec![])), "nothing is verified");
     let strangers = policy_set(vec![signed_by(&["b"], 1)]);
@@ -186,10 +186,10 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
         manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD), (media_type::SIMPLE_SIGNING, &dressed)]);
     let beside =
         EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD), intact(&dressed)]).unwrap();
-    let found = |signed: &[u8]| Passing::verified(&beside, &set, &about, &verified(&beside, signed)).err();
+    let found = |signed: &[u8]| ServableEvidence::verified(&beside, &set, &about, &verified(&beside, signed)).err();
     assert_eq!(
         found(PAYLOAD),
-        Some(NotPassing::Runnable),
+        Some(NotServable::Runnable),
         "a true signature beside what could be an archive"
     );
     assert_eq!(found(&dressed), None, "what could be one is what was signed");
@@ -201,14 +201,14 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
 fn a601_evidence_by_its_form_alone_leaves_only_where_the_policy_says_so() {
     let (set, repository) = (policy_set(vec![signed_by(&["a"], 1)]), fixture::subject().repository);
     let found = |set: &PolicySet, repository: &Repository| {
-        Passing::well_formed(&only(PAYLOAD).unwrap(), set, repository)
+        ServableEvidence::well_formed(&only(PAYLOAD).unwrap(), set, repository)
             .map(|passing| passing.vouched().is_none())
     };
-    assert_eq!(found(&set, &repository), Err(NotPassing::Unverified));
+    assert_eq!(found(&set, &repository), Err(NotServable::Unverified));
     let mut open = set;
     open.policies[0].evidence = EvidencePasses::WellFormed;
     assert_eq!(found(&open, &repository), Ok(true));
-    assert_eq!(found(&open, &"r.io/other/app".parse().unwrap()), Err(NotPassing::Unverified));
+    assert_eq!(found(&open, &"r.io/other/app".parse().unwrap()), Err(NotServable::Unverified));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a013_blobs_that_the_manifest_names_by_sha512_are_known_by_both() {
     let only = EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD)]).unwrap();
     let mut set = policy_set(vec![signed_by(&["a"], 1)]);
     set.policies[0].evidence = EvidencePasses::WellFormed;
-    let passing = Passing::well_formed(&only, &set, &fixture::subject().repository).unwrap();
+    let passing = ServableEvidence::well_formed(&only, &set, &fixture::subject().repository).unwrap();
     let digest = Digest::sha512_of(PAYLOAD);
     assert_eq!(only.blob(&digest).map(Bytes::as_ref), Some(PAYLOAD));
     assert_eq!(passing.named(&digest).map(|one| one.sha256), Some(Digest::of(PAYLOAD)));

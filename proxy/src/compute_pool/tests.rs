@@ -9,7 +9,7 @@ fn repository(name: &str) -> Repository {
 
 /// Runs something that takes so much memory.
 async fn run<T: Send + 'static>(
-    workers: &Workers,
+    workers: &ComputePool,
     name: &str,
     memory: u64,
     work: impl FnOnce() -> T + Send + 'static,
@@ -19,7 +19,7 @@ async fn run<T: Send + 'static>(
 
 #[tokio::test]
 async fn no_more_than_so_many_work_at_once_though_nobody_waits_for_them() {
-    let workers = Workers::new(2);
+    let workers = ComputePool::new(2);
     let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut waiting = Vec::new();
     for at in 0..10 {
@@ -46,7 +46,7 @@ async fn no_more_than_so_many_work_at_once_though_nobody_waits_for_them() {
 
 #[tokio::test]
 async fn so_many_do_work_at_once() {
-    let (workers, both) = (Workers::new(2), Arc::new(std::sync::Barrier::new(2)));
+    let (workers, both) = (ComputePool::new(2), Arc::new(std::sync::Barrier::new(2)));
     let work = || {
         let both = Arc::clone(&both);
         move || {
@@ -59,21 +59,21 @@ async fn so_many_do_work_at_once() {
 
 #[tokio::test]
 async fn a_panic_is_told_and_its_place_is_free_again() {
-    let workers = Workers::new(1);
+    let workers = ComputePool::new(1);
     assert_eq!(run(&workers, "r.example/a", 1, || panic!("on purpose")).await, Err::<(), _>(Died));
     assert_eq!(run(&workers, "r.example/a", 1, || 7).await, Ok(7));
     assert_eq!((workers.busy(), workers.memory()), ((0, 1), 0));
 }
 
 /// Holds a thread until it is let go.
-fn hold(workers: &Workers, name: &'static str, memory: u64) -> std::sync::mpsc::SyncSender<()> {
+fn hold(workers: &ComputePool, name: &'static str, memory: u64) -> std::sync::mpsc::SyncSender<()> {
     let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
     let workers = workers.clone();
     tokio::spawn(async move { run(&workers, name, memory, move || held.recv().is_err()).await });
     release
 }
 
-async fn busy(workers: &Workers, most: usize) {
+async fn busy(workers: &ComputePool, most: usize) {
     while workers.busy().0 < most {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -81,7 +81,7 @@ async fn busy(workers: &Workers, most: usize) {
 
 #[tokio::test]
 async fn a604_another_upstream_waits_for_one_turn_and_not_for_all_who_came_before() {
-    let workers = Workers::new(1);
+    let workers = ComputePool::new(1);
     let held = hold(&workers, "evil.example/a", 1);
     busy(&workers, 1).await;
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -105,7 +105,7 @@ async fn a604_another_upstream_waits_for_one_turn_and_not_for_all_who_came_befor
 
 #[tokio::test]
 async fn a602_what_runs_at_once_takes_so_much_memory_and_not_a_byte_more() {
-    let workers = Workers::new(3);
+    let workers = ComputePool::new(3);
     let first = hold(&workers, "a.example/a", limits::WORK_BYTES - 1);
     busy(&workers, 1).await;
     let second = hold(&workers, "b.example/b", 1);
@@ -127,7 +127,7 @@ async fn a602_what_runs_at_once_takes_so_much_memory_and_not_a_byte_more() {
 
 #[tokio::test]
 async fn a611_what_is_small_is_done_at_once_and_what_is_larger_by_one_byte_elsewhere() {
-    let (workers, here) = (Workers::new(1), std::thread::current().id());
+    let (workers, here) = (ComputePool::new(1), std::thread::current().id());
     let name = repository("r.example/a");
     let at = |bytes| workers.over(&name, bytes, || std::thread::current().id());
     assert_eq!(at(limits::OFF_THREAD_BYTES).await, Ok(here));

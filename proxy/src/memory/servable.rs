@@ -8,32 +8,32 @@ use jiff::Timestamp;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::{NotPassing, Passing};
+use pullgate_policy::evidence::servable::{NotServable, ServableEvidence};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::verdict::{Denial, Subject};
 
-use super::{Aging, Memory, Place, VerdictKey, small, weight};
+use super::{Aging, Memory, ContentKey, VerdictKey, small, weight};
 
 /// What is remembered of evidence. Of blobs only those are kept in memory that are as small as what is sent at once: a
 /// larger one is read from the disk for each who asks.
 pub(super) struct Evidence {
-    passing: Cache<Place, (Timestamp, Arc<Passing>)>,
-    owners: Cache<Place, Arc<Vec<Digest>>>,
-    copies: Cache<Place, Intact<Bytes>>,
-    unpassed: Cache<VerdictKey, Aging<Arc<Unpassing>>>,
+    passing: Cache<ContentKey, (Timestamp, Arc<ServableEvidence>)>,
+    owners: Cache<ContentKey, Arc<Vec<Digest>>>,
+    copies: Cache<ContentKey, Intact<Bytes>>,
+    unpassed: Cache<VerdictKey, Aging<Arc<Unservable>>>,
 }
 
 /// Why a manifest does not leave as evidence.
 #[derive(Debug, Clone)]
-pub enum Unpassing {
+pub enum Unservable {
     /// What it is about, or a part of it, is blocked.
     Blocked(Box<Denial>),
     /// It is judged like any other.
     Not {
         /// Why.
-        why: NotPassing,
+        why: NotServable,
         /// What else that rests on, where it holds for longer than a denial.
         rests_on: Option<RestsOn>,
     },
@@ -67,26 +67,26 @@ impl RestsOn {
 impl Evidence {
     pub(super) fn new() -> Self {
         Self {
-            passing: small(|key: &Place, (_, passing): &(Timestamp, Arc<Passing>)| {
-                weight::of_passing::<Place>(&key.0, passing)
+            passing: small(|key: &ContentKey, (_, passing): &(Timestamp, Arc<ServableEvidence>)| {
+                weight::of_passing::<ContentKey>(&key.0, passing)
             })
             .time_to_live(limits::PERMIT_TTL_MAX)
             .build(),
-            owners: small(|key: &Place, owners: &Arc<Vec<Digest>>| {
-                weight::of_entry::<Place, Arc<Vec<Digest>>>(&key.0, size_of_val(owners.as_slice()))
+            owners: small(|key: &ContentKey, owners: &Arc<Vec<Digest>>| {
+                weight::of_entry::<ContentKey, Arc<Vec<Digest>>>(&key.0, size_of_val(owners.as_slice()))
             })
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(limits::PERMIT_TTL_MAX)
             .build(),
             copies: Cache::builder()
-                .weigher(|key: &Place, copy: &Intact<Bytes>| {
-                    weight::of_entry::<Place, Intact<Bytes>>(&key.0, copy.value().len())
+                .weigher(|key: &ContentKey, copy: &Intact<Bytes>| {
+                    weight::of_entry::<ContentKey, Intact<Bytes>>(&key.0, copy.value().len())
                 })
                 .max_capacity(limits::PASSING_BYTES)
                 .time_to_idle(limits::PERMIT_TTL)
                 .build(),
             // By age, as denials: a flood of new ones must not keep the newest from being remembered.
-            unpassed: small(|key, unpassed: &Aging<Arc<Unpassing>>| {
+            unpassed: small(|key, unpassed: &Aging<Arc<Unservable>>| {
                 weight::of_unpassing(key, &unpassed.value)
             })
             .eviction_policy(EvictionPolicy::lru())
@@ -107,12 +107,12 @@ impl Memory {
         &self,
         repository: &Repository,
         manifest: Digest,
-    ) -> Option<(Timestamp, Arc<Passing>)> {
+    ) -> Option<(Timestamp, Arc<ServableEvidence>)> {
         self.evidence.passing.get(&(repository.clone(), manifest)).await
     }
 
     /// Remembers evidence that passed.
-    pub async fn keep_passing(&self, repository: &Repository, passing: &Arc<Passing>) {
+    pub async fn keep_passing(&self, repository: &Repository, passing: &Arc<ServableEvidence>) {
         let found = (self.lives.clock.now(), Arc::clone(passing));
         self.evidence.passing.insert((repository.clone(), passing.manifest()), found).await;
         self.keep_passing_blobs(repository, passing).await;
@@ -124,7 +124,7 @@ impl Memory {
     }
 
     /// Remembers whose its blobs are: of a blob that many have, the last few that were asked for.
-    pub async fn keep_passing_blobs(&self, repository: &Repository, passing: &Passing) {
+    pub async fn keep_passing_blobs(&self, repository: &Repository, passing: &ServableEvidence) {
         let manifest = passing.manifest();
         for blob in passing.blobs() {
             let key = (repository.clone(), blob.digest);
@@ -157,17 +157,17 @@ impl Memory {
     }
 
     /// Why a manifest did not leave as evidence within the last `deny_ttl`.
-    pub async fn unpassed(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unpassing>> {
+    pub async fn unpassed(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unservable>> {
         self.lives.of(self.evidence.unpassed.get(&(subject.clone(), revisions)).await?)
     }
 
     /// The same a while ago, and what that rests on: it holds as long as that is the same.
-    pub async fn unpassed_before(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unpassing>> {
+    pub async fn unpassed_before(&self, subject: &Subject, revisions: Revisions) -> Option<Arc<Unservable>> {
         self.evidence.unpassed.get(&(subject.clone(), revisions)).await.map(|aging| aging.value)
     }
 
     /// Remembers it for `deny_ttl`.
-    pub async fn keep_unpassed(&self, subject: &Subject, revisions: Revisions, unpassing: Arc<Unpassing>) {
+    pub async fn keep_unpassed(&self, subject: &Subject, revisions: Revisions, unpassing: Arc<Unservable>) {
         let unpassing = self.lives.for_ttl(unpassing, self.lives.deny_ttl);
         self.evidence.unpassed.insert((subject.clone(), revisions), unpassing).await;
     }

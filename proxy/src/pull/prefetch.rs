@@ -7,7 +7,7 @@ use pullgate_policy::content::Intact;
 use pullgate_policy::oci::{Digest, Document, Reference};
 use pullgate_policy::verdict::Subject;
 
-use super::collect::{self, Asked};
+use super::collect::{self, AskedLayouts};
 use super::{Pull, resolve};
 use crate::live::Live;
 use crate::pull::handles::Handles;
@@ -22,12 +22,12 @@ pub(super) async fn fetch(
     app: &Handles,
     live: &Live,
     pull: &Pull,
-) -> Result<(Intact<Document>, Option<Asked>), Refusal> {
+) -> Result<(Intact<Document>, Option<AskedLayouts>), Refusal> {
     let mut document = pin!(resolve::fetch(app, live, &pull.repository, &pull.reference, pull.accept));
     let mut asked = pin!(async {
         let subject = new_subject(app, live, pull).await?;
         // A verdict that had to wait for its place would not be reached sooner.
-        let place = app.places.free(subject.repository.registry())?;
+        let place = app.slots.free(subject.repository.registry())?;
         Some(collect::ask(app, live, subject, Some(place)).await)
     });
     tokio::select! {

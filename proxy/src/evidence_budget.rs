@@ -19,7 +19,7 @@ use crate::effort;
 
 /// The bytes that may be held.
 #[derive(Clone, Default)]
-pub struct InFlight(Arc<Shared>);
+pub struct EvidenceBudget(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -41,7 +41,7 @@ struct OfOne {
 }
 
 /// Bytes that one verdict may hold, until this is dropped.
-pub struct Held {
+pub struct Reservation {
     shared: Arc<Shared>,
     repository: Repository,
     bytes: u64,
@@ -55,12 +55,12 @@ pub struct Full;
 /// How long a verdict waits for its first share.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl InFlight {
+impl EvidenceBudget {
     /// Waits for `verdict_bytes`, what most verdicts need, for a verdict about `repository`.
     ///
     /// # Errors
     /// [`Full`] after a while.
-    pub async fn begin(&self, repository: &Repository) -> Result<Held, Full> {
+    pub async fn begin(&self, repository: &Repository) -> Result<Reservation, Full> {
         let _queued = effort::queued();
         let mut held = self.nothing(repository);
         let first = async {
@@ -80,8 +80,8 @@ impl InFlight {
 
     /// Room for nothing yet, about `repository`.
     #[must_use]
-    pub fn nothing(&self, repository: &Repository) -> Held {
-        Held { shared: Arc::clone(&self.0), repository: repository.clone(), bytes: 0 }
+    pub fn nothing(&self, repository: &Repository) -> Reservation {
+        Reservation { shared: Arc::clone(&self.0), repository: repository.clone(), bytes: 0 }
     }
 
     /// How many bytes are held about the upstream that holds most.
@@ -97,7 +97,7 @@ impl InFlight {
     }
 }
 
-impl Held {
+impl Reservation {
     /// Makes it enough for `bytes` in all.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.shared.lock().give(&self.repository, self.bytes);
@@ -167,15 +167,15 @@ impl Room {
     }
 }
 
-impl fmt::Debug for InFlight {
+impl fmt::Debug for EvidenceBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InFlight").field("held", &self.held()).finish_non_exhaustive()
+        f.debug_struct("EvidenceBudget").field("held", &self.held()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Reservation").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 

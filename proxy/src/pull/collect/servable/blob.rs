@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::{Named, Passed, Passing};
+use pullgate_policy::evidence::servable::{Named, Passed, ServableEvidence};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::verdict::Subject;
@@ -13,7 +13,7 @@ use pullgate_policy::verdict::Subject;
 use super::super::pieces;
 use super::subjects::fetched;
 use super::{Looked, look, overload, remembered};
-use crate::in_flight::Held;
+use crate::evidence_budget::Reservation;
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::pull::{resolve, scope};
@@ -31,7 +31,7 @@ pub struct OwnCopy {
 /// A copy, and the room that it takes while somebody has it.
 struct Roomy {
     bytes: Bytes,
-    _held: Held,
+    _held: Reservation,
 }
 
 impl AsRef<[u8]> for Roomy {
@@ -108,7 +108,7 @@ async fn passing(
     app: &Arc<Handles>,
     live: &Arc<Live>,
     subject: &Subject,
-) -> Result<Option<Arc<Passing>>, Refusal> {
+) -> Result<Option<Arc<ServableEvidence>>, Refusal> {
     if let Some(passing) = remembered(app, live, subject).await {
         return Ok(Some(passing));
     }
@@ -132,11 +132,11 @@ async fn read(
     live: &Live,
     repository: &Repository,
     named: &Named,
-) -> Result<(Intact<Bytes>, Option<Held>), Refusal> {
+) -> Result<(Intact<Bytes>, Option<Reservation>), Refusal> {
     if let Some(bytes) = app.memory.evidence_blob(repository, named.sha256).await {
         return Ok((bytes, None));
     }
-    let mut held = app.in_flight.nothing(repository);
+    let mut held = app.evidence_budget.nothing(repository);
     held.grow(named.size).map_err(overload)?;
     let bytes = match app.store.document(repository, &named.sha256).await {
         Ok(Some(bytes)) => bytes,
@@ -150,7 +150,7 @@ async fn read(
     Ok((bytes, (!is_small).then_some(held)))
 }
 
-fn passed_bytes(passed: &Passed<Bytes>, held: Option<Held>) -> Bytes {
+fn passed_bytes(passed: &Passed<Bytes>, held: Option<Reservation>) -> Bytes {
     let bytes = passed.content().value().clone();
     match held {
         Some(_held) => Bytes::from_owner(Roomy { bytes, _held }),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
-use pullgate_policy::evidence::passing::{EvidenceOnly, NotPassing, Passing};
+use pullgate_policy::evidence::servable::{EvidenceOnly, NotServable, ServableEvidence};
 use pullgate_policy::oci::Document;
 use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
@@ -17,13 +17,13 @@ use pullgate_policy::verdict::Subject;
 use super::carried::{self, Carried};
 use super::{FETCHED_AT_ONCE, pieces};
 use crate::effort;
-use crate::in_flight::Held;
+use crate::evidence_budget::Reservation;
 use crate::live::Live;
-use crate::memory::{RestsOn, Unpassing};
+use crate::memory::{RestsOn, Unservable};
 use crate::pull::handles::Handles;
 use crate::pull::scope;
 use crate::refusal::Refusal;
-use crate::workers::{self, Died, Work};
+use crate::compute_pool::{self, Died, Work};
 
 mod blob;
 mod subjects;
@@ -36,14 +36,14 @@ pub enum Looked {
     /// It is judged like any other manifest.
     Not(Unpassed),
     /// It leaves.
-    Passes(Arc<Passing>),
+    Passes(Arc<ServableEvidence>),
 }
 
 /// Why a manifest does not leave as evidence, and what it cost to find out.
 #[derive(Debug, Clone, Copy)]
 pub struct Unpassed {
     /// Why.
-    pub why: NotPassing,
+    pub why: NotServable,
     /// Digests that were fetched for it, at most.
     pub fetched: usize,
 }
@@ -55,7 +55,7 @@ enum Read {
     /// Nothing but evidence, and what it carries.
     Is(Box<(EvidenceOnly, Carried)>),
     /// It stays something else.
-    Not(NotPassing),
+    Not(NotServable),
 }
 
 /// The manifest as evidence that passes, if it is that and nothing else.
@@ -70,7 +70,7 @@ pub async fn look(
     document: &Intact<Document>,
 ) -> Result<Looked, Refusal> {
     if EvidenceOnly::needs(document.value()).is_none() {
-        return Ok(Looked::Not(Unpassed { why: NotPassing::Other, fetched: 0 }));
+        return Ok(Looked::Not(Unpassed { why: NotServable::Other, fetched: 0 }));
     }
     if let Some(passing) = remembered(app, live, subject).await {
         app.memory.keep_passing_blobs(&subject.repository, &passing).await;
@@ -97,7 +97,7 @@ pub async fn look(
 }
 
 /// What passed before, under the same policy, keys, trust and blocks, for as long as a permit counts.
-async fn remembered(app: &Handles, live: &Live, subject: &Subject) -> Option<Arc<Passing>> {
+async fn remembered(app: &Handles, live: &Live, subject: &Subject) -> Option<Arc<ServableEvidence>> {
     let (found, passing) = app.memory.passing(&subject.repository, subject.digest).await?;
     let now = app.clock.now();
     let ends = later(found, live.policy().permit_ttl);
@@ -107,10 +107,10 @@ async fn remembered(app: &Handles, live: &Live, subject: &Subject) -> Option<Arc
 }
 
 /// The answer that was remembered.
-fn told(unpassing: &Unpassing, fetched: usize) -> Result<Looked, Refusal> {
+fn told(unpassing: &Unservable, fetched: usize) -> Result<Looked, Refusal> {
     match unpassing {
-        Unpassing::Blocked(denial) => Err(Refusal::Denied(denial.clone())),
-        Unpassing::Not { why, .. } => Ok(Looked::Not(Unpassed { why: *why, fetched })),
+        Unservable::Blocked(denial) => Err(Refusal::Denied(denial.clone())),
+        Unservable::Not { why, .. } => Ok(Looked::Not(Unpassed { why: *why, fetched })),
     }
 }
 
@@ -124,7 +124,7 @@ async fn anew(
     let revisions = live.revisions();
     // The subjects may be others by now; the evidence is what it was, and is not read again.
     if let Some(before) = app.memory.unpassed_before(subject, revisions).await
-        && let Unpassing::Not { rests_on: Some(rests_on), .. } = before.as_ref()
+        && let Unservable::Not { rests_on: Some(rests_on), .. } = before.as_ref()
         && subjects::are_still(app, live, &subject.repository, rests_on).await?
     {
         let fetched = rests_on.tried();
@@ -140,12 +140,12 @@ async fn anew(
             return Ok(Looked::Passes(passing));
         }
         Ok(Err(unpassing)) => unpassing,
-        Err(Refusal::Denied(denial)) => Unpassing::Blocked(denial),
+        Err(Refusal::Denied(denial)) => Unservable::Blocked(denial),
         Err(refusal) => return Err(refusal),
     };
     let tried = match &unpassing {
-        Unpassing::Not { rests_on: Some(rests_on), .. } => rests_on.tried(),
-        Unpassing::Blocked(_) | Unpassing::Not { rests_on: None, .. } => {
+        Unservable::Not { rests_on: Some(rests_on), .. } => rests_on.tried(),
+        Unservable::Blocked(_) | Unservable::Not { rests_on: None, .. } => {
             pullgate_policy::limits::EVIDENCE_SUBJECTS
         }
     };
@@ -160,25 +160,25 @@ async fn found(
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
-) -> Result<Result<Passing, Unpassing>, Refusal> {
-    let lasting = |why| Unpassing::Not { why, rests_on: Some(RestsOn::default()) };
-    let mut held = app.in_flight.begin(&subject.repository).await.map_err(overload)?;
+) -> Result<Result<ServableEvidence, Unservable>, Refusal> {
+    let lasting = |why| Unservable::Not { why, rests_on: Some(RestsOn::default()) };
+    let mut held = app.evidence_budget.begin(&subject.repository).await.map_err(overload)?;
     let (only, carried) = match read(app, live, subject, document, &mut held).await? {
         Read::Is(is) => *is,
-        Read::Incomplete => return Ok(Err(Unpassing::Not { why: NotPassing::Other, rests_on: None })),
+        Read::Incomplete => return Ok(Err(Unservable::Not { why: NotServable::Other, rests_on: None })),
         Read::Not(why) => return Ok(Err(lasting(why))),
     };
     for named in carried.named() {
         scope::not_blocked(live, named)?;
     }
-    let by_form = match Passing::well_formed(&only, live.policy(), &subject.repository) {
+    let by_form = match ServableEvidence::well_formed(&only, live.policy(), &subject.repository) {
         Ok(passing) => return Ok(Ok(passing)),
         Err(by_form) => by_form,
     };
     match subjects::verified(app, live, &subject.repository, (&only, &carried), held).await? {
         Ok(passing) => Ok(Ok(passing)),
-        Err((NotPassing::Unverified, rests_on)) => Ok(Err(Unpassing::Not { why: by_form, rests_on })),
-        Err((why, rests_on)) => Ok(Err(Unpassing::Not { why, rests_on })),
+        Err((NotServable::Unverified, rests_on)) => Ok(Err(Unservable::Not { why: by_form, rests_on })),
+        Err((why, rests_on)) => Ok(Err(Unservable::Not { why, rests_on })),
     }
 }
 
@@ -191,12 +191,12 @@ async fn read(
     live: &Live,
     subject: &Subject,
     document: &Intact<Document>,
-    held: &mut Held,
+    held: &mut Reservation,
 ) -> Result<Read, Refusal> {
     held.grow(document.value().manifest().content().map(|part| part.size).sum()).map_err(overload)?;
     let (mut seen, mut parts) = (BTreeSet::new(), Vec::new());
     for descriptor in document.value().manifest().content() {
-        let Some(digest) = descriptor.digest else { return Ok(Read::Not(NotPassing::Other)) };
+        let Some(digest) = descriptor.digest else { return Ok(Read::Not(NotServable::Other)) };
         scope::not_blocked(live, &digest)?;
         if seen.insert(digest) {
             parts.push((digest, descriptor.size));
@@ -220,11 +220,11 @@ async fn read(
     let largest = blobs.iter().map(|blob| blob.value().len()).max().unwrap_or(0);
     let work = Work {
         repository: &subject.repository,
-        memory: workers::memory_of_reading(u64::try_from(largest).unwrap_or(u64::MAX)),
+        memory: compute_pool::memory_of_reading(u64::try_from(largest).unwrap_or(u64::MAX)),
     };
     let document = document.clone();
     // Read where nobody waits for an answer (A611).
-    let checked = app.workers.run(work, move || match EvidenceOnly::check(document, blobs) {
+    let checked = app.compute_pool.run(work, move || match EvidenceOnly::check(document, blobs) {
         Ok(only) => {
             let carried = carried::read(&only);
             Read::Is(Box::new((only, carried)))

@@ -20,7 +20,7 @@ use turns::Turns;
 
 /// Threads for computing.
 #[derive(Clone)]
-pub struct Workers(Arc<Shared>);
+pub struct ComputePool(Arc<Shared>);
 
 struct Shared {
     at_once: usize,
@@ -37,11 +37,11 @@ struct Busy {
 
 struct Waiter {
     memory: u64,
-    go: oneshot::Sender<Place>,
+    go: oneshot::Sender<Thread>,
 }
 
 /// A thread, until it is dropped.
-struct Place(Option<(Arc<Shared>, u64)>);
+struct Thread(Option<(Arc<Shared>, u64)>);
 
 /// Whose work it is, and how many bytes of memory it takes at most.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ pub struct Work<'a> {
 #[error("a worker died")]
 pub struct Died;
 
-impl Workers {
+impl ComputePool {
     /// One fewer than there are processors, and at least one.
     #[must_use]
     pub fn of_this_machine() -> Self {
@@ -171,7 +171,7 @@ impl Shared {
                 state.memory = state.memory.saturating_add(waiter.memory);
                 waiter
             };
-            let place = Place(Some((Arc::clone(self), waiter.memory)));
+            let place = Thread(Some((Arc::clone(self), waiter.memory)));
             if let Err(mut unwanted) = waiter.go.send(place) {
                 // Who waited has left.
                 if let Some((shared, memory)) = unwanted.0.take() {
@@ -188,7 +188,7 @@ impl Shared {
     }
 }
 
-impl Drop for Place {
+impl Drop for Thread {
     fn drop(&mut self) {
         if let Some((shared, memory)) = self.0.take() {
             shared.end(memory);
@@ -197,9 +197,9 @@ impl Drop for Place {
     }
 }
 
-impl fmt::Debug for Workers {
+impl fmt::Debug for ComputePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers").field("at_once", &self.0.at_once).finish_non_exhaustive()
+        f.debug_struct("ComputePool").field("at_once", &self.0.at_once).finish_non_exhaustive()
     }
 }
 

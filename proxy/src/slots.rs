@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::effort;
 
-/// The places of every upstream. There are as many as upstreams that were ever configured.
+/// The slots of every upstream. There are as many as upstreams that were ever configured.
 #[derive(Default)]
-pub struct Places(Mutex<BTreeMap<Registry, Arc<OfOne>>>);
+pub struct Slots(Mutex<BTreeMap<Registry, Arc<OfOne>>>);
 
 struct OfOne {
     queue: Arc<Semaphore>,
@@ -24,7 +24,7 @@ struct OfOne {
 /// A place, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Place {
+pub struct Slot {
     _queue: OwnedSemaphorePermit,
     _work: OwnedSemaphorePermit,
 }
@@ -32,8 +32,8 @@ pub struct Place {
 /// The place of a question to an upstream, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Question {
-    _place: OwnedSemaphorePermit,
+pub struct QuerySlot {
+    _slot: OwnedSemaphorePermit,
 }
 
 /// Too many wait already.
@@ -41,25 +41,25 @@ pub struct Question {
 #[error("too many wait for this upstream already")]
 pub struct Full;
 
-impl Places {
+impl Slots {
     /// Waits for a place among the verdicts about `registry`.
     ///
     /// # Errors
     /// [`Full`] at once, when `queue_max` of them wait.
-    pub async fn take(&self, registry: &Registry) -> Result<Place, Full> {
+    pub async fn take(&self, registry: &Registry) -> Result<Slot, Full> {
         let _queued = effort::queued();
         let of_one = self.of(registry);
         let queue = Arc::clone(&of_one.queue).try_acquire_owned().map_err(|_| Full)?;
         let work = Arc::clone(&of_one.work).acquire_owned().await.map_err(|_| Full)?;
-        Ok(Place { _queue: queue, _work: work })
+        Ok(Slot { _queue: queue, _work: work })
     }
 
     /// A place among the verdicts about `registry`, if one is free now.
-    pub fn free(&self, registry: &Registry) -> Option<Place> {
+    pub fn free(&self, registry: &Registry) -> Option<Slot> {
         let of_one = self.of(registry);
         let queue = Arc::clone(&of_one.queue).try_acquire_owned().ok()?;
         let work = Arc::clone(&of_one.work).try_acquire_owned().ok()?;
-        Some(Place { _queue: queue, _work: work })
+        Some(Slot { _queue: queue, _work: work })
     }
 
     /// A place among the questions to `registry`. Nobody waits for one: a client that leaves does not end what it asked, and
@@ -67,9 +67,9 @@ impl Places {
     ///
     /// # Errors
     /// [`Full`] at once, when `questions_max` of them are under way.
-    pub fn question(&self, registry: &Registry) -> Result<Question, Full> {
+    pub fn question(&self, registry: &Registry) -> Result<QuerySlot, Full> {
         let place = Arc::clone(&self.of(registry).questions).try_acquire_owned().map_err(|_| Full)?;
-        Ok(Question { _place: place })
+        Ok(QuerySlot { _slot: place })
     }
 
     /// How many questions to `registry` are under way.
@@ -87,8 +87,8 @@ impl Places {
     /// How many verdicts are in work or wait, and how many questions are under way, of the upstream that has most of each.
     #[must_use]
     pub fn fullest(&self) -> (usize, usize) {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = |taken: fn(&OfOne) -> usize| places.values().map(|one| taken(one)).max().unwrap_or(0);
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = |taken: fn(&OfOne) -> usize| slots.values().map(|one| taken(one)).max().unwrap_or(0);
         (
             most(|one| IN_ALL.saturating_sub(one.queue.available_permits())),
             most(|one| limits::QUESTIONS_MAX.saturating_sub(one.questions.available_permits())),
@@ -96,8 +96,8 @@ impl Places {
     }
 
     fn of(&self, registry: &Registry) -> Arc<OfOne> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_one = places.entry(registry.clone()).or_insert_with(|| {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_one = slots.entry(registry.clone()).or_insert_with(|| {
             Arc::new(OfOne {
                 queue: Arc::new(Semaphore::new(IN_ALL)),
                 work: Arc::new(Semaphore::new(limits::VERDICTS_MAX)),
@@ -114,9 +114,9 @@ const IN_ALL: usize = limits::QUEUE_MAX + limits::VERDICTS_MAX;
 const _: () =
     assert!(IN_ALL <= limits::QUESTIONS_MAX, "who is given a place for a verdict may ask for its manifest");
 
-impl fmt::Debug for Places {
+impl fmt::Debug for Slots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Places")
+        f.write_str("Slots")
     }
 }
 
@@ -126,39 +126,39 @@ mod tests {
 
     #[test]
     fn a059_over_the_limit_a_question_is_refused_at_once_and_another_upstream_is_asked() {
-        let (places, registry) = (Places::default(), "one.example".parse::<Registry>().unwrap());
-        let held: Vec<_> = (0..limits::QUESTIONS_MAX).map(|_| places.question(&registry).unwrap()).collect();
-        assert_eq!(places.asked(&registry), limits::QUESTIONS_MAX);
-        assert_eq!(places.question(&registry).unwrap_err(), Full);
-        assert!(places.question(&"other.example".parse().unwrap()).is_ok());
+        let (slots, registry) = (Slots::default(), "one.example".parse::<Registry>().unwrap());
+        let held: Vec<_> = (0..limits::QUESTIONS_MAX).map(|_| slots.question(&registry).unwrap()).collect();
+        assert_eq!(slots.asked(&registry), limits::QUESTIONS_MAX);
+        assert_eq!(slots.question(&registry).unwrap_err(), Full);
+        assert!(slots.question(&"other.example".parse().unwrap()).is_ok());
         drop(held);
-        assert!(places.question(&registry).is_ok());
-        assert_eq!(places.asked(&registry), 0);
+        assert!(slots.question(&registry).is_ok());
+        assert_eq!(slots.asked(&registry), 0);
     }
 
     #[tokio::test]
     async fn a058_over_the_limits_a_verdict_waits_and_then_is_refused_at_once() {
-        let (places, registry) = (Arc::new(Places::default()), "one.example".parse::<Registry>().unwrap());
+        let (slots, registry) = (Arc::new(Slots::default()), "one.example".parse::<Registry>().unwrap());
         let mut held = Vec::new();
         for _ in 0..limits::VERDICTS_MAX {
-            held.push(places.take(&registry).await.unwrap());
+            held.push(slots.take(&registry).await.unwrap());
         }
         let waiting: Vec<_> = (0..limits::QUEUE_MAX)
             .map(|_| {
-                let (places, registry) = (Arc::clone(&places), registry.clone());
-                tokio::spawn(async move { places.take(&registry).await.is_ok() })
+                let (slots, registry) = (Arc::clone(&slots), registry.clone());
+                tokio::spawn(async move { slots.take(&registry).await.is_ok() })
             })
             .collect();
-        while places.taken(&registry) < IN_ALL {
+        while slots.taken(&registry) < IN_ALL {
             tokio::task::yield_now().await;
         }
-        assert_eq!(places.take(&registry).await.unwrap_err(), Full);
+        assert_eq!(slots.take(&registry).await.unwrap_err(), Full);
         // Another upstream's are untouched.
-        assert!(places.take(&"other.example".parse().unwrap()).await.is_ok());
+        assert!(slots.take(&"other.example".parse().unwrap()).await.is_ok());
         drop(held);
         for waiter in waiting {
             assert!(waiter.await.unwrap());
         }
-        assert_eq!(places.taken(&registry), 0);
+        assert_eq!(slots.taken(&registry), 0);
     }
 }

@@ -2,24 +2,24 @@
 //! it was verified, or the policy does not ask for that (A601).
 //!
 //! Never by tag, media type alone or User-Agent. [`EvidenceOnly`] is what was fetched, hashed and strictly parsed here;
-//! only what is [`Passed`] leaves, by a [`Passing`]. Only this module makes one:
+//! only what is [`Passed`] leaves, by a [`ServableEvidence`]. Only this module makes one:
 //!
 //! ```compile_fail,E0451
-//! use pullgate_policy::{content::Intact, evidence::passing::Passed, oci::Document};
+//! use pullgate_policy::{content::Intact, evidence::servable::Passed, oci::Document};
 //! fn forge(content: Intact<Document>, other: Passed<Document>) -> Passed<Document> {
 //!     Passed { content, ..other }
 //! }
 //! ```
 //! ```compile_fail,E0451
-//! use pullgate_policy::{evidence::passing::Passing, oci::Digest};
-//! fn forge(manifest: Digest, other: Passing) -> Passing {
-//!     Passing { manifest, ..other }
+//! use pullgate_policy::{evidence::servable::ServableEvidence, oci::Digest};
+//! fn forge(manifest: Digest, other: ServableEvidence) -> ServableEvidence {
+//!     ServableEvidence { manifest, ..other }
 //! }
 //! ```
 //! To be nothing but evidence is not enough: it is verified, or the policy says that it need not be.
 //! ```compile_fail,E0308
-//! use pullgate_policy::evidence::passing::{EvidenceOnly, Passing};
-//! fn forge(only: EvidenceOnly) -> Passing {
+//! use pullgate_policy::evidence::servable::{EvidenceOnly, ServableEvidence};
+//! fn forge(only: EvidenceOnly) -> ServableEvidence {
 //!     only
 //! }
 //! ```
@@ -45,7 +45,7 @@ pub use only::{EvidenceOnly, LayerKind};
 /// that it can be remembered however large the evidence is.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Passing {
+pub struct ServableEvidence {
     manifest: Digest,
     blobs: Vec<Named>,
     repository: Repository,
@@ -85,7 +85,7 @@ pub struct Vouched {
 
 /// Why something does not leave as evidence: it is judged like any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotPassing {
+pub enum NotServable {
     /// It is something else, or more.
     #[error("not evidence and nothing else")]
     Other,
@@ -97,7 +97,7 @@ pub enum NotPassing {
     Unverified,
 }
 
-impl NotPassing {
+impl NotServable {
     /// What people are told of evidence; of what is none they are told as of any image.
     #[must_use]
     pub fn code(self) -> Option<Code> {
@@ -109,12 +109,12 @@ impl NotPassing {
     }
 }
 
-impl Passing {
+impl ServableEvidence {
     /// Lets evidence leave in whose own blobs something was verified about `about`, by an authority that the policy of that
     /// repository names. `verified` may say more: only what is of this very manifest counts.
     ///
     /// # Errors
-    /// [`NotPassing::Unverified`] when there is nothing of the kind; [`NotPassing::Runnable`] when a layer beside it, that
+    /// [`NotServable::Unverified`] when there is nothing of the kind; [`NotServable::Runnable`] when a layer beside it, that
     /// nobody vouches for, has what could be a number in the place of a tar header's checksum: whoever can push there can
     /// copy a true signature beside it (A601).
     pub fn verified(
@@ -122,7 +122,7 @@ impl Passing {
         set: &PolicySet,
         about: &Subject,
         verified: &Evidence,
-    ) -> Result<Self, NotPassing> {
+    ) -> Result<Self, NotServable> {
         let (manifest, content) = (only.document().digest(), only.document().value().manifest());
         let own = |blob: &Digest| content.content().any(|part| part.digest == Some(*blob));
         let vouched: Vec<_> = vouch::vouched(set, about, verified)
@@ -131,28 +131,28 @@ impl Passing {
             .collect();
         let is_vouched = |layer: &Digest| vouched.iter().any(|one| one.blob == *layer);
         if !vouched.is_empty() && !only.numbered().iter().all(is_vouched) {
-            return Err(NotPassing::Runnable);
+            return Err(NotServable::Runnable);
         }
-        let vouched = Some(vouched.into_iter().next().ok_or(NotPassing::Unverified)?);
+        let vouched = Some(vouched.into_iter().next().ok_or(NotServable::Unverified)?);
         Ok(Self::of(only, about.repository.clone(), set.revisions, vouched))
     }
 
     /// Lets evidence leave whose signers nobody knows, where the policy of the repository says `evidence = "well-formed"`.
     ///
     /// # Errors
-    /// [`NotPassing::Unverified`] where it does not; [`NotPassing::Runnable`] where the place of a tar header's checksum
+    /// [`NotServable::Unverified`] where it does not; [`NotServable::Runnable`] where the place of a tar header's checksum
     /// holds what could be one, whatever the sum (A601).
     pub fn well_formed(
         only: &EvidenceOnly,
         set: &PolicySet,
         repository: &Repository,
-    ) -> Result<Self, NotPassing> {
+    ) -> Result<Self, NotServable> {
         let Governing::Policy(policy, _) = set.governing(repository) else {
-            return Err(NotPassing::Unverified);
+            return Err(NotServable::Unverified);
         };
         match policy.evidence {
-            EvidencePasses::Verified => Err(NotPassing::Unverified),
-            EvidencePasses::WellFormed if !only.numbered().is_empty() => Err(NotPassing::Runnable),
+            EvidencePasses::Verified => Err(NotServable::Unverified),
+            EvidencePasses::WellFormed if !only.numbered().is_empty() => Err(NotServable::Runnable),
             EvidencePasses::WellFormed => Ok(Self::of(only, repository.clone(), set.revisions, None)),
         }
     }
