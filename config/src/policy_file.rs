@@ -19,8 +19,8 @@ use crate::trust;
 use crate::upstreams::Upstreams;
 
 mod authority;
-mod expression;
 mod exceptions;
+mod expression;
 mod identity;
 mod require;
 mod rule;

@@ -10,19 +10,20 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clients;
+pub mod compute_pool;
 pub mod effort;
+pub mod evidence_budget;
 pub mod health;
 pub mod http;
-pub mod evidence_budget;
 pub mod live;
 pub mod memory;
 pub mod metrics;
-pub mod slots;
 pub mod pull;
 pub mod refusal;
 pub mod route;
 mod seal_key;
 pub mod server;
+pub mod slots;
 pub mod state;
 #[cfg(test)]
 #[path = "../upstream/src/still.rs"]
@@ -31,7 +32,6 @@ pub mod telemetry;
 mod tls;
 pub mod trust;
 pub mod waits;
-pub mod compute_pool;
 
 pub use pullgate_audit as audit;
 pub use pullgate_store as store;

@@ -134,7 +134,9 @@ impl Memory {
             .time_to_live(limits::PERMIT_TTL_MAX)
             .build(),
             grants: Cache::builder()
-                .weigher(|key: &ContentKey, grants: &Arc<Grants>| weight::of_grants::<ContentKey>(&key.0, grants))
+                .weigher(|key: &ContentKey, grants: &Arc<Grants>| {
+                    weight::of_grants::<ContentKey>(&key.0, grants)
+                })
                 .max_capacity(limits::GRANTS_BYTES)
                 .time_to_idle(GRANTS_IDLE)
                 .build(),

@@ -22,22 +22,22 @@ use crate::accept::Accept;
 use crate::live::Live;
 use crate::refusal::Refusal;
 
-mod prefetch;
 pub mod blob;
 pub mod children;
 pub mod collect;
 mod fallback;
+mod from_memory;
 pub mod handles;
 pub mod lists;
 pub mod order;
 mod other_name;
+mod prefetch;
 mod recall;
 pub mod resolve;
 mod rooms;
 mod scope;
 pub mod serve;
 pub mod verify;
-mod from_memory;
 
 /// A manifest request, parsed.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
 use pullgate_policy::limits;
 use pullgate_verify::TrustFault;
-use pullgate_verify::refresh::{Snapshot, Refresh, RefreshFault, TargetName, refresh};
+use pullgate_verify::refresh::{Refresh, RefreshFault, TargetName, VerifiedRefresh, refresh};
 use tokio::runtime::Handle;
 
 use crate::health::Condition;
@@ -24,10 +24,10 @@ mod status;
 pub use copies::{Copies, Keep};
 pub(crate) use roots::News;
 pub use roots::{KnownRoots, Roots};
-pub use status::{Failed, Holds, TableState, Status};
+pub use status::{Failed, Holds, Status, TableState};
 
 use mirror::Mirror;
-pub(crate) use roots::{Taken, Novelty};
+pub(crate) use roots::{Novelty, Taken};
 
 /// Why a trust root was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +69,9 @@ impl Failure {
 pub async fn fetch(
     source: &TrustSource,
     location: &TrustLocation,
-    kept: Option<Arc<Snapshot>>,
+    kept: Option<Arc<VerifiedRefresh>>,
     now: Timestamp,
-) -> Result<Snapshot, Failure> {
+) -> Result<VerifiedRefresh, Failure> {
     let (mirror, source) = (Mirror::at(location).map_err(Failure::Location)?, source.clone());
     // Megabytes of JSON and hundreds of signatures: off the threads that pulls are served by.
     let runtime = Handle::current();

@@ -72,8 +72,7 @@ fn two_faced() -> Content {
 }
 
 #[test]
-fn a601_an_unsigned_image_of_json_and_tar_at_once_is_refused_by_the_gate()
--> io::Result<()> {
+fn a601_an_unsigned_image_of_json_and_tar_at_once_is_refused_by_the_gate() -> io::Result<()> {
     let Some((stage, containers)) = start(Trust::Anything)? else { return Ok(()) };
     let address = stage.upstream.address();
     two_faced().push(address, "shop/two-faced")?;

@@ -1,5 +1,5 @@
 //! Blobs: under a grant, whole or in a range, and by whom else they may be had.
 
-mod content;
+pub(crate) mod content;
 mod resumed;
 mod strays;

@@ -3,5 +3,5 @@
 mod issuers;
 mod leaving;
 mod rights;
-mod slow;
-mod tokens;
+pub(crate) mod slow;
+pub(crate) mod tokens;

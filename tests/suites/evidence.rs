@@ -10,6 +10,6 @@ mod looks;
 mod passing;
 mod payloads;
 mod recorded;
-mod subject;
+pub(crate) mod subject;
 mod too_much;
 mod vouched;

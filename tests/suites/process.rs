@@ -3,8 +3,8 @@
 mod amplified;
 mod cost;
 mod fuzzed;
-mod memory;
+pub(crate) mod memory;
 mod panics;
 mod read_as_json;
-mod signals;
+pub(crate) mod signals;
 mod wearing;

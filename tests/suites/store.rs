@@ -2,6 +2,6 @@
 
 mod disk;
 mod lost;
-mod state;
+pub(crate) mod state;
 mod unknown;
 mod whose;

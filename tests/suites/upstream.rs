@@ -1,9 +1,9 @@
 //! Upstreams: challenges, faults, waits and lies, and how often they are asked.
 
 mod canary;
-mod challenges;
-mod faults;
-mod lying;
+pub(crate) mod challenges;
+pub(crate) mod faults;
+pub(crate) mod lying;
 mod nothing_kept;
 mod one_request;
 mod waits;

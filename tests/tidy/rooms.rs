@@ -239,7 +239,8 @@ fn rooms_point_one_way() {
 
 #[test]
 fn a_planted_import_upwards_is_found_with_its_file_and_line() {
-    let planted = |text: &str| File { path: "proxy/src/pull/from_memory.rs".to_owned(), text: text.to_owned() };
+    let planted =
+        |text: &str| File { path: "proxy/src/pull/from_memory.rs".to_owned(), text: text.to_owned() };
     let package = PACKAGES.iter().find(|package| package.folder == "proxy/src/").unwrap();
     for (text, line) in [
         ("//! Pure.\n\nuse crate::http::respond;\n", 3),
@@ -259,7 +260,10 @@ fn a_planted_import_upwards_is_found_with_its_file_and_line() {
         "#[cfg(test)]\nmod tests {\n    use crate::http::respond;\n}\n",
     ] {
         let found = against(package, &[planted(text)]);
-        assert!(!found.iter().any(|finding| finding.starts_with("proxy/src/pull/from_memory.rs")), "{found:?}");
+        assert!(
+            !found.iter().any(|finding| finding.starts_with("proxy/src/pull/from_memory.rs")),
+            "{found:?}"
+        );
     }
 }
 

@@ -132,7 +132,12 @@ impl Backend {
 
     /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that all
     /// of these are about each other. Who the certificate names is not looked at.
-    pub(crate) fn certificate(&self, signed: &Signed, leaf: &[u8], asked: CertificateChecks) -> Result<Vouched, PieceFault> {
+    pub(crate) fn certificate(
+        &self,
+        signed: &Signed,
+        leaf: &[u8],
+        asked: CertificateChecks,
+    ) -> Result<Vouched, PieceFault> {
         let stamps = self.stamps(signed);
         let listed = self.listed(signed, asked.log)?;
         let policy = VerificationPolicy::any_identity();
@@ -221,7 +226,13 @@ impl Backend {
 
     /// What the library's refusal is worth: where it could not judge, the checks after it judge alone. Everything else that
     /// it refuses is refused.
-    fn go_on(&self, fault: PieceFault, stamps: &Stamps, listed: &[&Value], makes: bool) -> Result<(), PieceFault> {
+    fn go_on(
+        &self,
+        fault: PieceFault,
+        stamps: &Stamps,
+        listed: &[&Value],
+        makes: bool,
+    ) -> Result<(), PieceFault> {
         let timed = fault.is_a_timestamps() || fault.code == Code::NoTrustedTime;
         let unread = match fault.code {
             // A kind of entry, of key or of hash that it does not know.

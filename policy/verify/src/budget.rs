@@ -91,7 +91,8 @@ impl Budget {
     /// `evidence-limit`, when there is not so much left: what costs less may still be done.
     pub(crate) fn take(&mut self, cost: Cost) -> Result<(), PieceFault> {
         let left = |left: u64, cost| {
-            left.checked_sub(cost).ok_or_else(|| PieceFault::new(Code::EvidenceLimit, "it would cost too much"))
+            left.checked_sub(cost)
+                .ok_or_else(|| PieceFault::new(Code::EvidenceLimit, "it would cost too much"))
         };
         self.left = Cost {
             hashed: left(self.left.hashed, cost.hashed)?,

@@ -120,7 +120,10 @@ fn with_root() -> PieceFault {
     PieceFault::new(Code::CertificateInvalid, "the chain holds a root")
 }
 
-fn signer(verification: &Value, version: Version) -> Result<(Signer, (&'static str, Value), Chain), PieceFault> {
+fn signer(
+    verification: &Value,
+    version: Version,
+) -> Result<(Signer, (&'static str, Value), Chain), PieceFault> {
     let one = |key: &str| verification.get(key).filter(|value| !value.is_null());
     match (one("certificate"), one("x509CertificateChain"), one("publicKey")) {
         (Some(certificate), None, None) => {
@@ -218,7 +221,10 @@ fn entry_of(entry: Value, version: Version) -> Result<Value, PieceFault> {
 
 /// The digest in a message signature is a hint: the signature is over the bytes. Where it stands, it must be theirs
 /// (A206). Tells the hash.
-fn check_digest(value: Option<&Value>, manifest: &SharedArtifact) -> Result<Option<&'static Algorithm>, PieceFault> {
+fn check_digest(
+    value: Option<&Value>,
+    manifest: &SharedArtifact,
+) -> Result<Option<&'static Algorithm>, PieceFault> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     let algorithm: &'static Algorithm = match text("algorithm") {

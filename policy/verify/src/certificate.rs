@@ -123,8 +123,9 @@ fn read(extension: &Extension, form: Form) -> Result<String, PieceFault> {
 /// The one subject alternative name, with its kind (A239). The subject's common name never counts.
 fn name(extensions: &[Extension]) -> Result<(SanKind, String), PieceFault> {
     let extension = single(extensions, SAN)?.ok_or(Code::IdentityAmbiguous)?;
-    let names = SubjectAltName::from_der(extension.extn_value.as_bytes())
-        .map_err(|_| PieceFault::new(Code::CertificateInvalid, "the subject alternative name cannot be read"))?;
+    let names = SubjectAltName::from_der(extension.extn_value.as_bytes()).map_err(|_| {
+        PieceFault::new(Code::CertificateInvalid, "the subject alternative name cannot be read")
+    })?;
     match names.0.as_slice() {
         [GeneralName::Rfc822Name(name)] => Ok((SanKind::Email, name.to_string())),
         [GeneralName::UniformResourceIdentifier(name)] => Ok((SanKind::Uri, name.to_string())),

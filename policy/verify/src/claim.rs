@@ -164,13 +164,13 @@ impl Statement {
         let invalid = |detail: &str| PieceFault::new(Code::StatementInvalid, detail);
         let fault = |fault: JsonFault| invalid(&fault.to_string());
         let (whole, predicate, takes) = match strict_json::parse_free_form(bytes, memory, &STATEMENT_NAMES) {
-            Ok((whole, takes)) => (whole, Predicate::SharedArtifact, takes),
+            Ok((whole, takes)) => (whole, Predicate::Kept, takes),
             Err(JsonFault::Values) => {
                 let (rest, left) =
                     strict_json::parse_without(bytes, PREDICATE, limits::JSON_MEMORY).map_err(fault)?;
                 match left {
                     Some(Left::Object) => (rest, Predicate::Left, 0),
-                    Some(Left::Other) | None => (rest, Predicate::SharedArtifact, 0),
+                    Some(Left::Other) | None => (rest, Predicate::Kept, 0),
                 }
             }
             Err(other) => return Err(fault(other)),
@@ -235,7 +235,11 @@ impl Claim {
 
     /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
     /// signed (A202, A210).
-    pub(crate) fn about(&self, subject: &Digest, manifest: &SharedArtifact) -> Result<BTreeMap<String, String>, PieceFault> {
+    pub(crate) fn about(
+        &self,
+        subject: &Digest,
+        manifest: &SharedArtifact,
+    ) -> Result<BTreeMap<String, String>, PieceFault> {
         match self {
             Self::Manifest => Ok(BTreeMap::new()),
             Self::Payload(payload) if payload.digest == *subject => Ok(payload.annotations.clone()),

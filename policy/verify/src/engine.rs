@@ -127,7 +127,12 @@ impl Verification {
     }
 
     /// What is known of the piece at this place; none of a stranger's, whose turn comes later.
-    fn worth(&mut self, request: &Request<'_>, at: usize, round: Round) -> Option<Result<Vec<Fact>, PieceFault>> {
+    fn worth(
+        &mut self,
+        request: &Request<'_>,
+        at: usize,
+        round: Round,
+    ) -> Option<Result<Vec<Fact>, PieceFault>> {
         let found = request.found.get(at)?;
         if at >= limits::SIGNATURES_MAX {
             return Some(Err(Code::EvidenceLimit.into()));

@@ -99,7 +99,8 @@ mod tests {
         let codes = [Code::UnknownAuthority, Code::SignatureInvalid, Code::CertificateUntrusted];
         let best = most_telling(codes.map(PieceFault::from)).map(|fault| fault.code);
         assert_eq!(best, Some(Code::SignatureInvalid));
-        let bound = most_telling([PieceFault::from(Code::SignatureInvalid), PieceFault::from(Code::DigestMismatch)]);
+        let bound =
+            most_telling([PieceFault::from(Code::SignatureInvalid), PieceFault::from(Code::DigestMismatch)]);
         assert_eq!(bound.map(|fault| fault.code), Some(Code::DigestMismatch), "the signature held");
         assert_eq!(most_telling([]), None);
         for (other, told) in

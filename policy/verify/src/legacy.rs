@@ -54,12 +54,16 @@ pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Resu
 
 /// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it
 /// holds (A602).
-pub(crate) fn dsse(bytes: &Bytes, annotations: &Annotations, manifest: &SharedArtifact) -> Result<Piece, PieceFault> {
+pub(crate) fn dsse(
+    bytes: &Bytes,
+    annotations: &Annotations,
+    manifest: &SharedArtifact,
+) -> Result<Piece, PieceFault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
-    let value =
-        strict_json::parse(bytes).map_err(|fault| PieceFault::new(Code::PayloadInvalid, fault.to_string()))?;
+    let value = strict_json::parse(bytes)
+        .map_err(|fault| PieceFault::new(Code::PayloadInvalid, fault.to_string()))?;
     let Envelope { message, payload, signatures } = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
     drop(value);
     let attached = SharedArtifact::of(bytes.clone());
@@ -99,7 +103,9 @@ impl Vouchers {
             Some(pem) => {
                 let leaf = match certificates(pem)?.as_slice() {
                     [leaf] => leaf.clone(),
-                    _ => return Err(PieceFault::new(Code::CertificateInvalid, "not exactly one certificate")),
+                    _ => {
+                        return Err(PieceFault::new(Code::CertificateInvalid, "not exactly one certificate"));
+                    }
                 };
                 let mut chain = vec![leaf.clone()];
                 // cosign writes the root into the chain as well. It helps nothing: roots come from the trust table (A321).

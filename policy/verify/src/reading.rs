@@ -76,18 +76,18 @@ mod tests {
     #[test]
     fn a602_a_statement_over_the_memory_is_kept_without_its_predicate() {
         let mut first = Budget::default();
-        assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::SharedArtifact);
+        assert_eq!(read(limits::STATEMENTS_MEMORY / 2, &mut first), Predicate::Kept);
         let left = first.statements;
         let after = || {
             let mut budget = Budget::default();
             budget.statements = left;
             budget
         };
-        let kept = |length: &usize| read(*length, &mut after()) == Predicate::SharedArtifact;
+        let kept = |length: &usize| read(*length, &mut after()) == Predicate::Kept;
         let most = (left - 4096..=left).rev().step_by(16).find(kept).unwrap();
         let most = (most..most + 16).rev().find(kept).unwrap();
         let mut budget = after();
-        assert_eq!((read(most, &mut budget), budget.statements < 16), (Predicate::SharedArtifact, true));
+        assert_eq!((read(most, &mut budget), budget.statements < 16), (Predicate::Kept, true));
         assert_eq!(read(most + 1, &mut after()), Predicate::Left);
         assert_eq!(read(0, &mut budget), Predicate::Left);
     }

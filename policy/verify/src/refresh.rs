@@ -8,18 +8,18 @@ use jiff::Timestamp;
 
 mod chain;
 mod fault;
-mod snapshot;
 mod keys;
 mod name;
 mod repository;
 mod search;
 mod update;
+mod verified;
 
 pub use chain::Anchor;
 pub use fault::{FetchFault, RefreshFault};
-pub use snapshot::{Snapshot, Versions};
 pub use name::TargetName;
 pub use repository::Repository;
+pub use verified::{VerifiedRefresh, Versions};
 
 /// What a refresh starts from.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Refresh<'a, R> {
     /// The root that the operator pinned.
     pub anchor: &'a Anchor,
     /// What the last refresh left: the floor under every version.
-    pub kept: Option<&'a Snapshot>,
+    pub kept: Option<&'a VerifiedRefresh>,
     /// Where the files are.
     pub repository: &'a R,
     /// The file that is wanted.
@@ -40,7 +40,7 @@ pub struct Refresh<'a, R> {
 ///
 /// # Errors
 /// [`RefreshFault`] names the first thing that was wrong; then what was kept stays as it is, whole (A341).
-pub async fn refresh<R: Repository>(order: &Refresh<'_, R>) -> Result<Snapshot, RefreshFault> {
+pub async fn refresh<R: Repository>(order: &Refresh<'_, R>) -> Result<VerifiedRefresh, RefreshFault> {
     let newest = chain::walk(order).await?;
     update::below(order, newest).await
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::SetupFault;
 use super::group::Group;
 use super::secret::Secret;
-use super::turns::{TurnAnswer, Turn, Turns, Who};
+use super::turns::{Turn, TurnAnswer, Turns, Who};
 use crate::refusal::Refusal;
 
 /// The passwords of one load, and what is remembered of those that were right.

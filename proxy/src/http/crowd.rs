@@ -14,7 +14,7 @@ use pullgate_policy::limits;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::pulse::{Pulse, ConnectionPhase};
+use super::pulse::{ConnectionPhase, Pulse};
 use crate::clients::Group;
 use crate::metrics::{ClosedFor, ConnectionSeries};
 

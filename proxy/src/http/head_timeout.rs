@@ -46,7 +46,8 @@ struct Wait {
 
 impl Heads {
     pub(super) fn new(pulse: &Arc<Pulse>) -> Self {
-        let next = Next { stage: HeadPhase::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
+        let next =
+            Next { stage: HeadPhase::Head, due: Instant::now() + limits::HEADER_TIMEOUT, last: [0; 3] };
         Self(Arc::new(Mutex::new(next)), Arc::clone(pulse))
     }
 

@@ -14,7 +14,7 @@ use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::verdict::{Denial, Subject};
 
-use super::{Aging, Memory, ContentKey, VerdictKey, small, weight};
+use super::{Aging, ContentKey, Memory, VerdictKey, small, weight};
 
 /// What is remembered of evidence. Of blobs only those are kept in memory that are as small as what is sent at once: a
 /// larger one is read from the disk for each who asks.

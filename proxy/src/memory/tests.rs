@@ -114,7 +114,8 @@ async fn a602_grants_with_large_bodies_take_no_more_memory_than_all_grants_may()
     const BODY: usize = 8 * 1024;
     let sealed = Sealed { body: "x".repeat(BODY), mac: vec![0; 32] };
     let one = Grants::with(None, &sealed, GrantRank::Proven, 0);
-    let (most, each) = (limits::GRANTS_BYTES, u64::from(weight::of_grants::<ContentKey>(&repository(), &one)));
+    let (most, each) =
+        (limits::GRANTS_BYTES, u64::from(weight::of_grants::<ContentKey>(&repository(), &one)));
     assert!(each > BODY as u64 + 32);
     for (given, stay) in [(most / each, most / each), (most / each + 1, most / each)] {
         let memory = memory();
@@ -228,7 +229,8 @@ async fn a616_no_number_of_roots_that_were_let_through_hides_one_that_was_proven
     for n in 0..GRANTS_PER_DIGEST {
         memory.keep_grant(&repository(), digest, (&grant(1_000 + n), GrantRank::Proven), 0).await;
     }
-    for (standing, is) in [(GrantRank::LetThrough, GrantMemory::Known), (GrantRank::Proven, GrantMemory::Known)]
+    for (standing, is) in
+        [(GrantRank::LetThrough, GrantMemory::Known), (GrantRank::Proven, GrantMemory::Known)]
     {
         assert_eq!(memory.keep_grant(&repository(), digest, (&grant(1_000), standing), 0).await, is);
     }

@@ -24,15 +24,15 @@ use super::resolve;
 use crate::evidence_budget::Reservation;
 use crate::live::Live;
 use crate::memory::Pieces;
-use crate::slots::Slot;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
+use crate::slots::Slot;
 
 mod carried;
 pub mod kept;
 mod layouts;
-pub mod servable;
 mod pieces;
+pub mod servable;
 
 /// What one collection brought.
 #[derive(Debug, Clone)]
@@ -129,8 +129,11 @@ pub(crate) async fn evidence(
     asked: Option<AskedLayouts>,
 ) -> Result<Collected, Refusal> {
     let (subject, document, fetched) = (open.subject(), open.document(), open.fetched());
-    let mut held =
-        app.evidence_budget.begin(&subject.repository).await.map_err(|_full| Refusal::undecided(Code::Overload))?;
+    let mut held = app
+        .evidence_budget
+        .begin(&subject.repository)
+        .await
+        .map_err(|_full| Refusal::undecided(Code::Overload))?;
     let mut findings = Findings::default();
     if EvidenceOnly::too_many(document.value()) {
         findings.reject(Layout::SigTag, subject.digest, subject.digest, Code::EvidenceLimit, "not read");

@@ -18,17 +18,17 @@ use super::collect::servable::Looked;
 use super::order::Counts;
 use super::{JobKey, Judged, Pulled};
 use crate::clock::Clock;
+use crate::compute_pool::ComputePool;
 use crate::effort::Efforts;
 use crate::evidence_budget::EvidenceBudget;
 use crate::live::Live;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::slots::{QuerySlot, Slots};
 use crate::refusal::Refusal;
+use crate::slots::{QuerySlot, Slots};
 use crate::state::State;
 use crate::upstream::{Fault, Presence, Upstream};
 use crate::waits::Waits;
-use crate::compute_pool::ComputePool;
 
 /// The handles of pulls.
 #[derive(Debug)]

@@ -12,14 +12,14 @@ use pullgate_policy::oci::{Digest, Document, ManifestFault, Reference, Repositor
 
 use super::collect::AskedLayouts;
 use super::order::Leave;
-use super::{Pull, beside};
+use super::{Pull, prefetch};
 use crate::accept::Accept;
+use crate::compute_pool::Died;
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{Known, OrAnew as _};
 use crate::upstream::{Fault, FetchedManifest};
-use crate::compute_pool::Died;
 
 /// How long ago a tag was seen, at most, for the question whether it has changed.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -7,7 +7,7 @@ use pullgate_policy::{limits, text};
 use super::{Content, Pulled};
 use crate::memory::GrantMemory;
 use crate::pull::handles::Handles;
-use crate::store::{GrantRow, Standing};
+use crate::store::{GrantRank, GrantRow};
 
 /// Keeps the grants that follow from serving this, in memory at once, and in the store those that it may not have yet.
 /// Evidence that passes grants nothing; its blobs are the gate's own copies (A031).
@@ -45,11 +45,11 @@ pub(super) async fn remember(app: &Handles, content: &Content) {
 }
 
 /// What is permitted for what it is, and not only let through, is permitted by the next policy too, as a rule (A616).
-fn standing(ground: &Ground) -> Standing {
+fn standing(ground: &Ground) -> GrantRank {
     match ground {
-        Ground::Satisfied => Standing::Proven,
+        Ground::Satisfied => GrantRank::Proven,
         Ground::EachChild | Ground::Exempt { .. } | Ground::Unchecked | Ground::WarnOnly(_) => {
-            Standing::LetThrough
+            GrantRank::LetThrough
         }
     }
 }

@@ -14,10 +14,10 @@ use pullgate_policy::verdict::Subject;
 use pullgate_verify::{Artifact, Progress, Rest, Verification};
 
 use super::collect::Collected;
+use crate::compute_pool::{self, Died, Work};
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
-use crate::compute_pool::{self, Died, Work};
 
 /// Verifies what was collected about `subject` by the keys and trust tables that its policy names.
 ///

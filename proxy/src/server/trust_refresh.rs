@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::audit::{Record, Word};
 use crate::health::Condition;
 use crate::metrics::TrustGauges;
-use crate::trust::{self, TableState, Status, Taken, Told, fetch, needed};
+use crate::trust::{self, Novelty, Status, TableState, Taken, fetch, needed};
 
 /// How often the clock is looked at: a table that becomes stale and a copy that was put on the disk are noticed by then.
 const TICK: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ async fn bring_up_to_date(app: &Arc<App>, source: &TrustSource) {
             let (code, why) = (failure.code(), pullgate_policy::text::escape(&failure.to_string()));
             let told = app.roots.lock().failed(name, how, (code, why.clone()), app.clock.now());
             app.metrics.trust_refresh(name.as_str(), code);
-            if told == Told::Not {
+            if told == Novelty::Not {
                 tracing::error!(trust = %name, code, why, "a trust root was not refreshed; the old one stays in force");
                 audit(app, Word::Refused, format!("trust \"{name}\": {code}: {why}")).await;
             }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pullgate_config::TrustRefresh;
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
-use pullgate_verify::refresh::{Snapshot, RefreshFault, TargetName};
+use pullgate_verify::refresh::{RefreshFault, TargetName, VerifiedRefresh};
 
 use super::mirror::from_disk;
 
@@ -50,18 +50,20 @@ impl Copies {
         &self,
         name: &Name,
         refresh: &TrustRefresh,
-    ) -> Result<Option<(Snapshot, Timestamp)>, RefreshFault> {
+    ) -> Result<Option<(VerifiedRefresh, Timestamp)>, RefreshFault> {
         let wrong = |why| RefreshFault::Unreachable { file: "the kept copy".to_owned(), why };
         let most = limits::TUF_KEPT_BYTES.saturating_mul(2);
         let bytes = from_disk(&self.file(name), most).map_err(|_| wrong("it cannot be read"))?;
-        bytes.map(|bytes| Snapshot::from_json(&refresh.anchor, TargetName::TRUSTED_ROOT, &bytes)).transpose()
+        bytes
+            .map(|bytes| VerifiedRefresh::from_json(&refresh.anchor, TargetName::TRUSTED_ROOT, &bytes))
+            .transpose()
     }
 
     /// Writes the copy of a table: whole or not at all (A502), and for nobody else to read (A507).
     ///
     /// # Errors
     /// What the system said.
-    pub fn write(&self, name: &Name, kept: &Snapshot, refreshed: Timestamp) -> io::Result<()> {
+    pub fn write(&self, name: &Name, kept: &VerifiedRefresh, refreshed: Timestamp) -> io::Result<()> {
         match self.keep {
             Keep::No => return Ok(()),
             Keep::Yes => {}

@@ -8,7 +8,7 @@ use pullgate_config::{Policies, TrustRefresh, TrustSource};
 use pullgate_policy::identity::Name;
 use pullgate_policy::text;
 use pullgate_verify::TrustSet;
-use pullgate_verify::refresh::Snapshot;
+use pullgate_verify::refresh::VerifiedRefresh;
 
 use super::copies::{Copies, Stamp};
 use super::status::Failed;
@@ -43,7 +43,7 @@ pub(crate) enum News {
 pub(crate) struct Root {
     /// The pinned root that what is kept was verified from.
     anchor: Vec<u8>,
-    pub(crate) kept: Option<Arc<Snapshot>>,
+    pub(crate) kept: Option<Arc<VerifiedRefresh>>,
     pub(super) refreshed: Option<Timestamp>,
     pub(super) failed: Option<Failed>,
     /// When it is refreshed next; at once where nobody said.
@@ -121,7 +121,7 @@ impl KnownRoots {
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
-        (kept, seen): (Snapshot, Option<Stamp>),
+        (kept, seen): (VerifiedRefresh, Option<Stamp>),
         now: Timestamp,
     ) {
         self.news = News::Some;
@@ -143,7 +143,8 @@ impl KnownRoots {
     ) -> Novelty {
         let root = self.entry(name, refresh);
         let before = root.failed.as_ref();
-        let told = if before.is_some_and(|before| before.code == code) { Novelty::Before } else { Novelty::Not };
+        let told =
+            if before.is_some_and(|before| before.code == code) { Novelty::Before } else { Novelty::Not };
         let times = before.map_or(0, |before| before.times).saturating_add(1);
         root.due = Some(schedule::after_failure(now, times));
         root.failed = Some(Failed { at: now, code, why, times });
@@ -155,10 +156,10 @@ impl KnownRoots {
         &mut self,
         name: &Name,
         refresh: &TrustRefresh,
-        (kept, refreshed): (Snapshot, Timestamp),
+        (kept, refreshed): (VerifiedRefresh, Timestamp),
     ) -> Taken {
         let root = self.entry(name, refresh);
-        let version = |kept: &Snapshot| (kept.versions().root, kept.versions().timestamp);
+        let version = |kept: &VerifiedRefresh| (kept.versions().root, kept.versions().timestamp);
         if root.kept.as_ref().is_some_and(|known| version(known) >= version(&kept)) {
             return Taken::No;
         }

@@ -144,7 +144,13 @@ pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<
     })
 }
 
-fn one(policies: &Policies, set: &TrustSet, known: &KnownRoots, source: &TrustSource, now: Timestamp) -> Status {
+fn one(
+    policies: &Policies,
+    set: &TrustSet,
+    known: &KnownRoots,
+    source: &TrustSource,
+    now: Timestamp,
+) -> Status {
     let (root, table) = (known.get(source), set.get(&source.name));
     let versions = root.and_then(|root| Some(root.kept.as_ref()?.versions()));
     let refreshed = root.and_then(|root| root.refreshed);

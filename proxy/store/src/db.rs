@@ -31,7 +31,7 @@ pub use self::availability::{Availability, Grants};
 use self::counts::Counts;
 pub use self::counts::StoreSeries;
 use self::keeper::{Keeper, Open};
-pub use self::rows::{GrantRow, RecordKey, RecordKind, GrantRank, TagKey, TagSeen, Worth};
+pub use self::rows::{GrantRank, GrantRow, RecordKey, RecordKind, TagKey, TagSeen, Worth};
 pub use self::writer::Bounds;
 use self::writer::{Pruned, Write};
 use crate::documents::Fill;

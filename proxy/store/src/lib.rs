@@ -22,8 +22,8 @@ mod waits;
 pub use blobs::{BlobBody, BlobFault, BlobSeries, Blobs, Reader};
 pub use condition::Condition;
 pub use db::{
-    Availability, Bounds, Database, DatabaseError, GrantRow, Grants, RecordKey, RecordKind, SealKey,
-    GrantRank, StoreSeries, TagKey, TagSeen, Worth,
+    Availability, Bounds, Database, DatabaseError, GrantRank, GrantRow, Grants, RecordKey, RecordKind,
+    SealKey, StoreSeries, TagKey, TagSeen, Worth,
 };
 pub use documents::{Documents, Fill};
 pub use folder::{FolderError, StateFolder};

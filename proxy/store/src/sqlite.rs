@@ -213,7 +213,11 @@ pub fn is_corrupt(error: &sqlx::Error) -> bool {
 }
 
 fn fault(error: &sqlx::Error) -> SqliteFault {
-    if is_corrupt(error) { SqliteFault::Corrupt(error.to_string()) } else { SqliteFault::Unusable(error.to_string()) }
+    if is_corrupt(error) {
+        SqliteFault::Corrupt(error.to_string())
+    } else {
+        SqliteFault::Unusable(error.to_string())
+    }
 }
 
 /// SQLite's error code without what extends it.

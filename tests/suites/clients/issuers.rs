@@ -8,8 +8,8 @@ use pullgate_tests::issuer::{Answering, DISCOVERY, Issuer, KEYS, TokenKey};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::stage::{KEYED, RELEASE, assert_denied, assert_serves, assert_undecided, codes, manifest};
 use crate::clients::tokens::{ALLOW, NOW, Scene, one};
+use crate::stage::{KEYED, RELEASE, assert_denied, assert_serves, assert_undecided, codes, manifest};
 
 const SECOND: Duration = Duration::from_secs(1);
 

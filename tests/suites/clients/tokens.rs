@@ -319,7 +319,7 @@ async fn a548_a_token_is_in_no_log_line_no_record_and_no_answer() {
     let (issuer, key) = (Issuer::start().await, TokenKey::new("first"));
     issuer.publish(&[key.jwk()]);
     let table = one(&issuer);
-    let stage = process::Stage::with(|settings: Settings| {
+    let stage = signals::Stage::with(|settings: Settings| {
         settings.configuration(&table).environment("PULLGATE_LOG", "trace")
     })
     .await;

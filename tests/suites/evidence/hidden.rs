@@ -103,8 +103,7 @@ async fn a135_types_that_tell_three_stories_open_nothing_and_are_no_fault() {
 }
 
 #[tokio::test]
-async fn a153_an_attestation_manifest_counts_for_what_its_signed_statement_names()
- {
+async fn a153_an_attestation_manifest_counts_for_what_its_signed_statement_names() {
     let stage = Stage::new().await;
     let (image, other) = (Made::image(), Made::image());
     for (tag, about, marked) in [

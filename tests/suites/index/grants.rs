@@ -297,8 +297,7 @@ async fn a_shared_layer_is_served_under_a_root_that_only_the_store_remembers() {
 }
 
 #[tokio::test]
-async fn a134_a_blob_of_three_roles_is_granted_where_it_is_listed_alone()
- {
+async fn a134_a_blob_of_three_roles_is_granted_where_it_is_listed_alone() {
     use pullgate_tests::made::{LAYER, Layer};
     let stage = Stage::new().await;
     let first = stage.unsigned("org/app", "first");

@@ -298,7 +298,7 @@ async fn a039_an_accept_that_excludes_what_was_judged_converts_nothing() {
 async fn a061_what_a_client_says_of_itself_and_of_others_goes_nowhere() {
     const ADDRESS: &str = "203.0.113.77";
     const CANARY: &str = "canary-3f9a";
-    let stage = process::Stage::with(|settings| settings.environment("PULLGATE_LOG", "trace")).await;
+    let stage = signals::Stage::with(|settings| settings.environment("PULLGATE_LOG", "trace")).await;
     let image = stage.signed("v1", Made::image());
     let headers = [
         ("authorization", "Bearer canary-3f9a"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pullgate::store;
-use pullgate::store::{Availability, GrantRow, Standing};
+use pullgate::store::{Availability, GrantRank, GrantRow};
 use pullgate::waits::Waits;
 use pullgate_policy::grant::Role;
 use pullgate_policy::limits::EVIDENCE_SUBJECTS;
@@ -309,7 +309,7 @@ async fn a603_sixty_thousand_grants_are_read_in_bounded_time_after_a_restart() {
             child: Digest::of(&(of * 1_000 + n).to_be_bytes()),
             root: Digest::of(b"root"),
             role: Role::Child,
-            standing: Standing::LetThrough,
+            standing: GrantRank::LetThrough,
             sealed: Sealed { body: "x".repeat(300), mac: vec![0; 32] },
         };
         stage.gate.app().store.keep_grants((0..1_000).map(row).collect()).await;

@@ -22,9 +22,9 @@ use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
 use tokio::net::TcpListener;
 
-use crate::upstream::challenges::challenge;
 use crate::process::signals::Stage;
 use crate::stage::{assert_serves, assert_undecided, blob, manifest};
+use crate::upstream::challenges::challenge;
 
 const PASSWORD: &str = "canary-pa55word";
 const TOKEN: &str = "canary-t0ken";

@@ -5,8 +5,8 @@ use pullgate_tests::gate_in_process::Setup;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, ReferrersApi, When};
 
-use crate::upstream::lying::{assert_nothing_stored, stored};
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided, blob};
+use crate::upstream::lying::{assert_nothing_stored, stored};
 
 /// Everything that a registry, or whoever stands before it, does wrong with redirects, challenges, quotas and statuses.
 fn on_the_way() -> Vec<Vec<Fault>> {

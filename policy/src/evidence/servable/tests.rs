@@ -186,7 +186,8 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
         manifest(b"{}", &[(media_type::SIMPLE_SIGNING, PAYLOAD), (media_type::SIMPLE_SIGNING, &dressed)]);
     let beside =
         EvidenceOnly::check(document, vec![intact(b"{}"), intact(PAYLOAD), intact(&dressed)]).unwrap();
-    let found = |signed: &[u8]| ServableEvidence::verified(&beside, &set, &about, &verified(&beside, signed)).err();
+    let found =
+        |signed: &[u8]| ServableEvidence::verified(&beside, &set, &about, &verified(&beside, signed)).err();
     assert_eq!(
         found(PAYLOAD),
         Some(NotServable::Runnable),

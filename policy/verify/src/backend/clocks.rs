@@ -122,7 +122,8 @@ impl Clocks {
         if !token.is_about(signed) {
             return Err(PieceFault::new(Code::TimestampMismatch, "a timestamp of something else"));
         }
-        let mut fault = PieceFault::new(Code::TimestampUntrusted, "the trust table holds no timestamp authority");
+        let mut fault =
+            PieceFault::new(Code::TimestampUntrusted, "the trust table holds no timestamp authority");
         for clock in &self.0 {
             match clock.said(&token) {
                 Ok(time) => return Ok(time),

@@ -157,7 +157,8 @@ fn promised(logs: &Logs, listed: &Value) -> Result<(), PieceFault> {
 /// without such a signature.
 fn signed_timestamp(logs: &Logs, entry: &TransparencyLogEntry) -> Result<Option<Timestamp>, PieceFault> {
     let Some(promise) = entry.inclusion_promise.as_ref() else { return Ok(None) };
-    let time = entry.integrated_time.ok_or_else(|| PieceFault::new(Code::SetInvalid, "no integrated time"))?;
+    let time =
+        entry.integrated_time.ok_or_else(|| PieceFault::new(Code::SetInvalid, "no integrated time"))?;
     let id = entry.log_id.key_id.as_bytes();
     // Keys in the order of RFC 8785, and no space.
     let message = format!(

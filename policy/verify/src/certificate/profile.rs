@@ -174,7 +174,10 @@ pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), PieceFault> {
     if critical && sole {
         Ok(())
     } else {
-        Err(PieceFault::new(Code::TimestampUntrusted, "the authority's certificate is not for timestamps alone"))
+        Err(PieceFault::new(
+            Code::TimestampUntrusted,
+            "the authority's certificate is not for timestamps alone",
+        ))
     }
 }
 
@@ -205,7 +208,10 @@ fn extensions(certificate: &Certificate) -> &[Extension] {
     certificate.tbs_certificate.extensions.as_deref().unwrap_or_default()
 }
 
-fn extension<T: DecodeOwned>(certificate: &Certificate, oid: ObjectIdentifier) -> Result<Option<T>, PieceFault> {
+fn extension<T: DecodeOwned>(
+    certificate: &Certificate,
+    oid: ObjectIdentifier,
+) -> Result<Option<T>, PieceFault> {
     let found = super::single(extensions(certificate), oid)?;
     let read = found.map(|extension| T::from_der(extension.extn_value.as_bytes())).transpose();
     read.map_err(|_| PieceFault::new(Code::CertificateInvalid, "an extension cannot be read"))

@@ -81,7 +81,7 @@ pub(super) struct Newest {
 pub(super) async fn walk<R: Repository>(order: &Refresh<'_, R>) -> Result<Newest, RefreshFault> {
     let Anchor { bytes, root } = order.anchor.clone();
     let mut newest = Newest { root, bytes, roots: Vec::new() };
-    for file in order.kept.into_iter().flat_map(super::Snapshot::roots) {
+    for file in order.kept.into_iter().flat_map(super::VerifiedRefresh::roots) {
         // Verified again: what was kept is a file on a disk. Those before the anchor are what it replaces.
         if follow(&mut newest, file.clone()).is_err() && !newest.roots.is_empty() {
             break;

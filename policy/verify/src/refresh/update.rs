@@ -11,7 +11,7 @@ use super::chain::Newest;
 use super::fault::RefreshFault;
 use super::repository::{self, File, Repository};
 use super::search::{self, Found};
-use super::{Snapshot, Refresh, Versions, keys};
+use super::{Refresh, VerifiedRefresh, Versions, keys};
 
 impl<R> Refresh<'_, R> {
     /// The time that the library is given: it takes metadata to be good at the very second of its expiry, and the
@@ -32,7 +32,7 @@ pub(super) struct Work<'a, R> {
 pub(super) async fn below<R: Repository>(
     order: &Refresh<'_, R>,
     newest: Newest,
-) -> Result<Snapshot, RefreshFault> {
+) -> Result<VerifiedRefresh, RefreshFault> {
     let name = "root.json";
     let set = TrustedMetadataSet::from_root(&newest.bytes).map_err(|error| RefreshFault::of(name, error))?;
     let mut work = Work { order, now: order.strictly(), set };
@@ -43,7 +43,7 @@ pub(super) async fn below<R: Repository>(
     let snapshot = work.snapshot().await?;
     let targets = work.targets().await?;
     let Found { target, delegated } = search::target(&mut work).await?;
-    let kept = Snapshot {
+    let kept = VerifiedRefresh {
         summary: work.summary()?,
         roots: newest.roots,
         timestamp,
@@ -61,7 +61,7 @@ pub(super) async fn below<R: Repository>(
 impl<R: Repository> Work<'_, R> {
     /// Takes what was kept for a floor, though it may have expired. What the newest root's keys have not signed is none:
     /// that is how a repository recovers from stolen keys (TUF 5.3.11).
-    fn remember(&mut self, kept: &Snapshot) {
+    fn remember(&mut self, kept: &VerifiedRefresh) {
         let _ = self.take_timestamp(&kept.timestamp, Timestamp::MIN);
         let _ = self.take_snapshot(&kept.snapshot, Timestamp::MIN);
     }

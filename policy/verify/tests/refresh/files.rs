@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
 use pullgate_verify::refresh::{
-    Anchor, FetchFault, Snapshot, Refresh, RefreshFault, Repository, TargetName, refresh,
+    Anchor, FetchFault, Refresh, RefreshFault, Repository, TargetName, VerifiedRefresh, refresh,
 };
 
 #[derive(Debug, Default)]
@@ -81,20 +81,20 @@ fn folders(folder: &Path) -> Vec<String> {
 /// Refreshes from files that never wait.
 pub(crate) fn refreshed(
     anchor: &Anchor,
-    kept: Option<&Snapshot>,
+    kept: Option<&VerifiedRefresh>,
     files: &Files,
     now: Timestamp,
-) -> Result<Snapshot, RefreshFault> {
+) -> Result<VerifiedRefresh, RefreshFault> {
     target(anchor, kept, files, now, TargetName::TRUSTED_ROOT)
 }
 
 pub(crate) fn target(
     anchor: &Anchor,
-    kept: Option<&Snapshot>,
+    kept: Option<&VerifiedRefresh>,
     files: &Files,
     now: Timestamp,
     target: TargetName,
-) -> Result<Snapshot, RefreshFault> {
+) -> Result<VerifiedRefresh, RefreshFault> {
     let order = Refresh { anchor, kept, repository: files, target, now };
     match pin!(refresh(&order)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
@@ -103,6 +103,6 @@ pub(crate) fn target(
 }
 
 /// The code of the fault; none where there is none.
-pub(crate) fn code(result: Result<Snapshot, RefreshFault>) -> Option<&'static str> {
+pub(crate) fn code(result: Result<VerifiedRefresh, RefreshFault>) -> Option<&'static str> {
     result.err().map(|fault| fault.code())
 }

@@ -3,21 +3,21 @@
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
 use pullgate_verify::Sct;
-use pullgate_verify::refresh::{Snapshot, RefreshFault, TargetName};
+use pullgate_verify::refresh::{RefreshFault, TargetName, VerifiedRefresh};
 use serde_json::{Value, json};
 
 use super::files::refreshed;
 use super::forge::{Forge, Key, after, now, sign};
 
-fn read(forge: &Forge, text: &str) -> Result<Snapshot, RefreshFault> {
-    let read = Snapshot::from_json(&forge.anchor(), TargetName::TRUSTED_ROOT, text.as_bytes());
+fn read(forge: &Forge, text: &str) -> Result<VerifiedRefresh, RefreshFault> {
+    let read = VerifiedRefresh::from_json(&forge.anchor(), TargetName::TRUSTED_ROOT, text.as_bytes());
     read.map(|(kept, refreshed)| {
         assert_eq!(refreshed, now());
         kept
     })
 }
 
-fn forge() -> (Forge, Snapshot) {
+fn forge() -> (Forge, VerifiedRefresh) {
     let mut forge = Forge::published();
     let keys = forge.root_keys.clone();
     forge.rotate(&keys, |_| {});

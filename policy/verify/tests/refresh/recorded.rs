@@ -25,7 +25,7 @@ fn synthetic() -> Timestamp {
     at("2022-09-09T13:37:00Z")
 }
 
-fn run(case: &str) -> (Result<pullgate_verify::refresh::Snapshot, RefreshFault>, Vec<String>) {
+fn run(case: &str) -> (Result<pullgate_verify::refresh::VerifiedRefresh, RefreshFault>, Vec<String>) {
     let folder = folder(&format!("sigstore-java-{case}"));
     let files = Files::read(&folder);
     let wanted = TargetName::new("test.txt").unwrap();

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::One;
 use crate::cli::paint::Paint;
-use crate::trust::{Holds, TableState, Status};
+use crate::trust::{Holds, Status, TableState};
 
 /// Every table, one after the other.
 pub(super) fn render(statuses: &[Status], now: Timestamp, paint: Paint) -> String {
@@ -29,7 +29,8 @@ fn table(status: &Status, now: Timestamp, paint: Paint) -> String {
     if let Some(revision) = &status.revision {
         row("content", revision.clone());
     }
-    if let (Some(refreshed), TableState::Expired | TableState::Fresh | TableState::Stale) = (status.refreshed, status.state)
+    if let (Some(refreshed), TableState::Expired | TableState::Fresh | TableState::Stale) =
+        (status.refreshed, status.state)
     {
         row("refreshed", format!("{}, {} ago", seconds(refreshed), span(now.duration_since(refreshed))));
     } else if let Some(age) = status.age_seconds {

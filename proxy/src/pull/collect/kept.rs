@@ -72,7 +72,13 @@ pub(crate) async fn find_with_outcome(
 }
 
 /// The record, if it is one and young enough.
-fn young(app: &Handles, sealed: &Sealed, subject: &Subject, age: Duration, now: Timestamp) -> Option<CollectedEvidence> {
+fn young(
+    app: &Handles,
+    sealed: &Sealed,
+    subject: &Subject,
+    age: Duration,
+    now: Timestamp,
+) -> Option<CollectedEvidence> {
     let kept = CollectedEvidence::open(&app.seal, sealed, subject)?;
     let ends = later(kept.collected, age);
     // A record from the future is expired, or a clock that jumped would keep it for ever (A541).

@@ -16,6 +16,7 @@ use pullgate_policy::verdict::Subject;
 
 use super::carried::{self, Carried};
 use super::{FETCHED_AT_ONCE, pieces};
+use crate::compute_pool::{self, Died, Work};
 use crate::effort;
 use crate::evidence_budget::Reservation;
 use crate::live::Live;
@@ -23,7 +24,6 @@ use crate::memory::{RestsOn, Unservable};
 use crate::pull::handles::Handles;
 use crate::pull::scope;
 use crate::refusal::Refusal;
-use crate::compute_pool::{self, Died, Work};
 
 mod blob;
 mod subjects;

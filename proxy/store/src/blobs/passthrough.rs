@@ -82,7 +82,7 @@ impl<E: UpstreamError> Passthrough<E> {
             at: 0,
             held: BytesMut::new(),
             range,
-            stage: Phase::Relayinging,
+            stage: Phase::Relaying,
         };
         Box::pin(stream::try_unfold(passing, |mut passing| async move {
             Ok(passing.next().await?.map(|bytes| (bytes, passing)))
@@ -94,7 +94,7 @@ impl<E: UpstreamError> Relay<E> {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobFault<E>> {
         match self.stage {
             Phase::Done => return Ok(None),
-            Phase::Relayinging => {}
+            Phase::Relaying => {}
         }
         loop {
             let piece = tokio::time::timeout(self.pause, self.pieces.next()).await;

@@ -107,7 +107,9 @@ impl<E: UpstreamError> Shared<E> {
 
     /// Waits until it is known whether the bytes are the right ones.
     pub(super) async fn checked(&self) -> Result<(), BlobFault<E>> {
-        self.wait(|progress| matches!(progress.stage, TransferState::Failed(_) | TransferState::Verified)).await.map(drop)
+        self.wait(|progress| matches!(progress.stage, TransferState::Failed(_) | TransferState::Verified))
+            .await
+            .map(drop)
     }
 
     /// Up to where bytes may be let go to a reader at `at` whose range ends at `end`: beyond `held_from` only when the
@@ -115,10 +117,13 @@ impl<E: UpstreamError> Shared<E> {
     pub(super) async fn released(&self, at: u64, held_from: u64, end: u64) -> Result<u64, BlobFault<E>> {
         let limit = |progress: &Progress<E>| match progress.stage {
             TransferState::Verified => end,
-            TransferState::Failed(_) | TransferState::Flowing | TransferState::Opening => progress.written.min(held_from),
+            TransferState::Failed(_) | TransferState::Flowing | TransferState::Opening => {
+                progress.written.min(held_from)
+            }
         };
-        let progress =
-            self.wait(|progress| matches!(progress.stage, TransferState::Failed(_)) || limit(progress) > at).await?;
+        let progress = self
+            .wait(|progress| matches!(progress.stage, TransferState::Failed(_)) || limit(progress) > at)
+            .await?;
         Ok(limit(&progress))
     }
 

@@ -13,7 +13,7 @@ use pullgate_policy::oci::{Digest, Hasher};
 use tempfile::TempPath;
 
 use super::kept::Reserved;
-use super::{BlobFault, Flight, FlightKey, BlobFiles, Sender, Shared, TransferState, UpstreamError};
+use super::{BlobFault, BlobFiles, Flight, FlightKey, Sender, Shared, TransferState, UpstreamError};
 use crate::limits::{LINGER, PIECES};
 
 pub(super) struct Transfer<E: UpstreamError> {

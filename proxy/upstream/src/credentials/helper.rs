@@ -77,7 +77,11 @@ fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<HelperAnswe
         return Ok(HelperAnswer::Login { username: said.username, secret: Secret::new(said.secret) });
     }
     // What every helper says where it has nothing (docker-credential-helpers, "credentials not found").
-    if bytes.starts_with(b"credentials not found") { Ok(HelperAnswer::Nothing) } else { Err(HelperFault::Failed) }
+    if bytes.starts_with(b"credentials not found") {
+        Ok(HelperAnswer::Nothing)
+    } else {
+        Err(HelperFault::Failed)
+    }
 }
 
 fn answer(

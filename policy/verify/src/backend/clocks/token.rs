@@ -134,8 +134,9 @@ impl Token {
             return Err(invalid("it says that it is signed by another certificate"));
         }
         let key = profile::read(certificate)?.tbs_certificate.subject_public_key_info;
-        let key = PublicKey::from_spki(&key)
-            .map_err(|fault| PieceFault::new(Code::TimestampUntrusted, format!("its authority's key: {fault}")))?;
+        let key = PublicKey::from_spki(&key).map_err(|fault| {
+            PieceFault::new(Code::TimestampUntrusted, format!("its authority's key: {fault}"))
+        })?;
         let signed = |attributes: &[Vec<u8>]| {
             set(attributes)
                 .is_some_and(|set| key.verifies_hashed(self.signer.hashed_by, &set, &self.signer.signature))

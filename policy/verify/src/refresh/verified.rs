@@ -25,7 +25,7 @@ const FORM: u64 = 1;
 
 /// One complete refresh: every part of it was verified together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct VerifiedRefresh {
     pub(super) summary: Versions,
     pub(super) roots: Vec<File>,
     pub(super) timestamp: File,
@@ -50,7 +50,7 @@ pub struct Versions {
     pub expires: Timestamp,
 }
 
-impl Snapshot {
+impl VerifiedRefresh {
     /// Versions and expiry.
     #[must_use]
     pub fn versions(&self) -> Versions {
