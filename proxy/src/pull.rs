@@ -178,7 +178,7 @@ async fn judged(app: &Arc<Handles>, live: &Arc<Live>, leave: &Leave, pull: &Pull
         Err(refusal) => return Err(refusal),
     };
     let subject = Subject { repository: pull.repository.clone(), digest: resolved.document.digest() };
-    let work = decided(app, live, leave, (&resolved.document, &pull.reference), resolved.asked);
+    let work = decided(app, live, leave, &resolved.document, resolved.asked);
     let found = app.efforts.work_for(&subject, Box::pin(work)).await;
     let found = found.map_err(|refusal| refusal.about(&resolved.document))?;
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
@@ -190,7 +190,7 @@ async fn decided(
     app: &Arc<Handles>,
     live: &Arc<Live>,
     leave: &Leave,
-    (document, asked_by): (&Intact<Document>, &Reference),
+    document: &Intact<Document>,
     asked: Option<AskedLayouts>,
 ) -> Result<Pulled, Refusal> {
     let judged = match order::standing((app, live), Walk::Pull, leave, At::Here(document)).await? {
@@ -201,9 +201,7 @@ async fn decided(
         Standing::NotInMemory => Err(Refusal::undecided(Code::Internal)),
     };
     let found = match judged {
-        Err(Refusal::Denied(denial)) => {
-            recall::denied(app, live, leave, document, (denial, asked_by)).await?
-        }
+        Err(Refusal::Denied(denial)) => recall::denied(app, live, leave, document, denial).await?,
         judged => judged?,
     };
     serve::remember(app, &found.content).await;

@@ -14,7 +14,7 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
 use pullgate_policy::limits::{GRANTS_SEARCHED, ROOTS_JUDGED};
-use pullgate_policy::oci::{Digest, Document, Reference, Repository};
+use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject};
 
@@ -29,9 +29,9 @@ use crate::store::limits::GRANTS_READ;
 use crate::store::{Grants, OrAnew as _};
 
 /// The denial of a subject, unless an index that would grant it could not be judged, or the store cannot say whether
-/// there is one: not knowing never reads like unsigned (invariant 4). Who asks by digest may have its index already,
-/// and a grant that was lost with it (A603). An index that is nested too deep below a permitted one is
-/// `index-too-large` (A128).
+/// there is one: not knowing never reads like unsigned (invariant 4). A child of an index may have a tag of its own, so
+/// a grant that was lost counts however the child is asked for (A603). An index that is nested too deep below a permitted
+/// one is `index-too-large` (A128).
 ///
 /// # Errors
 /// The denial, or what stands in its way. Only a grant that could not be read a moment ago, and now can, is none.
@@ -40,13 +40,9 @@ pub(super) async fn denied(
     live: &Arc<Live>,
     leave: &Leave,
     document: &Intact<Document>,
-    (denial, asked_by): (Box<Denial>, &Reference),
+    denial: Box<Denial>,
 ) -> Result<Pulled, Refusal> {
     match grant(app, live, leave, document.digest(), Role::Child).await {
-        // Who begins with a tag has no index yet, and is told what is known of the image itself.
-        Err(refusal) if is_unknown(&refusal) && matches!(asked_by, Reference::Tag(_)) => {
-            Err(Refusal::Denied(denial))
-        }
         Err(refusal) => Err(refusal),
         Ok(Some(grant)) if grant.nests_too_deep() => {
             Err(Refusal::Denied(Box::new(decide::shape_denial(Code::IndexTooLarge))))
@@ -55,22 +51,15 @@ pub(super) async fn denied(
             Ok(permitted) => Ok(Pulled::new(Content::Permitted(Box::new(permitted)), Remembered::Hit)),
             Err(_another) => Err(Refusal::Denied(denial)),
         },
-        Ok(None) if may_be_lost(app, asked_by) => Err(Refusal::undecided(Code::Storage)),
-        Ok(None) => Err(Refusal::Denied(denial)),
+        Ok(None) => match app.store.grants_are() {
+            Grants::AllThere => Err(Refusal::Denied(denial)),
+            Grants::MayBeLost => Err(Refusal::undecided(Code::Storage)),
+        },
     }
 }
 
 pub(super) fn is_unknown(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Undecided(undecided) if undecided.code() == Code::Storage)
-}
-
-/// Whether a pull that is under way may have lost the grant of what it asks for. A pull begins with a tag: that one is
-/// judged by its own evidence.
-fn may_be_lost(app: &Handles, asked_by: &Reference) -> bool {
-    match asked_by {
-        Reference::Digest(_) => app.store.grants_are() == Grants::MayBeLost,
-        Reference::Tag(_) => false,
-    }
 }
 
 /// A permit in memory that counts now.

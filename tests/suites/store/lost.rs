@@ -44,7 +44,9 @@ async fn a603_lost_grants_are_unknown_and_mended_by_the_next_manifest() {
         index.tag(&stage.upstream, "org/app", "v1");
         stage.sign("org/app", &index);
         let (child, bad) = (&index.children[0], stage.unsigned("org/app", "bad"));
+        child.tag(&stage.upstream, "org/app", "v1-amd64");
         assert_serves(&stage.manifest("org/app", "v1").await, &index);
+        assert_serves(&stage.manifest("org/app", "v1-amd64").await, child);
         assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
         stage.gate.stop().await;
         way.take(&stage);
@@ -52,6 +54,7 @@ async fn a603_lost_grants_are_unknown_and_mended_by_the_next_manifest() {
         for answer in [
             stage.blob("org/app", &child.layer()).await,
             stage.manifest("org/app", &child.digest()).await,
+            stage.manifest("org/app", "v1-amd64").await,
             stage.gate.head(&manifest("org/app", &child.digest())).await,
         ] {
             assert_eq!(answer.status, 503, "{way:?}");
@@ -61,12 +64,14 @@ async fn a603_lost_grants_are_unknown_and_mended_by_the_next_manifest() {
             stage.gate.admin("/readyz").await.body.windows(8).any(|word| word == b"\"grants\""),
             "{way:?}"
         );
-        // Nothing else is served for it, a pull that begins is told what is what, and absent is absent.
+        // Nothing else is served for it, and absent is absent.
         assert_undecided(&stage.blob("org/app", &bad.layer()).await);
-        assert_denied(&stage.manifest("org/app", "bad").await);
+        assert_undecided(&stage.manifest("org/app", "bad").await);
+        assert_eq!(stage.manifest("org/app", "none").await.status, 404);
         assert_eq!(stage.blob("org/app", &format!("sha256:{:064x}", 1)).await.status, 404);
         assert_eq!(stage.gate.head(&manifest("org/app", "v1")).await.status, 200, "{way:?}");
         assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
+        assert_serves(&stage.manifest("org/app", "v1-amd64").await, child);
         assert_eq!(stage.blob("org/app", &child.layer()).await.status, 200, "{way:?}");
     }
 }
@@ -77,6 +82,7 @@ async fn a603_after_a_while_what_was_lost_is_denied_again() {
     for way in [Taken::Corruption, Taken::Removal] {
         let mut stage = Stage::new().await;
         let image = stage.signed("org/app", "v1");
+        stage.unsigned("org/app", "bad");
         assert_serves(&stage.manifest("org/app", "v1").await, &image);
         stage.gate.stop().await;
         way.take(&stage);
@@ -90,11 +96,10 @@ async fn a603_after_a_while_what_was_lost_is_denied_again() {
         for (age, denied) in [(0, false), (whole, true)] {
             std::fs::write(&noted, (at - age).to_string()).unwrap();
             stage.gate.start_again().await;
-            let answer = stage.blob("org/app", &image.layer()).await;
-            if denied {
-                assert_denied(&answer)
-            } else {
-                assert_undecided(&answer)
+            for answer in
+                [stage.blob("org/app", &image.layer()).await, stage.manifest("org/app", "bad").await]
+            {
+                if denied { assert_denied(&answer) } else { assert_undecided(&answer) }
             }
             stage.gate.stop().await;
         }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::stage::assert_denied;
 use pullgate_tests::made::{CONFIG, LAYER, Layer};
 
 /// An unsigned manifest of about so many bytes.
