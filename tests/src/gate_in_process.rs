@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::asking::{self, Answer};
+use crate::loopback;
 
 /// The registry that requests without `ns` are for.
 pub const REGISTRY: &str = "registry.test";
@@ -319,7 +320,7 @@ fn load(folder: &Path, clock: &Clock) -> pullgate_config::Loaded {
 /// The configuration, on ports that the system chooses.
 fn config(folder: &Path, clock: &Clock) -> Config {
     let mut config = load(folder, clock).config;
-    config.listen.address = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.admin.address = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.listen.address = SocketAddr::from((loopback::address(), 0));
+    config.admin.address = SocketAddr::from((loopback::address(), 0));
     config
 }

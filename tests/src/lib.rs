@@ -20,6 +20,7 @@ pub mod gate_in_process;
 pub mod hostile;
 pub mod issuer;
 pub mod kills;
+pub mod loopback;
 pub mod made;
 pub mod mutants;
 pub mod polyglot;

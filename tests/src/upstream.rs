@@ -70,7 +70,7 @@ impl Upstream {
     /// # Errors
     /// No port of loopback can be had.
     pub async fn start() -> std::io::Result<Self> {
-        Self::start_on("127.0.0.1").await
+        Self::start_on(&crate::loopback::address().to_string()).await
     }
 
     /// Begins to listen on another address of loopback.
