@@ -183,11 +183,14 @@ pub enum OnFailure {
 pub struct Upstream {
     /// The endpoints, tried in order: `http` or `https`, a host, perhaps a port, no trailing slash. Never empty.
     pub urls: Vec<String>,
+    /// What stands before the name of every repository there: path components, without slashes around them.
+    pub prefix: Option<String>,
     /// Other names by which clients may ask for it, in lower case.
     pub aliases: Vec<String>,
     /// The certificates that its own may chain to; the system's where none.
     pub ca_pem: Option<Vec<u8>>,
-    /// Hosts it may redirect to, whatever their address; in lower case.
+    /// Hosts it may redirect to, whatever their address; in lower case. One with `http://` before it gives blobs without
+    /// TLS.
     pub redirect_hosts: Vec<String>,
     /// Hosts of its token services, beside its own; in lower case.
     pub token_hosts: Vec<String>,

@@ -118,6 +118,7 @@ pub(crate) fn upstream(registry: &Registry) -> Upstream {
     let host = if *registry == Registry::docker_hub() { "registry-1.docker.io" } else { registry.as_str() };
     Upstream {
         urls: vec![format!("https://{host}")],
+        prefix: None,
         aliases: Vec::new(),
         ca_pem: None,
         client_cert_pem: None,

@@ -48,7 +48,8 @@ credentials = { docker_config = "docker-config.json" }
 urls = ["https://10.1.2.3:5000/", "https://LOCAL.example"]
 aliases = ["Registry.corp.example_5000"]
 ca = "ca.pem"
-redirect_hosts = ["cdn.corp.example"]
+prefix = "hub-proxy/cache"
+redirect_hosts = ["cdn.corp.example", "http://minio.lan:9000"]
 token_hosts = ["auth.corp.example"]
 evidence = "registry.corp.example/signatures"
 credentials = { username = "me", password_file = "password" }
@@ -150,10 +151,9 @@ fn what_it_says_of_upstreams_arrives() {
     assert_eq!(corp.urls, ["https://10.1.2.3:5000", "https://local.example"]);
     assert_eq!(corp.aliases, ["registry.corp.example_5000"]);
     assert_eq!(corp.ca_pem, Some(fixture("keys/notation-corp-ca.crt")));
-    assert_eq!(
-        (&*corp.redirect_hosts, &*corp.token_hosts),
-        (&["cdn.corp.example".to_owned()][..], &["auth.corp.example".to_owned()][..])
-    );
+    assert_eq!(corp.redirect_hosts, ["cdn.corp.example", "http://minio.lan:9000"]);
+    assert_eq!(corp.token_hosts, ["auth.corp.example"]);
+    assert_eq!(corp.prefix.as_deref(), Some("hub-proxy/cache"));
     assert_eq!(corp.evidence.as_ref().unwrap().to_string(), "registry.corp.example/signatures");
     let Credentials::Basic { username, password } = &corp.credentials else {
         panic!("{:?}", corp.credentials)

@@ -131,6 +131,7 @@ codes! {
     Storage = "storage", "The gate's own store failed.", "Look at the disk.";
     UpstreamEncoding = "upstream-encoding", "The upstream compressed what was asked for plain.", "Look at the upstream or the proxy before it.";
     UpstreamIntegrity = "upstream-integrity", "The upstream's content does not hash to its digest, or is not whole.", "Look at the upstream; nothing was kept.";
+    UpstreamNotShown = "upstream-not-shown", "The upstream shows it to nobody without credentials, and the gate has none for it; or it does not exist.", "Check the name; for a private one give the upstream's table `credentials`.";
     UpstreamProtocol = "upstream-protocol", "The upstream's answer is not that of a registry.", "Look at the upstream or the proxy before it.";
     UpstreamStatus = "upstream-status", "The upstream answered with an error of its own.", "Look at the upstream; try again.";
     UpstreamTimeout = "upstream-timeout", "The upstream did not answer in time.", "Look at the upstream; try again.";

@@ -139,6 +139,13 @@ pub fn shape_denial(code: Code) -> Denial {
     Denial::new(None, Reason { code, location: None, text: code.cause().to_owned() }, Vec::new())
 }
 
+/// The denial of a manifest of a type that is not served, with that type.
+#[must_use]
+pub fn type_denial(code: Code, media_type: &str) -> Denial {
+    let text = format!("{} Its type is {}.", code.cause(), text::escape(media_type));
+    Denial::new(None, Reason { code, location: None, text }, Vec::new())
+}
+
 fn foreign(policy: &Policy, document: &Document) -> Option<Reason> {
     let elsewhere = document.manifest().content().any(|descriptor| descriptor.foreign == Foreign::Urls);
     let reason = || Reason {

@@ -15,6 +15,10 @@ use serde::de::DeserializeOwned;
 
 use crate::oci::Digest;
 
+mod cursor;
+
+pub use cursor::Cursor;
+
 /// The secret under which records are sealed.
 pub struct Seal(hmac::Key);
 

@@ -94,7 +94,8 @@ fn connection(
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS)
-        .half_close(false)
+        // A client that has said all it will is still read to (RFC 9112 §9.6).
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
 }
 

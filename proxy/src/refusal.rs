@@ -25,6 +25,8 @@ pub enum Refusal {
     Denied(Box<Denial>),
     /// The upstream says that it does not exist, or the gate does not show it.
     Missing(Missing),
+    /// The upstream shows it to nobody without credentials, and the gate has none; or it does not exist.
+    NotShown,
     /// The range starts beyond the end of a blob of this many bytes.
     RangeUnsatisfiable(u64),
     /// The request itself.
@@ -65,6 +67,7 @@ impl Refusal {
         match self {
             Self::Denied(denial) => Self::Denied(Box::new(denial.about(document))),
             Self::Missing(_)
+            | Self::NotShown
             | Self::RangeUnsatisfiable(_)
             | Self::Request(_)
             | Self::Malformed
@@ -80,7 +83,7 @@ impl Refusal {
     #[must_use]
     pub fn after(self, store: Result<(), Unknown>) -> Self {
         match (self, store) {
-            (Self::Missing(_), Err(unknown)) => unknown.into(),
+            (Self::Missing(_) | Self::NotShown, Err(unknown)) => unknown.into(),
             (refusal, _) => refusal,
         }
     }
@@ -90,6 +93,7 @@ impl Refusal {
     pub fn upstream(fault: &Fault, missing: Missing) -> Self {
         match fault {
             Fault::NotFound => Self::Missing(missing),
+            Fault::NotShown => Self::NotShown,
             fault => Self::undecided(upstream_code(fault)),
         }
     }
@@ -103,6 +107,7 @@ impl Refusal {
             Self::Missing(Missing::Blob) => "blob-unknown",
             Self::Missing(Missing::Manifest) => "manifest-unknown",
             Self::Missing(Missing::Name) => "name-unknown",
+            Self::NotShown => Code::UpstreamNotShown.as_str(),
             Self::RangeUnsatisfiable(_) => "range-unsatisfiable",
             Self::Request(fault) => match fault {
                 RouteFault::DigestInvalid => "digest-invalid",

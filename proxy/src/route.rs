@@ -65,6 +65,8 @@ pub struct Page {
     pub n: Option<u32>,
     /// After this one.
     pub last: Option<String>,
+    /// The upstream's own words for where the page begins, sealed by the gate: they win over `last`.
+    pub cursor: Option<String>,
 }
 
 /// Why a request is refused at the edge, with no request upstream.
@@ -76,7 +78,7 @@ pub enum RouteFault {
     /// A method or route that a mirror does not have.
     #[error("the gate serves pulls only")]
     MethodNotAllowed,
-    /// A repository or namespace outside the grammar, or two that disagree.
+    /// A repository or namespace outside the grammar.
     #[error("the name is malformed")]
     NameInvalid,
     /// No registry is named and there is no default.
@@ -177,8 +179,8 @@ fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<
             let named = registries.find(wanted.as_str()).ok_or(RouteFault::RegistryUnknown)?;
             match first.and_then(|first| registries.find(first)) {
                 Some(in_path) if in_path == named => (named, below, Namespace::Query),
-                Some(_) => return Err(RouteFault::NameInvalid),
-                None => (named, as_asked.clone(), Namespace::Query),
+                // A project may be called like a registry: `ns` says where, the path is the whole name.
+                Some(_) | None => (named, as_asked.clone(), Namespace::Query),
             }
         }
         None => match first {
@@ -231,15 +233,19 @@ impl Query {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if value.len() > limits::QUERY_VALUE_BYTES {
+            let most = if key == "cursor" { limits::TARGET_BYTES } else { limits::QUERY_VALUE_BYTES };
+            if value.len() > most {
                 return Err(RouteFault::QueryInvalid);
             }
             let slot = match key {
+                "last" | "cursor" if value.is_empty() => continue,
                 "ns" => &mut query.namespace,
                 "artifactType" => &mut query.artifact_type,
                 "last" => &mut query.page.last,
+                "cursor" => &mut query.page.cursor,
+                // How many is a wish: one that cannot be read is none.
                 "n" => {
-                    query.page.n = Some(value.parse().map_err(|_| RouteFault::QueryInvalid)?);
+                    query.page.n = value.parse::<u64>().ok().map(|n| u32::try_from(n).unwrap_or(u32::MAX));
                     continue;
                 }
                 _ => continue,

@@ -265,6 +265,21 @@ impl State {
         Ok(seen.filter(|seen| counts(seen.seen)).map(|seen| seen.digest))
     }
 
+    /// The same for whatever types it was asked by: the digest that was seen last.
+    ///
+    /// # Errors
+    /// [`Unknown`](crate::store::Unknown).
+    pub async fn tag_of_anybody(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        age: Duration,
+    ) -> Known<Option<Digest>> {
+        let (seen, now) = (self.store.database().tag_of_anybody(repository, tag).await?, self.clock.now());
+        let counts = |seen: Timestamp| seen <= now && now < later(seen, age);
+        Ok(seen.filter(|seen| counts(seen.seen)).map(|seen| seen.digest))
+    }
+
     /// Keeps what a tag is now, and tells what it was.
     pub async fn keep_tag(
         &self,

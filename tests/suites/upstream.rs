@@ -1,5 +1,6 @@
 //! Upstreams: challenges, faults, waits and lies, and how often they are asked.
 
+mod as_they_are;
 mod canary;
 pub(crate) mod challenges;
 pub(crate) mod faults;

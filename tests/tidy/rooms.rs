@@ -131,8 +131,10 @@ const PACKAGES: [Rooms; 7] = [
         order: &[
             "address",
             "fault",
+            "notices",
             "off",
             "origin",
+            "pinned",
             "quota",
             "realm",
             "redirect",
@@ -150,6 +152,7 @@ const PACKAGES: [Rooms; 7] = [
             "client",
             "access",
             "registry",
+            "asking",
             "resumed",
             "lists",
             "files",

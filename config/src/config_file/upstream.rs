@@ -64,12 +64,15 @@ fn one(
     if !urls.is_empty() {
         read.urls = urls.iter().map(|url| url.value.clone()).collect();
     }
-    let own: Vec<At<String>> = hosts(context, &mut table, "aliases");
+    read.prefix = table.string(context, "prefix").and_then(|text| prefix(context, &text));
+    let own: Vec<At<String>> = hosts(context, &mut table, "aliases", InClear::Refused);
     read.aliases = own.iter().map(|alias| alias.value.clone()).collect();
     aliases.extend(own);
-    for (key, list) in [("redirect_hosts", &mut read.redirect_hosts), ("token_hosts", &mut read.token_hosts)]
-    {
-        *list = hosts(context, &mut table, key).into_iter().map(|host| host.value).collect();
+    for (key, in_clear, list) in [
+        ("redirect_hosts", InClear::Allowed, &mut read.redirect_hosts),
+        ("token_hosts", InClear::Refused, &mut read.token_hosts),
+    ] {
+        *list = hosts(context, &mut table, key, in_clear).into_iter().map(|host| host.value).collect();
     }
     if let Some(file) = table.string(context, "ca") {
         read.ca_pem = tls::certificates(context, &file);
@@ -119,12 +122,28 @@ fn repository(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Reposi
     read
 }
 
-fn hosts(context: &mut Context<'_, '_>, table: &mut Table, key: &'static str) -> Vec<At<String>> {
+/// Whether a list of hosts may say that one of them has no TLS.
+#[derive(Clone, Copy)]
+enum InClear {
+    Allowed,
+    Refused,
+}
+
+fn hosts(
+    context: &mut Context<'_, '_>,
+    table: &mut Table,
+    key: &'static str,
+    in_clear: InClear,
+) -> Vec<At<String>> {
     let Some(written) = table.strings(context, key) else { return Vec::new() };
     let mut hosts = Vec::new();
     for text in written.value {
-        match text.value.parse::<Registry>() {
-            Ok(name) => hosts.push(At { value: name.as_str().to_owned(), span: text.span }),
+        let (scheme, host) = match (in_clear, text.value.strip_prefix("http://")) {
+            (InClear::Allowed, Some(host)) => ("http://", host),
+            (InClear::Allowed | InClear::Refused, _) => ("", text.value.as_str()),
+        };
+        match host.parse::<Registry>() {
+            Ok(name) => hosts.push(At { value: format!("{scheme}{name}"), span: text.span }),
             Err(_) => {
                 let message = format!("{} in `{key}` is no host", quoted(&text.value));
                 context.advise(
@@ -137,6 +156,19 @@ fn hosts(context: &mut Context<'_, '_>, table: &mut Table, key: &'static str) ->
         }
     }
     hosts
+}
+
+/// The beginning of a repository's name: of the same grammar as the whole.
+fn prefix(context: &mut Context<'_, '_>, text: &At<String>) -> Option<String> {
+    let whole = format!("{}/{}", Registry::docker_hub(), text.value).parse::<Repository>();
+    let is_one = !text.value.contains(':') && text.value == text.value.to_ascii_lowercase();
+    if whole.is_ok() && is_one {
+        return Some(text.value.clone());
+    }
+    let message = format!("{} in `prefix` is no path of a repository", quoted(&text.value));
+    let hint = "without slashes around it, as in \"hub-proxy\" or \"virtual/docker\"";
+    context.advise(&text.span, Code::ValueInvalid, message, hint);
+    None
 }
 
 fn urls(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<String>> {
@@ -165,6 +197,12 @@ fn url(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<String>> {
             context.advise(&text.span, Code::SecretInline, "an upstream's URL holds no credentials", hint);
             None
         }
+        Some((_, rest)) if path_of(rest).is_some() => {
+            let path = quoted(path_of(rest).unwrap_or_default());
+            let hint = format!("prefix = {path} beside it puts that before every repository's name");
+            context.advise(&text.span, Code::UrlInvalid, "an upstream's URL has no path", hint);
+            None
+        }
         Some(_) | None => {
             let message = "an upstream's URL is https:// or http://, a host, perhaps a port";
             context.advise(
@@ -176,6 +214,13 @@ fn url(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<String>> {
             None
         }
     }
+}
+
+/// The path behind a host that is one: what a prefix would say.
+fn path_of(rest: &str) -> Option<&str> {
+    let (host, path) = rest.split_once('/')?;
+    let path = path.strip_prefix("v2").map_or(path, |path| path.trim_start_matches('/'));
+    (host.parse::<Registry>().is_ok() && !path.is_empty()).then_some(path)
 }
 
 /// Digests guard content on any wire; tags, evidence that is held back, and credentials they do not guard (A161).

@@ -312,6 +312,7 @@ pub(crate) const CASES: &[Case] = &[
         ),
     ),
     case(Code::UrlInvalid, Part::Upstream("url = \"https://ghcr.io/v2\"\n")),
+    case(Code::UrlInvalid, Part::Upstream("url = \"https://harbor.corp.example/v2/hub-proxy\"\n")),
     case(Code::UrlInvalid, Part::Upstream("urls = [\"ghcr.io\"]\n")),
     case(Code::ValueInvalid, Part::InPolicy("mode = \"enforced\"\n")),
     case(Code::ValueInvalid, Part::Config("", "[listen]\ndenied_head_status = 404\n")),

@@ -165,6 +165,7 @@ pub(crate) struct Upstream {
     /// A file with the certificates that its own may chain to. Default: the system's.
     ca: Option<String>,
     /// Hosts it may redirect to, whatever their address.
+    prefix: Option<String>,
     redirect_hosts: Option<Vec<String>>,
     /// Hosts of its token services, beside its own.
     token_hosts: Option<Vec<String>>,

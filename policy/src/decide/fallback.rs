@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Outcome, judge_within, permit, without_evidence};
+use super::{Outcome, denial, judge_within, permit, without_evidence};
 use crate::code::Code;
 use crate::evidence::Evidence;
 use crate::evidence::collected::KeptOutcome;
 use crate::oci::{Document, Repository};
-use crate::policy::{Governing, OnUndecided, PolicySet};
+use crate::policy::{Governing, Mode, OnUndecided, PolicySet};
 use crate::time::later;
-use crate::verdict::{Ground, Permit, Subject, Undecided, Verdict};
+use crate::verdict::{Ground, Permit, Reason, Subject, Undecided, Verdict};
 
 /// Tells whether `on_undecided` applies to this cause.
 #[must_use]
@@ -26,6 +26,28 @@ pub fn applies(undecided: &Undecided) -> bool {
             | Code::UpstreamUnauthorized
             | Code::UpstreamUnreachable
     )
+}
+
+/// Tells whether this setting bridges this cause. What was permitted before is judged anew from what was verified then, so
+/// that `last_permit` bridges every answer that says nothing about the content: a maintenance page, a redirect to a login,
+/// a certificate that ran out.
+#[must_use]
+pub fn bridges(setting: OnUndecided, undecided: &Undecided) -> bool {
+    match setting {
+        OnUndecided::Deny => false,
+        OnUndecided::InsecurePermit => applies(undecided),
+        OnUndecided::LastPermit(_) => {
+            applies(undecided)
+                || matches!(
+                    undecided.code(),
+                    Code::RealmRefused
+                        | Code::RedirectRefused
+                        | Code::UpstreamEncoding
+                        | Code::UpstreamProtocol
+                        | Code::UpstreamTls
+                )
+        }
+    }
 }
 
 /// What the policy that governs `repository` says of being undecided.
@@ -58,6 +80,33 @@ pub fn last_permit(
     match judge_within(set, subject, document, evidence, (now, age)) {
         Outcome::Decided(Verdict::Permit(permit)) => Some(permit.ending_by(later(now, FOR_THIS_ANSWER))),
         Outcome::Decided(Verdict::Deny(_)) | Outcome::Undecided(_) => None,
+    }
+}
+
+/// A permit with a warning for this answer, where the policy only warns: what could not be judged for want of evidence is
+/// served like what would be refused.
+#[must_use]
+pub fn warned(
+    set: &PolicySet,
+    subject: &Subject,
+    document: &Document,
+    undecided: &Undecided,
+    now: Timestamp,
+) -> Option<Permit> {
+    let Governing::Policy(policy, _) = set.governing(&subject.repository) else { return None };
+    let wants_evidence = applies(undecided) || undecided.code() == Code::TrustStale;
+    if policy.mode != Mode::Warn || !wants_evidence {
+        return None;
+    }
+    if let Some(Verdict::Deny(_)) = without_evidence(set, subject, document, now) {
+        return None;
+    }
+    let text = format!("it could not be judged: {}", undecided.code().cause());
+    let reason = Reason { code: undecided.code(), location: Some(policy.location.clone()), text };
+    let why = (Ground::WarnOnly(denial(policy, vec![reason])), Vec::new());
+    match permit(set.revisions, subject, Some(policy.name.clone()), why, (now, later(now, FOR_THIS_ANSWER))) {
+        Verdict::Permit(permit) => Some(permit),
+        Verdict::Deny(_) => None,
     }
 }
 

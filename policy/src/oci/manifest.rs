@@ -152,6 +152,7 @@ impl Document {
                 JsonFault::Depth | JsonFault::Number | JsonFault::Syntax => ManifestFault::Invalid,
             })?;
         let kind = check::kind(&value, content_type)?;
+        let value = check::without_nulls(value);
         let manifest = match kind.shape {
             check::Shape::Image => Manifest::Image(Image::read(&value)?),
             check::Shape::Index => Manifest::Index(Index::read(&value)?),

@@ -12,7 +12,7 @@ use super::answer::set;
 use super::body::Body;
 use crate::app::App;
 use crate::live::Live;
-use crate::pull::lists;
+use crate::pull::lists::{self, cursor};
 use crate::refusal::Refusal;
 use crate::route::{Namespace, Page, Target};
 use crate::upstream::More;
@@ -35,24 +35,28 @@ pub(super) async fn tags(
     let tags: Vec<&str> = listed.tags.iter().map(Tag::as_str).collect();
     let body = json!({ "name": target.as_asked, "tags": tags });
     let mut response = list(&body, "application/json", target, method);
-    if listed.more == More::Yes
-        && let Some(last) = tags.last()
-    {
-        set(response.headers_mut(), LINK, &next(target, page, last));
+    if listed.more == More::Yes {
+        let cursor = listed.cursor.as_deref();
+        let cursor = cursor.and_then(|query| cursor::text(&app.pull.seal, &target.repository, query));
+        if cursor.is_some() || !tags.is_empty() {
+            let link = next(target, page, (tags.last().copied(), cursor.as_deref()));
+            set(response.headers_mut(), LINK, &link);
+        }
     }
     Ok(response)
 }
 
 /// The next page, in the client's own form of the path.
-fn next(target: &Target, page: &Page, last: &str) -> String {
-    let mut query = format!("last={}", utf8_percent_encode(last, QUERY));
-    if let Some(n) = page.n {
-        query = format!("n={n}&{query}");
-    }
-    if target.namespace == Namespace::Query {
-        let namespace = target.repository.registry().to_string();
-        query.push_str(&format!("&ns={}", utf8_percent_encode(&namespace, QUERY)));
-    }
+fn next(target: &Target, page: &Page, (last, cursor): (Option<&str>, Option<&str>)) -> String {
+    let word = |key: &str, value: &str| format!("{key}={}", utf8_percent_encode(value, QUERY));
+    let namespace = match target.namespace {
+        Namespace::Query => Some(word("ns", target.repository.registry().as_str())),
+        Namespace::Path => None,
+    };
+    let count = page.n.map(|n| format!("n={n}"));
+    let words =
+        [count, last.map(|last| word("last", last)), cursor.map(|text| word("cursor", text)), namespace];
+    let query = words.into_iter().flatten().collect::<Vec<_>>().join("&");
     format!("</v2/{}/tags/list?{query}>; rel=\"next\"", target.as_asked)
 }
 

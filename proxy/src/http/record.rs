@@ -152,6 +152,7 @@ pub fn whose(refusal: &Refusal) -> Refused {
         | Refusal::HeadTooLarge
         | Refusal::Malformed
         | Refusal::Missing(_)
+        | Refusal::NotShown
         | Refusal::RangeUnsatisfiable(_)
         | Refusal::Request(_)
         | Refusal::TargetTooLong
@@ -200,7 +201,7 @@ fn word(refusal: &Refusal) -> Word {
         | Refusal::Request(_)
         | Refusal::TargetTooLong
         | Refusal::Unauthenticated => Word::Refused,
-        Refusal::Missing(_) => Word::Missing,
+        Refusal::Missing(_) | Refusal::NotShown => Word::Missing,
         Refusal::Undecided(_) => Word::Undecided,
     }
 }
@@ -221,6 +222,9 @@ fn why(record: &mut Record, refusal: &Refusal) {
         Refusal::Denied(denial) => denied(record, denial),
         Refusal::Undecided(undecided) => {
             record.reasons.push(told(undecided.code(), undecided.code().cause()))
+        }
+        Refusal::NotShown => {
+            record.reasons.push(told(Code::UpstreamNotShown, Code::UpstreamNotShown.cause()));
         }
         Refusal::Malformed
         | Refusal::Missing(_)

@@ -81,7 +81,7 @@ pub fn refuse(
         Refusal::HeadTooLarge | Refusal::Malformed | Refusal::TargetTooLong => {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Refusal::Missing(_) | Refusal::Request(_) => {}
+        Refusal::Missing(_) | Refusal::NotShown | Refusal::Request(_) => {}
     }
     if *method != Method::HEAD {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -123,6 +123,15 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
         Refusal::Missing(Missing::Name) => {
             of(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository unknown to registry")
         }
+        Refusal::NotShown => OciError {
+            status: StatusCode::FORBIDDEN,
+            code: "DENIED",
+            message: text::line(
+                &format!("the upstream does not show it, or it does not exist; pullgate {}", id.short()),
+                limits::MESSAGE_BYTES,
+            ),
+            detail: more_about(Code::UpstreamNotShown),
+        },
         Refusal::RangeUnsatisfiable(_) => {
             of(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", "the range lies beyond the end of the blob")
         }
@@ -143,20 +152,24 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
             let message = format!("the request is malformed; pullgate {}", id.short());
             of(StatusCode::BAD_REQUEST, "UNSUPPORTED", &message)
         }
-        Refusal::Request(fault) => {
-            let (status, code) = match fault {
-                RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
-                RouteFault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-                RouteFault::NameInvalid => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-                RouteFault::NoRegistry => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
-                RouteFault::NotFound => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
-                RouteFault::QueryInvalid => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
-                RouteFault::RegistryUnknown => (StatusCode::FORBIDDEN, "DENIED"),
-                RouteFault::TagInvalid => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
-            };
-            of(status, code, &text::line(&format!("{fault}; pullgate {}", id.short()), limits::MESSAGE_BYTES))
-        }
+        Refusal::Request(fault) => of_request(*fault, id),
     }
+}
+
+/// What is wrong with the request itself.
+fn of_request(fault: RouteFault, id: &DecisionId) -> OciError {
+    let (status, code) = match fault {
+        RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+        RouteFault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+        RouteFault::NameInvalid => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
+        RouteFault::NoRegistry => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
+        RouteFault::NotFound => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
+        RouteFault::QueryInvalid => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+        RouteFault::RegistryUnknown => (StatusCode::FORBIDDEN, "DENIED"),
+        RouteFault::TagInvalid => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+    };
+    let message = text::line(&format!("{fault}; pullgate {}", id.short()), limits::MESSAGE_BYTES);
+    OciError { status, code, message, detail: String::new() }
 }
 
 /// Where to read more: what the code means, and the record.

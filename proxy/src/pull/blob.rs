@@ -142,7 +142,7 @@ async fn ungranted(app: &Handles, live: &Live, repository: &Repository, digest: 
         Ok(place) => place,
         Err(refusal) => return refusal,
     };
-    match app.counted(upstream, "presence", upstream.blob_exists(repository, digest).await) {
+    match app.counted(upstream, "presence", upstream.blob_seems_here(repository, digest).await) {
         Ok(Presence::Absent) => Refusal::Missing(Missing::Blob),
         Ok(Presence::Here(_)) => match app.store.grants_are() {
             Grants::AllThere => denied(),

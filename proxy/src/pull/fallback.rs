@@ -24,13 +24,18 @@ pub(super) async fn without_resolving(
     code: Code,
 ) -> Result<Pulled, Refusal> {
     let undecided = Undecided::new(code);
-    if !fallback::applies(&undecided) {
+    let setting = fallback::setting(live.policy(), &pull.repository);
+    if !fallback::applies(&undecided) && !fallback::bridges(setting, &undecided) {
         return Err(Refusal::Undecided(undecided));
     }
-    let digest = match (&pull.reference, fallback::setting(live.policy(), &pull.repository)) {
+    let digest = match (&pull.reference, setting) {
         (Reference::Digest(digest), _) => Some(*digest),
         (Reference::Tag(tag), OnUndecided::LastPermit(age)) => {
-            app.store.tag(&pull.repository, tag, pull.accept, age).await?
+            match app.store.tag(&pull.repository, tag, pull.accept, age).await? {
+                Some(digest) => Some(digest),
+                // Another client asked for it, by other types: the tag is the same.
+                None => app.store.tag_of_anybody(&pull.repository, tag, age).await?,
+            }
         }
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };
@@ -53,9 +58,7 @@ pub(super) async fn without_resolving(
     // A permit or grant that still counts needs no fallback.
     let mut found = match order::standing((app, live), Walk::Last, leave, At::Here(&document)).await? {
         Standing::Found(found) => Pulled::found(found, &document)?,
-        Standing::Denied(denial) => {
-            recall::denied(app, live, leave, &document, (denial, &pull.reference)).await?
-        }
+        Standing::Denied(denial) => recall::denied(app, live, leave, &document, denial).await?,
         Standing::Open(open) | Standing::Undecided(_, open) => resolved(app, live, &open, undecided).await?,
         Standing::NotInMemory => return Err(Refusal::Undecided(undecided)),
     };
@@ -77,11 +80,10 @@ pub(super) async fn resolved(
     if open.grants() == Grants::Unknown {
         return Err(Refusal::undecided(Code::Storage));
     }
-    if !fallback::applies(&undecided) {
-        return Err(Refusal::Undecided(undecided));
-    }
     let (policy, now) = (live.policy(), app.clock.now());
-    let permit = match fallback::setting(policy, &subject.repository) {
+    let setting = fallback::setting(policy, &subject.repository);
+    let permit = match setting {
+        _ if !fallback::bridges(setting, &undecided) => None,
         OnUndecided::Deny => None,
         OnUndecided::InsecurePermit => {
             fallback::insecure_permit(policy, subject, document.value(), &undecided, now)
@@ -100,7 +102,8 @@ pub(super) async fn resolved(
             }
         }
     };
-    let Some(permit) = permit else { return Err(Refusal::Undecided(undecided)) };
+    let warned = || fallback::warned(policy, subject, document.value(), &undecided, now);
+    let Some(permit) = permit.or_else(warned) else { return Err(Refusal::Undecided(undecided)) };
     let content = permitted(permit, document)?;
     Ok(Pulled { undecided: Some(undecided.code()), ..Pulled::new(content, Remembered::Kept) })
 }

@@ -7,13 +7,15 @@ use pullgate_policy::oci::name::DigestTagSuffix;
 use pullgate_policy::oci::{Descriptor, Digest, Manifest, Reference, Repository, Tag, media_type};
 use serde_json::{Value, json};
 
+pub mod cursor;
+
 use super::{resolve, scope};
 use crate::accept::Accept;
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::route::Page;
-use crate::upstream::{Fault, Referrers, TagPage};
+use crate::upstream::{Fault, PageStart, Referrers, TagPage};
 
 /// One page of a repository's tags, as its upstream lists them.
 ///
@@ -28,7 +30,14 @@ pub async fn tags(
     scope::governed(live, repository)?;
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let _place = app.question(repository)?;
-    let listed = upstream.tags(repository, page.n, page.last.as_deref()).await;
+    let cursor = page.cursor.as_deref().and_then(|text| cursor::open(&app.seal, text, repository));
+    // One that is not the gate's own is none: who has `last` still gets the rest.
+    let from = match (&cursor, &page.last) {
+        (Some(query), _) => PageStart::Cursor(query),
+        (None, Some(last)) => PageStart::After(last),
+        (None, None) => PageStart::Beginning,
+    };
+    let listed = upstream.tags(repository, page.n, from).await;
     app.counted(upstream, "tags", listed).map_err(|fault| Refusal::upstream(&fault, Missing::Name))
 }
 

@@ -187,7 +187,7 @@ pub(super) async fn look(
     let fetched = upstream.manifest(repository, reference, &accept.types(), &mut room).await;
     let fetched = app.counted(upstream, "manifest", fetched);
     let fetched = fetched.map_err(|fault| match fault {
-        Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge),
+        Fault::TooLarge => Unresolved::Shape(ManifestFault::TooLarge, None),
         fault => Refusal::upstream(&fault, Missing::Manifest).into(),
     })?;
     let (length, reference) = (fetched.body.len(), reference.clone());
@@ -203,28 +203,64 @@ fn read(
     fetched: FetchedManifest,
     reference: &Reference,
 ) -> Result<(Intact<Bytes>, Intact<Document>), Unresolved> {
-    let content_type = fetched.content_type.as_deref();
+    let named = fetched.content_type.clone();
+    // Types that say no more than that there are bytes: what the document says of itself counts.
+    let content_type = named.as_deref().filter(|name| !says_nothing(name));
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
             fetched.body.check(digest).map_err(|_| Refusal::undecided(Code::UpstreamIntegrity))?
         }
         Reference::Tag(_) => {
-            // By tag, a login page with status 200 is no manifest and nobody's fault but the upstream's (A109).
-            if content_type.is_some_and(|name| !is_manifest_type(name)) {
+            // By tag, a login page with status 200 or nothing at all is no manifest, and nobody's fault but the upstream's
+            // (A109).
+            let intact = fetched.body.hash();
+            let is_one = content_type.is_some_and(is_manifest_type) && !intact.value().is_empty();
+            if !is_one && !calls_itself_a_manifest(intact.value()) {
                 return Err(Refusal::undecided(Code::UpstreamProtocol).into());
             }
-            fetched.body.hash()
+            intact
         }
     };
-    let document = intact.clone().parse(content_type).map_err(Unresolved::Shape)?;
+    let document = intact.clone().parse(content_type).map_err(|fault| {
+        let named = (fault == ManifestFault::Unsupported).then(|| type_of(intact.value(), named));
+        Unresolved::Shape(fault, named.flatten())
+    })?;
     Ok((intact, document))
+}
+
+/// Whether a media type says nothing of what a document is.
+fn says_nothing(name: &str) -> bool {
+    matches!(name, "application/json" | "application/octet-stream" | "binary/octet-stream" | "text/html")
+        || name == "text/json"
+}
+
+/// Whether a document says that it is a manifest, of whatever kind. A page of HTML does not, nor does an error in JSON.
+fn calls_itself_a_manifest(bytes: &Bytes) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Said {
+        schema_version: Option<serde::de::IgnoredAny>,
+        media_type: Option<serde::de::IgnoredAny>,
+    }
+    let said = serde_json::from_slice::<Said>(bytes);
+    said.is_ok_and(|said| said.schema_version.is_some() || said.media_type.is_some())
+}
+
+/// The type of a document that is not served: its own word, else the upstream's.
+fn type_of(bytes: &Bytes, named: Option<String>) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Said {
+        media_type: String,
+    }
+    serde_json::from_slice::<Said>(bytes).map(|said| said.media_type).ok().or(named)
 }
 
 /// Why there is no document.
 #[derive(Debug)]
 pub(super) enum Unresolved {
-    /// It is here, and not to be read.
-    Shape(ManifestFault),
+    /// It is here, and not to be read; the type that is not served.
+    Shape(ManifestFault, Option<String>),
     /// Anything else.
     Refused(Refusal),
 }
@@ -238,14 +274,14 @@ impl From<Refusal> for Unresolved {
 impl From<Unresolved> for Refusal {
     fn from(unresolved: Unresolved) -> Self {
         match unresolved {
-            Unresolved::Shape(fault) => shape(fault),
+            Unresolved::Shape(fault, named) => shape(fault, named.as_deref()),
             Unresolved::Refused(refusal) => refusal,
         }
     }
 }
 
 /// The denial of a shape that is refused in every mode, warn mode too.
-pub(super) fn shape(fault: ManifestFault) -> Refusal {
+pub(super) fn shape(fault: ManifestFault, named: Option<&str>) -> Refusal {
     let code = match fault {
         ManifestFault::Ambiguous => Code::ManifestAmbiguous,
         ManifestFault::IndexTooLarge => Code::IndexTooLarge,
@@ -253,7 +289,11 @@ pub(super) fn shape(fault: ManifestFault) -> Refusal {
         ManifestFault::TooLarge => Code::ManifestTooLarge,
         ManifestFault::Unsupported => Code::ManifestUnsupported,
     };
-    Refusal::Denied(Box::new(decide::shape_denial(code)))
+    let denial = match named {
+        Some(name) => decide::type_denial(code, name),
+        None => decide::shape_denial(code),
+    };
+    Refusal::Denied(Box::new(denial))
 }
 
 fn is_manifest_type(name: &str) -> bool {

@@ -87,7 +87,18 @@ impl Content {
 #[must_use]
 pub fn warning(pulled: &Pulled) -> Option<String> {
     let text = match (&pulled.content, pulled.undecided) {
-        (_, Some(code)) => format!("pullgate could not decide ({code}); served as on_undecided says"),
+        (Content::Permitted(permitted), Some(code)) => {
+            let said_by = match permitted.permit().ground() {
+                Ground::WarnOnly(_) => "mode = \"warn\"",
+                Ground::EachChild | Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked => {
+                    "on_undecided"
+                }
+            };
+            format!("pullgate could not decide ({code}); served as {said_by} says")
+        }
+        (Content::Evidence(_), Some(code)) => {
+            format!("pullgate could not decide ({code}); served as on_undecided says")
+        }
         (Content::Evidence(_), None) => return None,
         (Content::Permitted(permitted), None) => match permitted.permit().ground() {
             Ground::WarnOnly(denial) => format!("pullgate would refuse this: {}", denial.first().text),

@@ -78,6 +78,7 @@ fn told(fault: Fault) -> FetchFault {
         Fault::Unreachable => "no connection",
         Fault::Internal
         | Fault::NotFound
+        | Fault::NotShown
         | Fault::Overload
         | Fault::Protocol
         | Fault::RealmRefused

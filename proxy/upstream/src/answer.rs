@@ -24,8 +24,8 @@ const FREE_BYTES: usize = 8 * 1024;
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Responder {
-    /// A host that a redirect led to, or a token service: its challenges are not met.
-    Elsewhere,
+    /// A host that a redirect led to, or a token service: it is shown no credential.
+    Elsewhere(Origin),
     /// The upstream itself, at this endpoint.
     Home(Origin),
 }
@@ -41,6 +41,12 @@ impl Answer {
         self.response.status()
     }
 
+    /// Whether its status says nothing about the content, so that another endpoint may be asked: the upstream is limited,
+    /// overloaded, away or broken.
+    pub(super) fn says_nothing(&self) -> bool {
+        matches!(self.status().as_u16(), 408 | 421 | 425 | 429 | 500..=599)
+    }
+
     pub(super) fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
@@ -54,7 +60,7 @@ impl Answer {
             200 => Ok(self),
             404 => Err(Fault::NotFound),
             401 | 403 => Err(self.refused().await),
-            status @ (429 | 500..=599) => Err(Fault::Status(status)),
+            status if self.says_nothing() => Err(Fault::Status(status)),
             _ => Err(Fault::Protocol),
         }
     }
@@ -74,7 +80,8 @@ impl Answer {
     /// [`Fault::Protocol`].
     pub(super) fn content_type(&self) -> Result<Option<String>, Fault> {
         let name = self.single(&CONTENT_TYPE)?;
-        Ok(name.map(|name| name.split(';').next().unwrap_or_default().trim().to_owned()))
+        let name = name.map(|name| name.split(';').next().unwrap_or_default().trim().to_owned());
+        Ok(name.filter(|name| !name.is_empty()))
     }
 
     /// The announced length, bytes.
@@ -101,11 +108,12 @@ impl Answer {
         }
     }
 
-    /// Nothing is ever decoded: what came encoded is not what its digest names (A108).
+    /// Nothing is ever decoded: what came encoded is not what its digest names (A108). A word that names no coding, as
+    /// object stores repeat whatever was uploaded with a file, says nothing: the hash decides.
     fn plain(&self) -> Result<(), Fault> {
-        let mut encodings = self.headers().get_all(CONTENT_ENCODING).iter();
-        let identity = encodings.all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-        if identity { Ok(()) } else { Err(Fault::Encoding) }
+        let values = self.headers().get_all(CONTENT_ENCODING).iter();
+        let coded = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(is_coding);
+        if coded { Err(Fault::Encoding) } else { Ok(()) }
     }
 
     /// The whole body, of at most `most` bytes. Over it there is none: nobody reads a part of it (A107).
@@ -168,6 +176,27 @@ impl Answer {
         });
         Ok(pieces.boxed())
     }
+}
+
+/// The content codings of HTTP (IANA, "HTTP Content Coding Registry"), but for `identity`, which is none.
+const CODINGS: [&str; 12] = [
+    "aes128gcm",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "exi",
+    "gzip",
+    "pack200-gzip",
+    "x-compress",
+    "x-gzip",
+    "zstd",
+];
+
+fn is_coding(word: &[u8]) -> bool {
+    let word = word.trim_ascii();
+    CODINGS.iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes()))
 }
 
 /// How long so many bytes may take.

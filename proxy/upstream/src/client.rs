@@ -1,17 +1,20 @@
 //! One exchange with an upstream: endpoints, retries, redirects. Nothing of a client's request is in it but what the gate
 //! itself writes.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pullgate_policy::limits;
+use pullgate_policy::oci::Repository;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -19,10 +22,11 @@ use crate::answer::{Answer, Responder};
 use crate::connect::{Connector, classify};
 use crate::endpoints::Endpoints;
 use crate::fault::Fault;
-use crate::origin::Origin;
+use crate::notices::Notices;
+use crate::origin::{Listed, Origin, Scheme};
 use crate::quota::{self, Quota};
 use crate::redirect;
-use crate::rest::Rest;
+use crate::rest::{Kind, Rests};
 use crate::settings::Settings;
 
 /// How long a connection waits in the pool for its next request.
@@ -34,11 +38,20 @@ const RETRY_PAUSE: Duration = Duration::from_millis(150);
 
 /// The connections to one upstream. Each has its own, so that a dead one takes nothing from the others (A175).
 pub(super) struct Client {
-    pool: legacy::Client<Connector, Full<Bytes>>,
+    pool: Pool,
+    /// Those to token services: on an endpoint's own host they may have another port, whatever its address.
+    token_services: Pool,
     endpoints: Endpoints,
     quota: quota::Said,
-    rest: Rest,
+    rests: Rests,
+    /// Hosts that a redirect may lead to, as the configuration lists them.
+    redirect_hosts: Vec<Listed>,
+    /// What stands before every repository's name there.
+    prefix: Option<String>,
+    notices: Arc<Notices>,
 }
+
+type Pool = legacy::Client<Connector, Full<Bytes>>;
 
 /// What is asked of an upstream.
 pub(super) struct Ask<'a> {
@@ -46,49 +59,89 @@ pub(super) struct Ask<'a> {
     /// Path and query.
     pub(super) path: &'a str,
     pub(super) headers: HeaderMap,
+    pub(super) kind: Kind,
+    pub(super) repository: &'a Repository,
+}
+
+/// What a request shows, and to whom: nothing leaves that is not for the host that is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shown<'a> {
+    /// To the upstream's own endpoints.
+    pub(super) home: Option<&'a HeaderValue>,
+    /// An anonymous token, to the host that a redirect led to and that asked for it.
+    pub(super) elsewhere: Option<(&'a Origin, &'a HeaderValue)>,
 }
 
 impl Client {
     /// # Errors
     /// What is wrong with the certificates.
     pub(super) fn new(settings: &Settings) -> Result<Self, &'static str> {
-        let connector = Connector::new(settings)?;
-        let pool = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_CONNECTIONS)
-            .http1_max_buf_size(limits::UPSTREAM_HEADER_BYTES)
-            .http1_max_headers(limits::UPSTREAM_HEADERS)
-            .build(connector);
-        let endpoints = Endpoints::new(&settings.urls);
-        Ok(Self { pool, endpoints, quota: quota::Said::default(), rest: Rest::default() })
+        let notices = Arc::new(Notices::of(&settings.registry));
+        let connector = Connector::new(settings, Arc::clone(&notices))?;
+        let own_hosts = settings.urls.iter().map(Listed::host_of);
+        Ok(Self {
+            token_services: pool(connector.trusting(own_hosts)),
+            pool: pool(connector),
+            endpoints: Endpoints::new(&settings.urls),
+            quota: quota::Said::default(),
+            rests: Rests::default(),
+            redirect_hosts: settings.redirect_hosts.clone(),
+            prefix: settings.prefix.clone(),
+            notices,
+        })
     }
 
     /// Asks one endpoint after the other until one answers, and follows redirects.
     ///
     /// # Errors
     /// [`Fault`]: the last one, where all endpoints failed.
-    pub(super) async fn send(
-        &self,
-        ask: &Ask<'_>,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Fault> {
-        self.rest.is_over(Instant::now())?;
+    pub(super) async fn send(&self, ask: &Ask<'_>, shown: Shown<'_>) -> Result<Answer, Fault> {
         let mut last = Fault::Unreachable;
         for (n, base) in self.endpoints.in_turn(Instant::now()) {
-            match self.follow(base, ask, authorization).await {
-                Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(_))) => {
+            let whose = (n, ask.repository, ask.kind);
+            if self.rests.is_on(n, ask.repository, ask.kind, Instant::now()) {
+                last = Fault::Status(StatusCode::TOO_MANY_REQUESTS.as_u16());
+                continue;
+            }
+            last = match self.follow(base, ask, shown).await {
+                Ok(answer) if answer.says_nothing() => {
+                    let status = answer.status();
+                    match &answer.place {
+                        Responder::Home(_) => {
+                            self.rests.note(whose, (status, answer.headers()), Instant::now());
+                        }
+                        Responder::Elsewhere(_) => {}
+                    }
+                    // One that limits answers: it is not asked last for it.
+                    if status != StatusCode::TOO_MANY_REQUESTS {
+                        self.endpoints.failed(n, Instant::now());
+                    }
+                    Fault::Status(status.as_u16())
+                }
+                Err(fault) if fault.is_of_endpoint() => {
                     self.endpoints.failed(n, Instant::now());
-                    last = fault;
+                    fault
                 }
                 answer => {
                     self.endpoints.answered(n);
                     return answer;
                 }
-            }
+            };
         }
         Err(last)
+    }
+
+    /// The name of a repository at the upstream.
+    pub(super) fn name_of<'a>(&self, repository: &'a Repository) -> Cow<'a, str> {
+        match &self.prefix {
+            None => Cow::Borrowed(repository.path()),
+            Some(prefix) => Cow::Owned(format!("{prefix}/{}", repository.path())),
+        }
+    }
+
+    /// What was refused lately, for whom it concerns.
+    pub(super) fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// What the upstream said last of what is left of its quota.
@@ -106,33 +159,47 @@ impl Client {
     /// # Errors
     /// [`Fault`].
     pub(super) async fn plain(&self, url: &Uri) -> Result<Answer, Fault> {
-        let ask = Ask { method: Method::GET, path: "", headers: HeaderMap::new() };
-        let response = self.retry(&ask, url, None).await?;
-        Ok(Answer { response, place: Responder::Elsewhere })
+        let response = self.retry(|| request(Method::GET, url, Full::default()), &self.pool, None).await?;
+        let place = Responder::Elsewhere(Origin::of(url).ok_or(Fault::Internal)?);
+        Ok(Answer { response, place })
     }
 
-    async fn follow(
-        &self,
-        base: &Origin,
-        ask: &Ask<'_>,
-        mut authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Fault> {
+    async fn follow(&self, base: &Origin, ask: &Ask<'_>, shown: Shown<'_>) -> Result<Answer, Fault> {
+        let mut authorization = shown.home;
         let mut url: Uri = format!("{base}{}", ask.path).parse().map_err(|_| Fault::Internal)?;
         let mut place = Responder::Home(base.clone());
+        let mut left_home = false;
         for _ in 0..=limits::REDIRECTS {
-            let response = self.retry(ask, &url, authorization).await?;
+            let to_send = || {
+                let mut request = request(ask.method.clone(), &url, Full::default());
+                request.headers_mut().extend(ask.headers.clone());
+                request
+            };
+            let sent = self.retry(to_send, &self.pool, authorization).await;
+            let response = sent.inspect_err(|fault| {
+                if *fault == Fault::RedirectRefused {
+                    self.notices.redirect(url.host().unwrap_or_default());
+                }
+            })?;
             if let Responder::Home(_) = place {
-                self.rest.note(response.status(), response.headers(), Instant::now());
                 self.quota.note(response.headers());
             }
             if !redirect::is_redirect(response.status()) {
                 return Ok(Answer { response, place });
             }
-            url = redirect::target(&url, response.headers())?;
-            if Origin::of(&url).as_ref() != Some(base) {
+            let in_clear = |to: &Origin| {
+                ask.kind == Kind::Blob && self.redirect_hosts.iter().any(|one| one.names_in_clear(to))
+            };
+            let target = redirect::target(&url, response.headers(), in_clear);
+            url = target.inspect_err(|_| self.notices.redirect(&redirect::host(response.headers())))?;
+            let to = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
+            if to != *base {
                 // For good: not on a hop back either (A163).
-                authorization = None;
-                place = Responder::Elsewhere;
+                left_home = true;
+            }
+            if left_home {
+                authorization = shown.elsewhere.filter(|(host, _)| **host == to).map(|(_, token)| token);
+                place = Responder::Elsewhere(to);
             }
         }
         Err(Fault::RedirectRefused)
@@ -141,8 +208,8 @@ impl Client {
     /// Repeats what may be repeated: no connection, 502, 503, 504.
     async fn retry(
         &self,
-        ask: &Ask<'_>,
-        url: &Uri,
+        to_send: impl Fn() -> Request<Full<Bytes>>,
+        pool: &Pool,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, Fault> {
         let mut last = Fault::Unreachable;
@@ -150,9 +217,7 @@ impl Client {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
             }
-            let mut request = request(ask.method.clone(), url, Full::default());
-            request.headers_mut().extend(ask.headers.clone());
-            match self.exchange(request, authorization).await {
+            match exchange(pool, to_send(), authorization).await {
                 Ok(response) if matches!(response.status().as_u16(), 502..=504) => {
                     last = Fault::Status(response.status().as_u16());
                 }
@@ -163,57 +228,98 @@ impl Client {
         Err(last)
     }
 
-    /// One request to a token service: with a form if there is one. A redirect is not followed.
+    /// Asks a token service: with a form if there is one. One redirect is followed, of a GET and to the same host.
     ///
     /// # Errors
     /// [`Fault`].
     pub(super) async fn ask_token_service(
         &self,
         url: &Uri,
-        form: Option<String>,
+        form: Option<&str>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
-        let request = match form {
+        let response = self.ask_token_service_once(url, form, authorization).await?;
+        let response = if redirect::is_redirect(response.status()) {
+            let to = redirect::target(url, response.headers(), |_| false)
+                .ok()
+                .filter(|to| form.is_none() && is_same_host(url, to))
+                .ok_or(Fault::RealmRefused)
+                .inspect_err(|_| self.notices.realm(&redirect::host(response.headers())))?;
+            self.ask_token_service_once(&to, form, authorization).await?
+        } else {
+            response
+        };
+        let place = Responder::Elsewhere(Origin::of(url).ok_or(Fault::RealmRefused)?);
+        Ok(Answer { response, place })
+    }
+
+    async fn ask_token_service_once(
+        &self,
+        url: &Uri,
+        form: Option<&str>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response<Incoming>, Fault> {
+        let to_send = || match form {
             None => request(Method::GET, url, Full::default()),
             Some(form) => {
-                let mut request = request(Method::POST, url, Full::from(form));
+                let mut request = request(Method::POST, url, Full::from(form.to_owned()));
                 let form = HeaderValue::from_static("application/x-www-form-urlencoded");
                 request.headers_mut().insert(CONTENT_TYPE, form);
                 request
             }
         };
-        let response = self.exchange(request, authorization).await.map_err(|fault| match fault {
+        self.retry(to_send, &self.token_services, authorization).await.map_err(|fault| match fault {
             // Its address, too, is one that the gate does not dial (A165).
-            Fault::RedirectRefused => Fault::RealmRefused,
+            Fault::RedirectRefused => {
+                self.notices.realm(url.host().unwrap_or_default());
+                Fault::RealmRefused
+            }
             fault => fault,
-        })?;
-        Ok(Answer { response, place: Responder::Elsewhere })
+        })
     }
+}
 
-    async fn exchange(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Response<Incoming>, Fault> {
-        if let Some(value) = authorization {
-            request.headers_mut().insert(AUTHORIZATION, value.clone());
-        }
-        let mut interim = count_interim(&mut request);
-        let response = tokio::select! {
-            biased;
-            Ok(_) = interim.wait_for(|count| *count > limits::UPSTREAM_INTERIM) => return Err(Fault::Protocol),
-            response = tokio::time::timeout(limits::FIRST_BYTE, self.pool.request(request)) => response,
-        };
-        let response = response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))?;
-        // All of them may have come with the answer, at once.
-        let interim = *interim.borrow();
-        if interim > limits::UPSTREAM_INTERIM
-            || head_bytes(response.headers()) > limits::UPSTREAM_HEADER_BYTES
-        {
-            Err(Fault::Protocol)
-        } else {
-            Ok(response)
-        }
+/// Whether a token service sends on within its own host: by the same origin, or under TLS, where the certificate proves the
+/// host whatever the port.
+fn is_same_host(from: &Uri, to: &Uri) -> bool {
+    match (Origin::of(from), Origin::of(to)) {
+        (Some(from), Some(to)) => from == to || (to.scheme == Scheme::Https && from.host == to.host),
+        _ => false,
+    }
+}
+
+fn pool(connector: Connector) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_CONNECTIONS)
+        .http1_max_buf_size(limits::UPSTREAM_HEADER_BYTES)
+        .http1_max_headers(limits::UPSTREAM_HEADERS)
+        .build(connector)
+}
+
+async fn exchange(
+    pool: &Pool,
+    mut request: Request<Full<Bytes>>,
+    authorization: Option<&HeaderValue>,
+) -> Result<Response<Incoming>, Fault> {
+    if let Some(value) = authorization {
+        request.headers_mut().insert(AUTHORIZATION, value.clone());
+    }
+    let mut interim = count_interim(&mut request);
+    let response = tokio::select! {
+        biased;
+        Ok(_) = interim.wait_for(|count| *count > limits::UPSTREAM_INTERIM) => return Err(Fault::Protocol),
+        response = tokio::time::timeout(limits::FIRST_BYTE, pool.request(request)) => response,
+    };
+    let response = response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))?;
+    // All of them may have come with the answer, at once.
+    let interim = *interim.borrow();
+    if interim > limits::UPSTREAM_INTERIM || head_bytes(response.headers()) > limits::UPSTREAM_HEADER_BYTES {
+        Err(Fault::Protocol)
+    } else {
+        Ok(response)
     }
 }
 

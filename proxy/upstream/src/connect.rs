@@ -22,7 +22,9 @@ use tower::{Service, ServiceExt as _};
 
 use crate::address::is_public;
 use crate::fault::Fault;
+use crate::notices::{Notices, TlsCause};
 use crate::origin::{Listed, Origin, Scheme};
+use crate::pinned::{Pinned, is_authority};
 use crate::settings::Settings;
 use crate::tunnel::{Proxies, Via};
 
@@ -41,6 +43,7 @@ pub(super) struct Connector {
     names: PublicOnly,
     proxies: Proxies,
     tls: Arc<ClientConfig>,
+    notices: Arc<Notices>,
 }
 
 impl Connector {
@@ -48,12 +51,15 @@ impl Connector {
     ///
     /// # Errors
     /// What is wrong with the certificates.
-    pub(super) fn new(settings: &Settings) -> Result<Self, &'static str> {
+    pub(super) fn new(settings: &Settings, notices: Arc<Notices>) -> Result<Self, &'static str> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let (roots, named) = roots(settings.ca_pem.as_deref())?;
+        let verifier = Pinned::new(roots, named, Arc::clone(&provider))?;
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|_| "TLS cannot be set up")?
-            .with_root_certificates(roots(settings.ca_pem.as_deref())?);
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let tls = match &settings.client_cert_pem {
             None => tls.with_no_client_auth(),
             Some(pem) => {
@@ -70,7 +76,12 @@ impl Connector {
         let mut public = HttpConnector::new_with_resolver(names.clone());
         prepare(&mut public);
         let proxies = settings.proxies.clone();
-        Ok(Self { trusted: trusted.into(), anywhere, public, names, proxies, tls: Arc::new(tls) })
+        Ok(Self { trusted: trusted.into(), anywhere, public, names, proxies, tls: Arc::new(tls), notices })
+    }
+
+    /// The same, which dials these hosts too, whatever their address.
+    pub(super) fn trusting(&self, also: impl Iterator<Item = Listed>) -> Self {
+        Self { trusted: self.trusted.iter().cloned().chain(also).collect(), ..self.clone() }
     }
 
     async fn connect(self, url: Uri) -> Result<Connection, Fault> {
@@ -89,8 +100,15 @@ impl Connector {
         match origin.scheme {
             Scheme::Http => Ok(MaybeHttpsStream::Http(tcp)),
             Scheme::Https => {
-                let name = ServerName::try_from(origin.host).map_err(|_| Fault::Tls)?;
+                let name = ServerName::try_from(origin.host.clone()).map_err(|_| Fault::Tls)?;
                 let handshake = TlsConnector::from(self.tls).connect(name, TokioIo::new(tcp));
+                let handshake = async {
+                    handshake.await.inspect_err(|error| {
+                        if let Some(cause) = tls_cause(error) {
+                            self.notices.tls(cause, &origin.to_string());
+                        }
+                    })
+                };
                 Ok(MaybeHttpsStream::from(within(limits::TLS_HANDSHAKE, handshake).await?))
             }
         }
@@ -186,6 +204,21 @@ impl Service<Name> for PublicOnly {
     }
 }
 
+/// Why a handshake failed, if it was for TLS.
+fn tls_cause(error: &std::io::Error) -> Option<TlsCause> {
+    use rustls::CertificateError as Bad;
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(bad) = error else { return Some(TlsCause::Other) };
+    Some(match bad {
+        Bad::Expired | Bad::ExpiredContext { .. } => TlsCause::Expired,
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => TlsCause::NotYetValid,
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsCause::OtherName,
+        Bad::UnknownIssuer => TlsCause::UnknownIssuer,
+        bad if is_authority(bad) => TlsCause::Authority,
+        _ => TlsCause::Other,
+    })
+}
+
 /// What an error of the libraries means. Its text, which may repeat what the upstream sent, goes no further (A170).
 pub(super) fn classify(error: &(dyn std::error::Error + 'static)) -> Fault {
     let mut next = Some(error);
@@ -216,12 +249,14 @@ fn identity(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'
     Ok((chain, key))
 }
 
-fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, &'static str> {
-    let mut roots = RootCertStore::empty();
+/// Whom certificates of upstreams may chain to, and those that the configuration names itself.
+fn roots(ca_pem: Option<&[u8]>) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), &'static str> {
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     match ca_pem {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|_| "`ca` is no PEM file of certificates")?;
+                named.push(certificate.clone());
                 roots.add(certificate).map_err(|_| "`ca` has a certificate that cannot be a root")?;
             }
             if roots.is_empty() {
@@ -236,7 +271,7 @@ fn roots(ca_pem: Option<&[u8]>) -> Result<RootCertStore, &'static str> {
             }
         }
     }
-    Ok(roots)
+    Ok((roots, named))
 }
 
 #[cfg(test)]

@@ -68,14 +68,23 @@ impl Sources {
         Ok(Self { by_prefix, otherwise: Source::new(&settings.credentials)? })
     }
 
+    /// Whether no login is configured for a repository.
+    pub(super) fn are_anonymous(&self, repository: &Repository) -> bool {
+        matches!(self.of(repository), Source::Anonymous)
+    }
+
+    fn of(&self, repository: &Repository) -> &Source {
+        let theirs = self.by_prefix.iter().find(|(prefix, _)| begins(repository.path(), prefix));
+        theirs.map_or(&self.otherwise, |(_, source)| source)
+    }
+
     /// The login for a repository. A credential helper has its time, and no chance to hold up the others.
     ///
     /// # Errors
     /// [`Fault::Unauthorized`] when a login is configured and cannot be had: a pull without it would say "not found" of
     /// what is merely private.
     pub(super) async fn login(&self, repository: &Repository) -> Result<Login, Fault> {
-        let theirs = self.by_prefix.iter().find(|(prefix, _)| begins(repository.path(), prefix));
-        theirs.map_or(&self.otherwise, |(_, source)| source).login(repository).await
+        self.of(repository).login(repository).await
     }
 }
 

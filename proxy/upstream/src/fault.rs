@@ -41,6 +41,9 @@ pub enum Fault {
     /// Over a limit.
     #[error("larger than allowed")]
     TooLarge,
+    /// It shows this to nobody whom it does not know, and the gate has no credentials for it; or it is not there.
+    #[error("not shown without credentials")]
+    NotShown,
     /// The credentials are refused.
     #[error("the credentials are refused")]
     Unauthorized,
@@ -50,6 +53,27 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether it is a fault of one endpoint and says nothing about the content: another one may be asked.
+    pub(crate) fn is_of_endpoint(self) -> bool {
+        match self {
+            Self::Protocol
+            | Self::RedirectRefused
+            | Self::Status(_)
+            | Self::Timeout
+            | Self::Tls
+            | Self::Unreachable => true,
+            Self::Encoding
+            | Self::Integrity
+            | Self::Internal
+            | Self::NotFound
+            | Self::NotShown
+            | Self::Overload
+            | Self::RealmRefused
+            | Self::TooLarge
+            | Self::Unauthorized => false,
+        }
+    }
+
     /// The stable code that records and metrics carry. Which of them `on_undecided` applies to is said in one place, the
     /// policy's `decide::fallback`.
     #[must_use]
@@ -59,6 +83,7 @@ impl Fault {
             Self::Integrity => "upstream-integrity",
             Self::Internal => "internal",
             Self::NotFound => "manifest-unknown",
+            Self::NotShown => "upstream-not-shown",
             Self::Overload => "overload",
             Self::Protocol | Self::TooLarge => "upstream-protocol",
             Self::RealmRefused => "realm-refused",
@@ -94,6 +119,7 @@ mod tests {
             Fault::Integrity,
             Fault::Overload,
             Fault::Internal,
+            Fault::NotShown,
             Fault::Protocol,
             Fault::RealmRefused,
             Fault::RedirectRefused,

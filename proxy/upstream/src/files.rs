@@ -35,7 +35,9 @@ impl Files {
         let settings = Settings {
             registry,
             trusted: vec![Listed::host_of(&origin)],
+            redirect_hosts: Vec::new(),
             urls: vec![origin.clone()],
+            prefix: None,
             ca_pem,
             client_cert_pem: None,
             credentials: Credentials::Anonymous,

@@ -15,6 +15,7 @@ use crate::client::Ask;
 use crate::fault::Fault;
 use crate::link::Next;
 use crate::registry::Upstream;
+use crate::rest::Kind;
 
 /// What a list of referrers takes in memory, as so many times its own length.
 const LIST_TIMES: u64 = 6;
@@ -28,6 +29,17 @@ pub enum More {
     Yes,
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, Copy)]
+pub enum PageStart<'a> {
+    /// At the first tag.
+    Beginning,
+    /// After this tag.
+    After(&'a str),
+    /// Where the upstream said, in its own words: the query of its link.
+    Cursor(&'a str),
+}
+
 /// A page of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagPage {
@@ -35,6 +47,8 @@ pub struct TagPage {
     pub tags: Vec<Tag>,
     /// Whether there are more.
     pub more: More,
+    /// The query by which the upstream goes on: its own words.
+    pub cursor: Option<String>,
 }
 
 impl TagPage {
@@ -46,6 +60,7 @@ impl TagPage {
         if whole.is_none() && self.tags.len() <= most {
             return self;
         }
+        self.cursor = None;
         self.tags.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         if let Some(last) = whole {
             self.tags.retain(|tag| tag.as_str() > last);
@@ -127,24 +142,37 @@ impl Upstream {
         &self,
         repository: &Repository,
         n: Option<u32>,
-        last: Option<&str>,
+        from: PageStart<'_>,
     ) -> Result<TagPage, Fault> {
-        let list = format!("/v2/{}/tags/list", repository.path());
-        let count = n.map(|n| format!("n={n}"));
-        let from = last.map(|last| format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
-        let query: Vec<String> = count.into_iter().chain(from).collect();
+        let list = format!("/v2/{}/tags/list", self.name_of(repository));
+        // Of none at all the upstream is not asked for: registries differ in what they make of it.
+        let count = n.filter(|n| *n > 0).map(|n| format!("n={n}"));
+        let (query, last) = match from {
+            PageStart::Beginning => (count.into_iter().collect(), None),
+            PageStart::After(last) => {
+                let from = format!("last={}", utf8_percent_encode(last, NON_ALPHANUMERIC));
+                (count.into_iter().chain([from]).collect(), Some(last))
+            }
+            PageStart::Cursor(query) => (vec![query.to_owned()], None),
+        };
+        let query: Vec<String> = query;
         let path = if query.is_empty() { list.clone() } else { format!("{list}?{}", query.join("&")) };
-        let answer = self.get(repository, &path).await?.found().await?;
-        // The link says only that there is more; clients get one that leads through the gate.
-        let more = match next(&answer, &list) {
-            Next::None => More::No,
-            Next::Page(_) | Next::Refused => More::Yes,
+        let answer = self.found(repository, self.get(repository, &path).await?).await?;
+        // Clients get a link that leads through the gate, with these words sealed in it.
+        let (more, cursor) = match next(&answer, &list) {
+            Next::None => (More::No, None),
+            Next::Page(page) => (More::Yes, page.split_once('?').map(|(_, query)| query.to_owned())),
+            Next::Refused => (More::Yes, None),
         };
         let body = answer.read(limits::MANIFEST_BYTES).await?;
         let length = body.len();
         let last = last.map(str::to_owned);
-        let read = move || read_tags(&body).map(|tags| TagPage { tags, more }.cut(n, last.as_deref()));
-        self.off.over(length, read).await?
+        let read =
+            move || read_tags(&body).map(|tags| TagPage { tags, more, cursor }.cut(n, last.as_deref()));
+        let page = self.off.over(length, read).await??;
+        // It would end here in silence.
+        let is_stuck = page.more == More::Yes && page.tags.is_empty() && page.cursor.is_none();
+        if is_stuck && n != Some(0) { Err(Fault::Protocol) } else { Ok(page) }
     }
 
     /// The referrers of a digest, all pages up to `referrers_pages`.
@@ -157,7 +185,7 @@ impl Upstream {
         subject: &Digest,
         room: Room<'_>,
     ) -> Result<Referrers, Fault> {
-        let list = format!("/v2/{}/referrers/{subject}", repository.path());
+        let list = format!("/v2/{}/referrers/{subject}", self.name_of(repository));
         let (mut asked, mut seen, mut descriptors) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         let (mut path, mut bytes) = (list.clone(), 0_usize);
         // A page that was asked for before leads round in a circle (A144).
@@ -193,12 +221,12 @@ impl Upstream {
         list: &str,
     ) -> Result<ReferrersPage, Fault> {
         let answer = match self.get(repository, path).await {
-            Err(Fault::RedirectRefused) => return Ok(ReferrersPage::Absent),
+            // Registries without the API say so in many ways, and who means to withhold could say 404 as well.
+            Err(Fault::RedirectRefused | Fault::Status(501)) => return Ok(ReferrersPage::Absent),
             answer => answer?,
         };
         let answer = match answer.status().as_u16() {
-            200 | 401 | 403 | 429 | 500 | 502..=599 => answer.found().await?,
-            // Registries without the API say so in many ways, and who means to withhold could say 404 as well.
+            200 | 401 | 403 => answer.found().await?,
             _ => return Ok(ReferrersPage::Absent),
         };
         let next = next(&answer, list);
@@ -210,7 +238,8 @@ impl Upstream {
     }
 
     async fn get(&self, repository: &Repository, path: &str) -> Result<Answer, Fault> {
-        self.ask(repository, &Ask { method: Method::GET, path, headers: HeaderMap::new() }).await
+        let headers = HeaderMap::new();
+        self.ask(&Ask { method: Method::GET, path, headers, kind: Kind::List, repository }).await
     }
 }
 
@@ -254,7 +283,7 @@ enum ReferrersPage {
 fn next(answer: &Answer, list: &str) -> Next {
     let home = match &answer.place {
         Responder::Home(home) => Some(home),
-        Responder::Elsewhere => None,
+        Responder::Elsewhere(_) => None,
     };
     Next::of(answer.headers(), list, home)
 }

@@ -64,18 +64,33 @@ impl fmt::Display for Origin {
 pub(super) struct Listed {
     host: String,
     port: Option<u16>,
+    scheme: Scheme,
 }
 
 impl Listed {
-    /// Reads `host` or `host:port`.
+    /// Reads `host` or `host:port`; with `http://` before it, it is one without TLS.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, text) = match text.strip_prefix("http://") {
+            Some(rest) => (Scheme::Http, rest),
+            None => (Scheme::Https, text),
+        };
         let authority: Authority = text.parse().ok()?;
-        Some(Self { host: bare(authority.host()), port: authority.port_u16() })
+        Some(Self { host: bare(authority.host()), port: authority.port_u16(), scheme })
     }
 
     /// A host with whatever port.
     pub(super) fn host_of(origin: &Origin) -> Self {
-        Self { host: origin.host.clone(), port: None }
+        Self { host: origin.host.clone(), port: None, scheme: Scheme::Https }
+    }
+
+    /// A host with the one port.
+    pub(super) fn place_of(origin: &Origin) -> Self {
+        Self { port: Some(origin.port), ..Self::host_of(origin) }
+    }
+
+    /// Tells whether this names where the URL leads, and says that it has no TLS.
+    pub(super) fn names_in_clear(&self, origin: &Origin) -> bool {
+        self.scheme == Scheme::Http && self.names(origin)
     }
 
     /// Tells whether this names where the URL leads.
@@ -133,6 +148,7 @@ mod tests {
             ("cdn.io", "https://x.cdn.io/", false),
             ("cdn.io", "https://cdn.io.evil.example/", false),
             ("[::1]:5000", "http://[::1]:5000/", true),
+            ("http://minio.lan:9000", "http://minio.lan:9000/", true),
         ] {
             assert_eq!(Listed::parse(listed).unwrap().names(&origin(url).unwrap()), named, "{listed} {url}");
         }

@@ -2,7 +2,6 @@
 
 use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use pullgate_policy::oci::Repository;
 
 use crate::fault::Fault;
 use crate::origin::{Listed, Origin, Scheme};
@@ -20,19 +19,24 @@ pub(super) struct Realm {
 
 impl Realm {
     /// Believes a realm that is on the host of the endpoint that named it, or on one that the configuration lists; under
-    /// TLS, unless that endpoint itself has none (A164). The scope is ours, whatever the challenge says (A166).
+    /// TLS, unless that endpoint itself has none (A164): one in the clear on the own host of an
+    /// endpoint under TLS is asked under TLS. The scope is ours, whatever the challenge says (A166).
     ///
     /// # Errors
     /// [`Fault::RealmRefused`]: then nothing is sent to it, not even an anonymous request.
     pub(super) fn check(
         text: &str,
         service: Option<&str>,
-        repository: &Repository,
+        path: &str,
         home: &Origin,
         listed: &[Listed],
     ) -> Result<Self, Fault> {
         let url: Uri = text.parse().map_err(|_| Fault::RealmRefused)?;
         let origin = Origin::of(&url).ok_or(Fault::RealmRefused)?;
+        let origin = match (home.scheme, origin.scheme) {
+            (Scheme::Https, Scheme::Http) if origin.host == home.host => secured(origin, home),
+            (_, Scheme::Http | Scheme::Https) => origin,
+        };
         let known = match (home.scheme, origin.scheme) {
             // The certificate proves the host, whatever the port.
             (_, Scheme::Https) => origin.host == home.host || listed.iter().any(|one| one.names(&origin)),
@@ -44,13 +48,19 @@ impl Realm {
         }
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let service = service.map(|service| format!("service={}&", encode(service))).unwrap_or_default();
-        let scope = encode(&format!("repository:{}:pull", repository.path()));
+        let scope = encode(&format!("repository:{path}:pull"));
         let query = url.query().map(|query| query.split('&').filter(|pair| !pair.starts_with("scope=")));
         Ok(Self {
             url: format!("{origin}{}", url.path()),
             query: query.map(|pairs| pairs.collect::<Vec<_>>().join("&")).filter(|query| !query.is_empty()),
             words: format!("{service}scope={scope}"),
         })
+    }
+
+    /// Whether its host is one of those that the configuration lists.
+    pub(super) fn is_listed(text: &str, listed: &[Listed]) -> bool {
+        let origin = text.parse().ok().and_then(|url: Uri| Origin::of(&url));
+        origin.is_some_and(|origin| listed.iter().any(|one| one.names(&origin)))
     }
 
     /// The URL of a GET (distribution, "Token authentication specification").
@@ -76,15 +86,21 @@ impl Realm {
     }
 }
 
+/// The same place under TLS, as a registry behind a proxy that ends TLS means it: at the endpoint's own port, where the
+/// realm names none.
+fn secured(origin: Origin, home: &Origin) -> Origin {
+    let port = if origin.port == 80 { home.port } else { origin.port };
+    Origin { scheme: Scheme::Https, port, ..origin }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(realm: &str, home: &str) -> Result<Realm, Fault> {
-        let repository: Repository = "r.io/org/app".parse().unwrap();
         let home = Origin::of(&home.parse().unwrap()).unwrap();
         let listed = ["auth.io", "tokens.io:8443"].map(|text| Listed::parse(text).unwrap());
-        Realm::check(realm, Some("reg istry"), &repository, &home, &listed)
+        Realm::check(realm, Some("reg istry"), "org/app", &home, &listed)
     }
 
     #[test]
@@ -101,8 +117,9 @@ mod tests {
             ("https://x.r.io/token", "https://r.io", false),
             ("https://r.io@evil.example/token", "https://r.io", false),
             ("https://a:b@r.io/token", "https://r.io", false),
-            ("http://r.io/token", "https://r.io", false),
+            ("http://r.io/token", "https://r.io", true),
             ("http://auth.io/token", "https://r.io", false),
+            ("http://evil.example/token", "https://r.io", false),
             ("http://r.io/token", "http://r.io", true),
             ("http://r.io:81/token", "http://r.io", false),
             ("http://auth.io/token", "http://r.io", true),
@@ -124,6 +141,8 @@ mod tests {
         for (realm, asked) in [
             ("https://r.io/token", format!("https://r.io/token?{words}")),
             ("https://r.io", format!("https://r.io/?{words}")),
+            ("http://r.io/t", format!("https://r.io/t?{words}")),
+            ("http://r.io:8080/t", format!("https://r.io:8080/t?{words}")),
             ("https://r.io/t?account=a&scope=repository:*:push", format!("https://r.io/t?account=a&{words}")),
             ("https://r.io/t?scope=repository:*:push", format!("https://r.io/t?{words}")),
             ("https://r.io/t#fragment", format!("https://r.io/t?{words}")),

@@ -11,12 +11,26 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The target of a redirect from `from`: absolute, or a path on the same host; never from TLS to none, and never with user
-/// information (A162). Its address is checked where it is dialled.
+/// The host that a redirect names, for who reads what was refused; empty where it names none.
+pub(super) fn host(headers: &HeaderMap) -> String {
+    let text = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let url: Option<Uri> = text.parse().ok();
+    match url.as_ref().and_then(Origin::of) {
+        Some(origin) => origin.to_string(),
+        None => url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned(),
+    }
+}
+
+/// The target of a redirect from `from`: absolute, or a path on the same host; from TLS to none only where `in_clear`
+/// says so, and never with user information (A162). Its address is checked where it is dialled.
 ///
 /// # Errors
 /// [`Fault::RedirectRefused`].
-pub(super) fn target(from: &Uri, headers: &HeaderMap) -> Result<Uri, Fault> {
+pub(super) fn target(
+    from: &Uri,
+    headers: &HeaderMap,
+    in_clear: impl Fn(&Origin) -> bool,
+) -> Result<Uri, Fault> {
     let mut values = headers.get_all(LOCATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Fault::RedirectRefused) };
     let text = value.to_str().map_err(|_| Fault::RedirectRefused)?;
@@ -29,8 +43,8 @@ pub(super) fn target(from: &Uri, headers: &HeaderMap) -> Result<Uri, Fault> {
         .ok_or(Fault::RedirectRefused)?;
     let to = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
     match (own.scheme, to.scheme) {
-        (Scheme::Https, Scheme::Http) => Err(Fault::RedirectRefused),
-        (Scheme::Http, Scheme::Http) | (_, Scheme::Https) => Ok(url),
+        (Scheme::Https, Scheme::Http) if !in_clear(&to) => Err(Fault::RedirectRefused),
+        (_, Scheme::Http | Scheme::Https) => Ok(url),
     }
 }
 
@@ -44,7 +58,7 @@ mod tests {
         for location in locations {
             headers.append(LOCATION, HeaderValue::from_bytes(location).unwrap());
         }
-        target(&from.parse().unwrap(), &headers).ok().map(|url| url.to_string())
+        target(&from.parse().unwrap(), &headers, |_| false).ok().map(|url| url.to_string())
     }
 
     #[test]

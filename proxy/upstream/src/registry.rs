@@ -1,5 +1,6 @@
 //! One upstream registry: what is asked of it, and with which credentials.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::answer::{Answer, Responder, Room, without_first};
-use crate::challenge::Challenge;
 use crate::client::{Ask, Client};
 use crate::fault::{Fault, SetupFault};
 use crate::off::Off;
 use crate::quota::Quota;
+use crate::rest::Kind;
 use crate::settings::Settings;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -26,8 +27,8 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-diges
 /// One upstream registry.
 pub struct Upstream {
     registry: Registry,
-    client: Arc<Client>,
-    access: Access,
+    pub(crate) client: Arc<Client>,
+    pub(crate) access: Access,
     pub(crate) off: Off,
 }
 
@@ -117,9 +118,10 @@ impl Upstream {
         accept: &[String],
         room: Room<'_>,
     ) -> Result<FetchedManifest, Fault> {
-        let path = format!("/v2/{}/manifests/{reference}", repository.path());
-        let ask = Ask { method: Method::GET, path: &path, headers: accepting(accept) };
-        let answer = self.ask(repository, &ask).await?.found().await?;
+        let path = format!("/v2/{}/manifests/{reference}", self.name_of(repository));
+        let headers = accepting(accept);
+        let ask = Ask { method: Method::GET, path: &path, headers, kind: Kind::Manifest, repository };
+        let answer = self.found(repository, self.ask(&ask).await?).await?;
         let content_type = answer.content_type()?;
         let claimed = match answer.single(&CONTENT_DIGEST)? {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
@@ -146,12 +148,13 @@ impl Upstream {
         tag: &Tag,
         accept: &[String],
     ) -> Result<Option<Digest>, Fault> {
-        let path = format!("/v2/{}/manifests/{tag}", repository.path());
-        let ask = Ask { method: Method::HEAD, path: &path, headers: accepting(accept) };
-        let answer = self.ask(repository, &ask).await?.found().await?;
+        let path = format!("/v2/{}/manifests/{tag}", self.name_of(repository));
+        let headers = accepting(accept);
+        let ask = Ask { method: Method::HEAD, path: &path, headers, kind: Kind::Manifest, repository };
+        let answer = self.found(repository, self.ask(&ask).await?).await?;
         match answer.place {
             Responder::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
-            Responder::Elsewhere => Ok(None),
+            Responder::Elsewhere(_) => Ok(None),
         }
     }
 
@@ -160,7 +163,8 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
-        let answer = self.ask_blob(Method::GET, repository, digest).await?.found().await?;
+        let answer = self.ask_blob(Method::GET, repository, digest).await?;
+        let answer = self.found(repository, answer).await?;
         Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
     }
 
@@ -174,10 +178,12 @@ impl Upstream {
         digest: &Digest,
         (from, length): (u64, u64),
     ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
-        let path = format!("/v2/{}/blobs/{digest}", repository.path());
+        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
         let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(|_| Fault::Internal)?;
         let headers = HeaderMap::from_iter([(RANGE, range)]);
-        let answer = self.ask(repository, &Ask { method: Method::GET, path: &path, headers }).await?;
+        let answer = self
+            .ask(&Ask { method: Method::GET, path: &path, headers, kind: Kind::Blob, repository })
+            .await?;
         if answer.status() != StatusCode::PARTIAL_CONTENT {
             let whole = answer.found().await?;
             let same = whole.length()?.is_none_or(|said| said == length);
@@ -191,15 +197,47 @@ impl Upstream {
         }
     }
 
-    /// Whether the repository has the blob.
+    /// Whether the repository has the blob, by what a HEAD says of it: where the answer is a no either way.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn blob_seems_here(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
+        let answer = self.ask_blob(Method::HEAD, repository, digest).await?;
+        match self.found(repository, answer).await {
+            Ok(answer) => Ok(Presence::Here(answer.length()?)),
+            Err(Fault::NotFound) => Ok(Presence::Absent),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Whether the repository has the blob. Registries answer a HEAD in many ways, and an address that is signed for a GET
+    /// refuses it: only a GET, of one byte, says no.
     ///
     /// # Errors
     /// [`Fault`].
     pub async fn blob_exists(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        match self.ask_blob(Method::HEAD, repository, digest).await?.found().await {
-            Ok(answer) => Ok(Presence::Here(answer.length()?)),
-            Err(Fault::NotFound) => Ok(Presence::Absent),
-            Err(fault) => Err(fault),
+        let head = self.ask_blob(Method::HEAD, repository, digest).await;
+        if let Ok(answer) = head
+            && answer.status() == StatusCode::OK
+        {
+            return Ok(Presence::Here(answer.length()?));
+        }
+        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
+        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let ask = Ask { method: Method::GET, path: &path, headers, kind: Kind::Blob, repository };
+        let answer = self.ask(&ask).await?;
+        match answer.status() {
+            // An empty blob has no first byte.
+            StatusCode::RANGE_NOT_SATISFIABLE => Ok(Presence::Here(Some(0))),
+            StatusCode::PARTIAL_CONTENT => {
+                let total = answer.single(&CONTENT_RANGE)?.and_then(|range| range.rsplit_once('/'));
+                Ok(Presence::Here(total.and_then(|(_, total)| total.parse().ok())))
+            }
+            _ => match self.found(repository, answer).await {
+                Ok(answer) => Ok(Presence::Here(answer.length()?)),
+                Err(Fault::NotFound) => Ok(Presence::Absent),
+                Err(fault) => Err(fault),
+            },
         }
     }
 
@@ -213,7 +251,8 @@ impl Upstream {
         digest: &Digest,
         most: u64,
     ) -> Result<Intact<Bytes>, Fault> {
-        let body = self.ask_blob(Method::GET, repository, digest).await?.found().await?.read(most).await?;
+        let answer = self.ask_blob(Method::GET, repository, digest).await?;
+        let body = answer.found().await?.read(most).await?;
         let digest = *digest;
         let checked = self.off.over(body.len(), move || Untrusted::new(body).check(&digest)).await?;
         checked.map_err(|_| Fault::Integrity)
@@ -225,33 +264,20 @@ impl Upstream {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Answer, Fault> {
-        let path = format!("/v2/{}/blobs/{digest}", repository.path());
-        self.ask(repository, &Ask { method, path: &path, headers: HeaderMap::new() }).await
+        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
+        let headers = HeaderMap::new();
+        self.ask(&Ask { method, path: &path, headers, kind: Kind::Blob, repository }).await
     }
 
-    /// Sends a request with the credentials it needs. One challenge is met; a second 401 is the answer (A169).
-    pub(crate) async fn ask(&self, repository: &Repository, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let known = self.access.known(repository);
-        let answer = self.client.send(ask, known.as_ref()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let home = match &answer.place {
-            Responder::Home(home) => home.clone(),
-            // The host that a redirect led to gets nothing, whatever it asks for.
-            Responder::Elsewhere => return Ok(answer),
-        };
-        if let Some(sent) = &known {
-            self.access.refused(repository, sent);
-        }
-        let Ok(challenge) = Challenge::find(answer.headers()) else { return Ok(answer) };
-        drop(answer);
-        let authorization = self.access.meet(repository, challenge, home).await?;
-        let answer = self.client.send(ask, Some(&authorization)).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            self.access.refused(repository, &authorization);
-        }
-        Ok(answer)
+    /// The name of a repository at the upstream: behind a prefix, if it has one.
+    pub(crate) fn name_of<'a>(&self, repository: &'a Repository) -> Cow<'a, str> {
+        self.client.name_of(repository)
+    }
+
+    /// What was refused of its words lately, one sentence for each, for the operator.
+    #[must_use]
+    pub fn refused(&self) -> Vec<String> {
+        self.client.notices().sentences()
     }
 }
 

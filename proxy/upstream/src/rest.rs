@@ -1,45 +1,69 @@
-//! Leaving an upstream alone that asked for it: 429 with `Retry-After` (A176).
+//! Leaving an upstream alone that asked for it: 429 with `Retry-After` (A176). What rests is one endpoint, for one
+//! repository and one kind of request: registries limit manifests apart from blobs, and by login or repository.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
+use pullgate_policy::oci::Repository;
 use tokio::time::Instant;
-
-use crate::fault::Fault;
 
 /// The shortest time that an upstream is left alone, whatever it says.
 const REST_MIN: Duration = Duration::from_secs(1);
 /// The longest.
 const REST_MAX: Duration = Duration::from_secs(60);
+/// Rests that one upstream may have at once; further ones are not kept.
+const RESTS_MAX: usize = 4_096;
 
-/// Until when an upstream is left alone.
+/// A kind of request, as registries limit them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Content by its digest.
+    Blob,
+    /// Tags or referrers.
+    List,
+    /// A manifest.
+    Manifest,
+}
+
+/// What is left alone: the endpoint by its place in the configuration, the repository, and the kind of request.
+type Whose = (usize, Repository, Kind);
+
+/// Until when who is left alone.
 #[derive(Default)]
-pub(super) struct Rest(Mutex<Option<Instant>>);
+pub(super) struct Rests(Mutex<HashMap<Whose, Instant>>);
 
-impl Rest {
-    /// Lets a request go, or answers it in the upstream's stead.
-    ///
-    /// # Errors
-    /// [`Fault::Status`] 429, as the upstream said.
-    pub(super) fn is_over(&self, now: Instant) -> Result<(), Fault> {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match until {
-            Some(until) if now < until => Err(Fault::Status(429)),
-            Some(_) | None => Ok(()),
-        }
+impl Rests {
+    /// Whether a request has to wait.
+    pub(super) fn is_on(&self, endpoint: usize, repository: &Repository, kind: Kind, now: Instant) -> bool {
+        let rests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nearly always nobody rests, and the name is not copied.
+        !rests.is_empty()
+            && rests.get(&(endpoint, repository.clone(), kind)).is_some_and(|until| now < *until)
     }
 
     /// Remembers what an answer asks for.
-    pub(super) fn note(&self, status: StatusCode, headers: &HeaderMap, now: Instant) {
+    pub(super) fn note(
+        &self,
+        (endpoint, repository, kind): (usize, &Repository, Kind),
+        (status, headers): (StatusCode, &HeaderMap),
+        now: Instant,
+    ) {
         if status != StatusCode::TOO_MANY_REQUESTS {
             return;
         }
         let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         if let Some(seconds) = asked {
-            let rest = Duration::from_secs(seconds).clamp(REST_MIN, REST_MAX);
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now + rest);
+            let until = now + Duration::from_secs(seconds).clamp(REST_MIN, REST_MAX);
+            let mut rests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if rests.len() >= RESTS_MAX {
+                rests.retain(|_, until| now < *until);
+            }
+            if rests.len() < RESTS_MAX {
+                rests.insert((endpoint, repository.clone(), kind), until);
+            }
         }
     }
 }
@@ -48,27 +72,63 @@ impl Rest {
 mod tests {
     use super::*;
 
+    const LIMITED: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+
+    fn name(text: &str) -> Repository {
+        text.parse().unwrap()
+    }
+
+    fn asking(seconds: &str) -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, seconds.parse().unwrap())])
+    }
+
     #[test]
     fn a176_a_rest_is_kept_between_a_second_and_a_minute() {
-        let now = Instant::now();
+        let (now, app) = (Instant::now(), name("r.io/app"));
         for (asked, seconds) in [("0", 1), ("5", 5), ("1000000000", 60)] {
-            let (rest, mut headers) = (Rest::default(), HeaderMap::new());
-            headers.insert(RETRY_AFTER, asked.parse().unwrap());
-            rest.note(StatusCode::OK, &headers, now);
-            assert_eq!(rest.is_over(now), Ok(()));
-            rest.note(StatusCode::TOO_MANY_REQUESTS, &headers, now);
+            let rests = Rests::default();
+            let is_on = |at| rests.is_on(0, &app, Kind::Manifest, at);
+            rests.note((0, &app, Kind::Manifest), (StatusCode::OK, &asking(asked)), now);
+            assert!(!is_on(now));
+            rests.note((0, &app, Kind::Manifest), (LIMITED, &asking(asked)), now);
             let end = now + Duration::from_secs(seconds);
-            assert_eq!(rest.is_over(end - Duration::from_millis(1)), Err(Fault::Status(429)), "{asked}");
-            assert_eq!(rest.is_over(end), Ok(()), "{asked}");
+            assert!(is_on(end - Duration::from_millis(1)), "{asked}");
+            assert!(!is_on(end), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a176_a_rest_is_of_one_endpoint_one_repository_and_one_kind() {
+        let (rests, now, app) = (Rests::default(), Instant::now(), name("r.io/app"));
+        rests.note((0, &app, Kind::Manifest), (LIMITED, &asking("60")), now);
+        assert!(rests.is_on(0, &app, Kind::Manifest, now));
+        for (endpoint, repository, kind) in
+            [(1, "r.io/app", Kind::Manifest), (0, "r.io/other", Kind::Manifest), (0, "r.io/app", Kind::Blob)]
+        {
+            assert!(!rests.is_on(endpoint, &name(repository), kind, now), "{endpoint} {repository} {kind:?}");
         }
     }
 
     #[test]
     fn without_a_number_there_is_no_rest() {
-        let (rest, mut headers, now) = (Rest::default(), HeaderMap::new(), Instant::now());
-        rest.note(StatusCode::TOO_MANY_REQUESTS, &headers, now);
-        headers.insert(RETRY_AFTER, "-1".parse().unwrap());
-        rest.note(StatusCode::TOO_MANY_REQUESTS, &headers, now);
-        assert_eq!(rest.is_over(now), Ok(()));
+        let (rests, now, app) = (Rests::default(), Instant::now(), name("r.io/app"));
+        for headers in [HeaderMap::new(), asking("-1"), asking("soon")] {
+            rests.note((0, &app, Kind::Blob), (LIMITED, &headers), now);
+        }
+        assert!(!rests.is_on(0, &app, Kind::Blob, now));
+    }
+
+    #[test]
+    fn rests_have_a_most_and_those_that_ended_make_room() {
+        let (rests, now) = (Rests::default(), Instant::now());
+        let note = |n: usize, at| {
+            rests.note((0, &name(&format!("r.io/a{n}")), Kind::Blob), (LIMITED, &asking("1")), at);
+            rests.is_on(0, &name(&format!("r.io/a{n}")), Kind::Blob, at)
+        };
+        for n in 0..RESTS_MAX {
+            assert!(note(n, now));
+        }
+        assert!(!note(RESTS_MAX, now));
+        assert!(note(RESTS_MAX, now + REST_MIN));
     }
 }

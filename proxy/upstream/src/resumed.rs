@@ -92,6 +92,7 @@ fn is_a_break(fault: &Fault) -> bool {
         Fault::Encoding
         | Fault::Internal
         | Fault::NotFound
+        | Fault::NotShown
         | Fault::Protocol
         | Fault::RealmRefused
         | Fault::RedirectRefused

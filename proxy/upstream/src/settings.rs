@@ -16,6 +16,8 @@ pub struct Settings {
     pub(super) registry: Registry,
     /// Its endpoints, tried in order.
     pub(super) urls: Vec<Origin>,
+    /// What stands before every repository's name there.
+    pub(super) prefix: Option<String>,
     /// The certificates that its own may chain to; the system's where none.
     pub(super) ca_pem: Option<Vec<u8>>,
     /// The gate's own certificate with its key.
@@ -28,6 +30,8 @@ pub struct Settings {
     pub(super) proxies: Proxies,
     /// Hosts of its token services, beside its own.
     pub(super) token_hosts: Vec<Listed>,
+    /// Hosts that a redirect may lead to, whatever their address.
+    pub(super) redirect_hosts: Vec<Listed>,
     /// Hosts that are dialled whatever their address: those that the configuration names.
     pub(super) trusted: Vec<Listed>,
 }
@@ -47,18 +51,22 @@ impl Settings {
         };
         let mut token_hosts = hosts(&upstream.token_hosts, "`token_hosts` is malformed")?;
         token_hosts.extend(well_known(registry).and_then(Listed::parse));
-        let mut trusted = hosts(&upstream.redirect_hosts, "`redirect_hosts` is malformed")?;
+        let redirect_hosts = hosts(&upstream.redirect_hosts, "`redirect_hosts` is malformed")?;
+        let mut trusted = redirect_hosts.clone();
         trusted.extend(token_hosts.iter().cloned());
-        trusted.extend(urls.iter().map(Listed::host_of));
+        // Another port of the same host is another service (A161).
+        trusted.extend(urls.iter().map(Listed::place_of));
         Ok(Self {
             registry: registry.clone(),
             urls,
+            prefix: upstream.prefix.clone(),
             ca_pem: upstream.ca_pem.clone(),
             client_cert_pem: upstream.client_cert_pem.clone(),
             credentials: upstream.credentials.clone(),
             logins: upstream.logins.clone(),
             proxies: Proxies::of_the_process(),
             token_hosts,
+            redirect_hosts,
             trusted,
         })
     }

@@ -9,6 +9,7 @@ pub(super) use server::table;
 use server::{Server, answer, claimed, upstream, whole};
 
 mod credentials;
+mod field;
 mod heads;
 mod lists;
 mod redirects;
@@ -113,7 +114,7 @@ async fn a106_a_manifest_over_its_limit_is_cut() {
 
 #[tokio::test]
 async fn a108_an_encoded_body_is_never_decoded() {
-    for encoding in ["gzip", "zstd", "br", "identity, gzip", "x"] {
+    for encoding in ["gzip", "X-GZip", "zstd", "br", "identity, gzip", "aws-chunked,gzip"] {
         let bytes = whole("200 OK", &[TYPE, &format!("content-encoding: {encoding}")], BODY);
         assert_eq!(fault(bytes.clone()).await, Fault::Encoding, "{encoding}");
         let server = Server::start(move |_| bytes.clone()).await;
@@ -124,8 +125,17 @@ async fn a108_an_encoded_body_is_never_decoded() {
             Fault::Encoding
         );
     }
-    let server = Server::start(|_| whole("200 OK", &[TYPE, "content-encoding: Identity"], BODY)).await;
-    assert!(manifest(&server.upstream()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a108_a_word_that_names_no_coding_says_nothing_and_the_hash_decides() {
+    for word in ["", "Identity", "utf-8", "aws-chunked", "none", "x, "] {
+        let line = format!("content-encoding: {word}");
+        let server = Server::start(move |_| whole("200 OK", &[TYPE, &line], BODY)).await;
+        assert!(manifest(&server.upstream()).await.is_ok(), "{word}");
+        let wrong = server.upstream().small_blob(&repository(), &Digest::of(b"another"), 100).await;
+        assert_eq!(wrong.unwrap_err(), Fault::Integrity, "{word}");
+    }
 }
 
 #[tokio::test]
@@ -143,14 +153,18 @@ async fn a170_each_status_means_one_thing() {
     let denied = br#"{"errors":[{"code":"DENIED","message":"NAME_UNKNOWN"}]}"#;
     for (status, body, expected) in [
         ("404 Not Found", &b""[..], Fault::NotFound),
-        ("403 Forbidden", b"", Fault::Unauthorized),
-        ("403 Forbidden", denied, Fault::Unauthorized),
+        ("403 Forbidden", b"", Fault::NotShown),
+        ("403 Forbidden", denied, Fault::NotShown),
         ("403 Forbidden", unknown, Fault::NotFound),
-        ("401 Unauthorized", b"", Fault::Unauthorized),
+        ("401 Unauthorized", b"", Fault::NotShown),
         ("401 Unauthorized", unknown, Fault::NotFound),
+        ("408 Slow", b"", Fault::Status(408)),
+        ("421 Misdirected", b"", Fault::Status(421)),
+        ("425 Early", b"", Fault::Status(425)),
         ("429 Too Many", b"", Fault::Status(429)),
         ("500 Oh", b"", Fault::Status(500)),
         ("504 Oh", b"", Fault::Status(504)),
+        ("520 Oh", b"", Fault::Status(520)),
         ("206 Partial", BODY, Fault::Protocol),
         ("304 Not Modified", b"", Fault::Protocol),
         ("418 Teapot", b"", Fault::Protocol),

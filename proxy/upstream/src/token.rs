@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::fault::Fault;
+use crate::origin::Origin;
 
 /// Tokens remembered for one upstream.
 const TOKENS_MAX: usize = 4_096;
@@ -31,7 +32,11 @@ impl Token {
     /// [`Fault::Unauthorized`] when there is no token in it that can be sent.
     pub(super) fn read(body: &[u8]) -> Result<Self, Fault> {
         let value = strict_json::parse(body).map_err(|_| Fault::Unauthorized)?;
-        let text = ["token", "access_token"].iter().find_map(|key| value.get(key)?.as_str());
+        // Of the two names the one under which something stands.
+        let text = ["token", "access_token"]
+            .iter()
+            .filter_map(|key| value.get(key)?.as_str())
+            .find(|text| !text.is_empty());
         let sendable = |text: &&str| {
             let bytes = 1..=limits::TOKEN_BYTES;
             bytes.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -47,36 +52,59 @@ impl Token {
     }
 }
 
-/// The tokens of one upstream, by repository.
+/// The tokens of one upstream, by repository: of the upstream itself, or of the hosts that its redirects lead to.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<Repository, (HeaderValue, Instant)>>);
+pub(super) struct Tokens(Mutex<HashMap<Repository, Kept>>);
+
+/// A token that is remembered.
+struct Kept {
+    header: HeaderValue,
+    /// The one host that it is for.
+    host: Origin,
+    since: Instant,
+    ends: Instant,
+}
 
 impl Tokens {
-    /// A token that still lives.
-    pub(super) fn find(&self, repository: &Repository, now: Instant) -> Option<HeaderValue> {
-        self.lock().get(repository).filter(|(_, ends)| now < *ends).map(|(header, _)| header.clone())
+    /// A token that still lives, and the host that asked for it.
+    pub(super) fn find(&self, repository: &Repository, now: Instant) -> Option<(Origin, HeaderValue)> {
+        let tokens = self.lock();
+        let kept = tokens.get(repository).filter(|kept| now < kept.ends)?;
+        Some((kept.host.clone(), kept.header.clone()))
     }
 
     /// Remembers a token while there is room.
-    pub(super) fn keep(&self, repository: &Repository, token: Token, now: Instant) {
+    pub(super) fn keep(&self, repository: &Repository, token: Token, host: Origin, now: Instant) {
         let mut tokens = self.lock();
         if tokens.len() >= TOKENS_MAX {
-            tokens.retain(|_, (_, ends)| now < *ends);
+            tokens.retain(|_, kept| now < kept.ends);
         }
         if tokens.len() < TOKENS_MAX || tokens.contains_key(repository) {
-            tokens.insert(repository.clone(), (token.header, now + token.life));
+            let kept = Kept { header: token.header, host, since: now, ends: now + token.life };
+            tokens.insert(repository.clone(), kept);
         }
+    }
+
+    /// Whether this very token was got so long ago.
+    pub(super) fn is_older(
+        &self,
+        repository: &Repository,
+        sent: &HeaderValue,
+        age: Duration,
+        now: Instant,
+    ) -> bool {
+        self.lock().get(repository).is_some_and(|kept| kept.header == *sent && now >= kept.since + age)
     }
 
     /// Forgets a token that was refused, but not one that has taken its place since.
     pub(super) fn forget(&self, repository: &Repository, refused: &HeaderValue) {
         let mut tokens = self.lock();
-        if tokens.get(repository).is_some_and(|(header, _)| header == refused) {
+        if tokens.get(repository).is_some_and(|kept| kept.header == *refused) {
             tokens.remove(repository);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Repository, (HeaderValue, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Repository, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,6 +112,10 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn home() -> Origin {
+        Origin::of(&"https://r.io".parse().unwrap()).unwrap()
+    }
 
     fn token(text: &'static str, life: Duration) -> Token {
         Token { header: HeaderValue::from_static(text), life }
@@ -93,7 +125,7 @@ mod tests {
     fn a167_a_token_is_for_one_repository_and_its_time() {
         let (tokens, now, life) = (Tokens::default(), Instant::now(), Duration::from_secs(10));
         let (a, b): (Repository, Repository) = ("r.io/a".parse().unwrap(), "r.io/b".parse().unwrap());
-        tokens.keep(&a, token("one", life), now);
+        tokens.keep(&a, token("one", life), home(), now);
         assert!(tokens.find(&a, now).is_some() && tokens.find(&b, now).is_none());
         assert!(tokens.find(&"r.io/a/b".parse().unwrap(), now).is_none());
         assert!(tokens.find(&a, now + life).is_none());
@@ -108,15 +140,15 @@ mod tests {
         let (tokens, now, life) = (Tokens::default(), Instant::now(), Duration::from_secs(10));
         let name = |n: usize| format!("r.io/a{n}").parse::<Repository>().unwrap();
         for n in 0..=TOKENS_MAX {
-            tokens.keep(&name(n), token("one", life), now);
+            tokens.keep(&name(n), token("one", life), home(), now);
         }
         assert!(
             tokens.find(&name(TOKENS_MAX - 1), now).is_some()
                 && tokens.find(&name(TOKENS_MAX), now).is_none()
         );
-        tokens.keep(&name(0), token("two", life), now);
-        assert_eq!(tokens.find(&name(0), now).unwrap(), "two");
-        tokens.keep(&name(TOKENS_MAX), token("one", life), now + life);
+        tokens.keep(&name(0), token("two", life), home(), now);
+        assert_eq!(tokens.find(&name(0), now).unwrap(), (home(), HeaderValue::from_static("two")));
+        tokens.keep(&name(TOKENS_MAX), token("one", life), home(), now + life);
         assert!(tokens.find(&name(TOKENS_MAX), now + life).is_some());
     }
 
@@ -145,6 +177,8 @@ mod tests {
         for text in [&"t".repeat(limits::TOKEN_BYTES + 1), "", "a b", "a\\nb", "\u{e9}"] {
             assert_eq!(read(text), Err(Fault::Unauthorized));
         }
+        let either = Token::read(br#"{"token":"","access_token":"t"}"#);
+        assert_eq!(either.unwrap().header, "Bearer t");
         for body in ["", "{}", "[]", r#"{"token":1}"#, r#"{"token":"a","token":"b"}"#, "<html>"] {
             assert_eq!(Token::read(body.as_bytes()), Err(Fault::Unauthorized), "{body}");
         }

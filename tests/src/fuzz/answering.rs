@@ -76,6 +76,7 @@ impl Answering {
             aliases: Vec::new(),
             ca_pem: None,
             client_cert_pem: None,
+            prefix: None,
             redirect_hosts: Vec::new(),
             token_hosts: Vec::new(),
             credentials,

@@ -7,7 +7,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A031",
         without: "the look into the layers of what is dressed as evidence",
-        file: "policy/src/evidence/passing/only.rs",
+        file: "policy/src/evidence/servable/only.rs",
         text: "if !is_evidence(kind, bytes) {",
         put: "if !is_evidence(kind, bytes) && false {",
         suite: Suite::Gate,
@@ -16,7 +16,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A601",
         without: "the verification of what leaves as evidence",
-        file: "policy/src/evidence/passing.rs",
+        file: "policy/src/evidence/servable.rs",
         text: "match policy.evidence {",
         put: "match Some(policy.evidence).map_or(EvidencePasses::WellFormed, |_| EvidencePasses::WellFormed) {",
         suite: Suite::Gate,

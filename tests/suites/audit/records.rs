@@ -256,7 +256,7 @@ async fn a606_a_request_that_is_malformed_or_for_an_unknown_registry_has_a_recor
         ("/v2/org/UPPER/manifests/v1".to_owned(), 400, "name-invalid", ""),
         ("/v2/org/app/manifests/-v1".to_owned(), 404, "tag-invalid", ""),
         ("/v2/org/app/blobs/sha256:zz".to_owned(), 400, "digest-invalid", ""),
-        ("/v2/org/app/tags/list?n=many".to_owned(), 400, "query-invalid", ""),
+        ("/v2/org/app/tags/list?last=a&last=b".to_owned(), 400, "query-invalid", ""),
         ("/elsewhere?secret=hunter2".to_owned(), 404, "not-found", ""),
         ("/v2/unserved.example/a/b/manifests/v1".to_owned(), 403, "registry-unknown", "unserved.example"),
         ("/v2/a/b/manifests/v1?ns=other.example".to_owned(), 403, "registry-unknown", "other.example"),

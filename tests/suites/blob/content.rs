@@ -118,6 +118,7 @@ async fn a026_a_cached_blob_is_served_in_another_repository_only_when_that_has_i
     stage.sign("org/other", &image);
     assert_serves(&stage.manifest("org/other", &image.digest()).await, &image);
     assert_eq!(stage.blob("org/other", &image.layer()).await.status, 404);
+    stage.upstream.forget();
     stage.upstream.blob("org/other", &image.blobs[1]);
     let target = blob("org/other", &image.layer());
     assert_eq!(stage.gate.get(&target).await.status, 200);

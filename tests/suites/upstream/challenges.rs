@@ -108,7 +108,8 @@ async fn a165_a_malformed_or_long_challenge_costs_no_request_to_a_token_service(
     for (n, (asks, trips)) in cases.into_iter().enumerate() {
         let tag = format!("v{n}");
         let image = stage.signed("org/app", &tag);
-        challenge(&stage.upstream, When::on(format!("/manifests/{tag}$")).times(1), &asks);
+        let times = if trips > 0 { 1 } else { usize::MAX };
+        challenge(&stage.upstream, When::on(format!("/manifests/{tag}$")).times(times), &asks);
         stage.upstream.fail(When::on("GET /token"), token_answer());
         stage.upstream.forget();
         let answer = stage.manifest("org/app", &tag).await;
@@ -161,8 +162,8 @@ async fn a170_a527_what_the_upstream_says_of_itself_reaches_nobody() {
     for (status, code) in [
         (500, "upstream-status"),
         (429, "upstream-status"),
-        (401, "upstream-unauthorized"),
-        (403, "upstream-unauthorized"),
+        (401, "upstream-not-shown"),
+        (403, "upstream-not-shown"),
         (404, ""),
     ] {
         let (stage, image) = telling(status).await;
@@ -174,7 +175,12 @@ async fn a170_a527_what_the_upstream_says_of_itself_reaches_nobody() {
             "/v2/org/app/tags/list".to_owned(),
         ] {
             for answer in [stage.gate.get(&target).await, stage.gate.head(&target).await] {
-                assert_eq!(answer.status, if status == 404 { 404 } else { 503 }, "{status} {target}");
+                let expected = match status {
+                    401 | 403 => 403,
+                    404 => 404,
+                    _ => 503,
+                };
+                assert_eq!(answer.status, expected, "{status} {target}");
                 assert_eq!(answer.header("www-authenticate"), None);
                 said.push_str(&format!("{answer:?} {}", String::from_utf8_lossy(&answer.body)));
             }
@@ -193,7 +199,7 @@ async fn assert_undecided_or_missing(stage: &Stage, code: &str) {
     if code.is_empty() {
         assert_eq!((answer.status, answer.code().as_str()), (404, "MANIFEST_UNKNOWN"));
     } else {
-        assert_undecided(&answer);
+        assert_eq!(answer.status, if code == "upstream-not-shown" { 403 } else { 503 });
         assert_eq!(codes(&stage.gate.record().await), [code]);
     }
 }

@@ -219,9 +219,11 @@ async fn an_upstream_that_is_not_there_is_undecided() {
 async fn a544_nothing_undecided_is_remembered() {
     let stage = Stage::new().await;
     let image = stage.signed("org/app", "v1");
-    for fault in [Fault::Status(500), Fault::Status(401), Fault::Flip(0), Fault::Cut(0)] {
+    for (fault, status) in
+        [(Fault::Status(500), 503), (Fault::Status(401), 403), (Fault::Flip(0), 503), (Fault::Cut(0), 503)]
+    {
         stage.upstream.fail(When::on(""), fault);
-        assert_undecided(&stage.manifest("org/app", "v1").await);
+        assert_eq!(stage.manifest("org/app", "v1").await.status, status);
         stage.upstream.heal();
     }
     assert_serves(&stage.manifest("org/app", "v1").await, &image);

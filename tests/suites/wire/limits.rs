@@ -137,7 +137,7 @@ async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
 async fn of_an_error_body_so_many_bytes_are_read_and_one_more_is_none() {
     let stage = Stage::new().await;
     let most = usize::try_from(limits::ERROR_BODY_BYTES).unwrap();
-    for (length, status, code) in [(most, 404, "MANIFEST_UNKNOWN"), (most + 1, 503, "UNAVAILABLE")] {
+    for (length, status, code) in [(most, 404, "MANIFEST_UNKNOWN"), (most + 1, 403, "DENIED")] {
         let mut body = b"{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}".to_vec();
         body.resize(length, b' ');
         stage.upstream.fail(When::on("manifests/"), Fault::Answer(403, "application/json", body));
@@ -145,7 +145,7 @@ async fn of_an_error_body_so_many_bytes_are_read_and_one_more_is_none() {
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{length}");
         stage.upstream.heal();
     }
-    assert_eq!(codes(&stage.gate.record().await), ["upstream-unauthorized"]);
+    assert_eq!(codes(&stage.gate.record().await), ["upstream-not-shown"]);
 }
 
 #[tokio::test]

@@ -77,11 +77,9 @@ async fn a001_a_registry_without_a_table_is_never_dialled() {
 }
 
 #[tokio::test]
-async fn a003_a004_ns_must_be_one_name_that_agrees_with_the_path() {
+async fn a003_a004_ns_is_one_name_and_the_path_is_the_whole_name() {
     let (hub, other, gate) = two().await;
     for target in [
-        "/v2/ghcr.io/org/app/manifests/v1?ns=docker.io",
-        "/v2/ghcr.io_443/org/app/manifests/v1?ns=docker.io",
         "/v2/org/app/manifests/v1?ns=docker.io&ns=docker.io",
         "/v2/org/app/manifests/v1?ns=docker.io&ns=ghcr.io",
         "/v2/org/app/manifests/v1?ns=",
@@ -108,6 +106,15 @@ async fn a003_a004_ns_must_be_one_name_that_agrees_with_the_path() {
     let image = Made::image();
     image.tag(&other, "org/app", "v1");
     assert_serves(&gate.get("/v2/org/app/manifests/v1?ns=ghcr.io").await, &image);
+    // A project that is called like a registry, though that one has a table: it is asked where `ns` says, and nowhere else.
+    let before = other.seen().len();
+    for path in ["ghcr.io/org/app", "ghcr.io_443/org/app"] {
+        image.tag(&hub, path, "v1");
+        assert_serves(&gate.get(&format!("/v2/{path}/manifests/v1?ns=docker.io")).await, &image);
+        let record = gate.record().await;
+        assert_eq!(record["repository"], format!("docker.io/{path}"));
+    }
+    assert_eq!(other.seen().len(), before);
 }
 
 #[tokio::test]

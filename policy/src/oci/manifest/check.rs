@@ -42,7 +42,7 @@ pub(super) fn kind(value: &Value, content_type: Option<&str>) -> Result<Kind, Ma
     };
     let in_body = match object.get("mediaType") {
         Some(Value::String(text)) => Some(text.as_str()),
-        None => None,
+        None | Some(Value::Null) => None,
         Some(_) => return Err(ManifestFault::Invalid),
     };
     let named = match (in_body, content_type) {
@@ -111,6 +111,34 @@ fn exact_case(value: &Value) -> Result<(), ManifestFault> {
         }
         Value::Array(values) => values.iter().try_for_each(exact_case),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+/// The same as Go's readers see it, for whom `null` is the empty value of its type. The specification's own types, which
+/// are Go's, write it so.
+pub(super) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let members = object.into_iter().filter_map(|(key, inner)| {
+                let inner = match (key.as_str(), inner) {
+                    ("layers" | "manifests", Value::Null) => Value::Array(Vec::new()),
+                    ("annotations", Value::Object(texts)) => texts
+                        .into_iter()
+                        .map(|(key, text)| {
+                            (key, if text.is_null() { Value::String(String::new()) } else { text })
+                        })
+                        .collect::<serde_json::Map<_, _>>()
+                        .into(),
+                    (_, Value::Null) => return None,
+                    (_, inner) => without_nulls(inner),
+                };
+                Some((key, inner))
+            });
+            Value::Object(members.collect())
+        }
+        // An item that is null is no descriptor.
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => value,
     }
 }
 

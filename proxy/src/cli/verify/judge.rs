@@ -28,6 +28,7 @@ pub(super) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
     let mut report = Report::about(asked.to_string());
     if let Err(refusal) = stages(app, &live, &asked, &mut report).await {
         refused(&mut report, &refusal);
+        report.refused = live.upstream(&asked.repository).map(|one| one.refused()).unwrap_or_default();
     }
     report
 }
@@ -166,6 +167,7 @@ fn refused(report: &mut Report, refusal: &Refusal) {
         Refusal::Missing(Missing::Blob | Missing::Manifest | Missing::Name) => {
             (Word::Undecided, "the registry has no such image".to_owned())
         }
+        Refusal::NotShown => (Word::Undecided, Code::UpstreamNotShown.cause().to_owned()),
         Refusal::Undecided(undecided) => (Word::Undecided, undecided.code().cause().to_owned()),
         Refusal::HeadTooLarge
         | Refusal::Malformed

@@ -37,6 +37,8 @@ pub(super) struct Report {
     pub(super) evidence: Vec<Piece>,
     pub(super) rejected: Vec<Rejected>,
     pub(super) requirements: Vec<Requirement>,
+    /// What was refused of the upstream's words, with what would allow it.
+    pub(super) refused: Vec<String>,
 }
 
 /// A verdict in one word.
@@ -177,6 +179,7 @@ impl Report {
             evidence: Vec::new(),
             rejected: Vec::new(),
             requirements: Vec::new(),
+            refused: Vec::new(),
         }
     }
 }

@@ -165,6 +165,9 @@ fn verdict(shown: &mut String, report: &Report, paint: Paint) {
         let location = reason.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
         let _ = writeln!(shown, "    {location}{}: {}", reason.code, reason.text);
     }
+    for refused in &report.refused {
+        let _ = writeln!(shown, "    {refused}");
+    }
     if let Some(reason) = report.reasons.first().filter(|reason| is_explained(report, reason)) {
         let _ = writeln!(shown, "    {}", paint.dim(&format!("pullgate verify --explain {}", reason.code)));
     }

@@ -19,7 +19,7 @@ use crate::pull::handles::Handles;
 use crate::pull::resolve;
 use crate::store::{Known, OrAnew as _};
 
-/// CollectedEvidence evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
+/// Kept evidence about `subject` that is younger than `age`, if every piece of it is still there. Where the store
 /// cannot say, it is collected anew.
 pub(crate) async fn find(
     app: &Handles,

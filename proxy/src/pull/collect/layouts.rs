@@ -117,12 +117,15 @@ async fn tagged(app: &Handles, live: &Live, repository: &Repository, tag: Tag, l
             Ok(Listing { candidates: candidates_in(repository, layout, &document), ..Listing::default() })
         }
         Err(Unresolved::Refused(Refusal::Undecided(undecided))) => Err(undecided.code()),
+        // What is not shown to us may be there all the same.
+        Err(Unresolved::Refused(Refusal::NotShown)) => Err(Code::UpstreamUnauthorized),
         // The good one may be in it: that there was too much must not be lost (A141).
         Err(Unresolved::Shape(
             ManifestFault::Crowded | ManifestFault::IndexTooLarge | ManifestFault::TooLarge,
+            _,
         )) => Ok(Listing { cut: Some((too_much(layout), "too large to be read")), ..Listing::default() }),
         // Absent, or of a shape that is no evidence.
-        Err(Unresolved::Refused(_) | Unresolved::Shape(_)) => Ok(Listing::default()),
+        Err(Unresolved::Refused(_) | Unresolved::Shape(..)) => Ok(Listing::default()),
     }
 }
 

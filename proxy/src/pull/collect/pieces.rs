@@ -101,7 +101,7 @@ pub(super) async fn blob(
     }
     let bytes = fetched.map_err(|fault| match fault {
         // Its own manifest says how large it is: that is not the way's fault.
-        Fault::TooLarge => resolve::shape(ManifestFault::TooLarge),
+        Fault::TooLarge => resolve::shape(ManifestFault::TooLarge, None),
         fault => Refusal::upstream(&fault, Missing::Blob).after(store),
     })?;
     app.store.keep_document(repository, &bytes).await;
@@ -126,6 +126,7 @@ fn may_have_broken(fault: &Fault) -> bool {
         Fault::Encoding | Fault::Integrity | Fault::Protocol => true,
         Fault::Internal
         | Fault::NotFound
+        | Fault::NotShown
         | Fault::Overload
         | Fault::RealmRefused
         | Fault::RedirectRefused

@@ -3,15 +3,29 @@
 
 use jiff::Timestamp;
 use pullgate_policy::limits::EVIDENCE_OF_BLOB;
-use pullgate_policy::oci::{Digest, Repository};
+use pullgate_policy::oci::{Digest, Repository, Tag};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::writer::Write;
-use super::{Database, rows};
+use super::{Database, TagSeen, rows};
 use crate::unknown::Known;
 
 impl Database {
+    /// What a tag was seen to be last, by whatever types it was asked for.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn tag_of_anybody(&self, repository: &Repository, tag: &Tag) -> Known<Option<TagSeen>> {
+        let Some(open) = self.readable()? else { return Ok(None) };
+        let query = sqlx::query(
+            "select digest, seen from tags where repository = $1 and tag = $2 order by seen desc limit 1",
+        )
+        .bind(repository.to_string())
+        .bind(tag.to_string());
+        Ok(self.read(&open, query.fetch_all(&open.pool), rows::tag_seen, self.keeper.waits.read).await?.pop())
+    }
+
     /// The manifests of evidence that passed with this blob, the newest first, at most `EVIDENCE_OF_BLOB`.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ fn resolver(answers: &[&[&str]]) -> (PublicOnly, Arc<Mutex<Vec<Vec<SocketAddr>>>
 fn connector(names: PublicOnly, proxies: Proxies) -> Connector {
     let table = super::super::tests::table("https://registry.example");
     let settings = Settings::of(&"r.example".parse().unwrap(), &table).unwrap();
-    let mut connector = Connector::new(&settings).unwrap();
+    let mut connector = Connector::new(&settings, Arc::new(Notices::of(&settings.registry))).unwrap();
     let mut public = HttpConnector::new_with_resolver(names.clone());
     prepare(&mut public);
     public.set_local_address(Some(Ipv4Addr::LOCALHOST.into()));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::server::{Server, redirect, whole};
 use super::{BODY, repository};
-use crate::{Fault, More, Referrers, Upstream};
+use crate::{Fault, More, PageStart, Referrers, Upstream};
 
 async fn referrers(upstream: &Upstream) -> Result<Option<(usize, More)>, Fault> {
     match upstream.referrers(&repository(), &Digest::of(BODY), &mut |_| true).await? {
@@ -176,16 +176,20 @@ async fn tags_are_read_strictly_and_a_link_says_only_that_there_are_more() {
     let body = br#"{"name":"evil","tags":["v1","../x","-a",7,"v2"]}"#;
     let server =
         Server::start(move |_| whole("200 OK", &["link: <https://evil.example/>; rel=\"next\""], body)).await;
-    let page = server.upstream().tags(&repository(), Some(5), Some("v0&n=9")).await.unwrap();
+    let page = server.upstream().tags(&repository(), Some(5), PageStart::After("v0&n=9")).await.unwrap();
     assert_eq!(page.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["v1", "v2"]);
     assert_eq!(page.more, More::Yes);
     assert_eq!(server.count("GET /v2/org/app/tags/list?n=5&last=v0%26n%3D9 HTTP/1.1"), 1);
     let none = Server::start(|_| whole("200 OK", &[], br#"{"name":"a","tags":null}"#)).await;
-    let page = none.upstream().tags(&repository(), None, None).await.unwrap();
+    let page = none.upstream().tags(&repository(), None, PageStart::Beginning).await.unwrap();
     assert_eq!((page.tags.len(), page.more), (0, More::No));
     for body in ["", "[]", "{}", r#"{"tags":"v1"}"#, r#"{"tags":[],"Tags":[]}"#] {
         let server = Server::start(move |_| whole("200 OK", &[], body.as_bytes())).await;
-        assert_eq!(server.upstream().tags(&repository(), None, None).await, Err(Fault::Protocol), "{body}");
+        assert_eq!(
+            server.upstream().tags(&repository(), None, PageStart::Beginning).await,
+            Err(Fault::Protocol),
+            "{body}"
+        );
     }
 }
 
@@ -204,7 +208,10 @@ async fn a_registry_that_sends_every_tag_whatever_was_asked_for_is_paged_here() 
         // It knows pages, for all that can be seen: an order of its own stays.
         (Some(4), Some("gone"), "b c a d", More::No),
     ] {
-        let page = upstream.tags(&repository(), n, last).await.unwrap();
+        let page = upstream
+            .tags(&repository(), n, last.map_or(PageStart::Beginning, PageStart::After))
+            .await
+            .unwrap();
         let got = page.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(" ");
         assert_eq!((got.as_str(), page.more), (tags, more), "n={n:?} last={last:?}");
     }

@@ -57,7 +57,7 @@ async fn a162_a_circle_ends_after_five_hops() {
 const BASIC: &str = "www-authenticate: Basic realm=\"r\"";
 
 #[tokio::test]
-async fn a163_another_port_of_the_same_host_gets_no_credentials() {
+async fn a161_a163_another_port_of_the_same_host_is_listed_or_public_and_gets_no_credentials() {
     let other = Server::start(|_| whole("200 OK", &[TYPE], BODY)).await;
     let to = format!("{}/x", other.url());
     let server = Server::start(move |head| match authorization(head) {
@@ -65,9 +65,16 @@ async fn a163_another_port_of_the_same_host_gets_no_credentials() {
         None => whole("401 Unauthorized", &[BASIC], b""),
     })
     .await;
-    assert!(manifest(&server.upstream_with(login)).await.is_ok());
+    // Another port of an address that is not public is another service (A161).
+    assert_eq!(manifest(&server.upstream_with(login)).await.unwrap_err(), Fault::RedirectRefused);
+    assert_eq!((server.heads().len(), other.heads().len()), (2, 0));
+    let listed = server.upstream_with(|table| {
+        login(table);
+        table.redirect_hosts = vec!["127.0.0.1".to_owned()];
+    });
+    assert!(manifest(&listed).await.is_ok());
     assert_eq!(other.heads().iter().map(|head| authorization(head)).collect::<Vec<_>>(), [None]);
-    assert_eq!(server.heads().len(), 2);
+    assert_eq!(server.heads().len(), 4);
 }
 
 #[tokio::test]

@@ -134,6 +134,7 @@ pub(crate) fn table(url: &str) -> pullgate_config::Upstream {
         aliases: Vec::new(),
         ca_pem: None,
         client_cert_pem: None,
+        prefix: None,
         redirect_hosts: Vec::new(),
         token_hosts: Vec::new(),
         credentials: Credentials::Anonymous,

@@ -55,12 +55,20 @@ fn authority(name: &str) -> CertificateParams {
 }
 
 impl Pair {
+    pub(super) fn of(chain: Vec<CertificateDer<'static>>, key: KeyPair) -> Self {
+        Self { chain, key }
+    }
+
     fn pem(&self) -> String {
+        String::from_utf8(self.certificates_pem()).unwrap() + &self.key.serialize_pem()
+    }
+
+    pub(super) fn certificates_pem(&self) -> Vec<u8> {
         let chain = self.chain.iter().map(|one| {
             let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, one);
             format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
         });
-        chain.collect::<String>() + &self.key.serialize_pem()
+        chain.collect::<String>().into_bytes()
     }
 }
 
