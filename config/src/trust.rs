@@ -10,7 +10,7 @@ use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
 use pullgate_policy::time::later;
-use pullgate_verify::refresh::Anchor;
+use pullgate_verify::refresh::{Anchor, TargetName};
 use pullgate_verify::{SNAPSHOTS_EXPIRED, Sct, TrustSet, TrustTable};
 
 use crate::code::Code;
@@ -56,6 +56,8 @@ pub struct TrustRefresh {
     pub location: TrustLocation,
     /// The root that the refresh starts from.
     pub anchor: Anchor,
+    /// Which file of the repository it is.
+    pub target: TargetName,
 }
 
 /// Where a TUF repository is.
@@ -73,7 +75,11 @@ impl TrustSource {
         Self {
             name: table.name().clone(),
             origin: TrustOrigin::BuiltIn,
-            refresh: refresh.map(|(anchor, location)| TrustRefresh { location, anchor }),
+            refresh: refresh.map(|(anchor, location)| TrustRefresh {
+                location,
+                anchor,
+                target: TargetName::TRUSTED_ROOT,
+            }),
             max_age: None,
             sct: table.sct(),
         }
@@ -159,7 +165,9 @@ pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table, now: Timesta
 
 /// Whether a table of a built-in name only says more about the instance that is built in.
 fn keeps_the_instance(table: &Table) -> bool {
-    !table.has("trusted_root") && !table.has("sct") && !table.has_within("tuf", "root")
+    !table.has("trusted_root")
+        && !table.has("sct")
+        && !["root", "target"].iter().any(|key| table.has_within("tuf", key))
 }
 
 type Read = (TrustSource, Option<TrustTable>);
@@ -271,10 +279,14 @@ fn invalid(context: &mut Context<'_, '_>, file: &At<String>, why: &str, hint: &s
     context.advise(&file.span, Code::TrustRootInvalid, format!("{}: {why}", quoted(&file.value)), hint);
 }
 
-/// `tuf = { url = …, root = … }`; an instance that is built in has a root.
+/// `tuf = { url = …, root = …, target = … }`; an instance that is built in has a root.
 fn refreshed(context: &mut Context<'_, '_>, mut tuf: Table, given: Option<Anchor>) -> Option<TrustRefresh> {
     let url = tuf.required(context, "url");
     let root = if given.is_some() { None } else { tuf.required(context, "root") };
+    let target = match tuf.string(context, "target") {
+        Some(written) => target(context, &written),
+        None => Some(TargetName::TRUSTED_ROOT),
+    };
     tuf.finish(context);
     let location = url.and_then(|url| location(context, &url));
     let pinned = root.and_then(|file| {
@@ -283,7 +295,18 @@ fn refreshed(context: &mut Context<'_, '_>, mut tuf: Table, given: Option<Anchor
         let read = Anchor::new(&content.bytes);
         read.map_err(|fault| invalid(context, &file, &fault.to_string(), hint)).ok()
     });
-    Some(TrustRefresh { location: location?, anchor: given.or(pinned)? })
+    Some(TrustRefresh { location: location?, anchor: given.or(pinned)?, target: target? })
+}
+
+/// The name of a target, which becomes part of an address or of a path (A346).
+fn target(context: &mut Context<'_, '_>, written: &At<String>) -> Option<TargetName> {
+    let name = TargetName::new(&written.value);
+    if name.is_none() {
+        let message = format!("{} is no name of a target of a TUF repository", quoted(&written.value));
+        let hint = "letters, digits, `.`, `-` and `_`, in folders perhaps: \"acme.trusted_root.json\"";
+        context.advise(&written.span, Code::ValueInvalid, message, hint);
+    }
+    name
 }
 
 /// An address that can be printed anywhere: no credentials, no query, and a path that is one.

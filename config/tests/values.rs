@@ -266,8 +266,8 @@ fn revisions_tell_policy_trust_and_everything_else_apart() {
 #[test]
 fn where_each_trust_table_comes_from_is_told() {
     let written = format!(
-        "{POLICY}\n[trust.corp]\ntuf = {{ url = \"https://TUF.corp.example:8443/a/b/\", root = \"tuf-root.json\" }}\n\
-         [trust.folder]\ntuf = {{ url = \"file:///srv/tuf\", root = \"tuf-root.json\" }}\nmax_age = \"30d\"\n\
+        "{POLICY}\n[trust.corp]\ntuf = {{ url = \"https://TUF.corp:8443/a/b/\", root = \"tuf-root.json\", target = \"x\" }}\n\
+         [trust.folder]\ntuf = {{ url = \"file:///tuf\", root = \"tuf-root.json\" }}\nmax_age = \"30d\"\n\
          [trust.pinned]\ntrusted_root = \"root.json\"\nsct = \"none\"\n\
          [trust.github]\ntuf = {{ url = \"http://127.0.0.1:1\" }}\n\
          [trust.sigstore]\nmax_age = \"14d\"\n"
@@ -285,20 +285,20 @@ fn where_each_trust_table_comes_from_is_told() {
     let day = 86_400;
     let pinned = TrustOrigin::File("/etc/pullgate/policies/root.json".into());
     for (name, origin, location, max_age, sct) in [
-        ("corp", TrustOrigin::Tuf, Some("https://tuf.corp.example:8443/a/b"), Some(7 * day), Sct::Required),
-        ("folder", TrustOrigin::Tuf, Some("file:///srv/tuf"), Some(30 * day), Sct::Required),
-        ("github", TrustOrigin::BuiltIn, Some("http://127.0.0.1:1"), None, Sct::None),
+        ("corp", TrustOrigin::Tuf, Some("https://tuf.corp:8443/a/b x"), Some(7 * day), Sct::Required),
+        ("folder", TrustOrigin::Tuf, Some("file:///tuf trusted_root.json"), Some(30 * day), Sct::Required),
+        ("github", TrustOrigin::BuiltIn, Some("http://127.0.0.1:1 trusted_root.json"), None, Sct::None),
         ("pinned", pinned, None, None, Sct::None),
         (
             "sigstore",
             TrustOrigin::BuiltIn,
-            Some("https://tuf-repo-cdn.sigstore.dev"),
+            Some("https://tuf-repo-cdn.sigstore.dev trusted_root.json"),
             Some(14 * day),
             Sct::Required,
         ),
     ] {
         let source = policies.sources.iter().find(|source| source.name == Name::new(name)).unwrap();
-        let refresh = source.refresh.as_ref().map(|refresh| refresh.location.to_string());
+        let refresh = source.refresh.as_ref().map(|how| format!("{} {}", how.location, how.target));
         assert_eq!((&source.origin, refresh.as_deref()), (&origin, location), "{name}");
         assert_eq!((source.max_age, source.sct), (max_age.map(Duration::from_secs), sct), "{name}");
         // What was never fetched is no table: an authority that names it is undecided, not denied (A342).

@@ -91,7 +91,7 @@ codes! {
     NotASignature = "not-a-signature", "An attestation, where the requirement asks for a signature.", "Sign the image too: `cosign sign IMAGE@DIGEST`.";
     PayloadInvalid = "payload-invalid", "The signed payload is not the document that its type says.", "Sign again with a current tool.";
     PayloadType = "payload-type", "The envelope's payload type is not in-toto's.", "Attest with a tool that writes in-toto statements.";
-    PredicateInvalid = "predicate-invalid", "The predicate is not an object.", "Attest with a predicate document.";
+    PredicateInvalid = "predicate-invalid", "The predicate is neither an object nor absent.", "Attest with a predicate document.";
     PredicateType = "predicate-type", "An attestation of another predicate type than the requirement names.", "Attest with the predicate type that the policy names.";
     ProvenanceBuilder = "provenance-builder", "The provenance was signed by another than the builder that the requirement names.", "Build with that builder, or name the one that signs; a builder that a predicate merely names counts for nothing.";
     ProvenanceConflict = "provenance-conflict", "The predicate names another source, ref or commit than the certificate of its signer.", "Attest in the workflow that built it.";

@@ -218,13 +218,12 @@ fn judge_within(
         let verdict = permit(revisions, subject, name, (ground, met), (evidence.collected, until.min(limit)));
         Outcome::Decided(verdict)
     };
-    let unmet =
-        match (meet::all(set, policy, evidence, (&image(subject, document), now)), foreign(policy, document))
-        {
-            (Ok((met, until)), None) => return permit(Ground::Satisfied, met, until),
-            (Ok(_), Some(_)) => Vec::new(),
-            (Err(unmet), _) => unmet,
-        };
+    let met = meet::all(set, policy, (evidence, document), (&image(subject, document), now));
+    let unmet = match (met, foreign(policy, document)) {
+        (Ok((met, until)), None) => return permit(Ground::Satisfied, met, until),
+        (Ok(_), Some(_)) => Vec::new(),
+        (Err(unmet), _) => unmet,
+    };
     if let Some(undecided) = unread(evidence) {
         return Outcome::Undecided(undecided);
     }

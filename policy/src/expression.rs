@@ -18,6 +18,7 @@ use crate::oci::Repository;
 use crate::provenance::Provenance;
 
 mod anchors;
+mod parts;
 mod shape;
 mod values;
 
@@ -26,6 +27,8 @@ mod values;
 pub struct Condition {
     text: String,
     program: Arc<Program>,
+    named: Arc<parts::Named>,
+    looks: parts::Looks,
     remarks: Vec<Remark>,
 }
 
@@ -131,7 +134,9 @@ impl Condition {
         on_a_deep_stack(|| {
             let program = Program::compile(text).map_err(|errors| shape::syntax(text, &errors))?;
             let remarks = shape::of_program(text, &program)?;
-            Ok(Self { text: text.to_owned(), program: Arc::new(program), remarks })
+            let (named, looks) = parts::of(program.expression());
+            let (named, program) = (Arc::new(named), Arc::new(program));
+            Ok(Self { text: text.to_owned(), program, named, looks, remarks })
         })
         .unwrap_or_else(|| {
             let message = "the expression cannot be read".to_owned();
@@ -156,13 +161,12 @@ impl Condition {
     /// # Errors
     /// The [`Code`] that says why the answer is not `true`.
     pub fn holds(&self, about: &About<'_>) -> Result<(), Code> {
-        if values::is_too_large(about.predicate) || values::is_too_large(about.statement) {
+        if self.is_too_much(about) {
             return Err(Code::WhereTooLarge);
         }
-        let references = self.program.references();
         let evaluated = on_a_deep_stack(|| {
             let mut context = Context::default();
-            for (name, value) in values::of(about, |name| references.has_variable(name)) {
+            for (name, value) in values::of(about, &self.named) {
                 context.add_variable_from_value(name, value);
             }
             self.program.execute(&context).map_err(|_untrusted_text| Code::WhereError)
@@ -174,6 +178,25 @@ impl Condition {
             Some(Err(code)) => Err(code),
             // The library died on it: that is no answer either.
             None => Err(Code::Internal),
+        }
+    }
+
+    /// Whether it would be told, or look at again and again, more than its limits allow.
+    fn is_too_much(&self, about: &About<'_>) -> bool {
+        let documents = [("predicate", about.predicate), ("statement", about.statement)];
+        let mut named =
+            documents.into_iter().filter_map(|(name, value)| Some((self.named.get(name)?, value)));
+        match self.looks {
+            parts::Looks::Once => {
+                named.any(|(parts, value)| values::are_too_large(&parts.in_value(value), &values::ONCE))
+            }
+            // What provenance is read of is part of the predicate.
+            parts::Looks::Again => documents.iter().any(|(name, value)| {
+                let provenance = *name == "predicate" && self.named.contains_key("provenance");
+                let parts = self.named.get(*name).map(|parts| parts.in_value(value));
+                let parts = if provenance { Some(vec![*value]) } else { parts };
+                parts.is_some_and(|parts| values::are_too_large(&parts, &values::AGAIN))
+            }),
         }
     }
 }

@@ -32,10 +32,14 @@ pub const ANNOTATION_BYTES: usize = 256 * 1024;
 pub const EVIDENCE_FETCHES: usize = 256;
 /// Manifests among them. The rest: `evidence-limit`.
 pub const EVIDENCE_MANIFESTS: usize = 128;
+/// Attestation manifests whose signatures are looked for, and children of an index whose own are. The rest: not looked at.
+pub const ATTESTATION_MANIFESTS: usize = 16;
 /// Signatures and attestations read for one subject. The rest: `evidence-limit`.
 pub const SIGNATURES_MAX: usize = 512;
-/// Bytes of one piece of evidence (attestations with an SBOM are large). Over it: `evidence-too-large`.
-pub const EVIDENCE_ITEM_BYTES: u64 = 16 * MIB;
+/// Bytes of one piece of evidence: a document of 32 MiB in base64. Over it: `evidence-too-large`.
+pub const EVIDENCE_ITEM_BYTES: u64 = 44 * MIB;
+/// Bytes of a payload that the library is given. Over it: it is not asked, and the checks after it decide alone.
+pub const LIBRARY_BYTES: u64 = 12 * MIB;
 /// Bytes of a simple-signing payload. Over it: `evidence-too-large`.
 pub const EVIDENCE_SIGNATURE_BYTES: u64 = MIB;
 /// Bytes of all manifests that carry evidence of one subject. The rest: `evidence-limit`.
@@ -56,11 +60,9 @@ pub const TURN_BYTES: u64 = 16 * MIB;
 pub const TURN_CHECKS: u64 = 256;
 /// Bytes that are hashed or read as JSON where others are answered. Over it: on a thread of its own.
 pub const OFF_THREAD_BYTES: usize = 64 * 1024;
-/// Bytes of memory that the values of one statement take where the library reads it. Over it: it is not asked, and the
-/// checks that follow it decide alone.
+/// Bytes of memory of the values of one statement that the library reads. Over it: as above.
 pub const STATEMENT_MEMORY: usize = 32 * MIB as usize;
-/// Bytes of memory that the statements take that are kept for one subject, for `where` and `slsa`. Over it:
-/// `where-too-large`.
+/// Bytes of memory of the statements that are kept for one subject, for `where` and `slsa`. Over it: `where-too-large`.
 pub const STATEMENTS_MEMORY: usize = 32 * MIB as usize;
 /// Bytes of the config of a manifest that passes as evidence. Over it: judged as an image.
 pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
@@ -114,10 +116,14 @@ pub const WHERE_TEXT_BYTES: usize = 4 * 1024;
 pub const WHERE_NESTING: usize = 32;
 /// Entries of a list that is written out behind `in` inside a comprehension. Over it: `where-cost` at load.
 pub const WHERE_LIST: usize = 32;
-/// Bytes of a statement that a `where` expression is asked about. Over it: `where-too-large`.
-pub const WHERE_BYTES: usize = 1024 * 1024;
+/// Bytes of what a `where` expression names of a statement. Over it: `where-too-large`.
+pub const WHERE_BYTES: usize = 16 * MIB as usize;
 /// Entries of one list or object in it. Over it: `where-too-large`.
-pub const WHERE_ITEMS: usize = 10_000;
+pub const WHERE_ITEMS: usize = 100_000;
+/// Bytes of it where a comprehension names a document again, or builds a list. Over it: `where-too-large`.
+pub const WHERE_AGAIN_BYTES: usize = MIB as usize;
+/// Entries of one list or object in it, there. Over it: `where-too-large`.
+pub const WHERE_AGAIN_ITEMS: usize = 10_000;
 /// Bytes of a compiled regular expression. Over it: a load error.
 pub const REGEX_BYTES: usize = MIB as usize;
 /// How far a proven time may lie ahead of our clock. Over it: `time-in-future`.
@@ -148,8 +154,7 @@ pub const TRUST_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.
 pub const BACKGROUND_DEADLINE: Duration = Duration::from_secs(120);
-/// Bytes of memory that all verdicts in work hold together: evidence, and the manifests that carry it. Over it: new
-/// ones wait, then undecided, `overload`.
+/// Bytes of memory of all verdicts in work: evidence and its manifests. Over it: new ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 192 * MIB;
 /// Bytes of them for one upstream, where there are no others; of what others leave, half. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_ONE: u64 = IN_FLIGHT_BYTES / 2;
@@ -282,8 +287,7 @@ pub const ACCEPT_BYTES: usize = 48 * 1024;
 pub const QUERY_VALUE_BYTES: usize = 1024;
 /// Answers on one connection of a client; the last one ends it, so that none lives for ever.
 pub const REQUESTS_PER_CONNECTION: usize = 1_000;
-/// Time for a client's request head from its first byte on; for the first of a connection, from its beginning. Over it: the
-/// connection is closed.
+/// Time for a client's request head from its first byte, or the connection's beginning. Over it: the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence of a client on the data port between an answer and its next request. Over it: the connection is closed.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -302,8 +306,7 @@ pub const CONNECTIONS_KEPT: usize = 16;
 pub const CONNECTIONS_WAITING: usize = 256;
 /// How long a client is silent before its connection may be closed to make room.
 pub const CONNECTION_SILENCE: Duration = Duration::from_secs(1);
-/// Connections that wait in the kernel to be accepted, as far as `net.core.somaxconn` allows. Over it: clients retry
-/// after a second, then after longer pauses.
+/// Connections that wait in the kernel, as far as `net.core.somaxconn` allows. Over it: clients retry after a pause.
 pub const ACCEPT_QUEUE: u32 = 4_096;
 /// How long a connection that was accepted before SIGTERM may take to ask for the first time.
 pub const FIRST_REQUEST_AT_STOP: Duration = Duration::from_secs(1);
@@ -315,8 +318,7 @@ pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
 pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
 /// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
 pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
-/// Bytes of manifests and evidence on the disk that something permitted rests on. Over it: what was used longest ago
-/// goes, and is fetched again.
+/// Bytes on the disk that something permitted rests on. Over it: what was used longest ago goes, and is fetched again.
 pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
 /// Bytes of the others, denied ones among them. Over it: as above.
 pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
@@ -327,8 +329,7 @@ pub const NEGATIVE_ENTRIES: u64 = 10_000;
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
-/// How long after grants may have been lost one that is not found is unknown: as long as a pull that was under way.
-/// Over it: denied.
+/// How long after grants may have been lost one that is not found is unknown, as long as a pull. Over it: denied.
 pub const LOST_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is:
@@ -377,8 +378,7 @@ pub const AUDIT_REFUSALS_OF_A_CLIENT: u64 = 120;
 pub const AUDIT_REFUSALS: u64 = 600;
 /// Rows of such records that are kept. Over it: the oldest go.
 pub const AUDIT_REFUSALS_ROWS: i64 = 100_000;
-/// Audit records of refusals under a policy to one client, by one code, in one repository, within a minute. Over it:
-/// summed up.
+/// Audit records of refusals to one client, by one code, in one repository, within a minute. Over it: summed up.
 pub const AUDIT_DENIALS_OF_ONE: u64 = 1_000;
 /// Such records of one client within a minute. Over it: summed up.
 pub const AUDIT_DENIALS_OF_A_CLIENT: u64 = 10_000;

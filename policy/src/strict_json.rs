@@ -28,11 +28,13 @@ pub enum JsonFault {
     Syntax,
 }
 
+mod lent;
 mod memory;
 mod object;
 mod tree;
 mod without;
 
+pub use lent::{parse_bundle, parse_envelope};
 pub use without::{Left, fits, parse_without};
 
 /// Reads one JSON text whose values take at most `json_memory`: one can take a hundred times the bytes that it is as
@@ -86,8 +88,12 @@ pub fn parse_counted(bytes: &[u8], memory: usize) -> Result<(Value, usize), Json
 }
 
 fn read(bytes: &[u8], reading: &mut Reading) -> Result<Value, JsonFault> {
+    read_lending(bytes, lent::Lend::No, reading)
+}
+
+fn read_lending(bytes: &[u8], lend: lent::Lend, reading: &mut Reading) -> Result<Value, JsonFault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = tree::Node::root(reading)
+    let value = tree::Node::lending(reading, lend)
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     reading.answer(value)
@@ -102,11 +108,13 @@ struct Reading {
     memory: usize,
     /// The names that are read, where other keys are of free form.
     names: Option<Names>,
+    /// The payload of an envelope, where it is not kept.
+    lent: Option<lent::Lent>,
 }
 
 impl Reading {
     fn new(values: usize, memory: usize) -> Self {
-        Self { fault: None, values, memory, names: None }
+        Self { fault: None, values, memory, names: None, lent: None }
     }
 
     /// Whether a key of this folded form is read by its name.
@@ -181,7 +189,11 @@ mod tests {
     /// Every reader says the same of a text.
     fn faults(text: &[u8]) -> [Result<(), JsonFault>; 3] {
         let all = usize::MAX;
-        [parse(text).map(|_| ()), fits(text, all).map(|_| ()), parse_without(text, "a", all).map(|_| ())]
+        [
+            parse(text).map(|_| ()),
+            fits(text, all).map(|_| ()),
+            parse_without(text, "a", all, None).map(|_| ()),
+        ]
     }
 
     #[test]

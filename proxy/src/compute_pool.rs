@@ -140,13 +140,15 @@ pub fn memory_of_reading(bytes: u64) -> u64 {
 #[must_use]
 pub fn memory_of_verifying(bytes: u64) -> u64 {
     let values = bytes.saturating_mul(VALUES_TIMES).min(limits::STATEMENT_MEMORY as u64);
-    bytes.saturating_mul(COPIES).saturating_add(values)
+    bytes.saturating_mul(copies(bytes)).saturating_add(values)
 }
 
 /// How much more a JSON text takes as values than as text: `{"a":0}` in a list.
 const VALUES_TIMES: u64 = 100;
-/// Copies of three quarters of a piece, its payload: as it is signed, and twice in the library.
-const COPIES: u64 = 3;
+/// Copies of three quarters of a piece, its payload: as it is signed, and twice in the library, where that is asked.
+const fn copies(bytes: u64) -> u64 {
+    if bytes / 4 * 3 <= limits::LIBRARY_BYTES { 3 } else { 1 }
+}
 
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Busy> {
@@ -203,8 +205,13 @@ impl fmt::Debug for ComputePool {
     }
 }
 
+/// Bytes of the largest envelope whose payload the library is given.
+const LARGEST_FOR_LIBRARY: u64 = limits::LIBRARY_BYTES / 3 * 4;
 const _: () = assert!(
-    limits::EVIDENCE_ITEM_BYTES * COPIES + limits::STATEMENT_MEMORY as u64 <= limits::WORK_BYTES,
+    LARGEST_FOR_LIBRARY * copies(LARGEST_FOR_LIBRARY) + limits::STATEMENT_MEMORY as u64 <= limits::WORK_BYTES
+        && limits::EVIDENCE_ITEM_BYTES * copies(limits::EVIDENCE_ITEM_BYTES)
+            + limits::STATEMENT_MEMORY as u64
+            <= limits::WORK_BYTES,
     "the largest piece of evidence can be verified"
 );
 

@@ -14,12 +14,14 @@ use pullgate_policy::evidence::servable::Passed;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_policy::verdict::{Permit, Permitted, Subject, Verdict};
+use pullgate_verify::Rest;
 
-use self::collect::AskedLayouts;
+use self::collect::{AskedLayouts, Collected};
 use self::handles::Handles;
 use self::order::{At, Found, Leave, Open, Question, Standing, Walk};
 use crate::accept::Accept;
 use crate::live::Live;
+use crate::memory::Denied;
 use crate::refusal::Refusal;
 
 pub mod blob;
@@ -252,6 +254,38 @@ async fn shared_verdict(
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
 
+/// What was collected in both steps, on which a denial rests.
+///
+/// # Errors
+/// The denial, where it is the same evidence.
+async fn still_denied(
+    app: &Handles,
+    live: &Live,
+    open: &Open,
+    (collected, denied): (Collected, &Denied),
+) -> Result<Collected, Refusal> {
+    let further = collect::attested::further(app, live, open, &collected).await?;
+    let collected = match further {
+        Some(more) => collected.with(more),
+        None => collected,
+    };
+    if denied.rests_on(&collected.pieces()) {
+        let denial = denied.denial().clone();
+        app.memory.keep_denial(open.subject(), live.revisions(), &denial).await;
+        return Err(Refusal::Denied(Box::new(denial)));
+    }
+    Ok(collected)
+}
+
+/// How far evidence is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What is about the subject itself.
+    First,
+    /// What is in attestation manifests that are signed, too.
+    Second,
+}
+
 /// Collect, verify, decide; from kept evidence first, which costs the upstream nothing.
 async fn reached(
     app: &Handles,
@@ -276,14 +310,24 @@ async fn reached(
         // A signature may have arrived since: a denial is told from fresh evidence only.
     }
     let collected = app.stage("collect", collect::evidence(app, live, open, asked)).await?;
-    if let Some(denied) = denied.filter(|denied| denied.rests_on(&collected.pieces())) {
-        let denial = denied.denial().clone();
-        app.memory.keep_denial(subject, live.revisions(), &denial).await;
-        return Err(Refusal::Denied(Box::new(denial)));
-    }
-    let evidence = app.stage("verify", verify::evidence(app, live, subject, document, &collected)).await?;
+    let (collected, step) = match denied {
+        Some(denied) => (still_denied(app, live, open, (collected, &denied)).await?, Step::Second),
+        None => (collected, Step::First),
+    };
+    let about = (&collected, Rest::default());
+    let (evidence, rest) =
+        app.stage("verify", verify::about(app, live, subject, Some(document), about)).await?;
     let evidence = Evidence { unpassed, ..evidence };
-    let (outcome, evidence) = app.stage("decide", outcome(app, live, subject, document, evidence)).await?;
+    let decided = app.stage("decide", outcome(app, live, subject, document, evidence)).await?;
+    let (outcome, evidence, collected) = match (step, decided) {
+        (Step::First, (first, evidence)) if verify::is_not_enough(&first) => {
+            let before = (collected, evidence, rest);
+            let (collected, evidence) = verify::further(app, live, open, before).await?;
+            let (second, evidence) = outcome(app, live, subject, document, evidence).await?;
+            (second, evidence, collected)
+        }
+        (_, (first, evidence)) => (first, evidence, collected),
+    };
     match outcome {
         Outcome::Decided(Verdict::Permit(permit)) => {
             Ok(recall::keep((app, live), permit, evidence, &collected, Remembered::Miss).await)

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
 use pullgate_policy::limits;
 use pullgate_verify::TrustFault;
-use pullgate_verify::refresh::{Refresh, RefreshFault, TargetName, VerifiedRefresh, refresh};
+use pullgate_verify::refresh::{Refresh, RefreshFault, VerifiedRefresh, refresh};
 use tokio::runtime::Handle;
 
 use crate::health::Condition;
@@ -76,8 +76,10 @@ pub async fn fetch(
     // Megabytes of JSON and hundreds of signatures: off the threads that pulls are served by.
     let runtime = Handle::current();
     let work = move || {
-        let Some(TrustRefresh { anchor, .. }) = &source.refresh else { return Err(Failure::Internal) };
-        let target = TargetName::TRUSTED_ROOT;
+        let Some(TrustRefresh { anchor, target, .. }) = &source.refresh else {
+            return Err(Failure::Internal);
+        };
+        let target = target.clone();
         let order = Refresh { anchor, kept: kept.as_deref(), repository: &mirror, target, now };
         let fetched = runtime.block_on(in_time(refresh(&order)))?;
         // Before anything is replaced: a repository may be sound and hold what cannot be used (A347).

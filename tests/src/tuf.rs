@@ -1,4 +1,4 @@
-//! A TUF repository of the test's own, in a folder: one key for every role, one target, `trusted_root.json`.
+//! A TUF repository of the test's own, in a folder: one key for every role, and targets, `trusted_root.json` or several.
 #![expect(clippy::expect_used, reason = "a test whose repository cannot be written has failed")]
 
 use std::fs;
@@ -42,14 +42,21 @@ impl Tuf {
 
     /// Publishes a trusted root at this time: another version of everything below the root.
     pub fn publish(&mut self, folder: &Path, trusted_root: &[u8], now: Timestamp) {
+        self.publish_files(folder, &[("trusted_root.json", trusted_root)], now);
+    }
+
+    /// Publishes several files at this time.
+    pub fn publish_files(&mut self, folder: &Path, files: &[(&str, &[u8])], now: Timestamp) {
         self.version += 1;
         let version = self.version;
         let expires = now.checked_add(EXPIRES_AFTER).expect("a time").to_string();
         let text = |role: &str, expires: &str, (key, value): (&str, Value)| json!({ "_type": role, "spec_version": "1.0.31", "version": version, "expires": expires, key: value });
-        let hash = sha256(trusted_root);
-        fs::write(folder.join(format!("targets/{hash}.trusted_root.json")), trusted_root).expect("a file");
-        let pin = json!({ "length": trusted_root.len(), "hashes": { "sha256": hash } });
-        let listed = json!({ "trusted_root.json": pin });
+        let listed = files.iter().map(|(name, bytes)| {
+            let hash = sha256(bytes);
+            fs::write(folder.join(format!("targets/{hash}.{name}")), bytes).expect("a file");
+            ((*name).to_owned(), json!({ "length": bytes.len(), "hashes": { "sha256": hash } }))
+        });
+        let listed = Value::Object(listed.collect());
         let targets = text("targets", "2036-01-01T00:00:00Z", ("targets", listed));
         let targets = self.write(folder, &format!("{version}.targets.json"), &targets);
         let listed = json!({ "targets.json": pinned(version, &targets) });

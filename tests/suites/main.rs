@@ -11,6 +11,10 @@ mod audit;
 mod blob;
 mod clients;
 mod evidence;
+#[path = "../field/attested.rs"]
+mod field_attested;
+#[path = "../field/signing.rs"]
+mod field_signing;
 mod index;
 mod listing;
 mod manifest;

@@ -61,6 +61,7 @@ const PACKAGES: [Rooms; 7] = [
         order: &[
             "artifact",
             "encoding",
+            "proto",
             "fault",
             "key",
             "material",

@@ -198,6 +198,12 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::UrlInvalid, Part::After("[trust.sigstore]\ntuf = { url = \"https://a:b@tuf.example\" }\n")),
     case(Code::UrlInvalid, Part::After("[trust.sigstore]\ntuf = { url = \"file://tuf\" }\n")),
     case(Code::UrlInvalid, Part::After("[trust.sigstore]\ntuf = { url = \"https://tuf.example/a/../b\" }\n")),
+    case(
+        Code::ValueInvalid,
+        Part::After(
+            "[trust.corp]\ntuf = { url = \"https://tuf.example\", root = \"tuf-root.json\", target = \"../x\" }\n",
+        ),
+    ),
     case(Code::MissingKey, Part::After("[trust.corp]\nmax_age = \"7d\"\n")),
     case(Code::MissingKey, Part::After("[trust.github]\nsct = \"none\"\n")),
     case(Code::MissingKey, Part::After("[trust.corp]\ntuf = { url = \"https://tuf.example\" }\n")),

@@ -55,6 +55,8 @@ pub(crate) struct Tuf {
     url: String,
     /// The root.json that every later root follows from; "sigstore" and "github" have one built in.
     root: Option<String>,
+    /// Which file of the repository it is. Default: "trusted_root.json".
+    target: Option<String>,
 }
 
 /// Whether a certificate must carry a signed certificate timestamp.

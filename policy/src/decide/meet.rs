@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::unmet::{Near, Skipped, Unmet};
 use super::{matching, unmet};
@@ -12,11 +14,14 @@ use crate::evidence::{AttestationFacts, Evidence, Logged, Predicate, Source};
 use crate::expression::{About, Image};
 use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
 use crate::limits;
+use crate::oci::{Digest, Document};
 use crate::policy::{Asks, ClaimedReference, Policy, PolicySet, Requirement, Rule};
 use crate::provenance::Provenance;
 use crate::text;
 use crate::time::later;
 use crate::verdict::Met;
+
+mod children;
 
 /// What is judged, and when.
 type When<'a> = (&'a Image, Timestamp);
@@ -28,7 +33,7 @@ type AllMet = (Vec<Met>, Timestamp);
 pub(super) fn all(
     set: &PolicySet,
     policy: &Policy,
-    evidence: &Evidence,
+    (evidence, document): (&Evidence, &Document),
     when: When<'_>,
 ) -> Result<AllMet, Vec<Unmet>> {
     let Rule::Requirements(requirements) = &policy.rule else { return Err(Vec::new()) };
@@ -36,7 +41,10 @@ pub(super) fn all(
     let mut unmet = Vec::new();
     let mut until = Timestamp::MAX;
     for requirement in requirements {
-        match one(set, requirement, evidence, when) {
+        let about = (evidence, &evidence.subject);
+        let met_or_not = one(set, requirement, about, when)
+            .or_else(|why| children::all(set, requirement, (evidence, document), when).ok_or(why));
+        match met_or_not {
             Ok((how, expiry)) => {
                 until = until.min(expiry);
                 met.push(how);
@@ -58,13 +66,14 @@ struct Piece<'a> {
     source: Source,
 }
 
+/// How what is known about `subject` meets a requirement.
 fn one(
     set: &PolicySet,
     requirement: &Requirement,
-    evidence: &Evidence,
+    (evidence, subject): (&Evidence, &Digest),
     when: When<'_>,
 ) -> Result<(Met, Timestamp), Unmet> {
-    let (mut pieces, mut skipped) = pieces(requirement, evidence);
+    let (mut pieces, mut skipped) = pieces(requirement, evidence, subject);
     // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
     pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal.key(), piece.source));
     let authorities: Vec<&Authority> =
@@ -123,12 +132,16 @@ fn expiry(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Timestamp
 }
 
 /// The pieces of the kind that is asked for, and why the others are not.
-fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'a>>, Vec<Skipped>) {
+fn pieces<'a>(
+    requirement: &Requirement,
+    evidence: &'a Evidence,
+    subject: &Digest,
+) -> (Vec<Piece<'a>>, Vec<Skipped>) {
     let (mut pieces, mut skipped) = (Vec::new(), Vec::new());
     match &requirement.asks {
         Asks::Signature => {
             for facts in evidence.signatures.iter().map(|signature| signature.facts()) {
-                if facts.subject != evidence.subject {
+                if facts.subject != *subject {
                     skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
                     continue;
                 }
@@ -150,12 +163,10 @@ fn pieces<'a>(requirement: &Requirement, evidence: &'a Evidence) -> (Vec<Piece<'
         Asks::Attestation(types) => {
             for facts in evidence.attestations.iter().map(|attestation| attestation.facts()) {
                 let is_object = match facts.predicate {
-                    Predicate::Kept => {
-                        facts.statement.get("predicate").is_some_and(serde_json::Value::is_object)
-                    }
+                    Predicate::Kept => predicate(facts).is_object(),
                     Predicate::Left => true,
                 };
-                if facts.subject != evidence.subject {
+                if facts.subject != *subject {
                     skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
                 } else if !types.iter().any(|one| one.is(&facts.predicate_type)) {
                     // The signed statement decides, exactly: no prefix, no hint of the envelope (A212, A213).
@@ -256,6 +267,12 @@ fn claims(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result
     }
 }
 
+/// The predicate. One that is absent or null is as one that is empty (in-toto attestation framework, "Statement").
+fn predicate(facts: &AttestationFacts) -> &Value {
+    static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+    facts.statement.get("predicate").filter(|predicate| !predicate.is_null()).unwrap_or(&EMPTY)
+}
+
 /// Whether an attestation says what `slsa` and `where` ask for.
 fn says(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result<(), Code> {
     if requirement.slsa.is_none() && requirement.condition.is_none() {
@@ -267,7 +284,7 @@ fn says(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result<(
         Predicate::Kept => {}
         Predicate::Left => return Err(Code::WhereTooLarge),
     }
-    let predicate = facts.statement.get("predicate").ok_or(Code::PredicateInvalid)?;
+    let predicate = predicate(facts);
     let provenance = Provenance::read(&facts.predicate_type, predicate, &facts.principal)?;
     if let Some(slsa) = &requirement.slsa {
         slsa.met_by(provenance.as_ref().ok_or(Code::PredicateType)?, &facts.principal)?;

@@ -347,7 +347,7 @@ impl Walk<'_> {
     }
 }
 
-fn text_of(one: &IdedExpr) -> Option<&str> {
+pub(super) fn text_of(one: &IdedExpr) -> Option<&str> {
     match &one.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
         _ => None,

@@ -144,8 +144,32 @@ fn a255_a_statement_over_its_limits_is_not_looked_at() {
         Err(Code::WhereTooLarge)
     );
     let long = |bytes: usize| json!({ "text": "x".repeat(bytes) });
-    assert_eq!(asked("true", long(limits::WHERE_BYTES / 2)), Ok(()));
-    assert_eq!(asked("true", long(limits::WHERE_BYTES)), Err(Code::WhereTooLarge));
+    let named = "predicate.text != ''";
+    assert_eq!(asked(named, long(limits::WHERE_BYTES / 2)), Ok(()));
+    assert_eq!(asked(named, long(limits::WHERE_BYTES)), Err(Code::WhereTooLarge));
+    // What is not named is neither copied nor counted.
+    for other in ["predicate.other == 1 || true", "true"] {
+        assert_eq!(asked(other, long(limits::WHERE_BYTES)), Ok(()), "{other}");
+    }
+}
+
+#[test]
+fn a255_what_is_looked_at_for_each_entry_of_a_list_has_a_smaller_limit() {
+    let list = |items: usize| json!({ "list": vec![1; items], "text": "x" });
+    for text in [
+        "size(predicate.list.map(x, x)) > 0",
+        "predicate.list.all(x, predicate.text == 'x')",
+        "[1].all(x, statement.predicate.list != [x])",
+    ] {
+        assert_eq!(asked(text, list(limits::WHERE_AGAIN_ITEMS)), Ok(()), "{text}");
+        assert_eq!(asked(text, list(limits::WHERE_AGAIN_ITEMS + 1)), Err(Code::WhereTooLarge), "{text}");
+    }
+    let text = |bytes: usize| json!({ "list": [1, 2], "text": "x".repeat(bytes) });
+    let again = "predicate.list.all(x, predicate.text != '')";
+    // Two whole numbers, their list, and the quotes.
+    assert_eq!(asked(again, text(limits::WHERE_AGAIN_BYTES - 20)), Ok(()));
+    assert_eq!(asked(again, text(limits::WHERE_AGAIN_BYTES - 19)), Err(Code::WhereTooLarge));
+    assert_eq!(asked("predicate.list.all(x, x > 0)", text(limits::WHERE_AGAIN_BYTES)), Ok(()));
 }
 
 #[test]
@@ -170,7 +194,7 @@ fn a255_predicate_and_statement_have_their_limit_each() {
         principal: &principal,
         image: &image,
     };
-    let condition = Condition::compile("true").unwrap();
+    let condition = Condition::compile("predicate.a != statement.a || true").unwrap();
     assert_eq!(condition.holds(&about(&small, &small)), Ok(()));
     assert_eq!(condition.holds(&about(&large, &small)), Err(Code::WhereTooLarge));
     assert_eq!(condition.holds(&about(&small, &large)), Err(Code::WhereTooLarge));
@@ -275,18 +299,18 @@ fn a551_a_name_that_a_comprehension_binds_has_what_fields_it_has() {
 #[test]
 fn a255_values_are_counted_to_the_byte() {
     let text = |length: usize| json!("x".repeat(length - 2));
-    assert!(!values::is_too_large(&text(limits::WHERE_BYTES)));
-    assert!(values::is_too_large(&text(limits::WHERE_BYTES + 1)));
+    assert!(!values::are_too_large(&[&text(limits::WHERE_BYTES)], &values::ONCE));
+    assert!(values::are_too_large(&[&text(limits::WHERE_BYTES + 1)], &values::ONCE));
     let list = |entries: usize| json!(vec![0; entries]);
-    assert!(!values::is_too_large(&list(limits::WHERE_ITEMS)));
-    assert!(values::is_too_large(&list(limits::WHERE_ITEMS + 1)));
+    assert!(!values::are_too_large(&[&list(limits::WHERE_ITEMS)], &values::ONCE));
+    assert!(values::are_too_large(&[&list(limits::WHERE_ITEMS + 1)], &values::ONCE));
     let object = |keys: usize| Value::Object((0..keys).map(|n| (n.to_string(), Value::Null)).collect());
-    assert!(!values::is_too_large(&object(limits::WHERE_ITEMS)));
-    assert!(values::is_too_large(&object(limits::WHERE_ITEMS + 1)));
+    assert!(!values::are_too_large(&[&object(limits::WHERE_ITEMS)], &values::ONCE));
+    assert!(values::are_too_large(&[&object(limits::WHERE_ITEMS + 1)], &values::ONCE));
     // A key of so many bytes, 4 about it, and 8 for its value.
     let keyed = |length: usize| json!({ "k".repeat(length - 12): null });
-    assert!(!values::is_too_large(&keyed(limits::WHERE_BYTES)));
-    assert!(values::is_too_large(&keyed(limits::WHERE_BYTES + 1)));
+    assert!(!values::are_too_large(&[&keyed(limits::WHERE_BYTES)], &values::ONCE));
+    assert!(values::are_too_large(&[&keyed(limits::WHERE_BYTES + 1)], &values::ONCE));
 }
 
 #[test]

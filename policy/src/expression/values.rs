@@ -7,19 +7,20 @@ use cel::Value as Cel;
 use cel::objects::Key;
 use serde_json::Value;
 
+use super::parts::Named;
 use super::{About, Image};
 use crate::identity::{Principal, SanKind};
 use crate::limits;
 use crate::provenance::Provenance;
 
 /// The variables that are asked for. Provenance is not there where the predicate is none: whatever asks for it fails.
-pub(super) fn of(about: &About<'_>, wanted: impl Fn(&str) -> bool) -> Vec<(&'static str, Cel)> {
+pub(super) fn of(about: &About<'_>, named: &Named) -> Vec<(&'static str, Cel)> {
+    let wanted = |name: &str| named.contains_key(name);
     let mut values = Vec::new();
-    if wanted("predicate") {
-        values.push(("predicate", json(about.predicate)));
-    }
-    if wanted("statement") {
-        values.push(("statement", json(about.statement)));
+    for (name, document) in [("predicate", about.predicate), ("statement", about.statement)] {
+        if let Some(parts) = named.get(name) {
+            values.push((name, parts.told(document)));
+        }
     }
     if let (true, Some(found)) = (wanted("provenance"), about.provenance) {
         values.push(("provenance", provenance(found)));
@@ -85,7 +86,7 @@ fn image(image: &Image) -> Cel {
 }
 
 /// Whole numbers become `int` where they fit: the language does not add `int` to `uint`.
-fn json(value: &Value) -> Cel {
+pub(super) fn json(value: &Value) -> Cel {
     match value {
         Value::Null => Cel::Null,
         Value::Bool(bool) => Cel::Bool(*bool),
@@ -103,10 +104,21 @@ fn json(value: &Value) -> Cel {
     }
 }
 
-/// Over `where_bytes`, or with a list or object over `where_items`: an attacker's predicate decides how long an expression
-/// runs (A255). Depth was bounded when it was read.
-pub(super) fn is_too_large(value: &Value) -> bool {
-    fn bytes(value: &Value, left: &mut usize) -> bool {
+/// How much an expression may be told of a document.
+pub(super) struct Most {
+    bytes: usize,
+    items: usize,
+}
+
+/// Where it looks at it once.
+pub(super) const ONCE: Most = Most { bytes: limits::WHERE_BYTES, items: limits::WHERE_ITEMS };
+/// Where it looks at it for each entry of a list.
+pub(super) const AGAIN: Most = Most { bytes: limits::WHERE_AGAIN_BYTES, items: limits::WHERE_AGAIN_ITEMS };
+
+/// Over so many bytes, or with a list or object of more items: an attacker's predicate decides how long an expression runs
+/// (A255). Depth was bounded when it was read.
+pub(super) fn are_too_large(values: &[&Value], most: &Most) -> bool {
+    fn bytes(value: &Value, left: &mut usize, items: usize) -> bool {
         let own = match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => 8,
             Value::String(string) => string.len() + 2,
@@ -116,12 +128,13 @@ pub(super) fn is_too_large(value: &Value) -> bool {
         let Some(rest) = left.checked_sub(own) else { return true };
         *left = rest;
         match value {
-            Value::Array(list) => list.len() > limits::WHERE_ITEMS || list.iter().any(|one| bytes(one, left)),
+            Value::Array(list) => list.len() > items || list.iter().any(|one| bytes(one, left, items)),
             Value::Object(object) => {
-                object.len() > limits::WHERE_ITEMS || object.values().any(|one| bytes(one, left))
+                object.len() > items || object.values().any(|one| bytes(one, left, items))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
     }
-    bytes(value, &mut limits::WHERE_BYTES.clone())
+    let mut left = most.bytes;
+    values.iter().any(|value| bytes(value, &mut left, most.items))
 }

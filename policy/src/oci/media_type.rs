@@ -26,15 +26,8 @@ pub const IN_TOTO_PAYLOAD: &str = "application/vnd.in-toto+json";
 /// Notary project signatures (listed, not verified).
 pub const NOTATION_ARTIFACT: &str = "application/vnd.cncf.notary.signature";
 
-/// The Sigstore bundle media types, v0.1 to v0.3, in both spellings.
-pub const BUNDLES: [&str; 6] = [
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
-    "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    "application/vnd.dev.sigstore.bundle.v0.1+json",
-    "application/vnd.dev.sigstore.bundle.v0.2+json",
-    "application/vnd.dev.sigstore.bundle.v0.3+json",
-];
+/// The versions of Sigstore's bundle that are read. A patch of one is the same format.
+const BUNDLE_VERSIONS: [&str; 3] = ["0.1", "0.2", "0.3"];
 
 /// What an upstream is asked for when the gate itself looks: all four kinds of manifest.
 pub const MANIFESTS: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST];
@@ -42,5 +35,48 @@ pub const MANIFESTS: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCK
 /// Tells whether a media type is a Sigstore bundle's.
 #[must_use]
 pub fn is_bundle(media_type: &str) -> bool {
-    BUNDLES.contains(&media_type)
+    bundle_version(media_type).is_some()
+}
+
+/// The version of the bundle format that a media type names, in either spelling; none of another type or version.
+#[must_use]
+pub fn bundle_version(media_type: &str) -> Option<&'static str> {
+    let rest = media_type.strip_prefix("application/vnd.dev.sigstore.bundle")?;
+    let older = rest.strip_prefix("+json;version=");
+    let version = older.or_else(|| rest.strip_prefix(".v")?.strip_suffix("+json"))?;
+    BUNDLE_VERSIONS.into_iter().find(|known| {
+        let patch = version
+            .strip_prefix(known)
+            .and_then(|patch| if patch.is_empty() { Some("0") } else { patch.strip_prefix('.') });
+        patch.is_some_and(|patch| {
+            (1..=4).contains(&patch.len()) && patch.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a254_a_patch_of_a_known_version_is_that_version_and_nothing_else_is_one() {
+        for (media_type, version) in [
+            ("application/vnd.dev.sigstore.bundle+json;version=0.1", Some("0.1")),
+            ("application/vnd.dev.sigstore.bundle.v0.2+json", Some("0.2")),
+            ("application/vnd.dev.sigstore.bundle.v0.3+json", Some("0.3")),
+            ("application/vnd.dev.sigstore.bundle.v0.3.1+json", Some("0.3")),
+            ("application/vnd.dev.sigstore.bundle+json;version=0.2.10", Some("0.2")),
+            ("application/vnd.dev.sigstore.bundle.v0.4+json", None),
+            ("application/vnd.dev.sigstore.bundle.v0.30+json", None),
+            ("application/vnd.dev.sigstore.bundle.v1.0.3+json", None),
+            ("application/vnd.dev.sigstore.bundle.v0.3.+json", None),
+            ("application/vnd.dev.sigstore.bundle.v0.3.1.2+json", None),
+            ("application/vnd.dev.sigstore.bundle.v0.3.1-rc+json", None),
+            ("application/vnd.dev.sigstore.bundle.v0.3", None),
+            ("application/vnd.dev.sigstore.bundle.v0.3+JSON", None),
+            ("application/vnd.dev.sigstore.bundle", None),
+        ] {
+            assert_eq!(bundle_version(media_type), version, "{media_type}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::lent::Lend;
 use super::object::{self, Members};
 use super::{Reading, memory};
 
@@ -12,16 +13,26 @@ use super::{Reading, memory};
 pub(super) struct Node<'a> {
     pub(super) depth: usize,
     pub(super) reading: &'a mut Reading,
+    pub(super) lend: Lend,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn root(reading: &'a mut Reading) -> Self {
-        Self { depth: 0, reading }
+        Self { depth: 0, reading, lend: Lend::No }
+    }
+
+    pub(super) fn lending(reading: &'a mut Reading, lend: Lend) -> Self {
+        Self { lend, ..Self::root(reading) }
+    }
+
+    /// One inside the root.
+    pub(super) fn member(reading: &'a mut Reading) -> Self {
+        Self { depth: 1, ..Self::root(reading) }
     }
 
     /// One inside this one.
     fn inner(&mut self) -> Node<'_> {
-        Node { depth: self.depth + 1, reading: &mut *self.reading }
+        Node { depth: self.depth + 1, reading: &mut *self.reading, lend: Lend::No }
     }
 }
 
@@ -59,6 +70,16 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         self.reading.number(value).map(Value::Number)
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Value, E> {
+        match (self.lend, &mut self.reading.lent) {
+            (Lend::This, Some(lent)) => {
+                lent.keep(value);
+                Ok("".into())
+            }
+            (_, _) => self.visit_str(value),
+        }
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -101,7 +122,8 @@ impl<'de> Members<'de> for ObjectTree<'_> {
 
     fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error> {
         self.within.reading.take(memory::key(self.object.len(), &key))?;
-        let value = map.next_value_seed(self.within.inner())?;
+        let lend = self.within.lend.member(&key);
+        let value = map.next_value_seed(Node { lend, ..self.within.inner() })?;
         self.object.insert(key, value);
         Ok(())
     }

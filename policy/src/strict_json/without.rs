@@ -8,12 +8,14 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde_json::{Map, Value};
 
 use super::object::{self, Members};
-use super::{JsonFault, Reading, memory, tree};
+use super::{JsonFault, Names, Reading, memory, tree};
 use crate::limits;
 
 /// What was read and not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
+    /// Null.
+    Null,
     /// An object.
     Object,
     /// Anything else.
@@ -35,12 +37,18 @@ pub fn fits(bytes: &[u8], memory: usize) -> Result<usize, JsonFault> {
 }
 
 /// Reads one JSON text that is an object, and keeps it without its member `name`, of which it says what it is. The rest
-/// takes at most `memory`.
+/// takes at most `memory`. With `names` keys are of free form, as [`parse_free_form`](super::parse_free_form) reads
+/// them.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
-pub fn parse_without(bytes: &[u8], name: &str, memory: usize) -> Result<(Value, Option<Left>), JsonFault> {
-    let mut reading = Reading::new(usize::MAX, memory);
+pub fn parse_without(
+    bytes: &[u8],
+    name: &str,
+    memory: usize,
+    names: Option<Names>,
+) -> Result<(Value, Option<Left>), JsonFault> {
+    let mut reading = Reading { names, ..Reading::new(usize::MAX, memory) };
     let mut left = None;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Without { name, left: &mut left, reading: &mut reading }
@@ -87,7 +95,7 @@ impl<'de> Visitor<'de> for Skim<'_> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Left, E> {
-        Ok(Left::Other)
+        Ok(Left::Null)
     }
 
     fn visit_bool<E: de::Error>(self, _value: bool) -> Result<Left, E> {
@@ -236,7 +244,7 @@ impl<'de> Members<'de> for KeptWithout<'_> {
             let skim = Skim { depth: 1, reading, would: &mut would };
             **left = Some(map.next_value_seed(skim)?);
         } else {
-            let value = map.next_value_seed(tree::Node { depth: 1, reading })?;
+            let value = map.next_value_seed(tree::Node::member(reading))?;
             self.object.insert(key, value);
         }
         Ok(())
@@ -253,14 +261,24 @@ mod tests {
         let many = format!("[{}]", vec![r#"{"a":0}"#; 100_000].join(","));
         let text = format!(r#"{{"before":1,"predicate":{{"x":{many}}},"after":"b"}}"#);
         assert_eq!(parse(text.as_bytes()), Err(JsonFault::Values));
-        let read = parse_without(text.as_bytes(), "predicate", 8 * 1024).unwrap();
+        let read = parse_without(text.as_bytes(), "predicate", 8 * 1024, None).unwrap();
         assert_eq!(read, (serde_json::json!({ "before": 1, "after": "b" }), Some(Left::Object)));
         let broken = text.replacen(r#"{"a":0}"#, r#"{"a":0,"A":0}"#, 1);
-        assert_eq!(parse_without(broken.as_bytes(), "predicate", 8 * 1024), Err(JsonFault::Ambiguous));
-        assert_eq!(parse_without(text.as_bytes(), "after", 8 * 1024), Err(JsonFault::Values));
-        assert_eq!(parse_without(br#"{"a":[]}"#, "a", 8 * 1024).unwrap().1, Some(Left::Other));
-        assert_eq!(parse_without(br#"{"a":1}"#, "b", 8 * 1024).unwrap().1, None);
-        assert_eq!(parse_without(br#"[1]"#, "b", 8 * 1024).unwrap().0, serde_json::json!([1]));
+        assert_eq!(parse_without(broken.as_bytes(), "predicate", 8 * 1024, None), Err(JsonFault::Ambiguous));
+        assert_eq!(parse_without(text.as_bytes(), "after", 8 * 1024, None), Err(JsonFault::Values));
+        for (key, read) in [("http_proxy", true), ("HTTP_PROXY", false), ("NAME", false)] {
+            let text = format!(r#"{{"predicate":{{"HTTP_PROXY":1,"{key}":2,"name":3}}}}"#);
+            let free = parse_without(text.as_bytes(), "predicate", 8 * 1024, Some(&["name"]));
+            assert_eq!(free.is_ok(), read, "{key}");
+        }
+        for (text, left) in
+            [("[]", Left::Other), ("0", Left::Other), ("\"\"", Left::Other), ("null", Left::Null)]
+        {
+            let text = format!(r#"{{"a":{text}}}"#);
+            assert_eq!(parse_without(text.as_bytes(), "a", 8 * 1024, None).unwrap().1, Some(left), "{text}");
+        }
+        assert_eq!(parse_without(br#"{"a":1}"#, "b", 8 * 1024, None).unwrap().1, None);
+        assert_eq!(parse_without(br#"[1]"#, "b", 8 * 1024, None).unwrap().0, serde_json::json!([1]));
     }
 
     #[test]

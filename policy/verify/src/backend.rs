@@ -150,7 +150,7 @@ impl Backend {
             Sct::Required if !sct::are_several(leaf) => policy,
             Sct::Required | Sct::None => policy.skip_sct(),
         };
-        let makes = certificate::key(leaf)?.verifies(&signed.message, &signed.signature);
+        let makes = certificate::key(leaf)?.signed(&signed.message, &signed.signature);
         let bundle = signed.bundle.with(&listed, &stamps.tokens);
         self.library(signed, &bundle, Some(leaf), &policy)
             .or_else(|fault| self.go_on(fault, &stamps, &listed, makes))?;
@@ -237,6 +237,8 @@ impl Backend {
         let unread = match fault.code {
             // A kind of entry, of key or of hash that it does not know.
             Code::Unsupported | Code::KeyUnsupported => true,
+            // What a statement says, and about which subject, is read by us of every one that is signed.
+            Code::StatementInvalid | Code::SubjectMismatch => true,
             // One hash that goes with the key, and the signature is over another.
             Code::SignatureInvalid => makes,
             // A log by a kind of key that it does not know.

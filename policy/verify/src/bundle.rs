@@ -16,13 +16,15 @@ use crate::dsse::Envelope;
 use crate::encoding;
 use crate::fault::PieceFault;
 use crate::material::{self, Content, Package, Parts, Piece, Says, Signed, Signer, Version, Weight};
+use crate::proto;
 
 /// Reads a bundle about `manifest`.
 pub(crate) fn read(bytes: &[u8], manifest: &SharedArtifact) -> Result<Piece, PieceFault> {
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
-    let value = strict_json::parse(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+    let (value, lent) = strict_json::parse_bundle(bytes).map_err(|fault| invalid(&fault.to_string()))?;
+    let value = proto::normal(value, &proto::BUNDLE).map_err(|twice| invalid(&twice.to_string()))?;
     let version = version(&value)?;
     let verification = value.get("verificationMaterial").ok_or_else(|| invalid("no verificationMaterial"))?;
     let (signer, signer_value, chain) = signer(verification, version)?;
@@ -56,7 +58,7 @@ pub(crate) fn read(bytes: &[u8], manifest: &SharedArtifact) -> Result<Piece, Pie
             Ok(Piece { signed: vec![signed], says: Says::Manifest })
         }
         (None, Some(envelope)) => {
-            let envelope = Envelope::read(envelope, limits::DSSE_SIGNATURES_BUNDLE)?;
+            let envelope = Envelope::read(envelope, lent, limits::DSSE_SIGNATURES_BUNDLE)?;
             let Envelope { message, payload, signatures } = envelope;
             let signature = signatures.into_iter().next().ok_or(Code::DsseSignatureCount)?;
             let content = Content::Envelope { payload: payload.clone(), signature: signature.clone() };
@@ -83,19 +85,11 @@ fn invalid(detail: &str) -> PieceFault {
 }
 
 fn version(value: &Value) -> Result<Version, PieceFault> {
-    match value.get("mediaType").and_then(Value::as_str) {
-        Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.1"
-            | "application/vnd.dev.sigstore.bundle.v0.1+json",
-        ) => Ok(Version::V01),
-        Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.2"
-            | "application/vnd.dev.sigstore.bundle.v0.2+json",
-        ) => Ok(Version::V02),
-        Some(
-            "application/vnd.dev.sigstore.bundle+json;version=0.3"
-            | "application/vnd.dev.sigstore.bundle.v0.3+json",
-        ) => Ok(Version::V03),
+    let media_type = value.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+    match pullgate_policy::oci::media_type::bundle_version(media_type) {
+        Some("0.1") => Ok(Version::V01),
+        Some("0.2") => Ok(Version::V02),
+        Some("0.3") => Ok(Version::V03),
         Some(_) | None => Err(invalid("not a bundle of a known version")),
     }
 }

@@ -16,7 +16,7 @@ use crate::fault::PieceFault;
 use crate::material::Says;
 
 /// The predicate type of a cosign signature in a DSSE envelope. Every other statement is an attestation.
-pub(crate) const SIGN: &str = "https://sigstore.dev/cosign/sign/v1";
+pub(crate) use pullgate_policy::policy::SIGNATURE_TYPE as SIGN;
 /// The one `critical.type` of a payload that signs an image (A203).
 const SIMPLE_TYPE: &str = "cosign container image signature";
 /// The member of a statement that may be large.
@@ -59,7 +59,7 @@ const PAYLOAD_NAMES: [&str; 7] =
 
 /// Names that are read in a statement and in the provenance in it; build arguments, variables of a CI and labels are of free
 /// form, and so is everything that an expression asks for by its exact name.
-const STATEMENT_NAMES: [&str; 31] = [
+const STATEMENT_NAMES: [&str; 32] = [
     "_type",
     "annotations",
     "buildConfigSource",
@@ -79,6 +79,7 @@ const STATEMENT_NAMES: [&str; 31] = [
     "path",
     "predicate",
     "predicateType",
+    "predicate_type",
     "ref",
     "repository",
     "resolvedDependencies",
@@ -166,21 +167,29 @@ impl Statement {
         let (whole, predicate, takes) = match strict_json::parse_free_form(bytes, memory, &STATEMENT_NAMES) {
             Ok((whole, takes)) => (whole, Predicate::Kept, takes),
             Err(JsonFault::Values) => {
-                let (rest, left) =
-                    strict_json::parse_without(bytes, PREDICATE, limits::JSON_MEMORY).map_err(fault)?;
+                let names = Some(STATEMENT_NAMES.as_slice());
+                let read = strict_json::parse_without(bytes, PREDICATE, limits::JSON_MEMORY, names);
+                let (mut rest, left) = read.map_err(fault)?;
                 match left {
                     Some(Left::Object) => (rest, Predicate::Left, 0),
-                    Some(Left::Other) | None => (rest, Predicate::Kept, 0),
+                    Some(Left::Null) | None => (rest, Predicate::Kept, 0),
+                    // No object, however large: what is absent would count as an empty one (A215).
+                    Some(Left::Other) => {
+                        if let Some(members) = rest.as_object_mut() {
+                            members.insert(PREDICATE.to_owned(), Value::Bool(false));
+                        }
+                        (rest, Predicate::Kept, 0)
+                    }
                 }
             }
             Err(other) => return Err(fault(other)),
         };
-        let kind = whole.get("_type").and_then(Value::as_str);
+        let kind = field(&whole, "_type", "type")?.and_then(Value::as_str);
         if !kind.is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(invalid("_type is not that of a statement"));
         }
         // An empty one has been written, and is a type that no requirement can name.
-        let predicate_type = whole.get("predicateType").and_then(Value::as_str);
+        let predicate_type = field(&whole, "predicateType", "predicate_type")?.and_then(Value::as_str);
         let predicate_type = predicate_type.ok_or_else(|| invalid("no predicateType"))?.to_owned();
         let subjects = whole.get("subject").and_then(Value::as_array).ok_or_else(|| invalid("no subject"))?;
         if subjects.is_empty() || subjects.len() > limits::STATEMENT_SUBJECTS {
@@ -210,7 +219,14 @@ impl Statement {
             let named: Vec<bool> = ours
                 .iter()
                 .filter_map(|(algorithm, digits)| {
-                    Some(subject.get("digest")?.get(algorithm)?.as_str()? == digits.as_ref()?)
+                    // Hexadecimal digits are the same bytes in either case.
+                    Some(
+                        subject
+                            .get("digest")?
+                            .get(algorithm)?
+                            .as_str()?
+                            .eq_ignore_ascii_case(digits.as_ref()?),
+                    )
                 })
                 .collect();
             !named.is_empty() && named.into_iter().all(|agrees| agrees)
@@ -250,6 +266,17 @@ impl Claim {
                 statement.subject_annotations(manifest).ok_or_else(|| Code::SubjectMismatch.into())
             }
         }
+    }
+}
+
+/// A field of a statement, under its JSON name or under the one of its protobuf message, which readers of that must
+/// take too; under both it could be read in two ways.
+fn field<'a>(whole: &'a Value, name: &str, original: &str) -> Result<Option<&'a Value>, PieceFault> {
+    match (whole.get(name), whole.get(original)) {
+        (Some(_), Some(_)) => {
+            Err(PieceFault::new(Code::StatementInvalid, format!("{name} stands twice, also as {original}")))
+        }
+        (found, other) => Ok(found.or(other)),
     }
 }
 

@@ -20,8 +20,13 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Reads an envelope around an in-toto statement with one to `signatures_max` signatures.
-    pub(crate) fn read(value: &Value, signatures_max: usize) -> Result<Self, PieceFault> {
+    /// Reads an envelope around an in-toto statement with one to `signatures_max` signatures. Its payload may be given
+    /// beside it ([`pullgate_policy::strict_json::parse_envelope`]).
+    pub(crate) fn read(
+        value: &Value,
+        payload: Option<&str>,
+        signatures_max: usize,
+    ) -> Result<Self, PieceFault> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let invalid = || PieceFault::new(Code::PayloadInvalid, "not an envelope");
         // The type is signed too, by the pre-authentication encoding (A207).
@@ -35,21 +40,22 @@ impl Envelope {
         // `keyid` and a certificate beside a signature select nothing (A208).
         let signature = |one: &Value| one.get("sig").and_then(Value::as_str).and_then(encoding::dsse);
         let signatures = listed.iter().map(signature).collect::<Option<Vec<_>>>().ok_or_else(invalid)?;
-        let payload = text("payload").and_then(encoding::dsse).ok_or_else(invalid)?;
-        let message = pae(&payload);
-        let begins = message.len() - payload.len();
-        drop(payload);
+        let payload = payload.or_else(|| text("payload")).ok_or_else(invalid)?;
+        let (message, begins) = pae(payload).ok_or_else(invalid)?;
         let payload = SharedArtifact::of(message.slice(begins..));
         Ok(Self { message: SharedArtifact::of(message), payload, signatures })
     }
 }
 
-/// The pre-authentication encoding of a payload (DSSE protocol, "signature definition").
-fn pae(payload: &[u8]) -> Bytes {
+/// The pre-authentication encoding of a payload that is base64 (DSSE protocol, "signature definition"), and where the
+/// payload begins in it. It is decoded into its place: there is one copy of it (A602).
+fn pae(payload: &str) -> Option<(Bytes, usize)> {
     let kind = media_type::IN_TOTO_PAYLOAD;
-    let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
-    let mut bytes = Vec::with_capacity(head.len() + payload.len());
+    let length =
+        payload.trim_end_matches('=').len() / 4 * 3 + payload.trim_end_matches('=').len() % 4 * 3 / 4;
+    let head = format!("DSSEv1 {} {kind} {length} ", kind.len());
+    let mut bytes = Vec::with_capacity(head.len() + length + 3);
     bytes.extend_from_slice(head.as_bytes());
-    bytes.extend_from_slice(payload);
-    bytes.into()
+    encoding::dsse_into(payload, &mut bytes)?;
+    (bytes.len() == head.len() + length).then(|| (bytes.into(), head.len()))
 }

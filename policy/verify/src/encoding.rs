@@ -14,6 +14,15 @@ pub(crate) fn dsse(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
 }
 
+/// The same, behind what `bytes` have already; none leaves them as they are.
+pub(crate) fn dsse_into(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
+    let begins = bytes.len();
+    [&STANDARD, &URL_SAFE, &URL_SAFE_NO_PAD].into_iter().find_map(|engine| {
+        bytes.truncate(begins);
+        engine.decode_vec(text, bytes).ok()
+    })
+}
+
 /// Encodes standard base64.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)

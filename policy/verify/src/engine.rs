@@ -7,22 +7,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
-use pullgate_policy::evidence::{
-    AttestationFacts, Evidence, Logged, Rejected, SignatureFacts, Source, VerifiedAttestation,
-    VerifiedSignature, Vouchers,
-};
+use pullgate_policy::evidence::{Evidence, Logged, Rejected, Vouchers};
 use pullgate_policy::identity::{Authority, By, Principal};
 use pullgate_policy::limits;
+use pullgate_policy::oci::Digest;
 use pullgate_policy::time::later;
 
 use crate::artifact::SharedArtifact;
 use crate::budget::{self, Budget, Cost};
-use crate::claim::{Claim, SIGN};
+use crate::claim::Claim;
 use crate::fault::{PieceFault, most_telling};
 use crate::found::{Item, Request};
 use crate::material::{Piece, Says, Signed, Signer, Weight};
 use crate::reading::{Keep, Reading};
 use crate::{bundle, certificate, keyed, keyless, legacy};
+
+mod carried;
+mod facts;
 
 /// Says what each piece of evidence is worth, in one go.
 ///
@@ -141,7 +142,13 @@ impl Verification {
             return Some(Err(PieceFault::new(Code::Internal, "the manifest is not the subject")));
         }
         let (artifact, budget) = (&self.artifact, &mut self.budget);
-        guarded(|| worth(request, artifact, &found.item, (budget, round))).transpose()
+        let worth = || match &found.item {
+            Item::Carried(carried) => carried::worth(request, artifact, carried, (budget, round)),
+            Item::Bundle { .. } | Item::Dsse { .. } | Item::SimpleSigning { .. } | Item::Unread { .. } => {
+                worth(request, artifact, &found.item, (budget, round))
+            }
+        };
+        guarded(worth).transpose()
     }
 
     /// What is left for another one.
@@ -167,7 +174,7 @@ impl Verification {
                                 detail,
                             });
                         }
-                        add(&mut evidence, request, found.source, fact);
+                        facts::add(&mut evidence, found.source, fact);
                     }
                 }
                 Err(PieceFault { code, detail }) => {
@@ -194,8 +201,10 @@ pub(crate) struct Proof {
     pub(crate) vouchers: Vouchers,
 }
 
+/// A proof, and what is claimed by it about which digest.
 #[derive(Debug)]
 struct Fact {
+    subject: Digest,
     proof: Proof,
     claim: Arc<Claim>,
     annotations: BTreeMap<String, String>,
@@ -214,6 +223,8 @@ fn worth(
         Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, artifact)?,
         Item::Bundle { json } => bundle::read(json, artifact)?,
         Item::Unread { code, detail } => return Err(PieceFault::new(*code, detail.as_str())),
+        // One step: an attestation manifest of an attestation manifest is none.
+        Item::Carried(_) => return Err(Code::Unsupported.into()),
     };
     if round == Round::Named && piece.signed.iter().all(|signed| is_a_strangers(request, signed)) {
         return Ok(None);
@@ -263,6 +274,11 @@ fn weigh(piece: &mut Piece, budget: &mut Budget) -> Result<(), PieceFault> {
     if payload.length() <= limits::OFF_THREAD_BYTES as u64 || !piece.signed.iter().any(asked) {
         return Ok(());
     }
+    // It copies what it is given (A602).
+    if payload.length() > limits::LIBRARY_BYTES {
+        piece.signed.iter_mut().for_each(|signed| signed.weight = Weight::Heavy);
+        return Ok(());
+    }
     budget.take(Cost::reading(payload.length()))?;
     let bytes = payload.bytes().cloned().unwrap_or_default();
     let weight = Weight::of(&bytes)?;
@@ -292,7 +308,12 @@ fn facts_of(
     if proofs.is_empty() {
         return Err(Code::TimeInFuture.into());
     }
-    let fact = |proof| Fact { proof, claim: Arc::clone(&claim), annotations: annotations.clone() };
+    let fact = |proof| Fact {
+        subject: request.subject,
+        proof,
+        claim: Arc::clone(&claim),
+        annotations: annotations.clone(),
+    };
     Ok(proofs.into_iter().map(fact).collect())
 }
 
@@ -304,72 +325,6 @@ fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
 /// The latest time that is none of the future: clocks differ.
 pub(crate) fn latest(now: Timestamp) -> Timestamp {
     later(now, limits::CLOCK_SKEW)
-}
-
-fn add(evidence: &mut Evidence, request: &Request<'_>, source: Source, fact: Fact) {
-    let Fact { proof: Proof { principal, logged, time, vouchers }, claim, annotations } = fact;
-    let (subject, trusted_time) = (request.subject, time);
-    match claim.as_ref() {
-        Claim::Statement(statement) if statement.predicate_type != SIGN => {
-            let facts = AttestationFacts {
-                subject,
-                principal,
-                logged,
-                trusted_time,
-                vouchers,
-                predicate_type: statement.predicate_type.clone(),
-                statement: Arc::clone(&statement.whole),
-                predicate: statement.predicate,
-                annotations,
-                source,
-            };
-            evidence.attestations.push(attestation(facts));
-        }
-        Claim::Statement(_) | Claim::Manifest => {
-            let claimed_reference = None;
-            let facts = SignatureFacts {
-                subject,
-                principal,
-                logged,
-                trusted_time,
-                vouchers,
-                annotations,
-                claimed_reference,
-                source,
-            };
-            evidence.signatures.push(signature(facts));
-        }
-        Claim::Payload(payload) => {
-            let claimed_reference = Some(payload.claimed_reference.clone());
-            let facts = SignatureFacts {
-                subject,
-                principal,
-                logged,
-                trusted_time,
-                vouchers,
-                annotations,
-                claimed_reference,
-                source,
-            };
-            evidence.signatures.push(signature(facts));
-        }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where signatures become facts: the cryptography was checked"
-)]
-fn signature(facts: SignatureFacts) -> VerifiedSignature {
-    VerifiedSignature::assert_verified(facts)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where attestations become facts: the cryptography was checked"
-)]
-fn attestation(facts: AttestationFacts) -> VerifiedAttestation {
-    VerifiedAttestation::assert_verified(facts)
 }
 
 #[cfg(test)]

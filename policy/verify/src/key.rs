@@ -173,7 +173,19 @@ impl PublicKey {
         }
     }
 
-    /// Tells whether `signature` is one of `message` by this key, in any form that signers of this kind of key write.
+    /// Tells whether the holder of this key signed `message`, in any encoding that signers write: ECDSA in DER, or as
+    /// its two numbers. A signature of one is cheap to refuse in the other.
+    pub(crate) fn signed(&self, message: &SharedArtifact, signature: &[u8]) -> bool {
+        let again = || self.algorithm.in_der(signature).is_some_and(|der| self.verifies(message, &der));
+        self.verifies(message, signature) || again()
+    }
+
+    /// Tells whether bytes have the form of a signature by a key of any kind.
+    pub(crate) fn is_encoded(signature: &[u8]) -> bool {
+        algorithm::is_encoded(signature)
+    }
+
+    /// Tells whether `signature` is one of `message` by this key, as logs write it: ECDSA in DER alone.
     pub(crate) fn verifies(&self, message: &SharedArtifact, signature: &[u8]) -> bool {
         let by_digest = |(scheme, hash): &Scheme| {
             message

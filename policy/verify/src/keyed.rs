@@ -12,6 +12,7 @@ use crate::engine::Proof;
 use crate::fault::PieceFault;
 use crate::found::Request;
 use crate::key::PublicKey;
+use crate::keyless;
 use crate::material::Signed;
 
 /// What is said of a signature by none of the keys.
@@ -29,10 +30,13 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
     let mut proofs = Vec::new();
     for (id, tables) in &tables {
         let Some(key) = request.keys.get(id) else { continue };
-        if key.verifies(&signed.message, &signed.signature) {
+        if key.signed(&signed.message, &signed.signature) {
             let (logged, Vouched { time, vouchers }) = vouched_by_all(request, tables, signed, key);
             proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
         }
+    }
+    if proofs.is_empty() && !PublicKey::is_encoded(&signed.signature) {
+        return Err(PieceFault::new(Code::SignatureInvalid, keyless::NO_ENCODING));
     }
     if proofs.is_empty() {
         return Err(PieceFault::new(Code::UnknownAuthority, NO_KEY));

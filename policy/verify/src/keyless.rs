@@ -13,15 +13,23 @@ use crate::certificate;
 use crate::engine::{Proof, latest};
 use crate::fault::{PieceFault, most_telling};
 use crate::found::Request;
+use crate::key::PublicKey;
 use crate::material::Signed;
 use crate::trust::TrustTable;
+
+/// What is said of bytes that are no signature of any kind, whoever is to have made them.
+pub(crate) const NO_ENCODING: &str =
+    "the signature's encoding is none that is read: ECDSA in DER or as two numbers, Ed25519, RSA";
 
 /// The proofs of one signature by the certificate `leaf`.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, PieceFault> {
     let key = certificate::key(leaf)?;
     // The library reads what is signed before it looks at the signature: of what is large that comes first (A602).
+    if !PublicKey::is_encoded(&signed.signature) {
+        return Err(PieceFault::new(Code::SignatureInvalid, NO_ENCODING));
+    }
     if signed.message.length() > limits::OFF_THREAD_BYTES as u64
-        && !key.verifies(&signed.message, &signed.signature)
+        && !key.signed(&signed.message, &signed.signature)
     {
         return Err(Code::SignatureInvalid.into());
     }

@@ -62,10 +62,10 @@ pub(crate) fn dsse(
     if bytes.len() as u64 > limits::EVIDENCE_ITEM_BYTES {
         return Err(Code::EvidenceTooLarge.into());
     }
-    let value = strict_json::parse(bytes)
+    let (value, lent) = strict_json::parse_envelope(bytes)
         .map_err(|fault| PieceFault::new(Code::PayloadInvalid, fault.to_string()))?;
-    let Envelope { message, payload, signatures } = Envelope::read(&value, limits::DSSE_SIGNATURES_ATT)?;
-    drop(value);
+    let envelope = Envelope::read(&value, lent, limits::DSSE_SIGNATURES_ATT)?;
+    let Envelope { message, payload, signatures } = envelope;
     let attached = SharedArtifact::of(bytes.clone());
     let vouchers = Vouchers::read(annotations)?;
     let one = |signature: Vec<u8>| {

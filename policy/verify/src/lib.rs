@@ -26,6 +26,7 @@ mod keyed;
 mod keyless;
 mod legacy;
 mod material;
+mod proto;
 mod reading;
 pub mod refresh;
 mod subjects;
@@ -35,7 +36,7 @@ mod trust;
 pub use artifact::Artifact;
 pub use budget::Cost;
 pub use engine::{Progress, Rest, Verification, verify_all};
-pub use found::{Found, Item, Request};
+pub use found::{Carried, Found, Item, Request};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use subjects::named_subjects;
 pub use trust::{

@@ -9,6 +9,7 @@ use crate::claim::{Payload, Statement};
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::found::Item;
+use crate::proto;
 
 /// The digests that the item names as its subjects, in its own order; none where it cannot be read. A message signature may
 /// name none and still be about something.
@@ -19,25 +20,27 @@ pub fn named_subjects(item: &Item) -> Vec<Digest> {
             Payload::read(payload).map(|payload| payload.digest).into_iter().collect()
         }
         Item::Dsse { envelope, .. } => {
-            let value = strict_json::parse(envelope).unwrap_or_default();
-            in_envelope(&value, limits::DSSE_SIGNATURES_ATT)
+            let (value, lent) = strict_json::parse_envelope(envelope).unwrap_or_default();
+            in_envelope(&value, lent, limits::DSSE_SIGNATURES_ATT)
         }
         Item::Bundle { json } => {
-            let value = strict_json::parse(json).unwrap_or_default();
+            let (value, lent) = strict_json::parse_bundle(json).unwrap_or_default();
+            let value = proto::normal(value, &proto::BUNDLE).unwrap_or_default();
             match (value.get("dsseEnvelope"), value.pointer("/messageSignature/messageDigest")) {
                 (Some(envelope), _) if !envelope.is_null() => {
-                    in_envelope(envelope, limits::DSSE_SIGNATURES_BUNDLE)
+                    in_envelope(envelope, lent, limits::DSSE_SIGNATURES_BUNDLE)
                 }
                 (_, Some(digest)) => in_message(digest).into_iter().collect(),
                 (_, None) => Vec::new(),
             }
         }
+        Item::Carried(carried) => named_subjects(&carried.by),
         Item::Unread { .. } => Vec::new(),
     }
 }
 
-fn in_envelope(value: &Value, signatures_max: usize) -> Vec<Digest> {
-    let Ok(Envelope { payload, .. }) = Envelope::read(value, signatures_max) else { return Vec::new() };
+fn in_envelope(value: &Value, lent: Option<&str>, signatures_max: usize) -> Vec<Digest> {
+    let Ok(Envelope { payload, .. }) = Envelope::read(value, lent, signatures_max) else { return Vec::new() };
     // Its predicate names no subject, and may be large (A602).
     let statement = Statement::read(payload.bytes().map_or(&[], |bytes| bytes), 0);
     statement.map(|statement| in_statement(&statement)).unwrap_or_default()
@@ -49,7 +52,7 @@ fn in_statement(statement: &Statement) -> Vec<Digest> {
         let digests = subject.get("digest")?;
         let of = |algorithm: &str| {
             let hex = digests.get(algorithm)?.as_str()?;
-            format!("{algorithm}:{hex}").parse().ok()
+            format!("{algorithm}:{}", hex.to_ascii_lowercase()).parse().ok()
         };
         of("sha256").or_else(|| of("sha512"))
     };

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::backend::Backend;
 use crate::encoding;
+use crate::proto;
 
 /// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
 /// rest on the laxer one are worth nothing.
@@ -127,12 +128,21 @@ pub enum TrustFault {
     Unusable(String),
 }
 
-const MEDIA_TYPES: [&str; 4] = [
-    "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-    "application/vnd.dev.sigstore.trustedroot+json;version=0.2",
-    "application/vnd.dev.sigstore.trustedroot.v0.1+json",
-    "application/vnd.dev.sigstore.trustedroot.v0.2+json",
-];
+/// Of version 0.1 or 0.2, in either spelling.
+fn is_trusted_root(media_type: &str) -> bool {
+    let rest = media_type.strip_prefix("application/vnd.dev.sigstore.trustedroot").unwrap_or_default();
+    let older = rest.strip_prefix("+json;version=");
+    let version = older.or_else(|| rest.strip_prefix(".v")?.strip_suffix("+json"));
+    version.is_some_and(|version| {
+        let numbers: Vec<_> = version.split('.').collect();
+        let patch = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match numbers.as_slice() {
+            ["0", "1" | "2"] => true,
+            ["0", "1" | "2", last] => patch(last),
+            _ => false,
+        }
+    })
+}
 
 impl TrustTable {
     /// Reads a `trusted_root.json`.
@@ -140,9 +150,11 @@ impl TrustTable {
     /// # Errors
     /// [`TrustFault`] when any part of it cannot be used.
     pub fn from_json(name: Name, bytes: &[u8], sct: Sct) -> Result<Self, TrustFault> {
-        let mut value = encoding::without_nulls(strict_json::parse(bytes)?);
+        let value = encoding::without_nulls(strict_json::parse(bytes)?);
+        let value = proto::normal(value, &proto::TRUSTED_ROOT);
+        let mut value = value.map_err(|twice| TrustFault::Unusable(twice.to_string()))?;
         let media_type = value.get("mediaType").and_then(Value::as_str);
-        if !media_type.is_some_and(|text| MEDIA_TYPES.contains(&text)) {
+        if !media_type.is_some_and(is_trusted_root) {
             return Err(TrustFault::MediaType);
         }
         name_all(&mut value);

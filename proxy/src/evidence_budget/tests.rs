@@ -52,11 +52,11 @@ async fn a175_whatever_others_hold_there_is_room_for_one_more_upstream_and_repos
     let mut other = evidence_budget.begin(&repository(5, 0)).await.unwrap();
     assert_eq!(other.grow(2 * limits::VERDICT_BYTES), Ok(()));
     drop((held, other));
-    // One repository takes what it can; another of its upstream still has room for a large attestation.
+    // One repository takes what it can; another of its upstream still has room for an attestation of 16 MiB.
     let mut first = evidence_budget.begin(&repository(0, 0)).await.unwrap();
     assert_eq!(first.grow(limits::IN_FLIGHT_BYTES_OF_REPOSITORY), Ok(()));
     let mut second = evidence_budget.begin(&repository(0, 1)).await.unwrap();
-    assert_eq!(second.grow(limits::EVIDENCE_ITEM_BYTES + limits::VERDICT_BYTES), Ok(()));
+    assert_eq!(second.grow(16 * limits::MIB + limits::VERDICT_BYTES), Ok(()));
     let mut third = evidence_budget.begin(&repository(1, 0)).await.unwrap();
-    assert_eq!(third.grow(limits::EVIDENCE_ITEM_BYTES + limits::VERDICT_BYTES), Ok(()));
+    assert_eq!(third.grow(16 * limits::MIB + limits::VERDICT_BYTES), Ok(()));
 }

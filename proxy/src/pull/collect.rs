@@ -28,11 +28,13 @@ use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::slots::Slot;
 
+pub mod attested;
 mod carried;
 pub mod kept;
 mod layouts;
 mod pieces;
 pub mod servable;
+mod turns;
 
 /// What one collection brought.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ pub struct Collected {
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
     /// Room for all of it.
-    pub held: Arc<Reservation>,
+    pub held: Vec<Arc<Reservation>>,
 }
 
 /// What the layouts said of one subject, before its document was looked at.
@@ -83,6 +85,8 @@ struct Candidate {
     layout: Layout,
     repository: Repository,
     digest: Digest,
+    /// What the list that names it says; none where it was found under a tag.
+    size: Option<u64>,
     document: Option<Intact<Document>>,
 }
 
@@ -104,8 +108,19 @@ struct Findings {
 impl Collected {
     /// What a denial by it rests on.
     pub(super) fn pieces(&self) -> Pieces {
-        let found = self.found.iter().map(|found| found.source).collect();
+        let found = self.found.iter().flat_map(Found::sources).collect();
         Pieces { found, rejected: self.rejected.clone(), unread: self.unread.clone() }
+    }
+
+    /// The same with what was found besides.
+    pub(crate) fn with(mut self, more: Self) -> Self {
+        let known: BTreeSet<_> = self.manifests.iter().copied().collect();
+        self.manifests.extend(more.manifests.into_iter().filter(|one| !known.contains(one)));
+        self.found = Arc::new(self.found.iter().chain(more.found.iter()).cloned().collect());
+        self.rejected.extend(more.rejected);
+        self.unread.extend(more.unread);
+        self.held.extend(more.held);
+        self
     }
 }
 
@@ -146,9 +161,10 @@ pub(crate) async fn evidence(
     let candidates = within_limit(interleave(lists), fetched, &mut findings);
     let carriers = read(app, live, subject, candidates, (&mut findings, &mut held)).await?;
     let manifests = carriers.iter().map(|carrier| (carrier.layout, carrier.document.digest())).collect();
-    let found = pieces::fetch(app, live, (&carriers, fetched), (&mut findings, &mut held)).await?;
+    let about = (subject, carriers.as_slice(), fetched);
+    let found = pieces::fetch(app, live, about, (&mut findings, &mut held)).await?;
     let Findings { rejected, unread } = findings;
-    Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread, held: Arc::new(held) })
+    Ok(Collected { at, manifests, found: Arc::new(found), rejected, unread, held: vec![Arc::new(held)] })
 }
 
 /// Takes one of each layout in turn, so that junk in one crowds nothing out of another (A143).
@@ -205,13 +221,23 @@ async fn read(
     }))
     .buffered(FETCHED_AT_ONCE);
     let (mut carriers, mut bytes) = (Vec::new(), 0_u64);
-    while let Some((Candidate { layout, repository, digest, .. }, document)) = read.next().await {
+    while let Some((Candidate { layout, repository, digest, size, .. }, document)) = read.next().await {
         bytes = bytes
             .saturating_add(document.as_ref().map_or(0, |document| document.value().bytes().len() as u64));
         match document {
             // Each may have its 4 MiB; all of them together are held in memory (A142).
             Ok(_) if bytes > limits::EVIDENCE_CARRIERS_BYTES => {
                 findings.reject(layout, digest, digest, Code::EvidenceLimit, "not read");
+            }
+            // A descriptor that is wrong about its content describes none (OCI image specification, "Descriptors").
+            Ok(document) if size.is_some_and(|size| size != document.value().bytes().len() as u64) => {
+                findings.reject(
+                    layout,
+                    digest,
+                    digest,
+                    Code::EvidenceIncomplete,
+                    "not of the size that is listed",
+                );
             }
             Ok(document) if is_about(layout, document.value().manifest(), &subject.digest) => {
                 held.grow(bytes.saturating_mul(CARRIER_TIMES))
@@ -233,7 +259,9 @@ fn is_about(layout: Layout, manifest: &Manifest, subject: &Digest) -> bool {
         Layout::FallbackTag | Layout::Referrers => {
             manifest.subject().is_some_and(|named| named.digest == Some(*subject))
         }
-        Layout::AttTag | Layout::BuildKit | Layout::EvidenceRepository | Layout::SigTag => true,
+        // There by the same lists, and by tags of manifests that name none.
+        Layout::EvidenceRepository => manifest.subject().is_none_or(|named| named.digest == Some(*subject)),
+        Layout::AttTag | Layout::BuildKit | Layout::SigTag => true,
     }
 }
 
@@ -291,6 +319,7 @@ mod tests {
             layout: Layout::Referrers,
             repository: "r.io/a".parse().unwrap(),
             digest: Digest::of(&n.to_be_bytes()),
+            size: None,
             document: None,
         };
         let (most, all) = (limits::EVIDENCE_MANIFESTS, limits::EVIDENCE_FETCHES);

@@ -267,7 +267,7 @@ pub(super) async fn keep(
         keep_evidence(app, subject, collected, outcome);
     }
     let manifests = collected.manifests.iter().map(|(_, digest)| *digest);
-    let carried = collected.found.iter().map(|found| found.source.blob);
+    let carried = collected.found.iter().flat_map(pullgate_verify::Found::sources).map(|source| source.blob);
     app.store.rest_on(manifests.chain(carried).collect());
     if outcome == KeptOutcome::Permitted {
         for (repository, digests) in super::collect::kept::places(live, subject, collected) {

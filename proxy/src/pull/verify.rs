@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
+use pullgate_policy::decide::Outcome;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::identity::Authority;
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::policy::PolicySet;
-use pullgate_policy::verdict::Subject;
+use pullgate_policy::verdict::{Ground, Subject, Verdict};
 use pullgate_verify::{Artifact, Progress, Rest, Verification};
 
-use super::collect::Collected;
+use super::collect::{self, Collected};
+use super::order::Open;
 use crate::compute_pool::{self, Died, Work};
 use crate::live::Live;
 use crate::pull::handles::Handles;
@@ -38,7 +40,7 @@ pub async fn evidence(
 ///
 /// # Errors
 /// As [`evidence`].
-pub(super) async fn about(
+pub async fn about(
     app: &Handles,
     live: &Live,
     subject: &Subject,
@@ -98,6 +100,39 @@ pub(super) async fn about(
     Ok((evidence, rest))
 }
 
+/// Whether what is about the subject itself does not meet its policy.
+pub fn is_not_enough(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Decided(Verdict::Deny(_)) => true,
+        Outcome::Decided(Verdict::Permit(permit)) => matches!(permit.ground(), Ground::WarnOnly(_)),
+        Outcome::Undecided(_) => false,
+    }
+}
+
+/// What was collected and verified, with what attestation manifests say that are signed; the same where there is nothing. It
+/// costs no more than the first step left.
+///
+/// # Errors
+/// Undecided, when there is no room for it, or the verifying thread died.
+pub async fn further(
+    app: &Handles,
+    live: &Live,
+    open: &Open,
+    (collected, evidence, rest): (Collected, Evidence, Rest),
+) -> Result<(Collected, Evidence), Refusal> {
+    let Some(more) = collect::attested::further(app, live, open, &collected).await? else {
+        return Ok((collected, evidence));
+    };
+    let (further, _) = about(app, live, open.subject(), Some(open.document()), (&more, rest)).await?;
+    let evidence = Evidence {
+        attestations: [evidence.attestations, further.attestations].concat(),
+        rejected: [evidence.rejected, further.rejected].concat(),
+        unread: [evidence.unread, further.unread].concat(),
+        ..evidence
+    };
+    Ok((collected.with(more), evidence))
+}
+
 /// Decides by `evidence`, which comes back: a `where` of a policy may be long work.
 ///
 /// # Errors
@@ -111,7 +146,8 @@ pub(super) async fn decided<T: Send + 'static>(
 ) -> Result<(T, Evidence), Refusal> {
     let (live, document) = (Arc::clone(live), document.clone());
     let work = move || (decide(live.policy(), document.value(), &evidence), evidence);
-    let memory = limits::STATEMENTS_MEMORY as u64;
+    // What an expression names of them is copied for it.
+    let memory = 2 * limits::STATEMENTS_MEMORY as u64;
     app.compute_pool
         .run(Work { repository, memory }, work)
         .await

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pullgate_config::TrustRefresh;
 use pullgate_policy::identity::Name;
 use pullgate_policy::limits;
-use pullgate_verify::refresh::{RefreshFault, TargetName, VerifiedRefresh};
+use pullgate_verify::refresh::{RefreshFault, VerifiedRefresh};
 
 use super::mirror::from_disk;
 
@@ -55,7 +55,7 @@ impl Copies {
         let most = limits::TUF_KEPT_BYTES.saturating_mul(2);
         let bytes = from_disk(&self.file(name), most).map_err(|_| wrong("it cannot be read"))?;
         bytes
-            .map(|bytes| VerifiedRefresh::from_json(&refresh.anchor, TargetName::TRUSTED_ROOT, &bytes))
+            .map(|bytes| VerifiedRefresh::from_json(&refresh.anchor, refresh.target.clone(), &bytes))
             .transpose()
     }
 

@@ -8,7 +8,7 @@ use pullgate_config::{Policies, TrustRefresh, TrustSource};
 use pullgate_policy::identity::Name;
 use pullgate_policy::text;
 use pullgate_verify::TrustSet;
-use pullgate_verify::refresh::VerifiedRefresh;
+use pullgate_verify::refresh::{TargetName, VerifiedRefresh};
 
 use super::copies::{Copies, Stamp};
 use super::status::Failed;
@@ -41,8 +41,8 @@ pub(crate) enum News {
 /// One root that is refreshed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Root {
-    /// The pinned root that what is kept was verified from.
-    anchor: Vec<u8>,
+    /// The pinned root that what is kept was verified from, and the file of the repository that it is.
+    of: Option<(Vec<u8>, TargetName)>,
     pub(crate) kept: Option<Arc<VerifiedRefresh>>,
     pub(super) refreshed: Option<Timestamp>,
     pub(super) failed: Option<Failed>,
@@ -70,18 +70,28 @@ impl Roots {
     }
 }
 
+impl Root {
+    fn is_of(&self, refresh: &TrustRefresh) -> bool {
+        self.of
+            .as_ref()
+            .is_some_and(|(anchor, target)| anchor == refresh.anchor.bytes() && *target == refresh.target)
+    }
+}
+
 impl KnownRoots {
-    /// What is known of a table; nothing of what followed from another root than the one that is pinned now.
+    /// What is known of a table; nothing of what followed from another root than the one that is pinned now, or is another
+    /// file.
     pub(crate) fn get(&self, source: &TrustSource) -> Option<&Root> {
         let refresh = source.refresh.as_ref()?;
-        self.roots.get(&source.name).filter(|root| root.anchor == refresh.anchor.bytes())
+        self.roots.get(&source.name).filter(|root| root.is_of(refresh))
     }
 
     /// The same, to be changed.
     pub(crate) fn entry(&mut self, name: &Name, refresh: &TrustRefresh) -> &mut Root {
         let root = self.roots.entry(name.clone()).or_default();
-        if root.anchor != refresh.anchor.bytes() {
-            *root = Root { anchor: refresh.anchor.bytes().to_vec(), ..Root::default() };
+        if !root.is_of(refresh) {
+            let of = Some((refresh.anchor.bytes().to_vec(), refresh.target.clone()));
+            *root = Root { of, ..Root::default() };
         }
         root
     }

@@ -1,6 +1,6 @@
 //! Lists of an upstream: tags and referrers. They are parsed strictly, and written anew for clients (A037).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -95,7 +95,8 @@ pub struct ReferrerDescriptor {
     /// The artifact type, a hint.
     pub artifact_type: Option<String>,
     media_type: String,
-    size: u64,
+    /// Bytes.
+    pub size: u64,
     annotations: Map<String, Value>,
 }
 
@@ -114,6 +115,13 @@ impl ReferrerDescriptor {
             size: value.get("size")?.as_u64()?,
             annotations: annotations.cloned().unwrap_or_default(),
         })
+    }
+
+    /// Its annotations that are texts: hints too.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        self.annotations.iter().filter_map(text).collect()
     }
 
     /// The descriptor, written from its parts: without `urls` and `data`.

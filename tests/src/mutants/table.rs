@@ -34,7 +34,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
     Protection {
         id: "A214",
         without: "the difference between an attestation and a signature",
-        file: "policy/verify/src/engine.rs",
+        file: "policy/verify/src/engine/facts.rs",
         text: "Claim::Statement(statement) if statement.predicate_type != SIGN => {",
         put: "Claim::Statement(statement) if statement.predicate_type == SIGN => {",
         suite: Suite::Minted,

@@ -243,6 +243,40 @@ async fn a348_a_verdict_begun_under_one_trust_root_is_reached_again_under_the_ne
     assert_eq!(image.status, 403);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a346_a350_a_tenants_file_of_a_repository_is_its_table_and_another_files_is_not() {
+    let upstream = registry().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut tuf = Tuf::new(folder.path());
+    let files: [(&str, &[u8]); 2] =
+        [("trusted_root.json", &of_others()), ("acme.trusted_root.json", &root("trusted_root"))];
+    tuf.publish_files(folder.path(), &files, NOW.parse().unwrap());
+    let with = |target: &str| {
+        let url = folder.path().display();
+        let table =
+            format!("[trust.live]\ntuf = {{ url = \"file://{url}\", root = \"root.json\"{target} }}\n");
+        policy("live", &table)
+    };
+    let setup = Setup::before(&upstream.url())
+        .policy(with(", target = \"acme.trusted_root.json\""))
+        .file("root.json", std::fs::read(folder.path().join(ROOT)).unwrap());
+    let gate = Gate::start_at(&setup, Clock::fixed(NOW.parse().unwrap())).await;
+    let look = || pullgate::server::trust_refresh::look(gate.app());
+    look().await;
+    assert_eq!(pull(&gate).await.status, 200);
+    // Another file of the same repository is another table, from the reload on and not from the next refresh on.
+    gate.reload(&with("")).await;
+    assert_eq!(pull(&gate).await.status, 503, "never fetched: nobody knows");
+    look().await;
+    assert_eq!(pull(&gate).await.status, 403);
+    gate.reload(&with(", target = \"other.trusted_root.json\"")).await;
+    look().await;
+    assert_eq!(pull(&gate).await.status, 503, "the repository has no such file");
+    gate.reload(&with(", target = \"acme.trusted_root.json\"")).await;
+    look().await;
+    assert_eq!(pull(&gate).await.status, 200);
+}
+
 #[tokio::test]
 async fn a350_a_table_that_the_policy_names_no_more_speaks_for_nobody() {
     let upstream = registry().await;

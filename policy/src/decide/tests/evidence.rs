@@ -7,6 +7,7 @@ use super::fixture::*;
 use crate::code::Code;
 use crate::decide::judge;
 use crate::evidence::{Evidence, Logged};
+use crate::expression::Condition;
 use crate::identity::{Name, Transparency, Uses};
 use crate::limits;
 use crate::oci::Digest;
@@ -174,17 +175,26 @@ fn a214_an_attestation_is_no_signature_and_a_signature_no_attestation() {
 }
 
 #[test]
-fn a215_a_predicate_that_is_no_object_is_no_attestation() {
+fn a215_a_predicate_that_is_no_object_is_no_attestation_and_one_that_is_absent_or_null_is_empty() {
     let set = policy_set(vec![attested(PROVENANCE, &["ci"])]);
     for predicate in ["null", "[]", "\"x\"", "1", "{}"] {
         let mut facts = attestation(by_workflow(), PROVENANCE);
         Arc::make_mut(&mut facts.statement)["predicate"] = serde_json::from_str(predicate).unwrap();
         let met = codes(decided(&set, &evidence(vec![], vec![facts]))).is_ok();
-        assert_eq!(met, predicate == "{}", "{predicate}");
+        assert_eq!(met, matches!(predicate, "{}" | "null"), "{predicate}");
     }
     let mut without = attestation(by_workflow(), PROVENANCE);
     without.statement = Arc::new(serde_json::json!({}));
-    assert_eq!(codes(decided(&set, &evidence(vec![], vec![without]))), Err(vec![Code::AttestationMissing]));
+    assert!(codes(decided(&set, &evidence(vec![], vec![without.clone()]))).is_ok());
+    // Empty is what a condition is told, whatever it asks of it.
+    for (condition, met) in [("predicate == {}", true), ("predicate.findings == 0", false)] {
+        let asked = Requirement {
+            condition: Some(Condition::compile(condition).unwrap()),
+            ..attested(PROVENANCE, &["ci"])
+        };
+        let outcome = codes(decided(&policy_set(vec![asked]), &evidence(vec![], vec![without.clone()])));
+        assert_eq!(outcome.is_ok(), met, "{condition}");
+    }
 }
 
 #[test]

@@ -177,7 +177,12 @@ fn config_may_pass(image: &Image) -> bool {
 
 /// Tells whether `bytes` are a document of this kind and nothing else.
 fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
-    let Ok(value) = strict_json::parse(bytes) else { return false };
+    let read = match kind {
+        LayerKind::SimpleSigning => strict_json::parse(bytes),
+        LayerKind::Dsse => strict_json::parse_envelope(bytes).map(|(value, _)| value),
+        LayerKind::Bundle => strict_json::parse_bundle(bytes).map(|(value, _)| value),
+    };
+    let Ok(value) = read else { return false };
     let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
     match kind {
         // The first releases of cosign wrote capitals.

@@ -366,13 +366,15 @@ fn a_bundle_has_its_type_its_material_and_one_of_two_contents() {
 }
 
 #[test]
-fn evidence_passes_up_to_sixteen_mebibytes_a_layer_and_sixty_four_in_all() {
+fn evidence_passes_up_to_44_mebibytes_a_layer_and_sixty_four_in_all() {
     const MEBIBYTES_16: u64 = 16_777_216;
+    const MEBIBYTES_44: u64 = 46_137_344;
     for (sizes, may_pass) in [
         (vec![MEBIBYTES_16; 4], true),
         (vec![MEBIBYTES_16, MEBIBYTES_16, MEBIBYTES_16, MEBIBYTES_16, 1], false),
         (vec![MEBIBYTES_16; 5], false),
-        (vec![MEBIBYTES_16 + 1], false),
+        (vec![MEBIBYTES_44], true),
+        (vec![MEBIBYTES_44 + 1], false),
     ] {
         assert_eq!(EvidenceOnly::needs(claiming(&sizes).value()).is_some(), may_pass, "{sizes:?}");
     }

@@ -24,6 +24,8 @@ fn code(error: &Error) -> Code {
         Error::InvalidTrustRoot(_) => Code::SctInvalid,
         Error::Crypto(_) => Code::KeyUnsupported,
         Error::Bundle(error) => bundle(error),
+        // It reads a statement in one form of several.
+        Error::InvalidBundle(detail) if detail.contains("in-toto statement") => Code::StatementInvalid,
         Error::UnsupportedBundle(detail) if detail.contains("incompatible with") => Code::LogEntryKind,
         Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => Code::Unsupported,
         _ => Code::BundleInvalid,

@@ -123,3 +123,69 @@ fn a126_free_form_keys_may_differ_by_case_and_those_that_are_read_may_not() {
     assert_eq!(payload(r#""optional":{"team":"a","team":"b"}"#), Err(Code::PayloadInvalid));
     assert_eq!(payload(r#""optional":null,"Optional":null"#), Err(Code::PayloadInvalid));
 }
+
+#[test]
+fn a126_a_predicate_that_is_not_kept_is_read_by_the_same_rule() {
+    let read = |predicate: &str, memory: usize| {
+        let text = format!(
+            r#"{{"_type":"{}","predicateType":"p","subject":[{{"digest":{{"sha256":"00"}}}}],"predicate":{predicate}}}"#,
+            STATEMENT_TYPES[0]
+        );
+        Statement::read(text.as_bytes(), memory)
+            .map(|statement| statement.predicate)
+            .map_err(|fault| fault.code)
+    };
+    let proxies = r#"{"args":{"HTTP_PROXY":"a","http_proxy":"b"}}"#;
+    assert_eq!((read(proxies, usize::MAX), read(proxies, 0)), (Ok(Predicate::Kept), Ok(Predicate::Left)));
+    for twice in [r#"{"args":{"http_proxy":1,"http_proxy":2}}"#, r#"{"builder":{},"Builder":{}}"#] {
+        for memory in [0, usize::MAX] {
+            assert_eq!(read(twice, memory), Err(Code::StatementInvalid), "{twice} {memory}");
+        }
+    }
+}
+
+#[test]
+fn a215_a_predicate_that_is_not_kept_is_still_told_from_one_that_is_absent() {
+    for (predicate, left) in [
+        (r#","predicate":{}"#, None),
+        (r#","predicate":null"#, None),
+        ("", None),
+        (r#","predicate":"x""#, Some(Value::Bool(false))),
+        (r#","predicate":[]"#, Some(Value::Bool(false))),
+    ] {
+        let text = format!(
+            r#"{{"_type":"{}","predicateType":"p","subject":[{{"digest":{{"sha256":"00"}}}}]{predicate}}}"#,
+            STATEMENT_TYPES[0]
+        );
+        let statement = Statement::read(text.as_bytes(), 0).unwrap();
+        assert_eq!(statement.whole.get("predicate"), left.as_ref(), "{predicate}");
+    }
+}
+
+#[test]
+fn a210_a211_digits_of_a_digest_are_one_in_either_case_and_fields_have_either_name_but_not_both() {
+    let about = |statement: &str| {
+        let manifest = SharedArtifact::of(bytes::Bytes::from_static(b"abc"));
+        let statement = Statement::read(statement.as_bytes(), usize::MAX).map_err(|fault| fault.code)?;
+        Ok::<_, Code>(statement.subject_annotations(&manifest).is_some())
+    };
+    // SHA-256 of "abc" (FIPS 180-2, B.1).
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let of = |names: &str, digest: &str| {
+        about(&format!(r#"{{{names},"subject":[{{"digest":{{"sha256":"{digest}"}}}}]}}"#))
+    };
+    let kind = STATEMENT_TYPES[0];
+    let usual = format!(r#""_type":"{kind}","predicateType":"p""#);
+    assert_eq!(of(&usual, digest), Ok(true));
+    assert_eq!(of(&usual, &digest.to_uppercase()), Ok(true));
+    assert_eq!(of(&usual, &digest.replacen('b', "c", 1).to_uppercase()), Ok(false));
+    assert_eq!(of(&usual, digest.get(..63).unwrap()), Ok(false));
+    assert_eq!(of(&format!(r#""type":"{kind}","predicate_type":"p""#), digest), Ok(true));
+    for twice in [
+        format!(r#"{usual},"type":"{kind}""#),
+        format!(r#"{usual},"predicate_type":"q""#),
+        format!(r#"{usual},"Predicate_Type":"q","predicate_type":"q""#),
+    ] {
+        assert_eq!(of(&twice, digest), Err(Code::StatementInvalid), "{twice}");
+    }
+}

@@ -181,10 +181,37 @@ fn canonical_pkcs1(encoded: &[u8]) -> Option<Vec<u8>> {
     pkcs1(&modulus, &exponent)
 }
 
+impl Algorithm {
+    /// The same ECDSA signature in DER, where it is written as its two numbers one behind the other (IEEE P1363), each
+    /// as long as the curve's order; none of any other.
+    pub(super) fn in_der(self, signature: &[u8]) -> Option<Vec<u8>> {
+        let bytes = match self {
+            Self::EcdsaP256 => 32,
+            Self::EcdsaP384 => 48,
+            Self::EcdsaP521 => 66,
+            Self::Ed25519 | Self::Rsa => return None,
+        };
+        let (r, s) = signature.split_at_checked(bytes).filter(|(_, s)| s.len() == bytes)?;
+        two_numbers(r, s)
+    }
+}
+
+/// Whether bytes have the form of a signature by a key of any kind that is accepted: ECDSA in DER or as two numbers,
+/// Ed25519, RSA. What has none was not signed by a stranger, it was encoded in a way that nobody reads.
+pub(super) fn is_encoded(signature: &[u8]) -> bool {
+    let in_der = || rsa_parts(signature).is_some_and(|(r, s)| r.len() <= 66 && s.len() <= 66);
+    matches!(signature.len(), 64 | 96 | 132 | 256..=512) || in_der()
+}
+
 /// An RSA key in PKCS#1 of its two numbers, big-endian.
 pub(super) fn pkcs1(modulus: &[u8], exponent: &[u8]) -> Option<Vec<u8>> {
-    let mut body = UintRef::new(modulus).and_then(|modulus| modulus.to_der()).ok()?;
-    body.extend(UintRef::new(exponent).and_then(|exponent| exponent.to_der()).ok()?);
+    two_numbers(modulus, exponent)
+}
+
+/// A sequence of two whole numbers, big-endian.
+fn two_numbers(first: &[u8], second: &[u8]) -> Option<Vec<u8>> {
+    let mut body = UintRef::new(first).and_then(|number| number.to_der()).ok()?;
+    body.extend(UintRef::new(second).and_then(|number| number.to_der()).ok()?);
     Any::new(x509_cert::der::Tag::Sequence, body).and_then(|sequence| sequence.to_der()).ok()
 }
 

@@ -197,3 +197,31 @@ fn der_that_begins_with_no_version_is_no_private_key() {
         assert_eq!(fault(&hex::decode(text).unwrap()), expected, "{text}");
     }
 }
+
+#[test]
+fn a252_ecdsa_is_read_in_both_encodings_by_who_signs_and_in_der_alone_by_logs() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+    let raw = pair.public_key().as_ref();
+    let spki = Algorithm::EcdsaP256.canonical(raw).unwrap().to_der().unwrap();
+    let key = PublicKey::from_der(&spki).unwrap();
+    let (message, other) = (Artifact::Bytes(b"abc").kept(), Artifact::Bytes(b"abd").kept());
+    let numbers = pair.sign(&random, b"abc").unwrap().as_ref().to_vec();
+    let der = Algorithm::EcdsaP256.in_der(&numbers).unwrap();
+    for signature in [&numbers, &der] {
+        assert!(key.signed(&message, signature) && !key.signed(&other, signature));
+        assert!(PublicKey::is_encoded(signature));
+    }
+    assert!(key.verifies(&message, &der) && !key.verifies(&message, &numbers), "a log writes DER");
+    let longer = [&numbers[..], &[0]].concat();
+    let (zero, swapped) = ([&[0; 32], &numbers[32..]].concat(), [&numbers[32..], &numbers[..32]].concat());
+    for signature in [&longer, &zero, &swapped, &[&der[..], &[0]].concat()] {
+        assert!(!key.signed(&message, signature), "{}", hex::encode(signature));
+    }
+    for signature in [&b""[..], b"MEUCIQ", &longer, &der[1..], &[&der[..], &[0]].concat()] {
+        assert!(!PublicKey::is_encoded(signature), "{}", hex::encode(signature));
+    }
+}

@@ -83,7 +83,7 @@ fn an_envelope_at_its_limit_is_read_and_over_it_refused() {
         "signatures": [{ "sig": "AAAA" }],
     });
     let mut bytes = envelope.to_string().into_bytes();
-    bytes.resize(16 * 1024 * 1024, b' ');
+    bytes.resize(44 * 1024 * 1024, b' ');
     let read = |bytes: &[u8]| {
         dsse(&Bytes::copy_from_slice(bytes), &Annotations::new(), &Artifact::Bytes(b"manifest").kept())
     };

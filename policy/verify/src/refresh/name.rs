@@ -1,35 +1,37 @@
 //! Names of targets: looked up, compared, and never made into paths before they are known to be harmless (A346).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use pullgate_policy::limits;
 
 /// The name of a target: one or more components of letters, digits, `.`, `-` and `_`, none of which is only dots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TargetName(&'static str);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetName(Cow<'static, str>);
 
 impl TargetName {
     /// What Sigstore's repositories call their trusted root.
-    pub const TRUSTED_ROOT: Self = Self("trusted_root.json");
+    pub const TRUSTED_ROOT: Self = Self(Cow::Borrowed("trusted_root.json"));
 
     /// Another name; none where it is no name.
     #[must_use]
-    pub fn new(name: &'static str) -> Option<Self> {
+    pub fn new(name: &str) -> Option<Self> {
         let fits = |part: &str| {
             let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
             !part.is_empty() && part.bytes().all(harmless) && !part.bytes().all(|byte| byte == b'.')
         };
-        (name.len() <= limits::NAME_BYTES && name.split('/').all(fits)).then_some(Self(name))
+        (name.len() <= limits::NAME_BYTES && name.split('/').all(fits))
+            .then(|| Self(Cow::Owned(name.to_owned())))
     }
 
     /// The name.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The file that holds it where names begin with the hash of what they name.
-    pub(super) fn under(self, hash: &str) -> String {
+    pub(super) fn under(&self, hash: &str) -> String {
         match self.0.rsplit_once('/') {
             Some((folder, file)) => format!("{folder}/{hash}.{file}"),
             None => format!("{hash}.{}", self.0),
@@ -39,7 +41,7 @@ impl TargetName {
 
 impl fmt::Display for TargetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 

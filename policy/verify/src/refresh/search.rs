@@ -20,7 +20,7 @@ pub(super) struct Found {
 
 /// Finds the target depth first, in the order in which each list delegates, and reads it.
 pub(super) async fn target<R: Repository>(work: &mut Work<'_, R>) -> Result<Found, RefreshFault> {
-    let wanted = work.order.target;
+    let wanted = &work.order.target.clone();
     let mut delegated = Vec::new();
     let mut visited = BTreeSet::new();
     let mut rest = vec![("targets".to_owned(), String::new())];
@@ -60,7 +60,7 @@ enum Further {
 }
 
 /// The roles that a list delegates this target to. One that answers for a path that it was not given is not asked (A344).
-fn delegates(targets: &Targets, wanted: TargetName) -> Result<(Vec<String>, Further), RefreshFault> {
+fn delegates(targets: &Targets, wanted: &TargetName) -> Result<(Vec<String>, Further), RefreshFault> {
     let mut next = Vec::new();
     for role in targets.delegations.iter().flat_map(|delegations| &delegations.roles) {
         if covers(role, wanted)? {
@@ -73,7 +73,7 @@ fn delegates(targets: &Targets, wanted: TargetName) -> Result<(Vec<String>, Furt
     Ok((next, Further::Others))
 }
 
-fn covers(role: &DelegatedRole, wanted: TargetName) -> Result<bool, RefreshFault> {
+fn covers(role: &DelegatedRole, wanted: &TargetName) -> Result<bool, RefreshFault> {
     if role.paths.is_some() && role.path_hash_prefixes.is_some() {
         let why = "a delegation by paths and by hashes of paths at once";
         return Err(RefreshFault::malformed("targets.json", why));
@@ -106,7 +106,7 @@ async fn list<R: Repository>(
 /// Reads the target and compares it with what is listed.
 async fn read<R: Repository>(
     work: &Work<'_, R>,
-    wanted: TargetName,
+    wanted: &TargetName,
     listed: &TargetFile,
 ) -> Result<File, RefreshFault> {
     if listed.length > limits::TRUSTED_ROOT_BYTES {
@@ -143,7 +143,7 @@ async fn read<R: Repository>(
     Ok(file)
 }
 
-fn unhashed(wanted: TargetName) -> RefreshFault {
+fn unhashed(wanted: &TargetName) -> RefreshFault {
     RefreshFault::mismatch(wanted.as_str(), "no hash of a known kind is listed")
 }
 

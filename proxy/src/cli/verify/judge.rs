@@ -9,6 +9,7 @@ use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::{Document, Manifest, Reference, Repository};
 use pullgate_policy::policy::{Governing, Mode};
 use pullgate_policy::verdict::{self, Denial, Ground, Verdict};
+use pullgate_verify::Rest;
 
 use super::report::{Child, Governed, Reason, Report, Word};
 use super::{evidence, requirement};
@@ -92,7 +93,14 @@ async fn by_evidence(
 ) -> Result<(), Refusal> {
     let (subject, document, policy) = (open.subject(), open.document(), live.policy());
     let collected = collect::evidence(app, live, open, None).await?;
-    let verified = verify::evidence(app, live, subject, document, &collected).await?;
+    let about = (&collected, Rest::default());
+    let (verified, rest) = verify::about(app, live, subject, Some(document), about).await?;
+    let outcome = decide::judge(policy, subject, document.value(), &verified, app.clock.now());
+    let (collected, verified) = if verify::is_not_enough(&outcome) {
+        verify::further(app, live, open, (collected, verified, rest)).await?
+    } else {
+        (collected, verified)
+    };
     evidence::describe(report, live, subject, (&collected, &verified));
     report.requirements = requirement::each(policy, subject, document.value(), &verified, app.clock.now());
     let verified = Evidence { unpassed: open.unpassed(), ..verified };

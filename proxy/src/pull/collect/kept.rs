@@ -12,8 +12,9 @@ use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::time::later;
 use pullgate_policy::verdict::Subject;
+use pullgate_verify::Found;
 
-use super::{Carrier, Collected, Findings, is_about, pieces};
+use super::{Carrier, Collected, Findings, attested, is_about, pieces};
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::pull::resolve;
@@ -46,19 +47,22 @@ pub(crate) async fn find_with_outcome(
     let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
     let Some(kept) = young(app, &sealed, subject, age, now) else { return Ok(None) };
     let Ok(mut held) = app.evidence_budget.begin(&subject.repository).await else { return Ok(None) };
-    let mut carriers = Vec::new();
+    let mut all = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {
         let Some(repository) = repository_of(live, subject, layout) else { return Ok(None) };
         // It counts where it lay, and only as long as that is known (A605).
         let Some(bytes) = app.store.document(&repository, &digest).await? else { return Ok(None) };
         let Some(document) = resolve::parsed(app, &repository, bytes).await else { return Ok(None) };
-        if is_about(layout, document.value().manifest(), &subject.digest) {
-            carriers.push(Carrier { layout, repository, document });
-        }
+        all.push(Carrier { layout, repository, document });
     }
+    let about = |one: &&Carrier| is_about(one.layout, one.document.value().manifest(), &subject.digest);
+    let carriers: Vec<_> = all.iter().filter(about).cloned().collect();
     let mut findings = Findings::default();
-    let found = pieces::kept(app, &carriers, (&mut findings, &mut held)).await?;
-    let Some(found) = found else { return Ok(None) };
+    let found = pieces::kept(app, live, (subject, &carriers), (&mut findings, &mut held)).await?;
+    let Some(mut found) = found else { return Ok(None) };
+    let attested = attested::kept(app, live, (subject, &all), &mut findings).await?;
+    let Some((attested, more_held)) = attested else { return Ok(None) };
+    found.extend(attested);
     let unread = kept.unread.iter().map(|(layout, code)| Unread { layout: *layout, code: *code }).collect();
     let collected = Collected {
         at: kept.collected,
@@ -66,7 +70,7 @@ pub(crate) async fn find_with_outcome(
         found: Arc::new(found),
         rejected: findings.rejected,
         unread,
-        held: Arc::new(held),
+        held: std::iter::once(held).chain(more_held).map(Arc::new).collect(),
     };
     Ok(Some((collected, kept.outcome)))
 }
@@ -91,7 +95,7 @@ pub(crate) fn places(
     subject: &Subject,
     collected: &Collected,
 ) -> BTreeMap<Repository, Vec<Digest>> {
-    let carried = collected.found.iter().map(|found| (found.source.layout, found.source.blob));
+    let carried = collected.found.iter().flat_map(Found::sources).map(|source| (source.layout, source.blob));
     let mut places = BTreeMap::<_, Vec<_>>::new();
     for (layout, digest) in collected.manifests.iter().copied().chain(carried) {
         if let Some(repository) = repository_of(live, subject, layout) {

@@ -5,10 +5,13 @@ use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::{Layout, Unread};
 use pullgate_policy::limits;
 use pullgate_policy::oci::name::DigestTagSuffix;
-use pullgate_policy::oci::{Document, Manifest, ManifestFault, Reference, Repository, Tag, media_type};
+use pullgate_policy::oci::{
+    Descriptor, Digest, Document, Index, Manifest, ManifestFault, Reference, Repository, Tag,
+};
 use pullgate_policy::verdict::Subject;
 
-use super::{Candidate, Findings, Listed, Listing};
+use super::turns::{self, Hint, Wanted};
+use super::{Candidate, Findings, Listed, Listing, interleave};
 use crate::accept::Accept;
 use crate::live::Live;
 use crate::pull::handles::Handles;
@@ -24,12 +27,14 @@ const BUILDKIT_ATTESTATION: &str = "attestation-manifest";
 pub(super) async fn ask(app: &Handles, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
     let repository = &subject.repository;
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
+    let wanted = Wanted::by(live, repository);
+    let own = |layout| Place { layout, repository };
     let (referrers, fallback, sig, att, apart) = tokio::join!(
-        referrers(app, live, subject),
-        tagged(app, live, repository, tag(DigestTagSuffix::None), Layout::FallbackTag),
-        tagged(app, live, repository, tag(DigestTagSuffix::Sig), Layout::SigTag),
-        tagged(app, live, repository, tag(DigestTagSuffix::Att), Layout::AttTag),
-        evidence_repository(app, live, subject),
+        referrers(app, live, own(Layout::Referrers), (&subject.digest, &wanted)),
+        fallback(app, live, own(Layout::FallbackTag), (&subject.digest, &wanted)),
+        tagged(app, live, own(Layout::SigTag), tag(DigestTagSuffix::Sig)),
+        tagged(app, live, own(Layout::AttTag), tag(DigestTagSuffix::Att)),
+        evidence_repository(app, live, subject, &wanted),
     );
     vec![
         (Layout::Referrers, referrers),
@@ -40,6 +45,17 @@ pub(super) async fn ask(app: &Handles, live: &Live, subject: &Subject) -> Vec<(L
     ]
 }
 
+/// Asks for what refers to a manifest.
+pub(super) async fn referring(app: &Handles, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
+    let wanted = Wanted::by(live, &subject.repository);
+    let own = |layout| Place { layout, repository: &subject.repository };
+    let (referrers, fallback) = tokio::join!(
+        referrers(app, live, own(Layout::Referrers), (&subject.digest, &wanted)),
+        fallback(app, live, own(Layout::FallbackTag), (&subject.digest, &wanted)),
+    );
+    vec![(Layout::Referrers, referrers), (Layout::FallbackTag, fallback)]
+}
+
 /// One list of candidates for each layout, with what the judged document itself names.
 pub(super) fn lists(
     subject: &Subject,
@@ -48,6 +64,17 @@ pub(super) fn lists(
     findings: &mut Findings,
 ) -> Vec<Vec<Candidate>> {
     let mut lists = vec![buildkit(&subject.repository, document)];
+    lists.extend(sorted(subject, listed, findings));
+    lists
+}
+
+/// One list of candidates for each layout.
+pub(super) fn sorted(
+    subject: &Subject,
+    listed: Vec<(Layout, Listed)>,
+    findings: &mut Findings,
+) -> Vec<Vec<Candidate>> {
+    let mut lists = Vec::new();
     for (layout, listed) in listed {
         match listed {
             Ok(Listing { candidates, cut }) => {
@@ -62,37 +89,41 @@ pub(super) fn lists(
     lists
 }
 
-async fn referrers(app: &Handles, live: &Live, subject: &Subject) -> Listed {
-    let upstream = live.upstream(&subject.repository).ok_or(Code::Internal)?;
-    let mut held = app.evidence_budget.nothing(&subject.repository);
+/// Where a list lies.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    layout: Layout,
+    repository: &'a Repository,
+}
+
+/// Of which digest, and what is wanted first where there is too much.
+type Sought<'a> = (&'a Digest, &'a Wanted<'a>);
+
+async fn referrers(app: &Handles, live: &Live, place: Place<'_>, (subject, wanted): Sought<'_>) -> Listed {
+    let upstream = live.upstream(place.repository).ok_or(Code::Internal)?;
+    let mut held = app.evidence_budget.nothing(place.repository);
     let mut room = |bytes| held.grow(bytes).is_ok();
-    let answer = upstream.referrers(&subject.repository, &subject.digest, &mut room).await;
+    let answer = upstream.referrers(place.repository, subject, &mut room).await;
     let (listed, more) = match app.counted(upstream, "referrers", answer) {
         Ok(Referrers::Api { descriptors, more }) => (descriptors, more),
         Ok(Referrers::NoApi) => return Ok(Listing::default()),
         Err(crate::upstream::Fault::NotFound) => return Ok(Listing::default()),
         Err(fault) => return Err(upstream_code(&fault)),
     };
-    Ok(listing(subject, listed, more))
+    Ok(listing(place, (listed, more), wanted))
 }
 
 /// What is looked at of a list.
-fn listing(subject: &Subject, listed: Vec<ReferrerDescriptor>, more: More) -> Listing {
-    let mut candidates: Vec<_> = listed
-        .into_iter()
-        .map(|descriptor| {
-            let likely = descriptor.artifact_type.as_deref().is_some_and(is_likely);
-            let candidate = Candidate {
-                layout: Layout::Referrers,
-                repository: subject.repository.clone(),
-                digest: descriptor.digest,
-                document: None,
-            };
-            (!likely, candidate)
-        })
-        .collect();
-    // A hint that only orders: some registries write the config's type there, so nothing is left out.
-    candidates.sort_by_key(|(unlikely, _)| *unlikely);
+fn listing(
+    place: Place<'_>,
+    (listed, more): (Vec<ReferrerDescriptor>, More),
+    wanted: &Wanted<'_>,
+) -> Listing {
+    let listed = listed.into_iter().map(|one| {
+        let hint = Hint::of(&one.annotations(), one.artifact_type.as_deref());
+        (hint, place.candidate(one.digest, Some(one.size)))
+    });
+    let mut candidates = turns::order(listed.collect(), wanted);
     let cut = match more {
         More::Yes => Some((Code::ReferrersIncomplete, "the list goes on")),
         More::No if candidates.len() > limits::REFERRERS_LISTED => {
@@ -101,21 +132,55 @@ fn listing(subject: &Subject, listed: Vec<ReferrerDescriptor>, more: More) -> Li
         More::No => None,
     };
     candidates.truncate(limits::REFERRERS_LISTED);
-    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
     Listing { candidates, cut }
 }
 
-fn is_likely(artifact_type: &str) -> bool {
-    media_type::is_bundle(artifact_type)
-        || matches!(artifact_type, media_type::SIMPLE_SIGNING | media_type::DSSE | media_type::OCI_EMPTY)
+/// What lies under one of cosign's tags: a manifest, or an index of manifests.
+async fn tagged(app: &Handles, live: &Live, place: Place<'_>, tag: Tag) -> Listed {
+    let Some(document) = under(app, live, place, tag).await? else { return Ok(Listing::default()) };
+    let document = match document {
+        Ok(document) => document,
+        Err(detail) => {
+            return Ok(Listing { cut: Some((Code::EvidenceLimit, detail)), ..Listing::default() });
+        }
+    };
+    let candidates = match document.value().manifest() {
+        Manifest::Image(_) => {
+            let candidate = place.candidate(document.digest(), None);
+            vec![Candidate { document: Some(document.clone()), ..candidate }]
+        }
+        Manifest::Index(index) => place.listed_in(index).map(|(_, candidate)| candidate).collect(),
+    };
+    Ok(Listing { candidates, cut: None })
 }
 
-/// What lies under one tag: a manifest, or an index of manifests.
-async fn tagged(app: &Handles, live: &Live, repository: &Repository, tag: Tag, layout: Layout) -> Listed {
-    match resolve::look(app, live, repository, &Reference::Tag(tag), Accept::default()).await {
-        Ok(document) => {
-            Ok(Listing { candidates: candidates_in(repository, layout, &document), ..Listing::default() })
-        }
+/// What the fallback tag of the referrers API lists. A manifest in its place is no list, whatever subject it names (OCI
+/// distribution specification, "Referrers Tag Schema").
+async fn fallback(app: &Handles, live: &Live, place: Place<'_>, (subject, wanted): Sought<'_>) -> Listed {
+    let tag = Tag::for_digest(subject, DigestTagSuffix::None);
+    let Some(document) = under(app, live, place, tag).await? else { return Ok(Listing::default()) };
+    let cut = |why| Ok(Listing { cut: Some(why), ..Listing::default() });
+    match document {
+        Err(detail) => cut((Code::ReferrersIncomplete, detail)),
+        Ok(document) => match document.value().manifest() {
+            Manifest::Image(_) => cut((Code::Unsupported, "a manifest in place of the list of referrers")),
+            Manifest::Index(index) => {
+                let candidates = turns::order(place.listed_in(index).collect(), wanted);
+                Ok(Listing { candidates, cut: None })
+            }
+        },
+    }
+}
+
+/// The document under a tag, if there is one of a shape that can be evidence; or why it cannot be read.
+async fn under(
+    app: &Handles,
+    live: &Live,
+    place: Place<'_>,
+    tag: Tag,
+) -> Result<Option<Result<Intact<Document>, &'static str>>, Code> {
+    match resolve::look(app, live, place.repository, &Reference::Tag(tag), Accept::default()).await {
+        Ok(document) => Ok(Some(Ok(document))),
         Err(Unresolved::Refused(Refusal::Undecided(undecided))) => Err(undecided.code()),
         // What is not shown to us may be there all the same.
         Err(Unresolved::Refused(Refusal::NotShown)) => Err(Code::UpstreamUnauthorized),
@@ -123,69 +188,65 @@ async fn tagged(app: &Handles, live: &Live, repository: &Repository, tag: Tag, l
         Err(Unresolved::Shape(
             ManifestFault::Crowded | ManifestFault::IndexTooLarge | ManifestFault::TooLarge,
             _,
-        )) => Ok(Listing { cut: Some((too_much(layout), "too large to be read")), ..Listing::default() }),
+        )) => Ok(Some(Err("too large to be read"))),
         // Absent, or of a shape that is no evidence.
-        Err(Unresolved::Refused(_) | Unresolved::Shape(..)) => Ok(Listing::default()),
+        Err(Unresolved::Refused(_) | Unresolved::Shape(..)) => Ok(None),
     }
 }
 
-/// What it means that a list cannot be read for its size: of a fallback index, as of a page of referrers.
-fn too_much(layout: Layout) -> Code {
-    match layout {
-        Layout::FallbackTag | Layout::Referrers => Code::ReferrersIncomplete,
-        Layout::AttTag | Layout::BuildKit | Layout::EvidenceRepository | Layout::SigTag => {
-            Code::EvidenceLimit
-        }
+impl Place<'_> {
+    fn candidate(&self, digest: Digest, size: Option<u64>) -> Candidate {
+        Candidate { layout: self.layout, repository: self.repository.clone(), digest, size, document: None }
+    }
+
+    fn listed_in(&self, index: &Index) -> impl Iterator<Item = (Hint, Candidate)> {
+        index.manifests.iter().filter_map(|child| {
+            let hint = Hint::of(&child.annotations, child.artifact_type.as_deref());
+            Some((hint, self.candidate(child.digest?, Some(child.size))))
+        })
     }
 }
 
-fn candidates_in(repository: &Repository, layout: Layout, document: &Intact<Document>) -> Vec<Candidate> {
-    let of = |digest, document| Candidate { layout, repository: repository.clone(), digest, document };
-    match document.value().manifest() {
-        Manifest::Image(_) => vec![of(document.digest(), Some(document.clone()))],
-        Manifest::Index(index) => {
-            index.manifests.iter().filter_map(|child| child.digest).map(|digest| of(digest, None)).collect()
-        }
-    }
-}
-
-/// The separate repository, in cosign's flat layout: the same tags there.
-async fn evidence_repository(app: &Handles, live: &Live, subject: &Subject) -> Listed {
+/// The separate repository, asked by every layout that an image's own is asked by.
+async fn evidence_repository(app: &Handles, live: &Live, subject: &Subject, wanted: &Wanted<'_>) -> Listed {
     let Some(repository) = live.evidence_repository(&subject.repository) else {
         return Ok(Listing::default());
     };
     let tag = |suffix| Tag::for_digest(&subject.digest, suffix);
-    let layout = Layout::EvidenceRepository;
-    let (sig, att, fallback) = tokio::join!(
-        tagged(app, live, repository, tag(DigestTagSuffix::Sig), layout),
-        tagged(app, live, repository, tag(DigestTagSuffix::Att), layout),
-        tagged(app, live, repository, tag(DigestTagSuffix::None), layout),
+    let place = Place { layout: Layout::EvidenceRepository, repository };
+    let (sig, att, fallback, referrers) = tokio::join!(
+        tagged(app, live, place, tag(DigestTagSuffix::Sig)),
+        tagged(app, live, place, tag(DigestTagSuffix::Att)),
+        fallback(app, live, place, (&subject.digest, wanted)),
+        referrers(app, live, place, (&subject.digest, wanted)),
     );
-    let listings = [sig?, att?, fallback?];
+    let listings = [sig?, att?, fallback?, referrers?];
     let cut = listings.iter().find_map(|listing| listing.cut);
-    Ok(Listing { candidates: listings.into_iter().flat_map(|listing| listing.candidates).collect(), cut })
+    // One crowds out no other there either (A143).
+    let candidates = interleave(listings.into_iter().map(|listing| listing.candidates).collect());
+    Ok(Listing { candidates, cut })
+}
+
+/// Whether an index says of one of its manifests that it is an attestation manifest.
+pub(super) fn is_attestation(child: &Descriptor) -> bool {
+    child.annotations.get(BUILDKIT_TYPE).is_some_and(|text| text == BUILDKIT_ATTESTATION)
 }
 
 /// The attestation manifests that the judged index itself lists; nobody else's (A153).
 fn buildkit(repository: &Repository, document: &Document) -> Vec<Candidate> {
     let Manifest::Index(index) = document.manifest() else { return Vec::new() };
+    let place = Place { layout: Layout::BuildKit, repository };
     index
         .manifests
         .iter()
-        .filter(|child| child.annotations.get(BUILDKIT_TYPE).is_some_and(|text| text == BUILDKIT_ATTESTATION))
-        .filter_map(|child| child.digest)
-        .map(|digest| Candidate {
-            layout: Layout::BuildKit,
-            repository: repository.clone(),
-            digest,
-            document: None,
-        })
+        .filter(|child| is_attestation(child))
+        .filter_map(|child| Some(place.candidate(child.digest?, Some(child.size))))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use pullgate_policy::oci::Digest;
+    use pullgate_policy::oci::media_type;
     use serde_json::json;
 
     use super::*;
@@ -201,13 +262,13 @@ mod tests {
     #[test]
     fn a143_so_many_referrers_are_looked_at_and_of_one_more_the_least_likely_is_not() {
         let repository = "registry.test/org/app".parse().unwrap();
-        let subject = Subject { repository, digest: Digest::of(b"subject") };
+        let place = Place { layout: Layout::Referrers, repository: &repository };
         for (count, cut) in
             [(limits::REFERRERS_LISTED, None), (limits::REFERRERS_LISTED + 1, Some(Code::EvidenceLimit))]
         {
             let mut listed: Vec<_> = (1..count).map(|n| descriptor(n, "text/plain")).collect();
             listed.push(descriptor(0, media_type::DSSE));
-            let listing = listing(&subject, listed, More::No);
+            let listing = listing(place, (listed, More::No), &Wanted::default());
             assert_eq!(listing.candidates.len(), limits::REFERRERS_LISTED);
             assert_eq!(listing.candidates[0].digest, Digest::of(&0_usize.to_le_bytes()));
             assert_eq!(listing.cut.map(|(code, _)| code), cut, "{count}");

@@ -10,9 +10,10 @@ use pullgate_policy::evidence::servable::LayerKind;
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Descriptor, Digest, Manifest, ManifestFault, Repository, media_type};
+use pullgate_policy::verdict::Subject;
 use pullgate_verify::{Found, Item};
 
-use super::{CARRIER_TIMES, Carrier, FETCHED_AT_ONCE, Findings, interleave};
+use super::{CARRIER_TIMES, Carrier, FETCHED_AT_ONCE, Findings, interleave, turns};
 use crate::evidence_budget::{Full, Reservation};
 use crate::live::Live;
 use crate::pull::handles::Handles;
@@ -37,10 +38,11 @@ struct Wanted {
 pub(super) async fn fetch(
     app: &Handles,
     live: &Live,
-    (carriers, fetched): (&[Carrier], usize),
+    (subject, carriers, fetched): (&Subject, &[Carrier], usize),
     (findings, held): (&mut Findings, &mut Reservation),
 ) -> Result<Vec<Found>, Refusal> {
-    let wanted = within_limits(wanted(carriers, findings), (carriers, fetched), findings);
+    let first = turns::Wanted::by(live, &subject.repository);
+    let wanted = within_limits(wanted(carriers, &first, findings), (carriers, fetched), findings);
     make_room(held, carriers, &wanted).map_err(|_full| Refusal::undecided(Code::Overload))?;
     let fetched = stream::iter(wanted.into_iter().map(|one| async move {
         let bytes = blob(app, live, &one.repository, one.source.blob, one.size).await;
@@ -65,11 +67,13 @@ fn make_room(held: &mut Reservation, carriers: &[Carrier], wanted: &[Wanted]) ->
 /// [`Unknown`](crate::store::Unknown).
 pub(super) async fn kept(
     app: &Handles,
-    carriers: &[Carrier],
+    live: &Live,
+    (subject, carriers): (&Subject, &[Carrier]),
     (findings, held): (&mut Findings, &mut Reservation),
 ) -> Known<Option<Vec<Found>>> {
     let mut fetched = Vec::new();
-    let wanted = within_limits(wanted(carriers, findings), (carriers, 0), findings);
+    let first = turns::Wanted::by(live, &subject.repository);
+    let wanted = within_limits(wanted(carriers, &first, findings), (carriers, 0), findings);
     if make_room(held, carriers, &wanted).is_err() {
         return Ok(None);
     }
@@ -141,8 +145,19 @@ fn may_have_broken(fault: &Fault) -> bool {
 
 fn gather(fetched: Vec<(Wanted, Result<Intact<Bytes>, Refusal>)>, findings: &mut Findings) -> Vec<Found> {
     let mut found = Vec::new();
-    for (Wanted { source, kind, annotations, .. }, bytes) in fetched {
+    for (Wanted { source, kind, size, annotations, .. }, bytes) in fetched {
         match bytes {
+            // A descriptor that is wrong about its content describes none; whoever reads as it says reads half of it.
+            Ok(bytes) if bytes.value().len() as u64 != size => {
+                let Source { layout, manifest, blob } = source;
+                findings.reject(
+                    layout,
+                    manifest,
+                    blob,
+                    Code::EvidenceIncomplete,
+                    "not of the size that is listed",
+                );
+            }
             Ok(bytes) => {
                 found.push(Found { source, item: item(kind, bytes.value().clone(), annotations) });
             }
@@ -161,7 +176,7 @@ pub(super) fn item(kind: LayerKind, bytes: Bytes, annotations: BTreeMap<String, 
     }
 }
 
-fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
+fn wanted(carriers: &[Carrier], first: &turns::Wanted<'_>, findings: &mut Findings) -> Vec<Wanted> {
     let mut by_layout: BTreeMap<Layout, Vec<Wanted>> = BTreeMap::new();
     for Carrier { layout, repository, document } in carriers {
         let manifest = document.digest();
@@ -178,7 +193,8 @@ fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
         if image.layers.is_empty() {
             findings.reject(*layout, manifest, manifest, Code::Unsupported, "a manifest without layers");
         }
-        for layer in &image.layers {
+        let layers = image.layers.iter().map(|layer| (turns::Hint::of(&layer.annotations, None), layer));
+        for layer in turns::order(layers.collect(), first) {
             match accept(layer) {
                 Ok((blob, kind)) => by_layout.entry(*layout).or_default().push(Wanted {
                     source: Source { layout: *layout, manifest, blob },
@@ -196,11 +212,11 @@ fn wanted(carriers: &[Carrier], findings: &mut Findings) -> Vec<Wanted> {
     interleave(by_layout.into_values().collect())
 }
 
-/// Whether a layout lists manifests by their digests; the others have them under tags.
+/// Whether a layout lists manifests by their digests; the others have them under tags alone.
 fn is_list(layout: Layout) -> bool {
     match layout {
-        Layout::BuildKit | Layout::FallbackTag | Layout::Referrers => true,
-        Layout::AttTag | Layout::EvidenceRepository | Layout::SigTag => false,
+        Layout::BuildKit | Layout::EvidenceRepository | Layout::FallbackTag | Layout::Referrers => true,
+        Layout::AttTag | Layout::SigTag => false,
     }
 }
 
@@ -208,7 +224,11 @@ fn is_list(layout: Layout) -> bool {
 fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str)> {
     let kind = match (LayerKind::of(&layer.media_type), layer.media_type.as_str()) {
         (Some(kind), _) => kind,
-        (None, media_type::IN_TOTO) => return Err((Code::Unsupported, "an unsigned statement")),
+        (None, media_type::IN_TOTO) => {
+            let detail =
+                "a statement of an attestation manifest, whose own signature is not one of this image";
+            return Err((Code::Unsupported, detail));
+        }
         (None, _) => return Err((Code::Unsupported, "a kind of layer that is not read")),
     };
     let digest = layer.digest.ok_or((Code::Unsupported, "a digest algorithm that is not computed"))?;

@@ -61,7 +61,7 @@ pub(super) async fn verified(
             found: Arc::new(carried.about(&digest)),
             rejected: Vec::new(),
             unread: Vec::new(),
-            held: Arc::clone(&held),
+            held: vec![Arc::clone(&held)],
         };
         let (evidence, left) =
             verify::about(app, live, &about, document.as_ref(), (&collected, rest)).await?;

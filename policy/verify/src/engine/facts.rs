@@ -1,0 +1,77 @@
+//! From what was proven to the facts that are decided by.
+
+use std::sync::Arc;
+
+use pullgate_policy::evidence::{
+    AttestationFacts, Evidence, SignatureFacts, Source, VerifiedAttestation, VerifiedSignature,
+};
+
+use super::{Fact, Proof};
+use crate::claim::{Claim, SIGN};
+
+/// Adds what a piece proves.
+pub(super) fn add(evidence: &mut Evidence, source: Source, fact: Fact) {
+    let Fact { subject, proof, claim, annotations } = fact;
+    let Proof { principal, logged, time: trusted_time, vouchers } = proof;
+    match claim.as_ref() {
+        Claim::Statement(statement) if statement.predicate_type != SIGN => {
+            let facts = AttestationFacts {
+                subject,
+                principal,
+                logged,
+                trusted_time,
+                vouchers,
+                predicate_type: statement.predicate_type.clone(),
+                statement: Arc::clone(&statement.whole),
+                predicate: statement.predicate,
+                annotations,
+                source,
+            };
+            evidence.attestations.push(attestation(facts));
+        }
+        Claim::Statement(_) | Claim::Manifest => {
+            let claimed_reference = None;
+            let facts = SignatureFacts {
+                subject,
+                principal,
+                logged,
+                trusted_time,
+                vouchers,
+                annotations,
+                claimed_reference,
+                source,
+            };
+            evidence.signatures.push(signature(facts));
+        }
+        Claim::Payload(payload) => {
+            let claimed_reference = Some(payload.claimed_reference.clone());
+            let facts = SignatureFacts {
+                subject,
+                principal,
+                logged,
+                trusted_time,
+                vouchers,
+                annotations,
+                claimed_reference,
+                source,
+            };
+            evidence.signatures.push(signature(facts));
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where signatures become facts: the cryptography was checked"
+)]
+fn signature(facts: SignatureFacts) -> VerifiedSignature {
+    VerifiedSignature::assert_verified(facts)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where attestations become facts: the cryptography was checked"
+)]
+fn attestation(facts: AttestationFacts) -> VerifiedAttestation {
+    VerifiedAttestation::assert_verified(facts)
+}

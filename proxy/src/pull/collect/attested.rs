@@ -1,0 +1,281 @@
+//! Docker's layout: attestation manifests that are signed, and whose statements are not (A153). They are looked for
+//! where nothing that is about the subject itself is enough, and the policy asks for an attestation: each costs
+//! questions of its own.
+//!
+//! An attestation manifest is listed by the index that is judged, or refers to the image that is judged, or to a
+//! manifest of the index. What signs it is looked for in every layout, by its own digest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use pullgate_policy::code::Code;
+use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::{Layout, Source};
+use pullgate_policy::limits;
+use pullgate_policy::oci::{Digest, Document, Manifest, media_type};
+use pullgate_policy::verdict::Subject;
+use pullgate_verify::{Carried, Found, Item, named_subjects};
+
+use super::{Carrier, Collected, FETCHED_AT_ONCE, Findings, interleave, is_about, layouts, pieces};
+use crate::evidence_budget::Reservation;
+use crate::live::Live;
+use crate::pull::handles::Handles;
+use crate::pull::order::Open;
+use crate::pull::resolve;
+use crate::refusal::Refusal;
+use crate::store::Known;
+
+/// What is found in signed attestation manifests, besides what was found before; none where nothing is, or nothing asks
+/// for it.
+///
+/// # Errors
+/// Undecided, when there is no room for it.
+pub(crate) async fn further(
+    app: &Handles,
+    live: &Live,
+    open: &Open,
+    before: &Collected,
+) -> Result<Option<Collected>, Refusal> {
+    if !super::turns::Wanted::by(live, &open.subject().repository).asks_for_an_attestation() {
+        return Ok(None);
+    }
+    let fetched = open.fetched() + before.manifests.len() + before.found.len();
+    let mut work = Work { fetched, findings: Findings::default(), held: Vec::new() };
+    let children = children(open.document().value());
+    let attesting = attesting(app, live, (open, before), &children, &mut work).await?;
+    let (mut manifests, mut found) = (Vec::new(), Vec::new());
+    for carrier in &attesting {
+        let (signing, by) = signatures(app, live, carrier, &mut work).await?;
+        if by.is_empty() {
+            continue;
+        }
+        let statements = statements(app, live, carrier, &mut work).await?;
+        found.extend(joined(carrier, &statements, (&by, &children)));
+        manifests.push((carrier.layout, carrier.document.digest()));
+        manifests.extend(signing);
+    }
+    found.truncate(limits::SIGNATURES_MAX);
+    let Work { findings: Findings { rejected, unread }, held, .. } = work;
+    if found.is_empty() && unread.is_empty() {
+        return Ok(None);
+    }
+    let (at, held) = (before.at, held.into_iter().map(Arc::new).collect());
+    Ok(Some(Collected { at, manifests, found: Arc::new(found), rejected, unread, held }))
+}
+
+/// What the search may still do, and what came of it.
+struct Work {
+    fetched: usize,
+    findings: Findings,
+    /// Room for what was read.
+    held: Vec<Reservation>,
+}
+
+/// The manifests of an index that a statement may be about: all but those that are marked as attestation manifests.
+fn children(document: &Document) -> Arc<[Digest]> {
+    let Manifest::Index(index) = document.manifest() else { return Arc::default() };
+    let runnable = index.manifests.iter().filter(|child| !layouts::is_attestation(child));
+    let digests: BTreeSet<Digest> = runnable.filter_map(|child| child.digest).collect();
+    digests.into_iter().collect()
+}
+
+/// The attestation manifests: those that were found before, and those that refer to a manifest of an index that lists none.
+async fn attesting(
+    app: &Handles,
+    live: &Live,
+    (open, before): (&Open, &Collected),
+    children: &[Digest],
+    work: &mut Work,
+) -> Result<Vec<Carrier>, Refusal> {
+    let (subject, repository) = (open.subject(), &open.subject().repository);
+    let mut attesting = Vec::new();
+    for (layout, digest) in before.manifests.iter().copied().filter(|(layout, _)| lists_them(*layout)) {
+        let document = resolve::by_digest(app, live, repository, digest).await;
+        let Ok(document) = document else { continue };
+        if has_statements(&document) {
+            attesting.push(Carrier { layout, repository: repository.clone(), document });
+        }
+    }
+    if attesting.is_empty() {
+        for child in children.iter().take(limits::ATTESTATION_MANIFESTS) {
+            let about = Subject { digest: *child, ..subject.clone() };
+            let lists = layouts::referring(app, live, &about).await;
+            let mut held = app.evidence_budget.nothing(repository);
+            let carriers = looked_at(app, live, (&about, lists), (work, &mut held)).await?;
+            work.held.push(held);
+            attesting.extend(carriers.into_iter().filter(|carrier| has_statements(&carrier.document)));
+        }
+    }
+    attesting.truncate(limits::ATTESTATION_MANIFESTS);
+    Ok(attesting)
+}
+
+/// Whether attestation manifests are found in this layout.
+fn lists_them(layout: Layout) -> bool {
+    match layout {
+        Layout::BuildKit | Layout::FallbackTag | Layout::Referrers => true,
+        Layout::AttTag | Layout::EvidenceRepository | Layout::SigTag => false,
+    }
+}
+
+/// Whether a manifest has statements of in-toto for layers.
+pub(super) fn has_statements(document: &Intact<Document>) -> bool {
+    match document.value().manifest() {
+        Manifest::Image(image) => image.layers.iter().any(|layer| layer.media_type == media_type::IN_TOTO),
+        Manifest::Index(_) => false,
+    }
+}
+
+/// The manifests that these lists name about a digest, within the limits of all.
+async fn looked_at(
+    app: &Handles,
+    live: &Live,
+    (about, listed): (&Subject, Vec<(Layout, super::Listed)>),
+    (work, held): (&mut Work, &mut Reservation),
+) -> Result<Vec<Carrier>, Refusal> {
+    let lists = layouts::sorted(about, listed, &mut work.findings);
+    let candidates = super::within_limit(interleave(lists), work.fetched, &mut work.findings);
+    work.fetched += candidates.len();
+    super::read(app, live, about, candidates, (&mut work.findings, held)).await
+}
+
+/// What may be signatures of an attestation manifest, and the manifests that carry them.
+async fn signatures(
+    app: &Handles,
+    live: &Live,
+    carrier: &Carrier,
+    work: &mut Work,
+) -> Result<(Vec<(Layout, Digest)>, Vec<Found>), Refusal> {
+    let about = Subject { repository: carrier.repository.clone(), digest: carrier.document.digest() };
+    let lists = layouts::ask(app, live, &about).await;
+    let mut held = app.evidence_budget.nothing(&carrier.repository);
+    let carriers = looked_at(app, live, (&about, lists), (work, &mut held)).await?;
+    // The carriers were counted already.
+    let about = (&about, carriers.as_slice(), work.fetched.saturating_sub(carriers.len()));
+    let found = pieces::fetch(app, live, about, (&mut work.findings, &mut held)).await?;
+    work.held.push(held);
+    work.fetched += found.len();
+    Ok((carriers.iter().map(|one| (one.layout, one.document.digest())).collect(), found))
+}
+
+/// The statements of an attestation manifest, whole.
+async fn statements(
+    app: &Handles,
+    live: &Live,
+    carrier: &Carrier,
+    work: &mut Work,
+) -> Result<Vec<Bytes>, Refusal> {
+    let wanted = listed_statements(carrier);
+    let mut held = app.evidence_budget.nothing(&carrier.repository);
+    held.grow(wanted.iter().map(|(_, size)| size).sum())
+        .map_err(|_full| Refusal::undecided(Code::Overload))?;
+    work.held.push(held);
+    let left = limits::EVIDENCE_FETCHES.saturating_sub(work.fetched);
+    let fetched: Vec<_> = stream::iter(wanted.into_iter().take(left).map(|(digest, size)| async move {
+        (digest, size, pieces::blob(app, live, &carrier.repository, digest, size).await)
+    }))
+    .buffered(FETCHED_AT_ONCE)
+    .collect()
+    .await;
+    work.fetched += fetched.len();
+    let mut statements = Vec::new();
+    for (digest, size, statement) in fetched {
+        match statement {
+            Ok(statement) if statement.value().len() as u64 == size => {
+                statements.push(statement.value().clone());
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                work.findings.refused(carrier.layout, carrier.document.digest(), digest, &refusal);
+            }
+        }
+    }
+    Ok(statements)
+}
+
+/// The statements that a manifest lists, each once, as far as they may be read, all together too.
+fn listed_statements(carrier: &Carrier) -> Vec<(Digest, u64)> {
+    let Manifest::Image(image) = carrier.document.value().manifest() else { return Vec::new() };
+    let (mut seen, mut bytes) = (BTreeSet::new(), 0_u64);
+    let of_in_toto = image.layers.iter().filter(|layer| layer.media_type == media_type::IN_TOTO);
+    let listed = of_in_toto.filter_map(|layer| Some((layer.digest?, layer.size)));
+    listed
+        .filter(|(digest, size)| *size <= limits::EVIDENCE_ITEM_BYTES && seen.insert(*digest))
+        .take_while(|(_, size)| {
+            bytes = bytes.saturating_add(*size);
+            bytes <= limits::EVIDENCE_BYTES
+        })
+        .collect()
+}
+
+/// Every statement under every piece that may sign its manifest.
+fn joined(carrier: &Carrier, statements: &[Bytes], (by, children): (&[Found], &Arc<[Digest]>)) -> Vec<Found> {
+    let (layout, manifest) = (carrier.layout, carrier.document.digest());
+    let of_one = |statement: &Bytes| {
+        let source = Source { layout, manifest, blob: Digest::of(statement) };
+        let statement = statement.clone();
+        by.iter().map(move |found| Found {
+            source,
+            item: Item::Carried(Box::new(Carried {
+                statement: statement.clone(),
+                manifest: carrier.document.value().bytes().clone(),
+                by: found.item.clone(),
+                signed_at: found.source,
+                children: Arc::clone(children),
+            })),
+        })
+    };
+    statements.iter().flat_map(of_one).collect()
+}
+
+/// The same from the store alone, of manifests that were kept together: which of them attest is seen by their layers.
+///
+/// # Errors
+/// [`Unknown`](crate::store::Unknown).
+pub(super) async fn kept(
+    app: &Handles,
+    live: &Live,
+    (subject, carriers): (&Subject, &[Carrier]),
+    findings: &mut Findings,
+) -> Known<Option<(Vec<Found>, Vec<Reservation>)>> {
+    let (mut found, mut all_held) = (Vec::new(), Vec::new());
+    let document = app.store.document(&subject.repository, &subject.digest).await?;
+    let document = match document {
+        Some(bytes) => resolve::parsed(app, &subject.repository, bytes).await,
+        None => None,
+    };
+    let children = document.map(|document| children(document.value())).unwrap_or_default();
+    for carrier in carriers.iter().filter(|carrier| has_statements(&carrier.document)) {
+        let digest = carrier.document.digest();
+        let about = |one: &&Carrier| {
+            !has_statements(&one.document) && is_about(one.layout, one.document.value().manifest(), &digest)
+        };
+        let signing: Vec<Carrier> = carriers.iter().filter(about).cloned().collect();
+        let mut held = app.evidence_budget.nothing(&subject.repository);
+        let by = pieces::kept(app, live, (subject, &signing), (&mut *findings, &mut held)).await?;
+        let Some(mut by) = by else { return Ok(None) };
+        by.retain(|found| {
+            let named = named_subjects(&found.item);
+            named.is_empty() || named.contains(&digest)
+        });
+        if by.is_empty() {
+            continue;
+        }
+        let wanted = listed_statements(carrier);
+        if held.grow_by(wanted.iter().map(|(_, size)| size).sum()).is_err() {
+            return Ok(None);
+        }
+        let mut statements = Vec::new();
+        for (digest, _) in wanted {
+            let statement = app.store.document(&carrier.repository, &digest).await?;
+            let Some(statement) = statement else { return Ok(None) };
+            statements.push(statement.value().clone());
+        }
+        found.extend(joined(carrier, &statements, (&by, &children)));
+        all_held.push(held);
+    }
+    found.truncate(limits::SIGNATURES_MAX);
+    Ok(Some((found, all_held)))
+}
