@@ -75,7 +75,7 @@ codes! {
     ClaimedReferenceMismatch = "claimed-reference-mismatch", "The payload names another repository, and the requirement asks for this one.", "Sign the image under the name it is pulled by.";
     DigestMismatch = "digest-mismatch", "The signed payload is about another digest.", "Sign this digest; a copied signature counts for nothing.";
     DsseSignatureCount = "dsse-signature-count", "The envelope has no signature, or more than may stand together.", "Attach one envelope for each signature.";
-    EvidenceIncomplete = "evidence-incomplete", "A piece of evidence that is listed could not be fetched whole.", "Push the signature again.";
+    EvidenceIncomplete = "evidence-incomplete", "A piece of evidence that is listed could not be fetched whole.", "Copy the image with its referrers (`oras cp -r`, `regctl image copy --referrers --digest-tags`), or sign again.";
     EvidenceTooLarge = "evidence-too-large", "One piece of evidence is larger than the gate reads.", "Attach a smaller document.";
     IdentityAmbiguous = "identity-ambiguous", "The certificate has none or several subject alternative names.", "Sign with a certificate that names one identity.";
     IdentityMalformed = "identity-malformed", "The identity is too long or has characters that cannot be shown safely.", "Sign with another identity.";

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pullgate_policy::limits::ATTESTATION_MANIFESTS;
 use pullgate_tests::made::{Layer, Made, with};
 use pullgate_tests::signing::{BUNDLE, SIGN_PREDICATE, Signer, carrier, evidence_tag, referrer};
 use pullgate_tests::upstream::{Fault, ReferrersApi, When};
@@ -208,6 +209,25 @@ async fn a153_without_a_referrers_api_attestation_manifests_and_their_signatures
     let other = Stage::on(ATTESTED).await;
     assert_denied_elsewhere(&other, &image).await;
     assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+}
+
+/// Rule: so many attestation manifests are looked at, and not one more.
+#[tokio::test]
+async fn a141_a153_an_index_of_so_many_attested_platforms_is_served_and_of_one_more_it_is_not() {
+    for (tag, count) in [("all", ATTESTATION_MANIFESTS), ("too-many", ATTESTATION_MANIFESTS + 1)] {
+        let stage = attested().await;
+        let images: Vec<Made> = (0..count).map(|_| Made::image()).collect();
+        for image in &images {
+            let manifest = attesting(image);
+            manifest.put(&stage.upstream, "org/app");
+            sign(&stage, &stage.signer, &manifest, SIGN_PREDICATE);
+        }
+        let listed: Vec<Value> = images.iter().map(|image| platform(image, "amd64")).collect();
+        let index = Made::index_of(&listed, images);
+        index.tag(&stage.upstream, "org/app", tag);
+        let answer = stage.manifest("org/app", tag).await;
+        assert_eq!(answer.status == 200, count == ATTESTATION_MANIFESTS, "{count}: {}", answer.message());
+    }
 }
 
 /// What counts in one repository is nothing in another registry that has the image alone.

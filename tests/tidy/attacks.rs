@@ -106,6 +106,22 @@ fn the_table_of_attacks_names_every_test_and_every_test_stands_in_it() {
     assert_made(TABLE, &made);
 }
 
+/// A document that names a test as the proof of a sentence names one that is there.
+#[test]
+fn a_test_that_a_document_names_is_there() {
+    let tests: BTreeSet<String> = tests_by_id().into_values().flatten().map(|(_, name)| name).collect();
+    let mut findings = Vec::new();
+    for file in files(&[".md"]) {
+        for word in file.text.split('`').skip(1).step_by(2) {
+            let is_name = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if is_name && !ids(word).is_empty() && word.len() > 12 && !tests.contains(word) {
+                findings.push(format!("{}: {word}", file.path));
+            }
+        }
+    }
+    assert_none("a test that is not there", &findings);
+}
+
 /// A protection can be taken out only where its text stands, and its test must be one of its row.
 fn not_true(one: &Protection, tests: &Tests) -> Option<String> {
     if one.taken_out_of(&read(one.file)).is_none() {

@@ -280,6 +280,10 @@ impl Findings {
             Refusal::Denied(denial) if denial.first().code == Code::ManifestTooLarge => {
                 self.reject(layout, manifest, blob, Code::EvidenceTooLarge, "not read");
             }
+            // What a copy without its referrers leaves behind.
+            Refusal::Missing(_) => {
+                self.reject(layout, manifest, blob, Code::EvidenceIncomplete, "listed, and not there");
+            }
             refusal => self.reject(layout, manifest, blob, Code::EvidenceIncomplete, refusal.code()),
         }
     }

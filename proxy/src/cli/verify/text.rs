@@ -6,7 +6,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::text;
 
-use super::report::{Found, Piece, Reason, Report, Requirement, Who, Word};
+use super::report::{Found, Piece, Reason, Rejected, Report, Requirement, Who, Word};
 use crate::cli::paint::Paint;
 
 /// Shows one image.
@@ -62,10 +62,32 @@ fn evidence(shown: &mut String, report: &Report, paint: Paint) {
     for one in &report.evidence {
         piece(shown, one, paint);
     }
-    for one in &report.rejected {
+    rejected(shown, &report.rejected, paint);
+    if report.verdict == Word::Deny && report.evidence.is_empty() && !report.children.is_empty() {
+        shown.push_str(
+            "    none is about the index. Where its platforms have evidence of their own: index = \"each-child\"; where their\n    \
+             attestation manifests are signed, as Docker does it: ask for an attestation\n",
+        );
+    }
+}
+
+/// Each fault once, however many pieces have it: a copy that left evidence behind has the same one again and again.
+fn rejected(shown: &mut String, rejected: &[Rejected], paint: Paint) {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for one in rejected {
+        let fault = (one.code.as_str(), one.detail.as_str());
+        if told.contains(&fault) {
+            continue;
+        }
+        told.push(fault);
+        let alike = |other: &&Rejected| (other.code.as_str(), other.detail.as_str()) == fault;
+        let others = match rejected.iter().filter(alike).count() {
+            0 | 1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
         let _ = writeln!(shown, "    {} {}: {}", paint.bad("worthless"), one.code, one.detail);
         let _ = writeln!(shown, "      to mend: {}", one.cure);
-        let _ = writeln!(shown, "      {}", paint.dim(&place(&one.found)));
+        let _ = writeln!(shown, "      {}{others}", paint.dim(&place(&one.found)));
     }
 }
 
@@ -175,4 +197,36 @@ fn verdict(shown: &mut String, report: &Report, paint: Paint) {
 
 fn is_explained(report: &Report, reason: &Reason) -> bool {
     report.verdict != Word::Permit && Code::find(&reason.code).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use pullgate_policy::evidence::{Layout, Source};
+
+    use super::*;
+
+    #[test]
+    fn a_fault_that_many_pieces_have_is_told_once_with_what_would_mend_it() {
+        let piece = |n: u8, detail: &str| {
+            let blob = Digest::of(&[n]);
+            Rejected {
+                code: Code::EvidenceIncomplete.to_string(),
+                detail: detail.to_owned(),
+                cure: Code::EvidenceIncomplete.cure(),
+                found: Source { layout: Layout::FallbackTag, manifest: blob, blob }.into(),
+            }
+        };
+        let all: Vec<_> =
+            (0..30).map(|n| piece(n, "listed, and not there")).chain([piece(31, "cut")]).collect();
+        let mut shown = String::new();
+        rejected(&mut shown, &all, Paint::of(&std::fs::File::open("/dev/null").unwrap()));
+        assert_eq!(
+            shown.matches("worthless evidence-incomplete: listed, and not there\n").count(),
+            1,
+            "{shown}"
+        );
+        assert_eq!(shown.matches("worthless evidence-incomplete: cut\n").count(), 1, "{shown}");
+        assert_eq!(shown.matches("      to mend: Copy the image with its referrers").count(), 2, "{shown}");
+        assert_eq!(shown.matches(" and 29 more").count(), 1, "{shown}");
+    }
 }
