@@ -15,6 +15,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::fault::PieceFault;
 use crate::key::{KeyFault, PublicKey};
 
+pub(crate) mod names;
 pub(crate) mod profile;
 
 const SAN: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");

@@ -40,6 +40,10 @@ fn certificate(error: &CertificateError) -> Code {
         {
             Code::TimeOutsideCertificate
         }
+        // It knows no constraint of URIs or addresses: the path is built once more behind it.
+        CertificateError::ChainInvalid(detail) if detail.contains("NameConstraintViolation") => {
+            Code::Unsupported
+        }
         CertificateError::NoValidAuthority { .. } => Code::CertificateExpired,
         CertificateError::NotYetValid { .. } | CertificateError::Expired { .. } => {
             Code::TimeOutsideCertificate

@@ -4,6 +4,7 @@
 //! nothing: an intermediate that has run out, is for another purpose or is no CA would sign for ever (A622). Here the
 //! anchor is the root alone; each other certificate is held against everything at the time in question, and the root too.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,15 +12,27 @@ use pullgate_policy::code::Code;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sigstore_crypto::WEBPKI_VERIFICATION_ALGS;
 use sigstore_trust_root::TimeRange;
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, RequiredEkuNotFoundContext};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, RequiredEkuNotFoundContext, VerifiedPath,
+};
+use x509_cert::Certificate;
+use x509_cert::der::Encode as _;
 
+use crate::certificate::names;
 use crate::certificate::profile::{self, Issuing, Purpose};
 use crate::fault::PieceFault;
+
+/// A certificate between root and leaf, as it is written and as it is read.
+type Known<'a> = (&'a CertificateDer<'a>, Certificate);
+/// Steps that are taken to find ways by names: a chain has at most ten.
+const PATHS: usize = 32;
 
 /// An authority of a trust table: its root, and what stands between the root and its leaves.
 pub(super) struct Path {
     anchor: TrustAnchor<'static>,
     root: Issuing,
+    /// The root as it is written, for what it says of names.
+    written: Certificate,
     between: Vec<CertificateDer<'static>>,
     window: Option<TimeRange>,
 }
@@ -33,8 +46,10 @@ impl Path {
         let mut chain = chain.map(|der| CertificateDer::from(der.to_vec()));
         let root = chain.next_back().ok_or("a chain without a certificate")?;
         let anchor = webpki::anchor_from_trusted_cert(&root).map_err(|error| error.to_string())?.to_owned();
-        let root = Issuing::of(&root).map_err(|fault| format!("the root of a chain: {}", fault.detail))?;
-        Ok(Self { anchor, root, between: chain.collect(), window })
+        let of_root = |fault: PieceFault| format!("the root of a chain: {}", fault.detail);
+        let written = profile::read(&root).map_err(of_root)?;
+        let root = Issuing::of(&root).map_err(of_root)?;
+        Ok(Self { anchor, root, written, between: chain.collect(), window })
     }
 
     /// When the first of its certificates runs out.
@@ -65,33 +80,110 @@ impl Path {
         self.root.check(purpose)?;
         let between: Vec<_> = others.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let between: Vec<_> = self.between.iter().cloned().chain(between).collect();
-        let der = CertificateDer::from(leaf);
-        let invalid = |error: webpki::Error| PieceFault::new(code(&error), error.to_string());
         let seconds = u64::try_from(time.as_second()).map_err(|_| Code::TimeOutsideCertificate)?;
-        let end_entity = EndEntityCert::try_from(&der).map_err(invalid)?;
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        match self.built(leaf, &between, at, purpose) {
+            Ok(issuer) => Ok(issuer),
+            Err(webpki::Error::NameConstraintViolation) => self.by_names(leaf, &between, at, purpose),
+            Err(error) => Err(PieceFault::new(code(&error), error.to_string())),
+        }
+    }
+
+    /// The issuer of a leaf by a path that the library builds of these certificates.
+    fn built(
+        &self,
+        leaf: &[u8],
+        between: &[CertificateDer<'_>],
+        at: UnixTime,
+        purpose: Purpose,
+    ) -> Result<Vec<u8>, webpki::Error> {
+        let der = CertificateDer::from(leaf);
         let anchors = [self.anchor.clone()];
-        let path = end_entity
-            .verify_for_usage(
-                WEBPKI_VERIFICATION_ALGS,
-                &anchors,
-                &between,
-                UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-                Unless(purpose),
-                None,
-                Some(&|path| {
-                    let mut issuers = path.intermediate_certificates();
-                    // What the library does not look at: key usage, and how long a path the root allows.
-                    let fits = issuers.all(|issuer| profile::may_issue(&issuer.der()));
-                    let length = path.intermediate_certificates().count();
-                    if fits && self.root.allows(length) {
-                        Ok(())
-                    } else {
-                        Err(webpki::Error::PathLenConstraintViolated)
-                    }
-                }),
-            )
-            .map_err(invalid)?;
+        let allowed = |path: &VerifiedPath<'_>| {
+            let mut issuers = path.intermediate_certificates();
+            let may_issue = issuers.all(|issuer| profile::may_issue(&issuer.der()));
+            self.allows(may_issue, path.intermediate_certificates().count())
+        };
+        let end_entity = EndEntityCert::try_from(&der)?;
+        let purpose = Unless(purpose);
+        let algorithms = WEBPKI_VERIFICATION_ALGS;
+        let path =
+            end_entity.verify_for_usage(algorithms, &anchors, between, at, purpose, None, Some(&allowed))?;
         Ok(path.issuer_spki().as_ref().to_vec())
+    }
+
+    /// What the library does not look at: key usage, and how long a path the root allows.
+    fn allows(&self, may_issue: bool, length: usize) -> Result<(), webpki::Error> {
+        let fits = may_issue && self.root.allows(length);
+        fits.then_some(()).ok_or(webpki::Error::PathLenConstraintViolated)
+    }
+
+    /// The same where the library refuses for the sake of names, of which it knows too little: by a path of which it says that
+    /// everything else is right.
+    ///
+    /// It looks at names last, when the signatures of the path hold. A path is handed to it alone, in which every certificate
+    /// has a subject of its own: there is then one way to the root, and what it says is said of that one.
+    fn by_names(
+        &self,
+        leaf: &[u8],
+        between: &[CertificateDer<'_>],
+        at: UnixTime,
+        purpose: Purpose,
+    ) -> Result<Vec<u8>, PieceFault> {
+        let signer = profile::read(leaf)?;
+        let known: Vec<_> = between.iter().filter_map(|der| Some((der, profile::read(der).ok()?))).collect();
+        let mut fault =
+            PieceFault::new(Code::CertificateInvalid, webpki::Error::NameConstraintViolation.to_string());
+        for path in self.paths(&signer, &known) {
+            let alone: Vec<_> = path.iter().map(|(der, _)| CertificateDer::clone(der)).collect();
+            match self.built(leaf, &alone, at, purpose) {
+                Ok(issuer) => return Ok(issuer),
+                Err(webpki::Error::NameConstraintViolation) => {}
+                Err(_) => continue,
+            }
+            let may_issue = path.iter().all(|(der, _)| profile::may_issue(der));
+            if self.allows(may_issue, path.len()).is_err() {
+                continue;
+            }
+            let mut below = vec![&signer];
+            let mut named = Ok(());
+            for (_, issuer) in &path {
+                named = named.and_then(|()| names::check(issuer, &below));
+                below.push(issuer);
+            }
+            match named.and_then(|()| names::check(&self.written, &below)) {
+                Ok(()) => {
+                    let issuer = path.first().map_or(&self.written, |(_, issuer)| issuer);
+                    let spki = issuer.tbs_certificate.subject_public_key_info.to_der();
+                    return spki.map_err(|_| Code::CertificateInvalid.into());
+                }
+                Err(other) => fault = other,
+            }
+        }
+        Err(fault)
+    }
+
+    /// The ways from a leaf to the root by names of issuers, shortest first; a few of them.
+    fn paths<'a>(&self, leaf: &Certificate, known: &'a [Known<'a>]) -> Vec<Vec<&'a Known<'a>>> {
+        let (mut whole, mut open) = (Vec::new(), VecDeque::from([Vec::<&Known<'_>>::new()]));
+        let root = &self.written.tbs_certificate.subject;
+        let mut left = PATHS;
+        while let Some(path) = open.pop_front() {
+            let issuer = &path.last().map_or(leaf, |(_, top)| top).tbs_certificate.issuer;
+            if issuer == root {
+                whole.push(path);
+                continue;
+            }
+            for one in known {
+                let subject = &one.1.tbs_certificate.subject;
+                let is_new = !path.iter().any(|(_, other)| other.tbs_certificate.subject == *subject);
+                if subject == issuer && is_new && left > 0 {
+                    left -= 1;
+                    open.push_back(path.iter().copied().chain([one]).collect());
+                }
+            }
+        }
+        whole
     }
 }
 

@@ -208,7 +208,7 @@ fn extensions(certificate: &Certificate) -> &[Extension] {
     certificate.tbs_certificate.extensions.as_deref().unwrap_or_default()
 }
 
-fn extension<T: DecodeOwned>(
+pub(crate) fn extension<T: DecodeOwned>(
     certificate: &Certificate,
     oid: ObjectIdentifier,
 ) -> Result<Option<T>, PieceFault> {

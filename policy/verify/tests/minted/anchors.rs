@@ -86,6 +86,84 @@ fn a323_a622_the_root_is_held_against_everything_at_the_time_it_signed() {
     }
 }
 
+/// The extension of name constraints: subtrees of these kinds of name, by their tags, permitted or excluded.
+fn constrained(of: &mut CertificateParams, permitted: &[(u8, &str)], excluded: &[(u8, &str)]) {
+    let der = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+    let subtrees = |tag: u8, names: &[(u8, &str)]| {
+        let each: Vec<u8> =
+            names.iter().flat_map(|(kind, text)| der(0x30, &der(*kind, text.as_bytes()))).collect();
+        if names.is_empty() { Vec::new() } else { der(tag, &each) }
+    };
+    let both = [subtrees(0xa0, permitted), subtrees(0xa1, excluded)].concat();
+    let mut extension = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 30], der(0x30, &both));
+    extension.set_criticality(true);
+    of.custom_extensions.push(extension);
+}
+
+/// The usual leaf is a workflow of `https://git.example/…`.
+#[test]
+fn a622_a_name_is_held_against_the_constraints_of_every_issuer_and_those_of_uris_are_understood() {
+    const MAIL: u8 = 0x81;
+    const DNS: u8 = 0x82;
+    const DIRECTORY: u8 = 0xa4;
+    const URI: u8 = 0x86;
+    const ADDRESS: u8 = 0x87;
+    type Names<'a> = &'a [(u8, &'a str)];
+    let cases: [(Names<'_>, Names<'_>, bool); 14] = [
+        (&[(URI, "git.example")], &[], true),
+        (&[(URI, ".example")], &[], true),
+        (&[(URI, "other.example"), (URI, "git.example")], &[], true),
+        (&[(DNS, "other.example")], &[], true),
+        (&[(MAIL, "other.example")], &[], true),
+        (&[(DNS, "other.example"), (URI, "git.example")], &[(URI, "evil.example")], true),
+        (&[(URI, "other.example")], &[], false),
+        (&[(URI, ".git.example")], &[], false),
+        (&[(URI, "example")], &[], false),
+        (&[(URI, "git.example")], &[(URI, "git.example")], false),
+        (&[], &[(URI, "example")], false),
+        (&[], &[(URI, ".example")], false),
+        (&[(URI, "git.example"), (DIRECTORY, "0\0")], &[], false),
+        (&[(URI, "git.example"), (ADDRESS, "\u{1}\u{1}\u{1}\u{1}\0\0\0\0")], &[], false),
+    ];
+    for (permitted, excluded, good) in cases {
+        let expected = (!good).then_some(Code::CertificateInvalid);
+        let pki = Pki::new();
+        let (between, issuer) = between_by(pki.issuer(), |of| constrained(of, permitted, excluded));
+        let code = code_under(&pki.root_of(&[&between], &[]), &pki, &usual_leaf_by(&issuer));
+        assert_eq!(code, expected, "between: {permitted:?} {excluded:?}");
+        let pki = Pki::with_root(|of| constrained(of, permitted, excluded));
+        assert_eq!(code_under(&pki.root(&[]), &pki, &pki.usual_leaf()), expected, "root: {permitted:?}");
+        let (between, issuer) = pki.between();
+        let code = code_under(&pki.root_of(&[&between], &[]), &pki, &usual_leaf_by(&issuer));
+        assert_eq!(code, expected, "above another: {permitted:?} {excluded:?}");
+    }
+}
+
+#[test]
+fn a622_constraints_of_names_excuse_nothing_else_of_a_path() {
+    let tree: &[(u8, &str)] = &[(0x86, "git.example")];
+    for (what, change, expected) in WRONG {
+        let pki = Pki::new();
+        let (between, issuer) = between_by(pki.issuer(), |of| {
+            constrained(of, tree, &[]);
+            change(of);
+        });
+        let code = code_under(&pki.root_of(&[&between], &[]), &pki, &usual_leaf_by(&issuer));
+        assert_eq!(code, Some(expected), "between: {what}");
+    }
+    let pki = Pki::with_root(|of| {
+        constrained(of, tree, &[]);
+        of.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    assert_eq!(code_under(&pki.root(&[]), &pki, &pki.usual_leaf()), None);
+    let (between, issuer) = pki.between();
+    let code = code_under(&pki.root_of(&[&between], &[]), &pki, &usual_leaf_by(&issuer));
+    assert_eq!(code, Some(Code::CertificateInvalid), "the root allows none between");
+    let stranger = Pki::with_root(|of| constrained(of, tree, &[]));
+    let code = code_under(&pki.root(&[]), &pki, &stranger.usual_leaf());
+    assert_eq!(code, Some(Code::CertificateUntrusted), "of the same name, by another key");
+}
+
 #[test]
 fn a622_a_path_is_no_longer_than_each_issuer_allows() {
     let length = |root: u8, upper: u8| {
