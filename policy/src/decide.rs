@@ -29,8 +29,8 @@ pub(crate) mod vouch;
 /// Says what `set` says of `subject` before any evidence is looked at; none means that evidence must be collected.
 ///
 /// The order is that of safety. A block wins over everything (A409). A repository that no scope matches under
-/// `unmatched = "deny"` ends here, before any exemption: nobody may probe an upstream through a hole that was dug for
-/// one digest (A062). An exemption then covers whatever the repository's policy would ask.
+/// `unmatched = "deny"` ends here, but for what an exemption names: nobody may probe an upstream through a hole that was
+/// dug for one digest (A062). An exemption covers whatever the repository's policy would ask.
 #[must_use]
 pub fn without_evidence(
     set: &PolicySet,
@@ -42,9 +42,6 @@ pub fn without_evidence(
         return Some(Verdict::Deny(denial));
     }
     let governing = set.governing(&subject.repository);
-    if let Governing::Unmatched(Unmatched::Deny) = governing {
-        return Some(Verdict::Deny(unmatched()));
-    }
     let given = |policy: Option<&Policy>, ground: Ground, until: Timestamp| {
         let until = until.min(later(now, set.permit_ttl));
         Some(permit(

@@ -13,6 +13,7 @@ use crate::oci::{Digest, Repository};
 use crate::provenance::Slsa;
 use crate::scope::Scope;
 
+mod exempt;
 mod predicate;
 pub use predicate::{IndexRule, PredicateType, SIGNATURE_TYPE};
 

@@ -131,7 +131,7 @@ async fn answer(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pul
         Reference::Digest(digest) => Some(digest),
         Reference::Tag(_) => None,
     };
-    let leave = order::leave(app, live, &pull.repository, named)?;
+    let leave = order::leave(app, live, &pull.repository, named).await?;
     match from_memory::answer(app, live, &leave, pull).await {
         Some(pulled) => Ok(pulled),
         None => Box::pin(shared(app, live, leave, pull)).await,

@@ -50,7 +50,7 @@ async fn under(
     repository: &Repository,
     digest: Digest,
 ) -> Result<Blob, Refusal> {
-    let leave = order::leave(app, live, repository, Some(&digest))?;
+    let leave = order::leave(app, live, repository, Some(&digest)).await?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
     if is_manifest(app, repository, digest).await? {
         return Err(Refusal::Missing(Missing::Blob));

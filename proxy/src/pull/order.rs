@@ -174,7 +174,7 @@ pub enum At<'a> {
 ///
 /// # Errors
 /// Undecided, where no age can be known; the denial of what no policy governs, or of a digest that is blocked.
-pub fn leave(
+pub async fn leave(
     app: &Handles,
     live: &Live,
     repository: &Repository,
@@ -185,7 +185,12 @@ pub fn leave(
         return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
     }
     app.asked.count(Question::Scope);
-    scope::governed(live, repository)?; // nobody probes an upstream through a repository that no policy governs (A062)
+    // Nobody probes an upstream through a repository that no policy governs (A062): an exemption opens what it names there.
+    if let Err(unmatched) = scope::governed(live, repository)
+        && !scope::exempt(app, live, repository, digest).await
+    {
+        return Err(unmatched);
+    }
     app.asked.count(Question::Block);
     if let Some(digest) = digest {
         scope::not_blocked(live, digest)?;
@@ -206,8 +211,17 @@ pub async fn standing(
     let cleared = match &at {
         At::Here(document) => {
             let subject = leave.subject(document.digest());
-            if let Some(permit) = rule(app, live, &subject, document)? {
-                return Ok(Standing::Found(Found::Ruled(Box::new(permit))));
+            match rule(app, live, &subject, document) {
+                Ok(Some(permit)) => return Ok(Standing::Found(Found::Ruled(Box::new(permit)))),
+                Ok(None) => {}
+                // No scope matches, and no exemption names it: it may belong to what one names.
+                Err(Refusal::Denied(denial)) if denial.first().code == Code::ScopeUnmatched => {
+                    return match granted(app, live, walk, leave, document).await {
+                        (Some(permitted), _) => Ok(Standing::Found(Found::Granted(Box::new(permitted)))),
+                        (None, _) => Err(Refusal::Denied(denial)),
+                    };
+                }
+                Err(refusal) => return Err(refusal),
             }
             Cleared(subject)
         }

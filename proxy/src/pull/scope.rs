@@ -1,21 +1,40 @@
 //! Refusals before the upstream is asked.
 
 use pullgate_policy::decide;
+use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::{Governing, Unmatched};
 
 use crate::live::Live;
+use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
 /// Refuses a repository that no scope matches under `unmatched = "deny"`.
-pub(super) fn governed(live: &Live, repository: &pullgate_policy::oci::Repository) -> Result<(), Refusal> {
+pub(super) fn governed(live: &Live, repository: &Repository) -> Result<(), Refusal> {
     match live.policy().governing(repository) {
         Governing::Unmatched(Unmatched::Deny) => Err(Refusal::Denied(Box::new(decide::unmatched()))),
         Governing::Unmatched(Unmatched::Permit | Unmatched::Warn) | Governing::Policy(..) => Ok(()),
     }
 }
 
+/// Whether an exemption names this where no scope does: a repository, a digest, or what an exempt digest brought with it.
+pub(super) async fn exempt(
+    app: &Handles,
+    live: &Live,
+    repository: &Repository,
+    digest: Option<&Digest>,
+) -> bool {
+    let (policy, now) = (live.policy(), app.clock.now());
+    if policy.opens(repository, digest, now) {
+        return true;
+    }
+    let Some(digest) = digest.filter(|_| policy.exempts_a_digest(now)) else { return false };
+    // Whether the root of the grant is exempt is asked where the grant is.
+    app.memory.grants(repository, *digest).await.is_some_and(|grants| !grants.is_empty())
+        || app.store.grants(repository, digest, live.revisions(), 0).await.is_ok_and(|all| !all.is_empty())
+}
+
 /// Refuses a blocked digest: on every route, whatever else speaks for it (A409).
-pub(super) fn not_blocked(live: &Live, digest: &pullgate_policy::oci::Digest) -> Result<(), Refusal> {
+pub(super) fn not_blocked(live: &Live, digest: &Digest) -> Result<(), Refusal> {
     match live.policy().block(digest) {
         Some(block) => Err(Refusal::Denied(Box::new(decide::block_denial(block)))),
         None => Ok(()),

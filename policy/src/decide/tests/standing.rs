@@ -57,11 +57,27 @@ fn an_unmatched_repository_is_denied_warned_of_or_permitted_as_the_policy_says()
 }
 
 #[test]
-fn a062_no_exemption_opens_a_repository_that_no_scope_matches() {
+fn a062_an_exemption_opens_what_it_names_where_no_scope_matches_and_no_more() {
     let mut set = strict();
-    set.exemptions = vec![exemption(Covers::Digest(image().digest()), hours(9))];
-    assert_eq!(standing(&set, "r.io/other/x", &image()).unwrap(), Err(Code::ScopeUnmatched));
+    let whole = Covers::Scopes(vec![Scope::parse("r.io/other/x").unwrap()]);
+    for covers in [Covers::Digest(image().digest()), whole] {
+        let by_digest = matches!(covers, Covers::Digest(_));
+        set.exemptions = vec![exemption(covers, hours(9))];
+        let exempt = standing(&set, "r.io/other/x", &image()).unwrap().unwrap();
+        assert!(matches!(exempt.ground(), Ground::Exempt { .. }));
+        let other = standing(&set, "r.io/other/x", &index()).unwrap();
+        assert_eq!(other.is_err(), by_digest, "another digest");
+        let elsewhere = standing(&set, "r.io/other/y", &image()).unwrap();
+        assert_eq!(elsewhere.is_ok(), by_digest, "another repository");
+        set.exemptions[0].until = now();
+        assert_eq!(standing(&set, "r.io/other/x", &image()).unwrap(), Err(Code::ScopeUnmatched), "ended");
+        set.exemptions[0].until = hours(9);
+        set.blocks = vec![block(image().digest())];
+        assert_eq!(standing(&set, "r.io/other/x", &image()).unwrap(), Err(Code::Blocked));
+        set.blocks.clear();
+    }
     set.unmatched = Unmatched::Warn;
+    set.exemptions = vec![exemption(Covers::Digest(image().digest()), hours(9))];
     let exempt = standing(&set, "r.io/other/x", &image()).unwrap().unwrap();
     assert!(matches!(exempt.ground(), Ground::Exempt { .. }));
 }

@@ -118,11 +118,11 @@ impl Path {
         fits.then_some(()).ok_or(webpki::Error::PathLenConstraintViolated)
     }
 
-    /// The same where the library refuses for the sake of names, of which it knows too little: by a path of which it says that
-    /// everything else is right.
+    /// The same where the library refuses for the sake of names, of which it knows too little: by a path of which it
+    /// says that everything else is right.
     ///
-    /// It looks at names last, when the signatures of the path hold. A path is handed to it alone, in which every certificate
-    /// has a subject of its own: there is then one way to the root, and what it says is said of that one.
+    /// It looks at names last, when the signatures of the path hold. A path is handed to it alone, in which every
+    /// certificate has a subject of its own: there is then one way to the root, and what it says is said of that one.
     fn by_names(
         &self,
         leaf: &[u8],

@@ -63,7 +63,8 @@ fn one(
     Ok(())
 }
 
-/// Where a constraint can be read in two ways, the stricter one holds: what is permitted is narrow, what is excluded is wide.
+/// Where a constraint can be read in two ways, the stricter one holds: what is permitted is narrow, what is excluded
+/// is wide.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Permitted,

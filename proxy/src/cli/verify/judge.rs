@@ -55,7 +55,7 @@ async fn stages(
         Reference::Digest(digest) => Some(digest),
         Reference::Tag(_) => None,
     };
-    let leave = order::leave(app, live, repository, named)?;
+    let leave = order::leave(app, live, repository, named).await?;
     let pull = Pull {
         repository: repository.clone(),
         reference: asked.reference.clone(),
