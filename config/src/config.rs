@@ -202,6 +202,10 @@ pub struct Upstream {
     pub logins: BTreeMap<String, Credentials>,
     /// The separate evidence repository.
     pub evidence: Option<Repository>,
+    /// How long its answer to a question may be waited for; the limits say where none.
+    pub first_byte: Option<Duration>,
+    /// The same of its answer to a request for a blob.
+    pub first_byte_blob: Option<Duration>,
 }
 
 /// Credentials for one upstream.

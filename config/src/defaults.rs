@@ -127,6 +127,8 @@ pub(crate) fn upstream(registry: &Registry) -> Upstream {
         credentials: Credentials::Anonymous,
         logins: BTreeMap::new(),
         evidence: None,
+        first_byte: None,
+        first_byte_blob: None,
     }
 }
 

@@ -74,7 +74,6 @@ pub const EVIDENCE_SUBJECTS: usize = 4;
 pub const EVIDENCE_OF_BLOB: usize = 4;
 /// Pages of a referrers list. Over it: `referrers-incomplete`.
 pub const REFERRERS_PAGES: usize = 20;
-
 /// Bytes of all pages of a referrers list. Over it: `referrers-incomplete`.
 pub const REFERRERS_BYTES: usize = 8 * MIB as usize;
 /// Referrers of one subject that may be looked at. The rest: `evidence-limit`.
@@ -188,15 +187,20 @@ pub const QUEUE_MAX: usize = 1_024;
 /// Questions of clients to one upstream at once: manifests, lists, whether a blob exists. Verdicts in work and blobs
 /// under way are counted apart. Over it: undecided, `overload`.
 pub const QUESTIONS_MAX: usize = 2_048;
-
 /// Time to connect to an upstream.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// Time for a TLS handshake, with an upstream or with a client. Over it: the connection is closed.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
-/// Time until an upstream's response head.
+/// Time until the response head of an endpoint, while another one can be asked instead.
 pub const FIRST_BYTE: Duration = Duration::from_secs(8);
-/// Pause between two pieces of a blob from an upstream.
-pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(30);
+/// The same of the last or only endpoint, and of a blob while another one can be asked, unless configured.
+pub const FIRST_BYTE_LAST: Duration = Duration::from_secs(25);
+/// The same of a blob from the only or the last endpoint, unless configured.
+pub const FIRST_BYTE_BLOB: Duration = Duration::from_secs(60);
+/// The longest `first_byte` and `first_byte_blob` of an upstream. Over it: `limit-exceeded` at load.
+pub const FIRST_BYTE_MAX: Duration = Duration::from_secs(120);
+/// Pause between two pieces of a blob from an upstream. Over it: its connection is left, the rest asked for over another.
+pub const BETWEEN_BYTES_BLOB: Duration = Duration::from_secs(10);
 /// Pause between two pieces of a manifest or evidence from an upstream.
 pub const BETWEEN_BYTES: Duration = Duration::from_secs(5);
 /// Time for the whole body of a manifest, a list or a piece of evidence, plus one second for each
@@ -214,8 +218,10 @@ pub const UPSTREAM_RETRIES: usize = 2;
 pub const ENDPOINT_REST: Duration = Duration::from_secs(10);
 /// The longest that it is.
 pub const ENDPOINT_REST_MAX: Duration = Duration::from_secs(60);
-/// How often the rest of one blob is asked for when its transfer breaks.
+/// How often the rest of one blob is asked for when its transfer breaks without progress. Over it: the transfer ends.
 pub const BLOB_RESUMES: u32 = 3;
+/// Bytes of a blob between two breaks that are progress: what came before is not counted against it any more.
+pub const BLOB_PROGRESS_BYTES: u64 = 16 * 1024;
 /// Redirects followed for one upstream request. Over it: `redirect-refused`.
 pub const REDIRECTS: usize = 5;
 /// Bytes of an upstream's response head. Over it: `upstream-protocol`.
@@ -272,7 +278,6 @@ pub const PASSWORDS_WAITING: usize = 1_024;
 pub const CREDENTIAL_HELPER: Duration = Duration::from_secs(10);
 /// Bytes of a credential helper's answer, and of any secret file.
 pub const CREDENTIAL_BYTES: u64 = 64 * 1024;
-
 /// Bytes of a client's request head. Over it: 431.
 pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
 /// Headers of a client's request. Over it: 431.
@@ -293,7 +298,7 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause in which a client takes no byte of a body. Over it: the connection is cut.
 pub const CLIENT_WRITE_IDLE: Duration = Duration::from_secs(60);
-/// Connections of the data port, or half of the files that may be open, if that is less. Over it: the longest silent
+/// Connections of the data port, or a quarter of the files that may be open, if that is less. Over it: the longest silent
 /// one of the address that has most is closed; where none is silent the next one waits.
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// Addresses (of IPv6, the first 64 bits) among which the connections are shared at least; where more are connected,
@@ -316,7 +321,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
 /// The same of a blob that is cached and verified.
 pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
-/// Bytes that the blob store keeps unless configured. A blob over it is streamed and not kept.
+/// Bytes that the blob store keeps unless configured. A blob over it is not kept: it lies on the disk while it is read.
 pub const BLOBS_MAX: u64 = 20 * 1024 * MIB;
 /// Bytes on the disk that something permitted rests on. Over it: what was used longest ago goes, and is fetched again.
 pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
@@ -331,13 +336,11 @@ pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
 /// How long after grants may have been lost one that is not found is unknown, as long as a pull. Over it: denied.
 pub const LOST_FOR: Duration = Duration::from_secs(10 * 60);
-
 /// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is:
 /// undecided, `overload`.
 pub const GRANTS_SEARCHED: usize = 1_024;
 /// Those among them that one request has judged anew. Over it: undecided, `overload`; the next request goes on from there.
 pub const ROOTS_JUDGED: usize = 32;
-
 /// How long a tag's digest is believed, unless configured.
 pub const TAG_TTL: Duration = Duration::from_secs(60);
 /// How long a permit counts, unless configured.
@@ -350,14 +353,12 @@ pub const TAG_TTL_MAX: Duration = Duration::from_secs(3600);
 pub const PERMIT_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The longest `deny_ttl`. Over it: `limit-exceeded` at load.
 pub const DENY_TTL_MAX: Duration = Duration::from_secs(30);
-
 /// Bytes of a repository with its registry. Over it: 400.
 pub const NAME_BYTES: usize = 255;
 /// Path components of a repository. Over it: 400.
 pub const NAME_COMPONENTS: usize = 32;
 /// Bytes of a tag. Over it: 404.
 pub const TAG_BYTES: usize = 128;
-
 /// Characters of a denial's message.
 pub const MESSAGE_BYTES: usize = 200;
 /// Characters of a denial's reason phrase.

@@ -16,7 +16,7 @@ mod held;
 mod raw;
 mod serve;
 
-pub use fault::{Fault, When};
+pub use fault::{Fault, RangeAnswer, When};
 pub use raw::Raw;
 
 use fault::Armed;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Registry, Repository};
 
 use super::{credentials, is_known, tls};
@@ -13,6 +14,7 @@ use crate::context::{Context, quoted};
 use crate::defaults;
 use crate::reader::{At, Table};
 use crate::upstreams::Upstreams;
+use crate::value::Zero;
 
 pub(super) fn read_all(context: &mut Context<'_, '_>, file: &mut Table) -> Upstreams {
     let written = file.table(context, "upstream").map(|mut table| table.take_all()).unwrap_or_default();
@@ -86,6 +88,9 @@ fn one(
         read.evidence = repository(context, &text);
         evidence.extend(read.evidence.clone().map(|value| At { value, span: text.span }));
     }
+    let most = Some(limits::FIRST_BYTE_MAX);
+    read.first_byte = table.duration(context, "first_byte", Zero::Refused, most);
+    read.first_byte_blob = table.duration(context, "first_byte_blob", Zero::Refused, most);
     table.finish(context);
     plaintext(context, &urls, &read);
     read

@@ -176,6 +176,13 @@ pub(crate) struct Upstream {
     client_cert: Option<String>,
     /// A repository that is asked for signatures beside the image's own.
     evidence: Option<String>,
+    /// How long its answer to a question may take to begin; at most "2m".
+    /// Default: "25s", or "8s" where another endpoint can be asked.
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    first_byte: Option<String>,
+    /// The same of a blob; at most "2m". Default: "60s", or "25s" where another endpoint can be asked.
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    first_byte_blob: Option<String>,
 }
 
 /// The credentials of the repositories whose path begins like this: `docker_config`, or `username` with `password_file`.

@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::audit::{DecisionId, Record, Refused};
 use crate::clients::{self, Peer};
 use crate::live::Live;
-use crate::pull::blob::Blob;
+use crate::pull::blob::{Asks, Blob};
 use crate::pull::{self, Content, Pull, Pulled, Remembered, blob};
 use crate::refusal::Refusal;
 use crate::route::{self, Route, Target};
@@ -282,7 +282,8 @@ async fn blob_answer(
     target: &Target,
     digest: Digest,
 ) -> Result<Response<Body>, Refusal> {
-    let found = match blob::blob(&app.pull, &target.repository, digest).await {
+    let asks = if asked.method == Method::HEAD { Asks::Size } else { Asks::Bytes };
+    let found = match blob::blob(&app.pull, &target.repository, digest, asks).await {
         Ok(found) => found,
         Err((refusal, live)) => {
             let record =
@@ -295,9 +296,17 @@ async fn blob_answer(
     app.metrics.blob_served(target.repository.registry().as_str());
     let mut response = match found {
         Blob::Evidence(bytes) => part_of_bytes(&asked.headers, &bytes)?,
+        Blob::Sized(length) => match range::wanted(&asked.headers, length) {
+            Wanted::Unsatisfiable => return Err(Refusal::RangeUnsatisfiable(length)),
+            Wanted::Whole => whole(length, Body::empty()),
+            Wanted::Part(first, last) => part((first, last), length, Body::empty()),
+        },
         Blob::Granted(reader) => {
             let length = reader.total();
-            match range::wanted(&asked.headers, length) {
+            let wanted = range::wanted(&asked.headers, length);
+            match wanted {
+                // A range would cost a transfer of its own; the whole is an answer to it too (RFC 9110 §14.2).
+                _ if reader.is_one_stream() => whole(length, Body::Blob(Box::new(reader.into_body()))),
                 Wanted::Unsatisfiable => return Err(Refusal::RangeUnsatisfiable(length)),
                 Wanted::Whole => whole(length, Body::Blob(Box::new(reader.into_body()))),
                 Wanted::Part(first, last) => {

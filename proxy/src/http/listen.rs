@@ -31,6 +31,7 @@ use crate::app::App;
 use crate::audit::DecisionId;
 use crate::clients::Peer;
 use crate::refusal::Refusal;
+use crate::store::descriptors;
 
 /// Serves the data port until `shutdown` resolves, then drains: pulls under way end, at most `drain_timeout`.
 pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -40,7 +41,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
         let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &crowd) => accepted,
         };
         match accepted {
             Ok((stream, client)) => {
@@ -65,11 +66,21 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
     }
 }
 
-/// As many as may be, and half of the files that may be open at most: what is served needs the others.
+/// The next connection. While files are scarce it waits in the kernel, and the longest silent one makes room: what must get
+/// through at the limit, a probe, a reload and with it a block, needs some (A547).
+async fn accept(listener: &TcpListener, crowd: &Crowd) -> std::io::Result<(TcpStream, SocketAddr)> {
+    while descriptors::are_scarce(listener) {
+        crowd.relieve();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    listener.accept().await
+}
+
+/// As many as may be, and a quarter of the files that may be open at most: what is served needs two more each.
 fn places() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let half = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(usize::MAX);
-    half.clamp(1, limits::CONNECTIONS_MAX)
+    let quarter = files.and_then(|files| usize::try_from(files / 4).ok()).unwrap_or(usize::MAX);
+    quarter.clamp(1, limits::CONNECTIONS_MAX)
 }
 
 /// A connection to its end, or until another one needs its place (A613). Its handshake holds up nobody else (A056).

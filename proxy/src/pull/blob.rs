@@ -14,7 +14,7 @@ use crate::metrics::CacheResult;
 use crate::pull::handles::Handles;
 use crate::refusal::{Missing, Refusal};
 use crate::store::{BlobFault, Grants, Reader};
-use crate::upstream::{Fault, Presence, Upstream, resumed};
+use crate::upstream::{Fault, Presence, Upstream, blob_from, resumed};
 
 /// A blob that may leave.
 #[derive(Debug)]
@@ -23,6 +23,17 @@ pub enum Blob {
     Evidence(bytes::Bytes),
     /// Content under a grant, with its length in bytes.
     Granted(Box<Reader<Fault>>),
+    /// The length of such content, in bytes, where no more was asked for.
+    Sized(u64),
+}
+
+/// What is asked for of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Its bytes.
+    Bytes,
+    /// Whether it is there, and how long it is (HEAD): the grant says it, and no transfer begins.
+    Size,
 }
 
 /// Finds a blob and the right to serve it, under the policy that is in force when it is found (A412).
@@ -33,10 +44,11 @@ pub async fn blob(
     app: &Arc<Handles>,
     repository: &Repository,
     digest: Digest,
+    asks: Asks,
 ) -> Result<Blob, (Refusal, Arc<Live>)> {
     for _ in 0..super::DECIDED_AGAIN_MAX {
         let live = app.live();
-        let found = under(app, &live, repository, digest).await;
+        let found = under(app, &live, (repository, digest), asks).await;
         if app.live().revisions() == live.revisions() {
             return found.map_err(|refusal| (refusal, live));
         }
@@ -47,8 +59,8 @@ pub async fn blob(
 async fn under(
     app: &Arc<Handles>,
     live: &Arc<Live>,
-    repository: &Repository,
-    digest: Digest,
+    (repository, digest): (&Repository, Digest),
+    asks: Asks,
 ) -> Result<Blob, Refusal> {
     let leave = order::leave(app, live, repository, Some(&digest)).await?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
@@ -58,7 +70,7 @@ async fn under(
     // First what is granted: the same bytes may lie in evidence that passes no more, and that is no reason to say no.
     let granted = recall::grant(app, live, &leave, digest, Role::Blob).await;
     let passed = match granted {
-        Ok(Some(grant)) => return granted_blob(app, live, &grant).await,
+        Ok(Some(grant)) => return granted_blob(app, live, &grant, asks).await,
         Ok(None) | Err(_) => Box::pin(collect::servable::blob(app, live, repository, digest)).await,
     };
     if let Ok(Some(copy)) = passed {
@@ -75,16 +87,39 @@ async fn under(
         None => children::grant(app, live, &leave, digest).await?,
     };
     match (grant, passed) {
-        (Some(grant), _) => granted_blob(app, live, &grant).await,
+        (Some(grant), _) => granted_blob(app, live, &grant, asks).await,
         (None, Err(refusal)) => Err(refusal),
         (None, Ok(_)) => Err(ungranted(app, live, repository, &digest).await),
     }
 }
 
-async fn granted_blob(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Result<Blob, Refusal> {
+async fn granted_blob(
+    app: &Arc<Handles>,
+    live: &Arc<Live>,
+    grant: &Grant,
+    asks: Asks,
+) -> Result<Blob, Refusal> {
     known_by_sha256(app, live, grant).await?;
     other_name::not_blocked(app, live, grant).await?;
-    open(app, live, grant).await
+    match asks {
+        Asks::Bytes => open(app, live, grant).await,
+        Asks::Size => size(app, live, grant).await,
+    }
+}
+
+/// Costs the upstream a HEAD at most, and nothing where the repository's own upstream has had the blob (A026).
+async fn size(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Result<Blob, Refusal> {
+    let (repository, digest) = (grant.repository(), grant.digest());
+    let had = app.store.present(repository, &digest).await;
+    if had == Ok(true) {
+        return Ok(Blob::Sized(grant.size()));
+    }
+    let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
+    match presence(app, upstream, repository, digest).await? {
+        // What else it says of the length is checked of the bytes (A104): registries answer a HEAD in many ways.
+        Presence::Here(_) => Ok(Blob::Sized(grant.size())),
+        Presence::Absent => Err(Refusal::Missing(Missing::Blob).after(had.map(drop))),
+    }
 }
 
 /// Blocks and manifests are known by SHA-256 (A013): what is small enough to be a manifest is read under its other name
@@ -173,11 +208,19 @@ pub(super) async fn open(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Resu
     app.metrics.cache("blobs", CacheResult::Miss);
     let source = {
         let (app, upstream, repository) = (Arc::clone(app), Arc::clone(upstream), repository.clone());
-        move || async move {
-            let body = app.counted(&upstream, "blob", upstream.blob(&repository, &digest).await)?;
+        let size = grant.size();
+        move |from| async move {
+            let body = match from {
+                0 => upstream.blob(&repository, &digest).await,
+                from => blob_from(&upstream, &repository, &digest, (from, size)).await,
+            };
+            let body = app.counted(&upstream, "blob", body)?;
             // Before the blob is kept: who finds it then need not ask.
             app.store.keep_present(&repository, &digest).await;
-            let body = resumed(&upstream, &repository, &digest, body);
+            let body = match from {
+                0 => resumed(&upstream, &repository, &digest, (body, size)),
+                _ => body,
+            };
             Ok((body.length, body.stream))
         }
     };

@@ -15,17 +15,14 @@
 //! ```
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use pullgate_policy::grant::Grant;
-use pullgate_policy::limits::BETWEEN_BYTES_BLOB;
-use pullgate_policy::oci::{Digest, Repository};
+use pullgate_policy::oci::{Digest, Hasher, Repository};
 use tokio::sync::watch;
 
 mod buffers;
@@ -40,17 +37,19 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod unread;
 
 pub use self::fault::{BlobFault, UpstreamError};
-use self::kept::{BlobFiles, Knowledge, Opened, Room};
+use self::kept::{BlobFiles, Knowledge, Opened, Room, Wants};
 use self::passthrough::Passthrough;
 pub use self::reader::{BlobBody, RangeOutside, Reader};
 pub use self::series::BlobSeries;
-use self::shared::{Progress, Shared, TransferState};
-use self::transfer::Transfer;
+use self::shared::{Following, Progress, Shared, TransferState};
+use self::transfer::{Outlives, Transfer};
+use self::unread::{Bounds, Partial, Unread};
 use crate::documents::Fill;
 use crate::folder::StateFolder;
-use crate::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE};
+use crate::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE, TRANSFER_SILENCE};
 
 /// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
 /// nothing to another (A026).
@@ -69,7 +68,8 @@ pub struct Blobs<E: UpstreamError>(Arc<Inner<E>>);
 #[derive(Debug)]
 struct Inner<E: UpstreamError> {
     kept: Arc<BlobFiles>,
-    pause: Duration,
+    unread: Arc<Unread>,
+    silence: Duration,
     flights: Arc<Flights<FlightKey, E>>,
     checks: Arc<Flights<Digest, E>>,
 }
@@ -77,16 +77,17 @@ struct Inner<E: UpstreamError> {
 impl<E: UpstreamError> Blobs<E> {
     /// The blobs of `folder`, of which at most `blobs_max` bytes are kept. Counts what is there.
     pub async fn new(folder: &StateFolder, blobs_max: u64) -> Self {
-        Self::with_pause(folder, blobs_max, BETWEEN_BYTES_BLOB).await
+        Self::within(folder, blobs_max, (TRANSFER_SILENCE, Bounds::of(blobs_max))).await
     }
 
-    /// As [`Self::new`], with another longest pause between two pieces from upstream.
-    async fn with_pause(folder: &StateFolder, blobs_max: u64, pause: Duration) -> Self {
-        let kept = Arc::new(BlobFiles::new(folder, blobs_max));
+    /// As [`Self::new`], with other bounds of transfers.
+    async fn within(folder: &StateFolder, blobs_max: u64, (silence, bounds): (Duration, Bounds)) -> Self {
+        let kept = Arc::new(BlobFiles::new(folder, blobs_max, bounds.memory_bytes));
         let counting = Arc::clone(&kept);
         // A scan that fails leaves the count at nothing: the disk's own limit is still asked before each transfer.
         let _ = tokio::task::spawn_blocking(move || counting.count()).await;
-        Self(Arc::new(Inner { kept, pause, flights: Arc::default(), checks: Arc::default() }))
+        let unread = Unread::new(bounds, kept.series().clone());
+        Self(Arc::new(Inner { kept, unread, silence, flights: Arc::default(), checks: Arc::default() }))
     }
 
     /// Whether nothing is kept at the moment, for want of room or because the disk cannot be written.
@@ -113,12 +114,13 @@ impl<E: UpstreamError> Blobs<E> {
         let Opened { file, stamp, knowledge, reading } = opened;
         let size = stamp.size();
         let shared = match knowledge {
-            Knowledge::Hashed => Arc::new(Shared::verified(Arc::new(file), stamp, reading)),
+            Knowledge::Hashed => Following::new(Arc::new(Shared::verified(Arc::new(file), stamp, reading))),
             Knowledge::Unknown => self.0.checks.join_or(digest, |flight| {
                 let (shared, progress) =
                     Shared::new(Arc::new(file), Progress::complete(size), Some(stamp), reading);
-                kept::check(Arc::clone(&self.0.kept), (digest, stamp), Arc::clone(&shared), progress, flight);
-                shared
+                let following = Following::new(Arc::clone(&shared));
+                kept::check(Arc::clone(&self.0.kept), (digest, stamp), shared, progress, flight);
+                following
             }),
         };
         if size <= HASHED_FIRST_BYTES {
@@ -128,15 +130,16 @@ impl<E: UpstreamError> Blobs<E> {
     }
 
     /// A blob from upstream, under its grant, which says of which repository it is and how many bytes it has: joins
-    /// the transfer that is under way for this repository, or begins one. `source` is called at most once and gives
-    /// the announced length, if any, and the bytes from the first to the last. It does not end with the caller: only
-    /// when every reader has left is the transfer given up.
+    /// the transfer that is under way for this repository, or begins one. `source` is called at most once, with the number
+    /// of bytes that are here already, and gives the announced length, if any, and the other bytes to the last. It does not
+    /// end with the caller: after its last reader has left the transfer goes on for a while, and what came is there for a
+    /// while longer.
     ///
     /// # Errors
     /// [`BlobFault`] before the first byte: the upstream's own error, or a length that is not that of the descriptor (A104).
     pub async fn fetch<S, F, B>(&self, grant: &Grant, source: S) -> Result<Reader<E>, BlobFault<E>>
     where
-        S: FnOnce() -> F + Send + 'static,
+        S: FnOnce(u64) -> F + Send + 'static,
         F: Future<Output = Result<(Option<u64>, B), E>> + Send + 'static,
         B: Stream<Item = Result<Bytes, E>> + Send + 'static,
     {
@@ -151,26 +154,39 @@ impl<E: UpstreamError> Blobs<E> {
         source: S,
     ) -> Result<Reader<E>, BlobFault<E>>
     where
-        S: FnOnce() -> F + Send + 'static,
+        S: FnOnce(u64) -> F + Send + 'static,
         F: Future<Output = Result<(Option<u64>, B), E>> + Send + 'static,
         B: Stream<Item = Result<Bytes, E>> + Send + 'static,
     {
-        if let Some(shared) = self.0.flights.join(&key) {
-            return Reader::follow(shared, expected).await;
+        if let Some(following) = self.0.flights.join(&key) {
+            match Reader::follow(following, expected).await {
+                // What befell a transfer that others began is not this reader's fault: he begins another one.
+                Err(fault) if fault.may_pass() => {}
+                reader => return reader,
+            }
         }
-        let kept = Arc::clone(&self.0.kept);
-        let room = tokio::task::spawn_blocking(move || kept.room(expected)).await.ok().flatten();
-        let file = room.and_then(|room| room.temp.reopen().ok().map(|file| (room, file)));
-        let Some((room, file)) = file else {
-            return Passthrough::begin(key.digest, expected, self.0.pause, source)
+        let Some(room) = self.room(expected).await else {
+            return Passthrough::begin(key.digest, expected, self.0.silence, || source(0))
                 .await
                 .map(Reader::passthrough);
         };
-        let shared = self
-            .0
-            .flights
-            .join_or(key.clone(), |flight| self.begin(&key, expected, source, (room, file), flight));
-        Reader::follow(shared, expected).await
+        let following =
+            self.0.flights.join_or(key.clone(), |flight| self.begin(&key, expected, source, room, flight));
+        Reader::follow(following, expected).await
+    }
+
+    /// A file; before what is kept makes room for it, what nobody reads does.
+    async fn room(&self, size: Option<u64>) -> Option<Room> {
+        let wanting = |wants| {
+            let kept = Arc::clone(&self.0.kept);
+            tokio::task::spawn_blocking(move || kept.room(size, wants))
+        };
+        let mut room = wanting(Wants::FreeDisk).await.ok().flatten();
+        if room.is_none() {
+            self.0.unread.give_back();
+            room = wanting(Wants::AnyDisk).await.ok().flatten();
+        }
+        room.or_else(|| self.0.kept.in_memory(size))
     }
 
     /// Bytes that are kept.
@@ -205,31 +221,42 @@ impl<E: UpstreamError> Blobs<E> {
         key: &FlightKey,
         expected: Option<u64>,
         source: S,
-        (room, file): (Room, File),
+        room: Room,
         flight: Flight<FlightKey, E>,
-    ) -> Arc<Shared<E>>
+    ) -> Following<E>
     where
-        S: FnOnce() -> F + Send + 'static,
+        S: FnOnce(u64) -> F + Send + 'static,
         F: Future<Output = Result<(Option<u64>, B), E>> + Send + 'static,
         B: Stream<Item = Result<Bytes, E>> + Send + 'static,
     {
-        let file = Arc::new(file);
+        let Room { file, temp, reserved } = room;
+        let partial = if temp.is_some() { self.0.unread.take(key) } else { None };
+        let (file, temp, hasher, written) = match partial.map(Partial::uncounted) {
+            Some((file, temp, hasher, written)) => (file, Some(temp), hasher, written),
+            None => (Arc::new(file), temp, Hasher::like(&key.digest), 0),
+        };
+        reserved.arrive(written);
         let reading = self.0.kept.read(key.digest);
-        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening(), None, reading);
+        let (shared, progress) = Shared::new(Arc::clone(&file), Progress::opening(written), None, reading);
+        let following = Following::new(Arc::clone(&shared));
         let transfer = Transfer {
             kept: Arc::clone(&self.0.kept),
-            digest: key.digest,
+            unread: Arc::clone(&self.0.unread),
+            key: key.clone(),
             expected,
-            pause: self.0.pause,
+            silence: self.0.silence,
             file,
-            temp: room.temp.into_temp_path(),
-            reserved: Arc::new(room.reserved),
+            temp,
+            reserved: Arc::new(reserved),
+            hasher,
+            written,
             progress,
-            readers: Arc::downgrade(&shared),
+            shared,
             flight,
+            outlives: Outlives::Awhile,
         };
         tokio::spawn(transfer.run(source));
-        shared
+        following
     }
 }
 
@@ -251,35 +278,67 @@ struct Flight<K: std::hash::Hash + Eq, E: UpstreamError> {
 }
 
 impl<K: std::hash::Hash + Eq + Clone, E: UpstreamError> Flights<K, E> {
-    fn join(&self, key: &K) -> Option<Arc<Shared<E>>> {
-        let flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.get(key).and_then(Weak::upgrade).filter(|shared| shared.is_joinable())
+    fn join(&self, key: &K) -> Option<Following<E>> {
+        joinable(&self.lock(), key)
     }
 
-    fn join_or(
-        self: &Arc<Self>,
-        key: K,
-        begin: impl FnOnce(Flight<K, E>) -> Arc<Shared<E>>,
-    ) -> Arc<Shared<E>> {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = flights.get(&key).and_then(Weak::upgrade).filter(|shared| shared.is_joinable());
-        if let Some(shared) = under_way {
-            return shared;
+    fn join_or(self: &Arc<Self>, key: K, begin: impl FnOnce(Flight<K, E>) -> Following<E>) -> Following<E> {
+        let mut flights = self.lock();
+        if let Some(following) = joinable(&flights, &key) {
+            return following;
         }
-        let shared = begin(Flight { flights: Arc::clone(self), key: key.clone() });
-        flights.insert(key, Arc::downgrade(&shared));
-        shared
+        let following = begin(Flight { flights: Arc::clone(self), key: key.clone() });
+        flights.insert(key, following.downgrade());
+        following
     }
+}
+
+type Table<K, E> = HashMap<K, Weak<Shared<E>>>;
+
+impl<K, E: UpstreamError> Flights<K, E> {
+    fn lock(&self) -> MutexGuard<'_, Table<K, E>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Followed while the table is locked: nobody takes it for one that nobody wants.
+fn joinable<K: std::hash::Hash + Eq, E: UpstreamError>(
+    flights: &Table<K, E>,
+    key: &K,
+) -> Option<Following<E>> {
+    let shared = flights.get(key).and_then(Weak::upgrade).filter(|shared| shared.is_joinable())?;
+    Some(Following::new(shared))
+}
+
+/// Whether a flight has left the table.
+enum Landed {
+    /// Somebody follows it.
+    Followed,
+    Yes,
 }
 
 impl<K: std::hash::Hash + Eq, E: UpstreamError> Flight<K, E> {
     /// Leaves the table, unless another flight has taken the place.
     fn land(self, readers: &Weak<Shared<E>>) {
-        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(entry) = flights.entry(self.key)
-            && entry.get().ptr_eq(readers)
-        {
-            entry.remove();
+        self.leave(&mut self.flights.lock(), readers);
+    }
+
+    /// The same where nobody follows.
+    fn land_unread(&self, shared: &Arc<Shared<E>>) -> Landed {
+        let mut flights = self.flights.lock();
+        if shared.is_followed() {
+            return Landed::Followed;
+        }
+        self.leave(&mut flights, &Arc::downgrade(shared));
+        Landed::Yes
+    }
+
+    fn leave(&self, flights: &mut Table<K, E>, readers: &Weak<Shared<E>>)
+    where
+        K: std::hash::Hash + Eq,
+    {
+        if flights.get(&self.key).is_some_and(|there| there.ptr_eq(readers)) {
+            flights.remove(&self.key);
         }
     }
 }

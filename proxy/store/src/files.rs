@@ -131,12 +131,6 @@ impl Shelf {
         found.collect()
     }
 
-    /// Bytes that the file system still takes from us.
-    pub(super) fn free(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.state)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
     /// Bytes that must go before so many more fit and enough is left to others: `leave`, or this part of the disk where
     /// that is less.
     pub(super) fn lacks(&self, size: u64, leave: u64, part: u64) -> io::Result<u64> {

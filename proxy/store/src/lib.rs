@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod clock;
 mod condition;
 pub mod db;
+pub mod descriptors;
 pub mod documents;
 mod files;
 pub mod folder;

@@ -59,10 +59,33 @@ pub const KNOWN_BLOBS: usize = 65_536;
 pub const DISK_RESERVE: u64 = 64 * 1024 * 1024;
 /// Documents leave as much, or this part of a small disk where that is less.
 pub const DISK_RESERVE_SHARE: u64 = 4;
+/// The part of the files that the process may open that no connection of a client takes, as a divisor. Over it: the next one
+/// waits in the kernel.
+pub const DESCRIPTORS_FOR_PULLS_SHARE: u64 = 4;
+/// Files of those that the process may open that are left to the admin port, reloads, the databases and the logs. Over it:
+/// what needs a connection to an upstream is undecided, `overload`.
+pub const DESCRIPTORS_RESERVED: u64 = 32;
+/// The part of them where there are few, as a divisor.
+pub const DESCRIPTORS_RESERVED_SHARE: u64 = 8;
 /// Bytes that the smallest file takes on the disk, about.
 pub const FILE_BYTES: u64 = 4096;
 /// How long no file is tried after one could not be written.
 pub const DISK_REST: Duration = Duration::from_secs(30);
+/// How long a transfer goes on after its last reader has left, and a blob that is not kept can be joined after that.
+pub const UNREAD_FOR: Duration = Duration::from_secs(60);
+/// Such transfers at once. Over it: the next one ends with its last reader, and what came lies here.
+pub const UNREAD_TRANSFERS: usize = 16;
+/// How long the beginning of a blob lies here for who comes back: longer than the longest pause of a kubelet.
+pub const PARTIAL_FOR: Duration = Duration::from_secs(15 * 60);
+/// Beginnings of blobs that lie here. Over it: the oldest goes.
+pub const PARTIAL_BLOBS: usize = 32;
+/// The part of `blobs_max` that they take, as a divisor. Over it: the oldest goes. Where others want the room: all go.
+pub const PARTIAL_SHARE: u64 = 2;
+/// Bytes of memory for blobs for which no file can be had, on a full disk, so that those who ask share a transfer. Over it:
+/// each request is one stream of its own, also for a range.
+pub const BLOBS_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+/// How long no byte comes of a blob whose connections are broken off and made anew meanwhile. Over it: the transfer ends.
+pub const TRANSFER_SILENCE: Duration = Duration::from_secs(120);
 /// How long a finished transfer can still be joined by who looked before it ended.
 pub const LINGER: Duration = Duration::from_millis(250);
 /// Pieces of an upstream's body that are written at once.

@@ -239,7 +239,8 @@ impl Flow {
     }
 }
 
-/// The same stream without its first bytes, from an upstream that sent the whole blob again.
+/// The same stream without its first bytes, from an upstream that sent what was there already. What is left out leaves an
+/// empty piece: that something comes can be seen.
 pub(super) fn without_first(
     pieces: BoxStream<'static, Result<Bytes, Fault>>,
     first: u64,
@@ -252,7 +253,7 @@ pub(super) fn without_first(
         });
         std::future::ready(Some(piece))
     });
-    rest.filter(|piece| std::future::ready(!matches!(piece, Ok(piece) if piece.is_empty()))).boxed()
+    rest.boxed()
 }
 
 #[cfg(test)]

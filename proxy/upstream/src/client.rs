@@ -24,6 +24,7 @@ use crate::endpoints::Endpoints;
 use crate::fault::Fault;
 use crate::notices::Notices;
 use crate::origin::{Listed, Origin, Scheme};
+use crate::patience::{After, For, Patience};
 use crate::quota::{self, Quota};
 use crate::redirect;
 use crate::rest::{Kind, Rests};
@@ -49,6 +50,7 @@ pub(super) struct Client {
     /// What stands before every repository's name there.
     prefix: Option<String>,
     notices: Arc<Notices>,
+    patience: Patience,
 }
 
 type Pool = legacy::Client<Connector, Full<Bytes>>;
@@ -56,6 +58,8 @@ type Pool = legacy::Client<Connector, Full<Bytes>>;
 /// What is asked of an upstream.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
+    /// For how long it is waited.
+    pub(super) waits: For,
     /// Path and query.
     pub(super) path: &'a str,
     pub(super) headers: HeaderMap,
@@ -88,6 +92,7 @@ impl Client {
             redirect_hosts: settings.redirect_hosts.clone(),
             prefix: settings.prefix.clone(),
             notices,
+            patience: settings.patience,
         })
     }
 
@@ -97,13 +102,17 @@ impl Client {
     /// [`Fault`]: the last one, where all endpoints failed.
     pub(super) async fn send(&self, ask: &Ask<'_>, shown: Shown<'_>) -> Result<Answer, Fault> {
         let mut last = Fault::Unreachable;
-        for (n, base) in self.endpoints.in_turn(Instant::now()) {
+        let turn = self.endpoints.in_turn(Instant::now());
+        let all = turn.len();
+        for (nth, (n, base)) in turn.into_iter().enumerate() {
+            let after = if nth + 1 < all { After::Another } else { After::Nobody };
+            let limit = self.patience.of(ask.waits, after);
             let whose = (n, ask.repository, ask.kind);
             if self.rests.is_on(n, ask.repository, ask.kind, Instant::now()) {
                 last = Fault::Status(StatusCode::TOO_MANY_REQUESTS.as_u16());
                 continue;
             }
-            last = match self.follow(base, ask, shown).await {
+            last = match self.follow(base, ask, shown, limit).await {
                 Ok(answer) if answer.says_nothing() => {
                     let status = answer.status();
                     match &answer.place {
@@ -159,12 +168,20 @@ impl Client {
     /// # Errors
     /// [`Fault`].
     pub(super) async fn plain(&self, url: &Uri) -> Result<Answer, Fault> {
-        let response = self.retry(|| request(Method::GET, url, Full::default()), &self.pool, None).await?;
+        let limit = self.patience.of(For::Question, After::Nobody);
+        let response =
+            self.retry(|| request(Method::GET, url, Full::default()), &self.pool, None, limit).await?;
         let place = Responder::Elsewhere(Origin::of(url).ok_or(Fault::Internal)?);
         Ok(Answer { response, place })
     }
 
-    async fn follow(&self, base: &Origin, ask: &Ask<'_>, shown: Shown<'_>) -> Result<Answer, Fault> {
+    async fn follow(
+        &self,
+        base: &Origin,
+        ask: &Ask<'_>,
+        shown: Shown<'_>,
+        limit: Duration,
+    ) -> Result<Answer, Fault> {
         let mut authorization = shown.home;
         let mut url: Uri = format!("{base}{}", ask.path).parse().map_err(|_| Fault::Internal)?;
         let mut place = Responder::Home(base.clone());
@@ -175,7 +192,7 @@ impl Client {
                 request.headers_mut().extend(ask.headers.clone());
                 request
             };
-            let sent = self.retry(to_send, &self.pool, authorization).await;
+            let sent = self.retry(to_send, &self.pool, authorization, limit).await;
             let response = sent.inspect_err(|fault| {
                 if *fault == Fault::RedirectRefused {
                     self.notices.redirect(url.host().unwrap_or_default());
@@ -211,13 +228,14 @@ impl Client {
         to_send: impl Fn() -> Request<Full<Bytes>>,
         pool: &Pool,
         authorization: Option<&HeaderValue>,
+        limit: Duration,
     ) -> Result<Response<Incoming>, Fault> {
         let mut last = Fault::Unreachable;
         for attempt in 0..=limits::UPSTREAM_RETRIES {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
             }
-            match exchange(pool, to_send(), authorization).await {
+            match exchange(pool, to_send(), authorization, limit).await {
                 Ok(response) if matches!(response.status().as_u16(), 502..=504) => {
                     last = Fault::Status(response.status().as_u16());
                 }
@@ -259,6 +277,7 @@ impl Client {
         form: Option<&str>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, Fault> {
+        let limit = self.patience.of(For::Question, After::Nobody);
         let to_send = || match form {
             None => request(Method::GET, url, Full::default()),
             Some(form) => {
@@ -268,7 +287,7 @@ impl Client {
                 request
             }
         };
-        self.retry(to_send, &self.token_services, authorization).await.map_err(|fault| match fault {
+        self.retry(to_send, &self.token_services, authorization, limit).await.map_err(|fault| match fault {
             // Its address, too, is one that the gate does not dial (A165).
             Fault::RedirectRefused => {
                 self.notices.realm(url.host().unwrap_or_default());
@@ -303,6 +322,7 @@ async fn exchange(
     pool: &Pool,
     mut request: Request<Full<Bytes>>,
     authorization: Option<&HeaderValue>,
+    limit: Duration,
 ) -> Result<Response<Incoming>, Fault> {
     if let Some(value) = authorization {
         request.headers_mut().insert(AUTHORIZATION, value.clone());
@@ -311,7 +331,7 @@ async fn exchange(
     let response = tokio::select! {
         biased;
         Ok(_) = interim.wait_for(|count| *count > limits::UPSTREAM_INTERIM) => return Err(Fault::Protocol),
-        response = tokio::time::timeout(limits::FIRST_BYTE, pool.request(request)) => response,
+        response = tokio::time::timeout(limit, pool.request(request)) => response,
     };
     let response = response.map_err(|_| Fault::Timeout)?.map_err(|error| classify(&error))?;
     // All of them may have come with the answer, at once.

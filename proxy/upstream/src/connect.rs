@@ -1,6 +1,7 @@
 //! The one way out: every connection to an upstream, a redirect's target or a token service is made here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use pullgate_policy::limits;
+use rustix::process::{Resource, getrlimit};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -97,6 +99,10 @@ impl Connector {
             None if named => within(limits::CONNECT, self.anywhere.clone().oneshot(url)).await?,
             None => within(limits::CONNECT, self.public.clone().oneshot(url)).await?,
         };
+        // The last files that may be open are not for this (A547).
+        if is_reserved(tcp.inner()) {
+            return Err(Fault::Overload);
+        }
         match origin.scheme {
             Scheme::Http => Ok(MaybeHttpsStream::Http(tcp)),
             Scheme::Https => {
@@ -131,6 +137,19 @@ impl Connector {
             tracing::warn!(host = %target.host, "the proxy of the environment opened no tunnel");
         })
     }
+}
+
+/// Files of those that the process may open that no connection to an upstream takes, as the store's. Over it: `overload`.
+const DESCRIPTORS_RESERVED: u64 = 32;
+/// The part of them where there are few, as a divisor.
+const DESCRIPTORS_RESERVED_SHARE: u64 = 8;
+
+/// Whether it is among the files that are left to the admin port, reloads and the databases: a new descriptor is the lowest
+/// that is free (open(2)).
+fn is_reserved(stream: &TcpStream) -> bool {
+    let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
+    let reserved = |most: u64| DESCRIPTORS_RESERVED.min(most / DESCRIPTORS_RESERVED_SHARE);
+    getrlimit(Resource::Nofile).current.is_some_and(|most| number >= most.saturating_sub(reserved(most)))
 }
 
 async fn within<T, E: Into<BoxError>>(

@@ -11,6 +11,7 @@ use pullgate_policy::oci::Registry;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::origin::{Listed, Origin, Scheme};
+use crate::patience::Patience;
 use crate::settings::Settings;
 use crate::tunnel::Proxies;
 
@@ -42,6 +43,7 @@ impl Files {
             client_cert_pem: None,
             credentials: Credentials::Anonymous,
             logins: BTreeMap::new(),
+            patience: Patience::default(),
             proxies: Proxies::of_the_process(),
             token_hosts: Vec::new(),
         };

@@ -14,6 +14,7 @@ use crate::answer::{Answer, Responder};
 use crate::client::Ask;
 use crate::fault::Fault;
 use crate::link::Next;
+use crate::patience::For;
 use crate::registry::Upstream;
 use crate::rest::Kind;
 
@@ -247,7 +248,15 @@ impl Upstream {
 
     async fn get(&self, repository: &Repository, path: &str) -> Result<Answer, Fault> {
         let headers = HeaderMap::new();
-        self.ask(&Ask { method: Method::GET, path, headers, kind: Kind::List, repository }).await
+        self.ask(&Ask {
+            method: Method::GET,
+            waits: For::Question,
+            path,
+            headers,
+            kind: Kind::List,
+            repository,
+        })
+        .await
     }
 }
 

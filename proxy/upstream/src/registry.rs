@@ -14,10 +14,11 @@ use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
 use tokio::time::Instant;
 
 use crate::access::Access;
-use crate::answer::{Answer, Responder, Room, without_first};
+use crate::answer::{Answer, Responder, Room};
 use crate::client::{Ask, Client};
 use crate::fault::{Fault, SetupFault};
 use crate::off::Off;
+use crate::patience::For;
 use crate::quota::Quota;
 use crate::rest::Kind;
 use crate::settings::Settings;
@@ -101,11 +102,11 @@ impl Upstream {
         accept: &[String],
         room: Room<'_>,
     ) -> Result<FetchedManifest, Fault> {
-        let begun = Instant::now();
-        match self.manifest_once(repository, reference, accept, room).await {
+        let mut begun = None;
+        match self.manifest_once(repository, reference, (accept, room), &mut begun).await {
             // It trickled: over another connection it may come, in time for those who wait.
-            Err(Fault::Timeout) if begun.elapsed() >= limits::ANSWER_TIME => {
-                self.manifest_once(repository, reference, accept, room).await
+            Err(Fault::Timeout) if begun.is_some_and(|begun| begun.elapsed() >= limits::ANSWER_TIME) => {
+                self.manifest_once(repository, reference, (accept, room), &mut begun).await
             }
             answer => answer,
         }
@@ -115,13 +116,21 @@ impl Upstream {
         &self,
         repository: &Repository,
         reference: &Reference,
-        accept: &[String],
-        room: Room<'_>,
+        (accept, room): (&[String], Room<'_>),
+        begun: &mut Option<Instant>,
     ) -> Result<FetchedManifest, Fault> {
         let path = format!("/v2/{}/manifests/{reference}", self.name_of(repository));
         let headers = accepting(accept);
-        let ask = Ask { method: Method::GET, path: &path, headers, kind: Kind::Manifest, repository };
+        let ask = Ask {
+            method: Method::GET,
+            waits: For::Question,
+            path: &path,
+            headers,
+            kind: Kind::Manifest,
+            repository,
+        };
         let answer = self.found(repository, self.ask(&ask).await?).await?;
+        *begun = Some(Instant::now());
         let content_type = answer.content_type()?;
         let claimed = match answer.single(&CONTENT_DIGEST)? {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
@@ -150,7 +159,14 @@ impl Upstream {
     ) -> Result<Option<Digest>, Fault> {
         let path = format!("/v2/{}/manifests/{tag}", self.name_of(repository));
         let headers = accepting(accept);
-        let ask = Ask { method: Method::HEAD, path: &path, headers, kind: Kind::Manifest, repository };
+        let ask = Ask {
+            method: Method::HEAD,
+            waits: For::Question,
+            path: &path,
+            headers,
+            kind: Kind::Manifest,
+            repository,
+        };
         let answer = self.found(repository, self.ask(&ask).await?).await?;
         match answer.place {
             Responder::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
@@ -163,38 +179,9 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
-        let answer = self.ask_blob(Method::GET, repository, digest).await?;
+        let answer = self.ask_blob((Method::GET, For::Blob), repository, digest).await?;
         let answer = self.found(repository, answer).await?;
         Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
-    }
-
-    /// The rest of a blob of this length, from a byte on; an upstream that knows no ranges sends the whole of it again.
-    ///
-    /// # Errors
-    /// [`Fault`]; [`Fault::Protocol`] where the answer is about another range or length.
-    pub(crate) async fn blob_from(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        (from, length): (u64, u64),
-    ) -> Result<BoxStream<'static, Result<Bytes, Fault>>, Fault> {
-        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
-        let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(|_| Fault::Internal)?;
-        let headers = HeaderMap::from_iter([(RANGE, range)]);
-        let answer = self
-            .ask(&Ask { method: Method::GET, path: &path, headers, kind: Kind::Blob, repository })
-            .await?;
-        if answer.status() != StatusCode::PARTIAL_CONTENT {
-            let whole = answer.found().await?;
-            let same = whole.length()?.is_none_or(|said| said == length);
-            return if same { Ok(without_first(whole.stream()?, from)) } else { Err(Fault::Protocol) };
-        }
-        let right = format!("bytes {from}-{}/{length}", length.saturating_sub(1));
-        if answer.single(&CONTENT_RANGE)? == Some(right.as_str()) {
-            answer.stream()
-        } else {
-            Err(Fault::Protocol)
-        }
     }
 
     /// Whether the repository has the blob, by what a HEAD says of it: where the answer is a no either way.
@@ -202,7 +189,7 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob_seems_here(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        let answer = self.ask_blob(Method::HEAD, repository, digest).await?;
+        let answer = self.ask_blob((Method::HEAD, For::Question), repository, digest).await?;
         match self.found(repository, answer).await {
             Ok(answer) => Ok(Presence::Here(answer.length()?)),
             Err(Fault::NotFound) => Ok(Presence::Absent),
@@ -216,7 +203,7 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob_exists(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        let head = self.ask_blob(Method::HEAD, repository, digest).await;
+        let head = self.ask_blob((Method::HEAD, For::Question), repository, digest).await;
         if let Ok(answer) = head
             && answer.status() == StatusCode::OK
         {
@@ -224,7 +211,14 @@ impl Upstream {
         }
         let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
         let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
-        let ask = Ask { method: Method::GET, path: &path, headers, kind: Kind::Blob, repository };
+        let ask = Ask {
+            method: Method::GET,
+            waits: For::Question,
+            path: &path,
+            headers,
+            kind: Kind::Blob,
+            repository,
+        };
         let answer = self.ask(&ask).await?;
         match answer.status() {
             // An empty blob has no first byte.
@@ -251,7 +245,7 @@ impl Upstream {
         digest: &Digest,
         most: u64,
     ) -> Result<Intact<Bytes>, Fault> {
-        let answer = self.ask_blob(Method::GET, repository, digest).await?;
+        let answer = self.ask_blob((Method::GET, For::Question), repository, digest).await?;
         let body = answer.found().await?.read(most).await?;
         let digest = *digest;
         let checked = self.off.over(body.len(), move || Untrusted::new(body).check(&digest)).await?;
@@ -260,13 +254,13 @@ impl Upstream {
 
     async fn ask_blob(
         &self,
-        method: Method,
+        (method, waits): (Method, For),
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Answer, Fault> {
         let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
         let headers = HeaderMap::new();
-        self.ask(&Ask { method, path: &path, headers, kind: Kind::Blob, repository }).await
+        self.ask(&Ask { method, waits, path: &path, headers, kind: Kind::Blob, repository }).await
     }
 
     /// The name of a repository at the upstream: behind a prefix, if it has one.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::fault::Fault;
 use crate::registry::{BlobBody, Upstream};
+use crate::rest_of_blob::{Form, NoRest, Pieces, Rest};
 
 /// The wait before the first try; before each further one it is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
-
-type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
 
 struct Resumed {
     upstream: Arc<Upstream>,
@@ -23,66 +22,139 @@ struct Resumed {
     digest: Digest,
     length: u64,
     got: u64,
+    /// What came since the last break.
+    since: u64,
+    /// Breaks without progress.
     tries: u32,
-    pieces: Option<Pieces>,
+    ranges: Ranges,
+    now: Option<Rest>,
 }
 
-/// The same blob, which goes on after a break: where its length is known, and at most `blob_resumes` times.
+/// Whether the upstream gives ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ranges {
+    /// It did, or was not asked yet.
+    Given,
+    /// It did not, and has sent the whole once.
+    Refused,
+}
+
+/// The same blob, which goes on after a break: as long as each connection brings it further, and `blob_resumes` times where
+/// it does not. `size` is what the manifest says: its length where the upstream announces none.
 pub fn resumed(
     upstream: &Arc<Upstream>,
     repository: &Repository,
     digest: &Digest,
-    body: BlobBody,
+    (body, size): (BlobBody, u64),
 ) -> BlobBody {
-    let Some(length) = body.length else { return body };
-    let resumed = Resumed {
-        upstream: Arc::clone(upstream),
-        repository: repository.clone(),
-        digest: *digest,
-        length,
-        got: 0,
-        tries: 0,
-        pieces: Some(body.stream),
-    };
-    let stream = stream::unfold(resumed, |mut resumed| async move {
-        let piece = resumed.next().await?;
-        Some((piece, resumed))
-    });
-    BlobBody { length: Some(length), stream: stream.boxed() }
+    let length = body.length.unwrap_or(size);
+    let mut resumed = Resumed::new(upstream, repository, digest, (0, length));
+    resumed.now = Some(Rest { pieces: body.stream, end: length, form: Form::Part });
+    BlobBody { length: body.length, stream: resumed.pieces() }
+}
+
+/// The rest of a blob from this byte on, of which the others are here; it goes on in the same way.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn blob_from(
+    upstream: &Arc<Upstream>,
+    repository: &Repository,
+    digest: &Digest,
+    (from, length): (u64, u64),
+) -> Result<BlobBody, Fault> {
+    let mut resumed = Resumed::new(upstream, repository, digest, (from, length));
+    let rest = resumed.rest().await?;
+    resumed.now = Some(rest);
+    Ok(BlobBody { length: Some(length), stream: resumed.pieces() })
 }
 
 impl Resumed {
+    fn new(
+        upstream: &Arc<Upstream>,
+        repository: &Repository,
+        digest: &Digest,
+        (got, length): (u64, u64),
+    ) -> Self {
+        Self {
+            upstream: Arc::clone(upstream),
+            repository: repository.clone(),
+            digest: *digest,
+            length,
+            got,
+            since: 0,
+            tries: 0,
+            ranges: Ranges::Given,
+            now: None,
+        }
+    }
+
+    fn pieces(self) -> Pieces {
+        let next = |mut resumed: Self| async move {
+            let piece = resumed.next().await?;
+            Some((piece, resumed))
+        };
+        stream::unfold(self, next).boxed()
+    }
+
     async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
         loop {
-            let broke = match self.pieces.as_mut()?.next().await {
+            let now = self.now.as_mut()?;
+            let broke = match now.pieces.next().await {
                 Some(Ok(piece)) => {
                     self.got = self.got.saturating_add(piece.len() as u64);
+                    self.since = self.since.saturating_add(piece.len() as u64);
                     return Some(Ok(piece));
                 }
                 None if self.got >= self.length => return None,
                 None => Fault::Integrity,
                 Some(Err(fault)) => fault,
             };
-            self.pieces = None;
-            match self.go_on(broke).await {
-                Ok(pieces) => self.pieces = Some(pieces),
+            // Who sends all of it each time brings it further at a cost that grows: that has an end.
+            let progress = self.since >= limits::BLOB_PROGRESS_BYTES && now.form == Form::Part;
+            let came_to_its_end = progress && self.got >= now.end;
+            (self.since, self.now) = (0, None);
+            if progress {
+                self.tries = 0;
+            }
+            // A part that ended where it said is no break.
+            let gone_on = if came_to_its_end { self.rest().await } else { self.go_on(broke).await };
+            match gone_on {
+                Ok(rest) => self.now = Some(rest),
                 Err(fault) => return Some(Err(fault)),
             }
         }
     }
 
     /// Asks for the rest, after a break that says nothing about the content.
-    async fn go_on(&mut self, mut broke: Fault) -> Result<Pieces, Fault> {
-        while is_a_break(&broke) && self.got < self.length && self.tries < limits::BLOB_RESUMES {
+    async fn go_on(&mut self, mut broke: Fault) -> Result<Rest, Fault> {
+        let goes_on = |this: &Self, broke: &Fault| {
+            is_a_break(broke) && this.ranges == Ranges::Given && this.tries < limits::BLOB_RESUMES
+        };
+        while self.got < self.length && goes_on(self, &broke) {
             tokio::time::sleep(PAUSE.saturating_mul(1 << self.tries)).await;
             self.tries += 1;
             tracing::debug!(digest = %self.digest, from = self.got, fault = %broke, "a blob's transfer broke and goes on");
-            match self.upstream.blob_from(&self.repository, &self.digest, (self.got, self.length)).await {
-                Ok(pieces) => return Ok(pieces),
+            match self.rest().await {
+                Ok(rest) => return Ok(rest),
                 Err(fault) => broke = fault,
             }
         }
         Err(broke)
+    }
+
+    /// By a range; where none is given, once the whole.
+    async fn rest(&mut self) -> Result<Rest, Fault> {
+        let missing = (self.got, self.length);
+        match self.upstream.rest_of_blob(&self.repository, &self.digest, missing).await {
+            Ok(rest) => Ok(rest),
+            Err(NoRest::Failed(fault)) => Err(fault),
+            Err(NoRest::RangeRefused(fault)) => {
+                tracing::debug!(digest = %self.digest, %fault, "the upstream gives no range, and is asked for the whole once");
+                self.ranges = Ranges::Refused;
+                self.upstream.whole_blob(&self.repository, &self.digest, missing).await
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use pullgate_policy::oci::Registry;
 
 use crate::fault::SetupFault;
 use crate::origin::{Listed, Origin};
+use crate::patience::Patience;
 use crate::tunnel::Proxies;
 
 /// The settings of one upstream.
@@ -26,6 +27,8 @@ pub struct Settings {
     pub(super) credentials: Credentials,
     /// Those of repositories whose path begins so.
     pub(super) logins: BTreeMap<String, Credentials>,
+    /// How long its answers may take to begin.
+    pub(super) patience: Patience,
     /// The proxies that lead out of here.
     pub(super) proxies: Proxies,
     /// Hosts of its token services, beside its own.
@@ -64,6 +67,7 @@ impl Settings {
             client_cert_pem: upstream.client_cert_pem.clone(),
             credentials: upstream.credentials.clone(),
             logins: upstream.logins.clone(),
+            patience: Patience { question: upstream.first_byte, blob: upstream.first_byte_blob },
             proxies: Proxies::of_the_process(),
             token_hosts,
             redirect_hosts,

@@ -82,6 +82,8 @@ impl Answering {
             credentials,
             logins: std::collections::BTreeMap::new(),
             evidence: None,
+            first_byte: None,
+            first_byte_blob: None,
         };
         Upstream::new(Settings::of(&"r.example".parse().ok()?, &table).ok()?).ok()
     }

@@ -26,6 +26,8 @@ pub enum Fault {
     Hold(Arc<Semaphore>),
     /// The header has this value.
     Header(&'static str, String),
+    /// A request for a range is answered by this; others as ever.
+    OfRange(RangeAnswer),
     /// 307 to there.
     Redirect(String),
     /// The body ends, cleanly and without an announced length, after so many bytes.
@@ -38,6 +40,25 @@ pub enum Fault {
     Surplus(usize),
     /// The header is left out.
     WithoutHeader(&'static str),
+}
+
+/// How a request for a range is answered, other than by just that range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeAnswer {
+    /// By so many bytes of it at most, and it is said where they lie.
+    AtMost(usize),
+    /// By 404, where it begins at this byte.
+    Gone(u64),
+    /// By this status.
+    Status(u16),
+    /// By what begins so many bytes before, and it is said where that lies.
+    Sooner(usize),
+    /// By just that range, and `*` for the length.
+    UnknownLength,
+    /// By just that range, and it is not said where it lies.
+    Unplaced,
+    /// By all of it.
+    Whole,
 }
 
 /// Which requests a fault is for.

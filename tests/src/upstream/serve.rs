@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::body::{Script, Step};
-use super::fault::Fault;
+use super::fault::{Fault, RangeAnswer};
 use super::{ReferrersApi, Seen, Shared, State, lock};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -43,21 +43,19 @@ async fn answered(state: Shared, request: Request<Incoming>) -> Result<Response<
     let (parts, _) = request.into_parts();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let line = format!("{} {target}", parts.method);
-    let from = parts
-        .headers
-        .get("range")
-        .and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let range = parts.headers.get("range").and_then(|range| range_of(range.to_str().ok()?));
     let (mut reply, faults, sent) = {
         let mut state = lock(&state);
         state.seen.push(Seen { method: parts.method.to_string(), target, headers: parts.headers });
         let faults: Vec<_> = state.armed.iter_mut().filter_map(|armed| armed.meets(&line)).collect();
         let query = parts.uri.query().unwrap_or_default();
-        (
-            found(&state, parts.uri.path(), query)
-                .map_or_else(|| Reply::status(404), |reply| reply.from(from)),
-            faults,
-            Arc::clone(&state.sent),
-        )
+        let otherwise = faults.iter().find_map(|(fault, _)| match fault {
+            Fault::OfRange(answer) => Some(*answer),
+            _ => None,
+        });
+        let reply = found(&state, parts.uri.path(), query);
+        let reply = reply.map_or_else(|| Reply::status(404), |reply| reply.part(range, otherwise));
+        (reply, faults, Arc::clone(&state.sent))
     };
     for (fault, met) in faults {
         spoil(&mut reply, fault, met, (&state, parts.uri.path())).await;
@@ -66,6 +64,13 @@ async fn answered(state: Shared, request: Request<Incoming>) -> Result<Response<
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     Ok(response)
+}
+
+/// First and last byte of `bytes=FIRST-` or `bytes=FIRST-LAST`.
+fn range_of(text: &str) -> Option<(usize, usize)> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let last = if last.is_empty() { usize::MAX } else { last.parse().ok()? };
+    Some((first.parse().ok()?, last))
 }
 
 fn found(state: &State, path: &str, query: &str) -> Option<Reply> {
@@ -174,6 +179,8 @@ async fn spoil(reply: &mut Reply, fault: Fault, met: usize, (state, path): (&Sha
         }
         Fault::Hold(semaphore) => drop(semaphore.acquire().await),
         Fault::Header(name, value) => reply.set(name, &value),
+        // Seen to where the part is cut out.
+        Fault::OfRange(_) => {}
         Fault::Redirect(to) => {
             *reply = Reply::status(307);
             reply.set(LOCATION.as_str(), &to);
@@ -198,18 +205,33 @@ async fn spoil(reply: &mut Reply, fault: Fault, met: usize, (state, path): (&Sha
 }
 
 impl Reply {
-    /// What is left from this byte on, where there is anything (RFC 9110, section 14).
-    fn from(mut self, byte: Option<usize>) -> Self {
+    /// The part that is asked for, where there is anything of it (RFC 9110, section 14).
+    fn part(mut self, range: Option<(usize, usize)>, otherwise: Option<RangeAnswer>) -> Self {
         let length = self.body.len();
-        match byte {
-            Some(from) if from < length && self.status == StatusCode::OK => {
-                self.body = self.body.slice(from..);
-                self.status = StatusCode::PARTIAL_CONTENT;
-                self.set("content-length", &(length - from).to_string());
-                self.with("content-range", &format!("bytes {from}-{}/{length}", length - 1))
+        let Some((from, last)) = range.filter(|(from, _)| *from < length && self.status == StatusCode::OK)
+        else {
+            return self;
+        };
+        let (from, end) = match otherwise {
+            Some(RangeAnswer::Status(status)) => return Self::status(status),
+            Some(RangeAnswer::Gone(at)) if at == from as u64 => return Self::status(404),
+            Some(RangeAnswer::Whole) => return self,
+            Some(RangeAnswer::AtMost(most)) => (from, last.saturating_add(1).min(from.saturating_add(most))),
+            Some(RangeAnswer::Sooner(by)) => (from.saturating_sub(by), last.saturating_add(1)),
+            Some(RangeAnswer::Gone(_) | RangeAnswer::UnknownLength | RangeAnswer::Unplaced) | None => {
+                (from, last.saturating_add(1))
             }
-            Some(_) | None => self,
-        }
+        };
+        let end = end.min(length);
+        self.body = self.body.slice(from..end);
+        self.status = StatusCode::PARTIAL_CONTENT;
+        self.set("content-length", &(end - from).to_string());
+        let said = match otherwise {
+            Some(RangeAnswer::Unplaced) => return self,
+            Some(RangeAnswer::UnknownLength) => format!("bytes {from}-{}/*", end - 1),
+            _ => format!("bytes {from}-{}/{length}", end - 1),
+        };
+        self.with("content-range", &said)
     }
 
     fn new(content_type: &str, body: Bytes) -> Self {

@@ -2,12 +2,13 @@
 //! cannot be kept is not, and health says so.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pullgate_tests::asking::{Answer, End, ask};
+use pullgate_tests::clients::content::sha256;
 use pullgate_tests::clients::{Gate, Settings, tool};
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
@@ -134,7 +135,7 @@ impl Stage {
         for digest in [image.config(), image.layer()] {
             let blob = self.get(&format!("/v2/org/app/blobs/{digest}")).await;
             assert_eq!((blob.status, blob.end), (200, End::Whole), "{blob:?}");
-            assert_eq!(pullgate_tests::clients::content::sha256(&blob.body), digest);
+            assert_eq!(sha256(&blob.body), digest);
         }
         let unsigned = format!("{tag}-unsigned");
         Made::image().tag(&self.upstream, "org/app", &unsigned);
@@ -155,6 +156,11 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,9 +184,10 @@ async fn a501_a_disk_that_fills_up_stops_no_pull_and_is_used_again_when_there_is
     let metrics = stage.admin("/metrics").await;
     let lost = metrics.lines().find(|line| line.starts_with("pullgate_store_writes_lost_total")).unwrap();
     assert!(!lost.ends_with(" 0"), "{lost}");
-    let partial: Vec<_> =
-        fs::read_dir(disk.path().join("blobs")).map(|found| found.flatten().collect()).unwrap_or_default();
-    assert!(partial.is_empty(), "no half file: {partial:?}");
+    for blob in files_below(&disk.path().join("blobs")) {
+        let name = format!("sha256:{}", blob.file_name().unwrap().to_string_lossy());
+        assert_eq!(sha256(&fs::read(&blob).unwrap()), name, "no half file");
+    }
     disk.clear();
     // Nobody pulls meanwhile: the gate finds out by itself.
     stage.until_ready_says("\"store\"", false).await;

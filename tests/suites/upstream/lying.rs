@@ -7,7 +7,7 @@ use std::time::Duration;
 use pullgate_policy::limits;
 use pullgate_tests::asking::End;
 use pullgate_tests::made::{INDEX, MANIFEST, Made, fresh};
-use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::upstream::{Fault, RangeAnswer, When};
 
 use crate::stage::{Stage, assert_denied, assert_serves, assert_undecided, codes, manifest};
 use crate::store::state::count;
@@ -35,7 +35,9 @@ fn files(root: &Path) -> BTreeMap<String, u64> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if path.is_dir() {
+            if path.is_dir() && name == "tmp" {
+                // What came of a transfer lies there for who comes back, without a name that counts.
+            } else if path.is_dir() {
                 folders.push(path);
             } else if !name.contains(".db") {
                 // A temporary file may go while it is looked at.
@@ -136,6 +138,9 @@ async fn a102_a103_a104_of_a_blob_that_is_not_what_it_should_be_nothing_is_store
         // The permit's rows are written behind the answer.
         let before = settled(&stage).await;
         stage.upstream.fail(When::on("GET /v2/org/app/blobs/"), fault.clone());
+        // There is no way on.
+        let refused = Fault::OfRange(RangeAnswer::Status(416));
+        stage.upstream.fail(When::on("GET /v2/org/app/blobs/"), refused);
         let target = crate::stage::blob("org/app", &image.layer());
         for headers in [&[][..], &[("range", "bytes=0-9")]] {
             let answer = stage.gate.get_with(&target, headers).await;

@@ -119,7 +119,7 @@ async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
         .map(|tag| tokio::spawn(async move { ask(address, "GET", &manifest("org/app", tag), &[]).await }));
     until("both are asked for", || stage.upstream.count("/manifests/v1") + stage.upstream.count("late") == 2)
         .await;
-    tokio::time::advance(limits::FIRST_BYTE - bit).await;
+    tokio::time::advance(limits::FIRST_BYTE_LAST - bit).await;
     pause(Duration::from_millis(100)).await;
     assert!(asked.iter().all(|one| !one.is_finished()));
     within.add_permits(1);

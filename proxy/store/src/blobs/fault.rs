@@ -46,6 +46,26 @@ pub enum BlobFault<E: UpstreamError> {
     Upstream(#[source] E),
 }
 
+impl<E: UpstreamError> BlobFault<E> {
+    /// Whether another transfer may well do better.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Corrupt | Self::Ended | Self::Long | Self::Short | Self::Stalled | Self::Upstream(_) => {
+                true
+            }
+            Self::Size { .. } | Self::Storage(_) | Self::Unknown => false,
+        }
+    }
+
+    /// Whether what came may be the beginning of the right bytes.
+    pub(super) fn says_nothing_of_the_content(&self) -> bool {
+        match self {
+            Self::Ended | Self::Short | Self::Stalled | Self::Upstream(_) => true,
+            Self::Corrupt | Self::Long | Self::Size { .. } | Self::Storage(_) | Self::Unknown => false,
+        }
+    }
+}
+
 impl<E: UpstreamError> From<io::Error> for BlobFault<E> {
     fn from(error: io::Error) -> Self {
         Self::Storage(Arc::new(error))

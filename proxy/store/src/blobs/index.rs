@@ -112,6 +112,24 @@ impl Index {
         self.among(self.used.saturating_add(self.arrived).saturating_add(size))
     }
 
+    /// Whether the removal of all that nobody reads would free so many bytes.
+    pub(super) fn can_free(&self, bytes: u64) -> bool {
+        let free = self.oldest(bytes).iter().fold(0_u64, |sum, digest| sum.saturating_add(self.size(digest)));
+        free >= bytes
+    }
+
+    /// What was used longest ago, and nothing that is being read, until it is so many bytes; all of it where that is less.
+    pub(super) fn oldest(&self, bytes: u64) -> Vec<Digest> {
+        let mut sum = 0_u64;
+        let unread = self.by_use.values().filter(|digest| !self.reading.contains_key(*digest));
+        let going = unread.take_while(|digest| {
+            let wanted = sum < bytes;
+            sum = sum.saturating_add(self.size(digest));
+            wanted
+        });
+        going.copied().collect()
+    }
+
     fn among(&self, wanted: u64) -> Option<Vec<Digest>> {
         let mut over = wanted.saturating_sub(self.max);
         let mut evicted = Vec::new();

@@ -4,27 +4,32 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use pullgate_policy::oci::{Digest, Hasher};
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
+use tokio::sync::Semaphore;
 
+mod room;
+
+pub(super) use self::room::{Fate, Reserved, Room, Wants};
 use super::index::Index;
 use super::series::BlobSeries;
 use super::{BlobFault, Flight, Sender, Shared, TransferState, UpstreamError};
+use crate::descriptors;
 use crate::files::{Shelf, Stamp};
 use crate::folder::StateFolder;
-use crate::limits::{DISK_RESERVE, DISK_REST, HASH_BYTES, KNOWN_BLOBS};
+use crate::limits::{DISK_REST, HASH_BYTES, KNOWN_BLOBS};
 
 #[derive(Debug)]
 pub(super) struct BlobFiles {
     shelf: Shelf,
     blobs_max: u64,
     index: Mutex<Index>,
+    /// KiB of blobs for which no file can be had.
+    memory: Arc<Semaphore>,
     series: BlobSeries,
     known: Mutex<HashMap<Digest, Stamp>>,
     resting: Mutex<Option<Instant>>,
@@ -53,38 +58,6 @@ impl Drop for Reading {
     }
 }
 
-/// A file for a blob that is on its way, and its room.
-#[derive(Debug)]
-pub(super) struct Room {
-    pub(super) temp: NamedTempFile,
-    pub(super) reserved: Reserved,
-}
-
-/// Bytes that were promised, and how many of them have come.
-#[derive(Debug)]
-pub(super) struct Reserved {
-    kept: Arc<BlobFiles>,
-    size: u64,
-    arrived: AtomicU64,
-}
-
-impl Reserved {
-    /// So many more bytes are here: now others make room for them. Where all others are being read, there is more than
-    /// may be for a while: who was let in is not cut off.
-    pub(super) fn arrive(&self, size: u64) {
-        self.arrived.fetch_add(size, Ordering::Relaxed);
-        let mut index = lock(&self.kept.index);
-        index.arrive(size);
-        self.kept.evict(&mut index, 0);
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        lock(&self.kept.index).release(self.size, self.arrived.load(Ordering::Relaxed));
-    }
-}
-
 /// Whether a file was hashed since the start and is still the same (A505).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Knowledge {
@@ -93,11 +66,13 @@ pub(super) enum Knowledge {
 }
 
 impl BlobFiles {
-    pub(super) fn new(folder: &StateFolder, blobs_max: u64) -> Self {
+    pub(super) fn new(folder: &StateFolder, blobs_max: u64, memory: u64) -> Self {
+        let memory = usize::try_from(memory / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self {
             shelf: Shelf::new(folder, "blobs"),
             blobs_max,
             index: Mutex::new(Index::new(blobs_max)),
+            memory: Arc::new(Semaphore::new(memory)),
             series: BlobSeries::default(),
             known: Mutex::default(),
             resting: Mutex::default(),
@@ -144,7 +119,11 @@ impl BlobFiles {
     /// Makes room for `size` more bytes, if that can be.
     fn evict(&self, index: &mut Index, size: u64) -> bool {
         let Some(evicted) = index.to_evict(size) else { return false };
-        for digest in evicted {
+        self.remove(index, evicted)
+    }
+
+    fn remove(&self, index: &mut Index, going: Vec<Digest>) -> bool {
+        for digest in going {
             match self.shelf.remove(&digest) {
                 Ok(()) => {
                     index.remove(&digest);
@@ -169,9 +148,15 @@ impl BlobFiles {
     pub(super) fn open(self: &Arc<Self>, digest: &Digest) -> Option<Opened> {
         // Before it is looked for: what is found is not evicted any more.
         let reading = self.read(*digest);
-        let Some((file, stamp)) = self.shelf.open(digest).ok().flatten() else {
-            lock(&self.index).remove(digest);
-            return None;
+        let (file, stamp) = match self.shelf.open(digest) {
+            Ok(Some((file, _))) if descriptors::is_reserved(&file) => return None,
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                lock(&self.index).remove(digest);
+                return None;
+            }
+            // It may lie there yet, where no more files can be opened at the moment.
+            Err(_) => return None,
         };
         lock(&self.index).touch(*digest, stamp.size());
         let hashed = lock(&self.known).get(digest) == Some(&stamp);
@@ -184,38 +169,6 @@ impl BlobFiles {
         let reading = self.read(*digest);
         let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
         Some((file, stamp, reading))
-    }
-
-    /// A file for a blob of this size; none where the disk or `blobs_max` has no room for one, though what was used longest
-    /// ago would go (A501, A508). Nothing goes before bytes have come: a size is only what somebody says (A617).
-    pub(super) fn room(self: &Arc<Self>, size: Option<u64>) -> Option<Room> {
-        let size = size.unwrap_or(0);
-        if size > self.blobs_max || self.is_resting() {
-            return None;
-        }
-        let full = self.shelf.free().ok()? < size.saturating_add(DISK_RESERVE);
-        if full && !self.full.swap(true, Ordering::Relaxed) {
-            tracing::warn!("the disk has too little room for blobs: they pass through and are not kept");
-        }
-        if full {
-            return None;
-        }
-        self.full.store(false, Ordering::Relaxed);
-        let temp = self.shelf.temp().inspect_err(|_| self.rest()).ok()?;
-        let mut index = lock(&self.index);
-        if !index.admits(size) {
-            return None;
-        }
-        index.promise(size);
-        drop(index);
-        let reserved = Reserved { kept: Arc::clone(self), size, arrived: AtomicU64::new(0) };
-        match reserve(temp.as_file(), size) {
-            Ok(()) => Some(Room { temp, reserved }),
-            Err(_full) => {
-                self.rest();
-                None
-            }
-        }
     }
 
     /// A file could not be written: none is tried for a while.
@@ -239,36 +192,44 @@ impl BlobFiles {
         self.full.load(Ordering::Relaxed) || self.is_resting()
     }
 
-    /// Gives a verified blob its name, if it fits. Otherwise it goes when its last reader has. That it is whole is
-    /// known of the bytes that came: what lies there is hashed as it is read for the first time (A618).
+    /// Gives a verified blob its name, if it fits. Otherwise it is lent. That it is whole is known of the bytes that came:
+    /// what lies there is hashed as it is read for the first time (A618). Nobody waits for it.
     pub(super) fn keep(
         &self,
         digest: &Digest,
-        file: &File,
-        temp: &TempPath,
+        (file, temp): (&File, &TempPath),
         size: u64,
-        reserved: Arc<Reserved>,
-    ) {
-        if file.sync_data().is_err() {
-            return self.rest();
+        reserved: &Reserved,
+    ) -> Fate {
+        if size > self.blobs_max {
+            return Fate::Lent;
         }
-        drop(reserved);
+        if file.sync_data().is_err() {
+            self.rest();
+            return Fate::Lent;
+        }
+        // From here on it counts as what is kept, not as what is on its way.
+        reserved.release();
         let mut index = lock(&self.index);
         let before = index.size(digest);
         // Whoever reads the one that is there reads on: another of the same bytes is none too many (A618).
         if before == size && matches!(self.shelf.open(digest), Ok(Some((_, stamp))) if stamp.size() == size) {
-            return;
+            return Fate::Kept;
         }
         if !self.evict(&mut index, size.saturating_sub(before)) {
-            return;
+            return Fate::Lent;
         }
         match self.shelf.place(temp, digest) {
             Ok(()) => {
                 index.insert(*digest, size);
                 self.tell(&index);
                 lock(&self.known).remove(digest);
+                Fate::Kept
             }
-            Err(error) => tracing::debug!(%digest, %error, "a blob is not kept"),
+            Err(error) => {
+                tracing::debug!(%digest, %error, "a blob is not kept");
+                Fate::Lent
+            }
         }
     }
 
@@ -326,18 +287,6 @@ pub(super) fn check<E: UpstreamError>(
         progress.send_modify(|progress| progress.stage = stage);
         flight.land(&readers);
     });
-}
-
-/// Takes the room at once: a disk that fills up while a blob is under way must not cut a pull short (A501). A file system
-/// that cannot is believed to have the room.
-fn reserve(file: &File, size: u64) -> io::Result<()> {
-    if size == 0 {
-        return Ok(());
-    }
-    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
-        Err(error) if error != Errno::OPNOTSUPP && error != Errno::NOSYS => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 pub(super) fn unchanged(file: &File, stamp: &Stamp) -> bool {

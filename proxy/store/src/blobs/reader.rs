@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
@@ -12,7 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use pullgate_policy::limits::{STREAM_CHUNK_BYTES, STREAM_CHUNK_WARM_BYTES};
 
 use super::fault::agree;
-use super::{BlobFault, Passthrough, Shared, UpstreamError};
+use super::shared::Following;
+use super::{BlobFault, Passthrough, UpstreamError};
 
 /// A blob whose length is known and whose bytes come when they are asked for.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Reader<E: UpstreamError> {
 #[derive(Debug)]
 enum Source<E: UpstreamError> {
     Passthrough(Box<Passthrough<E>>),
-    Shared(Arc<Shared<E>>),
+    Shared(Following<E>),
 }
 
 /// The range begins past the end of the blob, or holds nothing: 416.
@@ -35,7 +35,7 @@ pub struct RangeOutside;
 
 impl<E: UpstreamError> Reader<E> {
     /// Follows a file; refuses before the first byte when it is not as long as this reader's descriptor says (A104).
-    pub(super) async fn follow(shared: Arc<Shared<E>>, expected: Option<u64>) -> Result<Self, BlobFault<E>> {
+    pub(super) async fn follow(shared: Following<E>, expected: Option<u64>) -> Result<Self, BlobFault<E>> {
         let total = shared.total().await?;
         agree(Some(total), expected)?;
         Ok(Self { source: Source::Shared(shared), total, range: 0..total })
@@ -56,6 +56,15 @@ impl<E: UpstreamError> Reader<E> {
     #[must_use]
     pub fn selected(&self) -> &Range<u64> {
         &self.range
+    }
+
+    /// Whether it is a transfer of this reader alone, for want of a file: each range of it would cost one of its own.
+    #[must_use]
+    pub fn is_one_stream(&self) -> bool {
+        match self.source {
+            Source::Passthrough(_) => true,
+            Source::Shared(_) => false,
+        }
     }
 
     /// Reads this part only, cut at the blob's end.
@@ -89,7 +98,7 @@ pub(super) fn held_from(range: &Range<u64>) -> u64 {
 
 pub(super) type Frames<E> = Pin<Box<dyn Stream<Item = Result<Bytes, BlobFault<E>>> + Send>>;
 
-fn frames<E: UpstreamError>(shared: Arc<Shared<E>>, range: Range<u64>) -> Frames<E> {
+fn frames<E: UpstreamError>(shared: Following<E>, range: Range<u64>) -> Frames<E> {
     let (held_from, end) = (held_from(&range), range.end);
     Box::pin(stream::try_unfold((shared, range.start), move |(shared, at)| async move {
         if at >= end {

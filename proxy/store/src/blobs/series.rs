@@ -11,6 +11,10 @@ pub struct BlobSeries {
     pub kept: Gauge,
     /// Blobs that made room for others.
     pub evicted: Counter,
+    /// Transfers that go on without a reader.
+    pub unread: Gauge,
+    /// Bytes of beginnings of blobs that lie here for who comes back.
+    pub partial: Gauge,
     /// Blobs that were found to be other bytes than their name says, and removed.
     pub rotten: Counter,
 }
@@ -21,8 +25,19 @@ impl BlobSeries {
         registry.register_with_unit("blobs_kept", "Blobs that are kept", Unit::Bytes, self.kept.clone());
         registry.register("blobs_evicted", "Blobs that made room for others", self.evicted.clone());
         registry.register(
+            "blobs_unread",
+            "Transfers of blobs that go on without a reader",
+            self.unread.clone(),
+        );
+        registry.register_with_unit(
+            "blobs_partial",
+            "Beginnings of blobs that lie here for who comes back",
+            Unit::Bytes,
+            self.partial.clone(),
+        );
+        registry.register(
             "blobs_rotten",
-            "BlobFiles blobs that had changed, and were removed",
+            "Kept blobs that had changed, and were removed",
             self.rotten.clone(),
         );
     }

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use rustix::io::{ReadWriteFlags, preadv2};
@@ -32,20 +32,51 @@ pub(super) enum TransferState<E: UpstreamError> {
     Verified,
 }
 
-/// What the readers of one blob share. When the last one drops it, whoever fills or hashes the file gives up.
+/// What the readers of one blob share. When the last one drops it, whoever hashes the file gives up; who fills it goes on
+/// for a while.
 #[derive(Debug)]
 pub(super) struct Shared<E: UpstreamError> {
     file: Arc<File>,
     progress: watch::Receiver<Progress<E>>,
+    followers: watch::Sender<usize>,
     /// What a kept file was when it was hashed; none of one that is still written.
     stamp: Option<Stamp>,
     _reading: Reading,
 }
 
+/// Somebody who reads it, or is about to.
+#[derive(Debug)]
+pub(super) struct Following<E: UpstreamError>(Arc<Shared<E>>);
+
+impl<E: UpstreamError> Following<E> {
+    pub(super) fn new(shared: Arc<Shared<E>>) -> Self {
+        shared.followers.send_modify(|followers| *followers += 1);
+        Self(shared)
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Shared<E>> {
+        Arc::downgrade(&self.0)
+    }
+}
+
+impl<E: UpstreamError> Deref for Following<E> {
+    type Target = Shared<E>;
+
+    fn deref(&self) -> &Shared<E> {
+        &self.0
+    }
+}
+
+impl<E: UpstreamError> Drop for Following<E> {
+    fn drop(&mut self) {
+        self.0.followers.send_modify(|followers| *followers = followers.saturating_sub(1));
+    }
+}
+
 impl<E: UpstreamError> Progress<E> {
-    /// Nothing is known yet.
-    pub(super) fn opening() -> Self {
-        Self { total: None, written: 0, stage: TransferState::Opening }
+    /// So many bytes are there; nothing is known yet of the others.
+    pub(super) fn opening(written: u64) -> Self {
+        Self { total: None, written, stage: TransferState::Opening }
     }
 
     /// All bytes are there; whether they are the right ones is not known.
@@ -62,13 +93,30 @@ impl<E: UpstreamError> Shared<E> {
         reading: Reading,
     ) -> (Arc<Self>, Sender<E>) {
         let (sender, progress) = watch::channel(progress);
-        (Arc::new(Self { file, progress, stamp, _reading: reading }), sender)
+        let followers = watch::Sender::new(0);
+        (Arc::new(Self { file, progress, followers, stamp, _reading: reading }), sender)
     }
 
     pub(super) fn verified(file: Arc<File>, stamp: Stamp, reading: Reading) -> Self {
         let size = stamp.size();
         let progress = Progress { total: Some(size), written: size, stage: TransferState::Verified };
-        Self { file, progress: watch::channel(progress).1, stamp: Some(stamp), _reading: reading }
+        let (progress, followers) = (watch::channel(progress).1, watch::Sender::new(0));
+        Self { file, progress, followers, stamp: Some(stamp), _reading: reading }
+    }
+
+    /// Until nobody follows.
+    pub(super) async fn deserted(&self) {
+        // The sender is here, so this cannot fail.
+        let _ = self.followers.subscribe().wait_for(|followers| *followers == 0).await;
+    }
+
+    /// Until somebody follows.
+    pub(super) async fn followed(&self) {
+        let _ = self.followers.subscribe().wait_for(|followers| *followers > 0).await;
+    }
+
+    pub(super) fn is_followed(&self) -> bool {
+        *self.followers.borrow() > 0
     }
 
     /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has

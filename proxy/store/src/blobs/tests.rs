@@ -2,6 +2,7 @@
 
 use super::*;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 
 mod kept;
 mod transfer;
+mod unread;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reset")]
@@ -30,10 +32,24 @@ struct Fixture {
     blobs: Blobs<Reset>,
 }
 
+/// As much as nobody has a file for.
+const NO_DISK: u64 = 1;
+
+/// In which nothing outlives its readers. Where there is no disk, something lies in the way of each file.
 async fn fixture(max: u64) -> Fixture {
+    let bounds =
+        Bounds { transfer_for: Duration::ZERO, partial_bytes: 0, memory_bytes: 0, ..Bounds::of(max) };
+    fixture_with(max, (TRANSFER_SILENCE, bounds)).await
+}
+
+async fn fixture_with(max: u64, bounds: (Duration, Bounds)) -> Fixture {
     let root = tempfile::tempdir().unwrap();
     let folder = StateFolder::open(root.path()).unwrap();
-    let blobs = Blobs::new(&folder, max).await;
+    let blobs = Blobs::within(&folder, max, bounds).await;
+    if max == NO_DISK {
+        std::fs::remove_dir(folder.tmp()).unwrap();
+        std::fs::write(folder.tmp(), b"in the way").unwrap();
+    }
     Fixture { root, folder, blobs }
 }
 
@@ -52,7 +68,7 @@ impl Fixture {
     }
 
     fn partial_files(&self) -> usize {
-        std::fs::read_dir(self.folder.tmp()).unwrap().count()
+        std::fs::read_dir(self.folder.tmp()).map_or(0, Iterator::count)
     }
 
     async fn kept(&self, bytes: &[u8]) -> Digest {
@@ -86,16 +102,16 @@ fn pieces(bytes: &[u8]) -> Pieces {
 /// An upstream that announces the right length and sends these bytes.
 fn whole(
     bytes: &[u8],
-) -> impl FnOnce() -> future::Ready<Result<(Option<u64>, Pieces), Reset>> + Send + use<> {
+) -> impl FnOnce(u64) -> future::Ready<Result<(Option<u64>, Pieces), Reset>> + Send + use<> {
     sends(Some(bytes.len() as u64), bytes)
 }
 
 fn sends(
     announced: Option<u64>,
     bytes: &[u8],
-) -> impl FnOnce() -> future::Ready<Result<(Option<u64>, Pieces), Reset>> + Send + use<> {
+) -> impl FnOnce(u64) -> future::Ready<Result<(Option<u64>, Pieces), Reset>> + Send + use<> {
     let pieces = pieces(bytes);
-    move || future::ready(Ok((announced, pieces)))
+    move |_| future::ready(Ok((announced, pieces)))
 }
 
 async fn read(reader: Reader<Reset>) -> Result<Bytes, Fault> {
@@ -148,12 +164,12 @@ impl Hose {
     fn source<S>(
         &mut self,
         length: usize,
-    ) -> impl FnOnce() -> future::Ready<Result<(Option<u64>, S), Reset>> + Send + use<S>
+    ) -> impl FnOnce(u64) -> future::Ready<Result<(Option<u64>, S), Reset>> + Send + use<S>
     where
         S: From<Option<mpsc::Receiver<Result<Bytes, Reset>>>> + Send,
     {
         let (asked, pieces) = (Arc::clone(&self.asked), self.pieces.take());
-        move || {
+        move |_| {
             asked.fetch_add(1, Ordering::SeqCst);
             future::ready(Ok((Some(length as u64), S::from(pieces))))
         }

@@ -4,103 +4,173 @@ use std::fs::File;
 use std::future::Future;
 use std::os::unix::fs::FileExt;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use pullgate_policy::oci::{Digest, Hasher};
+use pullgate_policy::oci::Hasher;
 use tempfile::TempPath;
 
-use super::kept::Reserved;
-use super::{BlobFault, BlobFiles, Flight, FlightKey, Sender, Shared, TransferState, UpstreamError};
+use super::fault::agree;
+use super::kept::{Fate, Reserved};
+use super::unread::{Partial, Unread};
+use super::{BlobFault, BlobFiles, Flight, FlightKey, Landed, Sender, Shared, TransferState, UpstreamError};
 use crate::limits::{LINGER, PIECES};
 
 pub(super) struct Transfer<E: UpstreamError> {
     pub(super) kept: Arc<BlobFiles>,
-    pub(super) digest: Digest,
+    pub(super) unread: Arc<Unread>,
+    pub(super) key: FlightKey,
     pub(super) expected: Option<u64>,
-    pub(super) pause: Duration,
+    pub(super) silence: Duration,
     pub(super) file: Arc<File>,
-    pub(super) temp: TempPath,
+    /// Where the file lies; none where it is memory.
+    pub(super) temp: Option<TempPath>,
     pub(super) reserved: Arc<Reserved>,
+    /// Of the bytes that are written.
+    pub(super) hasher: Hasher,
+    pub(super) written: u64,
     pub(super) progress: Sender<E>,
-    pub(super) readers: Weak<Shared<E>>,
+    pub(super) shared: Arc<Shared<E>>,
     pub(super) flight: Flight<FlightKey, E>,
+    pub(super) outlives: Outlives,
+}
+
+/// Whether a transfer goes on without a reader, and what came of it stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlives {
+    Awhile,
+    /// The upstream announces another length than the manifest says (A104): nobody will come back for that.
+    Not,
+}
+
+/// How a transfer ended that did not fail.
+enum Received {
+    /// Nobody wants it any more; who asks now begins another.
+    Left,
+    /// All of it is here, and is what its digest says.
+    Whole,
 }
 
 impl<E: UpstreamError> Transfer<E> {
-    /// Runs to the end, or until nobody reads any more; then the file goes as it came (A103: no part is ever kept).
-    pub(super) async fn run<S, F, B>(self, source: S)
+    /// Runs to the end, or until nobody has read for a while. Then what came lies here for who comes back, unless it is
+    /// known to be wrong; no part is ever kept (A103).
+    pub(super) async fn run<S, F, B>(mut self, source: S)
     where
-        S: FnOnce() -> F,
+        S: FnOnce(u64) -> F,
         F: Future<Output = Result<(Option<u64>, B), E>>,
         B: Stream<Item = Result<Bytes, E>>,
     {
-        let received = tokio::select! {
-            biased;
-            () = self.progress.closed() => None,
-            received = self.receive(source) => Some(received),
-        };
-        match received {
-            Some(Ok(size)) => self.keep(size).await,
-            Some(Err(fault)) => {
-                tracing::debug!(digest = %self.digest, %fault, "a blob's transfer failed");
-                self.progress.send_modify(|progress| progress.stage = TransferState::Failed(fault));
-                self.flight.land(&self.readers);
+        match self.receive(source).await {
+            Ok(Received::Whole) => self.keep().await,
+            Ok(Received::Left) => drop(self.park()),
+            Err(fault) => {
+                tracing::debug!(digest = %self.key.digest, %fault, "a blob's transfer failed");
+                // Before they hear of it: who asks again finds what came.
+                let Ending { progress, shared, flight } =
+                    if fault.says_nothing_of_the_content() { self.park() } else { self.drop_file() };
+                progress.send_modify(|progress| progress.stage = TransferState::Failed(fault));
+                flight.land(&Arc::downgrade(&shared));
             }
-            None => self.flight.land(&self.readers),
         }
     }
 
-    async fn receive<S, F, B>(&self, source: S) -> Result<u64, BlobFault<E>>
+    async fn receive<S, F, B>(&mut self, source: S) -> Result<Received, BlobFault<E>>
     where
-        S: FnOnce() -> F,
+        S: FnOnce(u64) -> F,
         F: Future<Output = Result<(Option<u64>, B), E>>,
         B: Stream<Item = Result<Bytes, E>>,
     {
-        let (announced, pieces) = source().await.map_err(BlobFault::Upstream)?;
-        // Where they disagree each reader is told by its own descriptor: the first one's lie is not the others' failure.
-        let total = announced.or(self.expected);
-        // Without a descriptor nobody vouches for a size, and an endless body must end somewhere (A106).
-        let limit = if self.expected.is_some() { total } else { None }.unwrap_or(self.kept.blobs_max());
-        if total.is_some_and(|total| total > limit) {
-            return Err(BlobFault::Long);
+        let (shared, without) = (Arc::clone(&self.shared), Arc::clone(&self.unread));
+        let mut leaves = pin!(unread(&shared, &without, self.outlives));
+        let mut opening = pin!(source(self.written));
+        let (announced, pieces) = loop {
+            tokio::select! {
+                biased;
+                () = &mut leaves => match self.flight.land_unread(&shared) {
+                    Landed::Yes => return Ok(Received::Left),
+                    Landed::Followed => leaves.set(unread(&shared, &without, self.outlives)),
+                },
+                opened = &mut opening => break opened.map_err(BlobFault::Upstream)?,
+            }
+        };
+        let total = self.total(announced)?;
+        if self.expected.is_some() && total != self.expected {
+            self.outlives = Outlives::Not;
+            leaves.set(unread(&shared, &without, self.outlives));
         }
-        let limit = total.unwrap_or(limit);
         self.progress.send_modify(|progress| {
             progress.total = total;
             progress.stage = TransferState::Flowing;
         });
+        let limit = total.unwrap_or(self.kept.blobs_max());
         let mut pieces = pin!(pieces.ready_chunks(PIECES));
-        let (mut hasher, mut written) = (Hasher::like(&self.digest), 0_u64);
-        while let Some(pieces) =
-            tokio::time::timeout(self.pause, pieces.next()).await.map_err(|_| BlobFault::Stalled)?
-        {
-            let pieces: Vec<Bytes> =
-                pieces.into_iter().collect::<Result<_, E>>().map_err(BlobFault::Upstream)?;
-            let end = pieces.iter().fold(written, |sum, piece| sum.saturating_add(piece.len() as u64));
-            if end > limit {
-                return Err(BlobFault::Long);
-            }
-            hasher = self.write(hasher, pieces, written).await?;
-            written = end;
-            self.progress.send_modify(|progress| progress.written = written);
+        loop {
+            let came = tokio::select! {
+                biased;
+                () = &mut leaves => match self.flight.land_unread(&shared) {
+                    Landed::Yes => return Ok(Received::Left),
+                    Landed::Followed => {
+                        leaves.set(unread(&shared, &without, self.outlives));
+                        continue;
+                    }
+                },
+                came = tokio::time::timeout(self.silence, pieces.next()) => came.map_err(|_| BlobFault::Stalled)?,
+            };
+            let Some(pieces) = came else { break };
+            self.take(pieces, limit).await?;
         }
-        if total.is_some_and(|total| written < total) {
+        if total.is_some_and(|total| self.written < total) {
             return Err(BlobFault::Short);
         }
-        if hasher.finish() != self.digest {
+        if self.hasher.clone().finish() != self.key.digest {
             return Err(BlobFault::Corrupt);
         }
-        Ok(written)
+        Ok(Received::Whole)
     }
 
-    async fn write(&self, mut hasher: Hasher, pieces: Vec<Bytes>, at: u64) -> Result<Hasher, BlobFault<E>> {
+    /// Where they disagree each reader is told by its own descriptor: the first one's lie is not the others' failure.
+    fn total(&self, announced: Option<u64>) -> Result<Option<u64>, BlobFault<E>> {
+        if self.temp.is_none() {
+            // Of memory there is as much as the descriptor says.
+            agree(announced, self.expected)?;
+        }
+        let total = announced.or(self.expected);
+        // Without a descriptor nobody vouches for a size, and an endless body must end somewhere (A106).
+        let limit = if self.expected.is_some() { total } else { None }.unwrap_or(self.kept.blobs_max());
+        if total.is_some_and(|total| total > limit) { Err(BlobFault::Long) } else { Ok(total) }
+    }
+
+    /// Writes and hashes what came before a fault, and then tells of it.
+    async fn take(&mut self, pieces: Vec<Result<Bytes, E>>, limit: u64) -> Result<(), BlobFault<E>> {
+        let (mut good, mut fault) = (Vec::with_capacity(pieces.len()), None);
+        for piece in pieces {
+            match piece {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => good.push(piece),
+                Err(error) => {
+                    fault = Some(BlobFault::Upstream(error));
+                    break;
+                }
+            }
+        }
+        let end = good.iter().fold(self.written, |sum, piece| sum.saturating_add(piece.len() as u64));
+        if end > limit {
+            return Err(BlobFault::Long);
+        }
+        if end > self.written {
+            self.write(good).await?;
+            self.written = end;
+            self.progress.send_modify(|progress| progress.written = end);
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    async fn write(&mut self, pieces: Vec<Bytes>) -> Result<(), BlobFault<E>> {
         let (file, kept) = (Arc::clone(&self.file), Arc::clone(&self.kept));
-        let reserved = Arc::clone(&self.reserved);
+        let (reserved, mut hasher, mut at) = (Arc::clone(&self.reserved), self.hasher.clone(), self.written);
         let write = tokio::task::spawn_blocking(move || {
-            let mut at = at;
             reserved.arrive(pieces.iter().map(|piece| piece.len() as u64).sum());
             drop(reserved);
             for piece in pieces {
@@ -111,19 +181,81 @@ impl<E: UpstreamError> Transfer<E> {
             }
             Ok::<_, std::io::Error>(hasher)
         });
-        Ok(write.await.map_err(|_| BlobFault::Ended)??)
+        self.hasher = write.await.map_err(|_| BlobFault::Ended)??;
+        Ok(())
     }
 
     /// The digest matched: the readers go on at once, then the file gets its name. The flight can be joined a little
-    /// longer, by those who looked for the file just before.
-    async fn keep(self, size: u64) {
-        let join = self.readers.upgrade();
+    /// longer, by those who looked for the file just before; where it is only lent, as long as somebody comes back.
+    async fn keep(self) {
         self.progress.send_modify(|progress| progress.stage = TransferState::Verified);
-        let Self { kept, digest, file, temp, reserved, readers, flight, .. } = self;
-        let _ = tokio::task::spawn_blocking(move || kept.keep(&digest, &file, &temp, size, reserved)).await;
-        if join.is_some() {
-            tokio::time::sleep(LINGER).await;
+        let Self { kept, unread: without, key, file, temp, reserved, written, shared, flight, .. } = self;
+        let digest = key.digest;
+        let lent = tokio::task::spawn_blocking(move || {
+            let fate = match &temp {
+                Some(temp) => kept.keep(&digest, (&file, temp), written, &reserved),
+                None => Fate::Lent,
+            };
+            (fate == Fate::Lent).then_some((temp, reserved))
+        });
+        if let Ok(Some(_lent)) = lent.await {
+            loop {
+                unread(&shared, &without, Outlives::Awhile).await;
+                match flight.land_unread(&shared) {
+                    Landed::Yes => return,
+                    Landed::Followed => {}
+                }
+            }
         }
-        flight.land(&readers);
+        tokio::time::sleep(LINGER).await;
+        flight.land(&Arc::downgrade(&shared));
+    }
+
+    fn park(self) -> Ending<E> {
+        let Self {
+            unread,
+            key,
+            file,
+            temp,
+            reserved,
+            hasher,
+            written,
+            progress,
+            shared,
+            flight,
+            outlives,
+            ..
+        } = self;
+        // What was taken for the rest is given back.
+        if let (Outlives::Awhile, Some(temp), Ok(())) = (outlives, temp, file.set_len(written)) {
+            reserved.rest_is_off();
+            unread.park(key, Partial::new(file, temp, (hasher, written), reserved));
+        }
+        Ending { progress, shared, flight }
+    }
+
+    fn drop_file(self) -> Ending<E> {
+        let Self { progress, shared, flight, .. } = self;
+        Ending { progress, shared, flight }
+    }
+}
+
+/// What is left of a transfer that ends.
+struct Ending<E: UpstreamError> {
+    progress: Sender<E>,
+    shared: Arc<Shared<E>>,
+    flight: Flight<FlightKey, E>,
+}
+
+/// Until nobody has followed for as long as a transfer goes on without a reader.
+async fn unread<E: UpstreamError>(shared: &Shared<E>, unread: &Arc<Unread>, outlives: Outlives) {
+    loop {
+        shared.deserted().await;
+        let slot = if outlives == Outlives::Awhile { unread.slot() } else { None };
+        let Some(slot) = slot else { return };
+        tokio::select! {
+            () = shared.followed() => {}
+            () = slot.ends() => return,
+        }
     }
 }

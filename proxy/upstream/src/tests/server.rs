@@ -140,6 +140,8 @@ pub(crate) fn table(url: &str) -> pullgate_config::Upstream {
         credentials: Credentials::Anonymous,
         logins: std::collections::BTreeMap::new(),
         evidence: None,
+        first_byte: None,
+        first_byte_blob: None,
     }
 }
 

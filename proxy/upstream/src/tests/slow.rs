@@ -72,7 +72,7 @@ async fn a174_an_upstream_that_lets_nobody_in_is_left_in_time() {
 async fn a174_an_upstream_that_is_silent_is_left_in_time_at_each_step() {
     let silent = dripping(Vec::new(), Vec::new(), MINUTE).await;
     assert_times_out(ends(&silent.replace("http:", "https:")).await, limits::TLS_HANDSHAKE);
-    assert_times_out(ends(&silent).await, limits::FIRST_BYTE);
+    assert_times_out(ends(&silent).await, limits::FIRST_BYTE_LAST);
     let length = format!("content-length: {}", BODY.len());
     let begun = dripping(answer("200 OK", &[TYPE, &length], &BODY[..5]), Vec::new(), MINUTE).await;
     assert_times_out(ends(&begun).await, limits::BETWEEN_BYTES);
@@ -82,10 +82,10 @@ async fn a174_an_upstream_that_is_silent_is_left_in_time_at_each_step() {
 async fn a174_a_byte_a_minute_is_no_answer_and_a_byte_in_time_is_one() {
     let length = format!("content-length: {}", BODY.len());
     let (head, whole) = (answer("200 OK", &[TYPE, &length], b""), answer("200 OK", &[TYPE, &length], BODY));
-    assert_times_out(ends(&dripping(Vec::new(), whole.clone(), MINUTE).await).await, limits::FIRST_BYTE);
+    assert_times_out(ends(&dripping(Vec::new(), whole.clone(), MINUTE).await).await, limits::FIRST_BYTE_LAST);
     // A head has one time, however it comes; a body one for each piece, and one for the whole.
     let second = Duration::from_secs(1);
-    assert_times_out(ends(&dripping(Vec::new(), whole, second).await).await, limits::FIRST_BYTE);
+    assert_times_out(ends(&dripping(Vec::new(), whole, second).await).await, limits::FIRST_BYTE_LAST);
     assert_times_out(ends(&dripping(head.clone(), BODY.to_vec(), MINUTE).await).await, limits::BETWEEN_BYTES);
     assert_eq!(ends(&dripping(head, BODY.to_vec(), second / 2).await).await.0, Ok(()));
 }
@@ -153,19 +153,20 @@ async fn a174_a_blob_that_trickles_goes_on_over_another_connection_from_where_it
     let (repository, digest) = (repository(), Digest::of(LONG));
     let body = upstream.blob(&repository, &digest).await.unwrap();
     let asked = Instant::now();
-    let pieces: Vec<_> = resumed(&upstream, &repository, &digest, body).stream.collect().await;
+    let pieces: Vec<_> =
+        resumed(&upstream, &repository, &digest, (body, LONG.len() as u64)).stream.collect().await;
     assert_eq!(pieces.into_iter().collect::<Result<Vec<_>, _>>().unwrap().concat(), LONG);
     let took = asked.elapsed();
     assert!((limits::BLOB_WINDOW..limits::BLOB_WINDOW + Duration::from_secs(2)).contains(&took), "{took:?}");
 }
 
-/// Of a blob what comes in its first window, and two bytes more, each after a pause as long as one.
+/// Of a blob what comes in its first window, of which two bytes come late, and a byte after it.
 async fn after_a_window(came: usize) -> Result<Vec<u8>, Fault> {
-    // The first of the two ends the window, and counts in it.
-    let first = vec![7; came - 1];
+    // The second ends the window, and counts in it.
+    let first = vec![7; came - 2];
     let length = format!("content-length: {}", came + 1);
     let head = answer("200 OK", &[&length], &first);
-    let begun = dripping(head, vec![8, 9], limits::BLOB_WINDOW + Duration::from_secs(1)).await;
+    let begun = dripping(head, vec![8, 8, 9], limits::BLOB_WINDOW / 2 + Duration::from_secs(1)).await;
     let body = upstream(&begun, |_| {}).blob(&repository(), &Digest::of(BODY)).await.unwrap();
     let pieces: Vec<_> = body.stream.collect().await;
     pieces.into_iter().collect::<Result<Vec<_>, _>>().map(|pieces| pieces.concat())
@@ -175,7 +176,7 @@ async fn after_a_window(came: usize) -> Result<Vec<u8>, Fault> {
 #[tokio::test(start_paused = true)]
 async fn a174_a_blob_of_the_least_rate_is_read_to_its_end_and_of_a_byte_less_is_left() {
     let least = limits::BLOB_WINDOW_BYTES;
-    let whole = [vec![7; least - 1], vec![8, 9]].concat();
+    let whole = [vec![7; least - 2], vec![8, 8, 9]].concat();
     assert_eq!(after_a_window(least).await, Ok(whole));
     assert_eq!(after_a_window(least - 1).await, Err(Fault::Timeout));
 }

@@ -14,7 +14,7 @@ async fn a_hundred_readers_cost_one_transfer() {
         let (blobs, blob, asked) = (fixture.blobs.clone(), blob.clone(), Arc::clone(&asked));
         tokio::spawn(async move {
             let pieces = pieces(&blob);
-            let source = move || {
+            let source = move |_| {
                 asked.fetch_add(1, Ordering::SeqCst);
                 async move {
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -60,7 +60,7 @@ async fn a027_a_range_of_a_corrupt_blob_never_completes() {
     let good = bytes(1 << 20);
     let mut bad = good.clone();
     *bad.last_mut().unwrap() ^= 1;
-    for max in [MAX, 1] {
+    for max in [MAX, NO_DISK] {
         for (range, most) in
             [(0..=9, 0), (0..=99_999, 100_000 - STREAM_CHUNK_BYTES as u64), (1_000_000..=u64::MAX, 0)]
         {
@@ -97,7 +97,7 @@ async fn a028_ranges_are_cut_at_the_end_and_refused_outside() {
 async fn a103_a104_short_and_long_bodies_are_cut_and_not_kept() {
     let blob = bytes(200_000);
     let digest = Digest::of(&blob);
-    for max in [MAX, 1] {
+    for max in [MAX, NO_DISK] {
         let fixture = fixture(max).await;
         for cut in [0, 1, 199_999] {
             let source = sends(Some(200_000), &blob[..cut]);
@@ -120,7 +120,7 @@ async fn a103_a104_short_and_long_bodies_are_cut_and_not_kept() {
 #[tokio::test]
 async fn a104_a_length_unlike_the_descriptor_is_refused_before_the_first_byte() {
     let blob = bytes(1_000);
-    for max in [MAX, 1] {
+    for max in [MAX, NO_DISK] {
         let fixture = fixture(max).await;
         for expected in [0, 999, 1_001, 1 << 53] {
             let refused = fixture.blobs.fetched(key(Digest::of(&blob)), Some(expected), whole(&blob)).await;
@@ -153,7 +153,7 @@ async fn an_upstreams_error_reaches_every_reader_and_is_not_remembered() {
     let fixture = fixture(MAX).await;
     let blob = bytes(100_000);
     let digest = Digest::of(&blob);
-    let fails = || future::ready(Err::<(Option<u64>, Pieces), _>(Reset));
+    let fails = |_| future::ready(Err::<(Option<u64>, Pieces), _>(Reset));
     let failed = fixture.blobs.fetched(key(digest), None, fails).await;
     assert!(matches!(failed, Err(BlobFault::Upstream(Reset))));
     let (mut hose, pieces) = Hose::new();
@@ -204,9 +204,11 @@ async fn a_transfer_that_nobody_reads_is_given_up() {
 
 #[tokio::test]
 async fn a_stalled_upstream_cuts_the_body() {
-    let fixture = fixture(MAX).await;
-    for max in [MAX, 1] {
-        let blobs = Blobs::with_pause(&fixture.folder, max, Duration::from_millis(100)).await;
+    for max in [MAX, NO_DISK] {
+        let fixture =
+            fixture_with(max, (Duration::from_millis(100), Bounds { memory_bytes: 0, ..Bounds::of(max) }))
+                .await;
+        let blobs = &fixture.blobs;
         let (mut hose, pieces) = Hose::new();
         pieces.send(Ok(Bytes::from(bytes(100_000)))).await.unwrap();
         let source = hose.source::<Hosed>(200_000);
@@ -241,7 +243,7 @@ async fn a_length_that_nobody_knows_is_found_out_before_the_answer() {
 async fn a106_an_endless_body_is_cut() {
     let fixture = fixture(1 << 20).await;
     for (announced, expected) in [(None, None), (None, Some(1_000_000)), (Some(1 << 40), None)] {
-        let endless = move || {
+        let endless = move |_| {
             let zeros = stream::repeat(Ok::<_, Reset>(Bytes::from_static(&[0; 4_096])));
             future::ready(Ok((announced, zeros.boxed())))
         };
@@ -258,7 +260,7 @@ async fn a026_another_repository_does_not_join_a_transfer() {
     let (mut hose, pieces) = Hose::new();
     let reader = fixture.blobs.fetched(key(digest), None, hose.source::<Hosed>(100_000)).await.unwrap();
     let other = FlightKey { repository: "registry.example/other".parse().unwrap(), digest };
-    let refuses = || future::ready(Err::<(Option<u64>, Pieces), _>(Reset));
+    let refuses = |_| future::ready(Err::<(Option<u64>, Pieces), _>(Reset));
     assert!(matches!(fixture.blobs.fetched(other, None, refuses).await, Err(BlobFault::Upstream(Reset))));
     drop((reader, pieces));
 }
@@ -281,7 +283,7 @@ async fn a545_a_transfer_that_panics_is_cut_and_the_next_one_starts_anew() {
                 piece
             }
         });
-        move || future::ready(Ok((Some(300_000), pieces)))
+        move |_| future::ready(Ok((Some(300_000), pieces)))
     };
     let reader = fixture.blobs.fetched(key(digest), Some(300_000), panics()).await;
     let waits = fixture.blobs.fetched(key(digest), Some(300_000), panics()).await;

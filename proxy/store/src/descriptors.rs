@@ -1,0 +1,48 @@
+//! How many files may be open, and that the last of them stay for those who must get through.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::limits::{DESCRIPTORS_FOR_PULLS_SHARE, DESCRIPTORS_RESERVED, DESCRIPTORS_RESERVED_SHARE};
+
+/// Whether this one is among those that the admin port, reloads and the databases need when all others are taken. A new
+/// descriptor is always the lowest that is free (open(2)), so its number tells how many are in use at least.
+#[must_use]
+pub fn is_reserved(file: &impl AsFd) -> bool {
+    let number = u64::try_from(file.as_fd().as_raw_fd()).unwrap_or(0);
+    getrlimit(Resource::Nofile).current.is_some_and(|most| number >= most.saturating_sub(reserved(most)))
+}
+
+/// Whether so many are in use that no more clients are let in: what they ask for takes others.
+#[must_use]
+pub fn are_scarce(file: &impl AsFd) -> bool {
+    rustix::io::fcntl_dupfd_cloexec(file, 0).map_or(true, |copy| {
+        let number = u64::try_from(copy.as_raw_fd()).unwrap_or(0);
+        getrlimit(Resource::Nofile)
+            .current
+            .is_some_and(|most| number >= most - most / DESCRIPTORS_FOR_PULLS_SHARE)
+    })
+}
+
+fn reserved(most: u64) -> u64 {
+    DESCRIPTORS_RESERVED.min(most / DESCRIPTORS_RESERVED_SHARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_reserved_and_of_few_a_part() {
+        for (most, expected) in [(1 << 20, DESCRIPTORS_RESERVED), (256, 32), (255, 31), (64, 8)] {
+            assert_eq!(reserved(most), expected, "{most}");
+        }
+    }
+
+    #[test]
+    fn the_first_descriptors_are_not_reserved() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(!is_reserved(&file) && !are_scarce(&file));
+    }
+}
