@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,16 @@ const FLAT: f64 = 1.10;
 /// What the clients know, and what they found.
 struct World {
     address: SocketAddr,
+    /// The upstream itself, which a control client asks without the gate.
+    control: SocketAddr,
+    /// Whether the upstream does wrong at the moment.
+    trouble: AtomicBool,
     signed: Vec<Made>,
     unsigned: Vec<Made>,
     asked: AtomicU64,
     undecided: AtomicU64,
+    /// Those among them that the control client had.
+    lost: AtomicU64,
     wrong: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -93,7 +99,10 @@ pub(crate) async fn run(soak: Soak) -> Result<(), Failed> {
         client.await?;
     }
     let wrong = world.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-    verdict(&wrong, &samples)
+    let lost = world.lost.load(Ordering::Relaxed);
+    println!("pulls lost that a control client without the gate did not lose: {lost}");
+    verdict(&wrong, &samples)?;
+    if lost > 0 { Err(format!("{lost} pulls were lost").into()) } else { Ok(()) }
 }
 
 fn world(upstream: &Upstream, signer: &Signer, address: SocketAddr) -> World {
@@ -115,10 +124,13 @@ fn world(upstream: &Upstream, signer: &Signer, address: SocketAddr) -> World {
     }
     World {
         address,
+        control: upstream.address(),
+        trouble: AtomicBool::new(false),
         signed,
         unsigned,
         asked: AtomicU64::new(0),
         undecided: AtomicU64::new(0),
+        lost: AtomicU64::new(0),
         wrong: Mutex::default(),
     }
 }
@@ -134,8 +146,16 @@ async fn trouble(upstream: &Upstream, world: &World, minute: u64) {
             Fault::Flip(100),
         ];
         match second {
-            20 => upstream.fail(When::on(""), random.one(&faults).cloned().unwrap_or(Fault::Status(500))),
-            30 => upstream.heal(),
+            20 => {
+                let fault = random.one(&faults).cloned().unwrap_or(Fault::Status(500));
+                // Slowness alone loses nobody a pull.
+                world.trouble.store(!matches!(fault, Fault::Delay(_)), Ordering::SeqCst);
+                upstream.fail(When::on(""), fault);
+            }
+            30 => {
+                upstream.heal();
+                world.trouble.store(false, Ordering::SeqCst);
+            }
             _ => {}
         }
         if let Some(image) = random.one(&world.signed) {
@@ -151,6 +171,7 @@ async fn client(world: Arc<World>, mut random: Random, until: Instant, pause: Du
     while Instant::now() < until {
         let begun = Instant::now();
         let (line, expected) = question(&world, &mut random);
+        let well = !world.trouble.load(Ordering::SeqCst);
         let answered = ask(&mut connection, world.address, &line).await;
         world.asked.fetch_add(1, Ordering::Relaxed);
         match answered {
@@ -158,12 +179,27 @@ async fn client(world: Arc<World>, mut random: Random, until: Instant, pause: Du
             Err(_) | Ok((503, _)) => {
                 connection = None;
                 world.undecided.fetch_add(1, Ordering::Relaxed);
+                if well && had_by_control(&world, &line, &expected).await {
+                    println!("lost: {}", kind(&line));
+                    world.lost.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Ok((status, body)) if expected.holds(status, &body) => {}
             Ok((status, _)) => world.complain(format!("{status} to {}", kind(&line))),
         }
         tokio::time::sleep(pause.saturating_sub(begun.elapsed())).await;
     }
+}
+
+/// Whether a client without the gate has it now, and the upstream was well all the time.
+async fn had_by_control(world: &World, line: &str, expected: &Expected) -> bool {
+    let wanted = matches!(expected, Expected::Content(_) | Expected::Signed);
+    let well = || !world.trouble.load(Ordering::SeqCst);
+    if !wanted || !well() {
+        return false;
+    }
+    let had = ask(&mut None, world.control, line).await;
+    had.is_ok_and(|(status, body)| expected.holds(status, &body)) && well()
 }
 
 async fn ask(

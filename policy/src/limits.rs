@@ -148,7 +148,6 @@ pub const TUF_KEPT_BYTES: u64 = 32 * MIB;
 pub const TUF_REFRESH: Duration = Duration::from_secs(120);
 /// How long a trust table with `tuf` counts after its metadata has expired, unless configured. Over it: `trust-stale`.
 pub const TRUST_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
-
 /// How long a manifest request waits for its verdict; the work goes on. Over it: undecided, `deadline`.
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a verdict may be worked on after its client has been answered. Over it: the job ends.

@@ -7,6 +7,9 @@
     reason = "a helper of a test may fail as the test itself may"
 )]
 
+mod attested;
+mod exempt;
+mod signing;
 #[path = "../suites/stage.rs"]
 #[expect(dead_code, reason = "the suites use more of it")]
 mod stage;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::thread;
+use std::time::Duration;
 
 use pullgate_tests::clients::{
     Containerd, Containers, Content, Outcome, Trust, containerd, containers, image, oci_tools, tool,
@@ -101,6 +102,43 @@ fn containerd_goes_on_with_a_pull_that_was_broken_off_by_asking_for_the_rest() -
         // What it had not written down when it was told to stop, it asks for again: on a busy machine, all of it.
     }
     panic!("{ranges:?}")
+}
+
+#[test]
+fn containerd_and_skopeo_pull_a_layer_behind_a_link_that_breaks_each_mib() -> io::Result<()> {
+    let needs = containerd::available().and(containers::available("skopeo"));
+    if !have_signing("broken-link", needs) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let name = signed(&stage, &image::large("broken-link", "link", LARGE / 20), "broken-link")?;
+    stage.link.cut_each_after(1 << 20);
+    let containerd = Containerd::start(stage.front.address())?;
+    assert_pulled(&containerd.cri_pull(&stage.image(&name))?);
+    assert!(goes_on(&stage.link.take_ranges()));
+    let other = signed(&stage, &image::large("broken-too", "link", LARGE / 20), "broken-too")?;
+    assert_pulled(&skopeo(&stage)?.skopeo_copy(AS_THEY_COME, &stage.image(&other))?);
+    stage.assert_nobody_went_around();
+    Ok(())
+}
+
+#[test]
+fn containerd_pulls_from_a_registry_that_answers_after_12_s() -> io::Result<()> {
+    if !have_signing("containerd-late", containerd::available()) {
+        return Ok(());
+    }
+    let stage = Stage::new()?;
+    let name = signed(&stage, &image::large("late", "late", 1 << 20), "late")?;
+    stage.link.answer_late(Duration::from_secs(12));
+    let containerd = Containerd::start(stage.front.address())?;
+    // A client is answered after 15 s; the work goes on for its next try.
+    for _ in 0..5 {
+        if containerd.cri_pull(&stage.image(&name))?.succeeded() {
+            stage.assert_nobody_went_around();
+            return Ok(());
+        }
+    }
+    panic!("not pulled in five tries");
 }
 
 /// Some range begins where a good part had come.

@@ -48,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) gate: Gate,
     /// The address that image references name: the registry, without the gate.
     pub(crate) around: Forwarder,
+    /// Stands between the gate and the registry, and does nothing unless told to.
+    pub(crate) link: Forwarder,
     pub(crate) upstream: Upstream,
     /// A home for tools.
     pub(crate) home: TempDir,
@@ -69,14 +71,14 @@ impl Stage {
         Content::from_layout(&recorded("cosign2-keyed"))?.push(address, "shop/keyed")?;
         Content::from_layout(&recorded("cosign2-index"))?.push(address, "shop/multi")?;
         image::multi("unsigned", "nobody signed this").push(address, "shop/fresh")?;
-        let around = Forwarder::start(address)?;
+        let (around, link) = (Forwarder::start(address)?, Forwarder::start(address)?);
         let settings = Settings::new(&policy(&around, "release"))
-            .upstream(around.address(), ALIAS, address)
+            .upstream(around.address(), ALIAS, link.address())
             .file("keys/release.pub", &recorded("keys/release.pub"))?
             .file("keys/second.pub", &recorded("keys/second.pub"))?;
         let gate = Gate::start(&settings)?;
         let front = Forwarder::start(gate.address())?;
-        Ok(Self { front, gate, around, upstream, home: TempDir::with_prefix("pullgate-home-")? })
+        Ok(Self { front, gate, around, link, upstream, home: TempDir::with_prefix("pullgate-home-")? })
     }
 
     /// For clients that know mirrors: the registry's own name.

@@ -11,12 +11,6 @@ mod audit;
 mod blob;
 mod clients;
 mod evidence;
-#[path = "../field/attested.rs"]
-mod field_attested;
-#[path = "../field/exempt.rs"]
-mod field_exempt;
-#[path = "../field/signing.rs"]
-mod field_signing;
 mod index;
 mod listing;
 mod manifest;

@@ -69,8 +69,8 @@ async fn without_files(length: usize) -> (Stage, Made, String) {
     (stage, image, path)
 }
 
-/// Rule: on a full disk, too, those who ask at once share one transfer; a range of what is too large for memory is answered by
-/// the whole, in one stream, and costs one transfer and not one for each range.
+/// Rule: on a full disk, too, those who ask at once share one transfer; a range of what is too large for memory is answered
+/// by the whole, in one stream, and costs one transfer and not one for each range.
 #[tokio::test]
 async fn a501_without_a_file_nodes_share_memory_and_beyond_it_a_range_gets_the_whole() {
     let (stage, image, path) = without_files(LENGTH).await;

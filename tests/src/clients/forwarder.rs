@@ -23,6 +23,8 @@ struct Seen {
     requests: Mutex<Vec<String>>,
     ranges: Mutex<Vec<String>>,
     cut: AtomicU64,
+    cut_each: AtomicU64,
+    late_ms: AtomicU64,
     stall: AtomicU64,
     stopped: AtomicBool,
 }
@@ -93,6 +95,16 @@ impl Forwarder {
         wait_until("a connection stalls", || self.seen.stall.load(Ordering::Relaxed) == 0)
     }
 
+    /// Every connection over which more than so many bytes go to the client ends there.
+    pub fn cut_each_after(&self, bytes: u64) {
+        self.seen.cut_each.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Each answer comes so much later.
+    pub fn answer_late(&self, by: Duration) {
+        self.seen.late_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// The next connection over which more than so many bytes go to the client ends there; the others go on.
     pub fn cut_next_after(&self, bytes: u64) {
         self.seen.cut.store(bytes, Ordering::Relaxed);
@@ -132,6 +144,11 @@ fn copy_answers(mut server: &TcpStream, mut client: &TcpStream, seen: &Seen) -> 
             return Ok(());
         }
         passed += count as u64;
+        let each = seen.cut_each.load(Ordering::Relaxed);
+        if each != 0 && passed > each {
+            let left = usize::try_from(each + count as u64 - passed).unwrap_or(0);
+            return client.write_all(buffer.get(..left).unwrap_or_default());
+        }
         if is_due(&seen.cut, passed) {
             return Ok(());
         }
@@ -170,6 +187,8 @@ fn copy_requests(mut client: &TcpStream, mut server: &TcpStream, seen: &Seen) ->
                 line.push(byte);
             }
         }
+        // Heads are small, and come whole.
+        thread::sleep(Duration::from_millis(seen.late_ms.load(Ordering::Relaxed)));
         server.write_all(bytes)?;
     }
 }
