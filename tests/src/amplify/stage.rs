@@ -22,7 +22,9 @@ const CHILDREN: usize = limits::CHILDREN_READ_FOR_BLOB;
 /// Bundles on one digest, more than are read.
 const BUNDLES: usize = limits::EVIDENCE_MANIFESTS + 8;
 /// Attestations that are as much as is read for one subject, each as large as may be.
-const LARGE: u64 = limits::EVIDENCE_BYTES / limits::EVIDENCE_ITEM_BYTES;
+const LARGE: u64 = limits::EVIDENCE_BYTES / LARGE_BYTES;
+/// Bytes of each: of such a one, the library is given the payload.
+const LARGE_BYTES: u64 = limits::LIBRARY_BYTES / 3 * 4;
 
 /// A gate and everybody that it asks.
 pub(super) struct Stage {
@@ -187,7 +189,7 @@ fn large(signer: &Signer, image: &Made) -> Layer {
         image.hex(),
         fresh()
     );
-    let most = usize::try_from(limits::EVIDENCE_ITEM_BYTES).unwrap_or_default() / 4 * 3 - 1024;
+    let most = usize::try_from(LARGE_BYTES).unwrap_or_default() / 4 * 3 - 1024;
     let package = r#"{"name":"p","version":"1"}"#;
     let packages = vec![package; (most - begins.len()) / (package.len() + 1)].join(",");
     let envelope = signer.envelope_of(format!("{begins}{packages}]}}}}").as_bytes()).to_string();

@@ -169,7 +169,7 @@ fn begin(listed: &mut Value) {
     }
 }
 
-/// The certificate authorities. What is wrong with the chain of one is wrong with the root: half a chain is half a trust
+/// The certificate authorities. One whose chain cannot be used is none; a root that has no other cannot be used itself
 /// (A347).
 fn authorities(root: &mut Value, unusable: &mut Vec<Unusable>) -> Result<Vec<Path>, String> {
     let list = "certificateAuthorities";
@@ -182,12 +182,22 @@ fn authorities(root: &mut Value, unusable: &mut Vec<Unusable>) -> Result<Vec<Pat
             return false;
         }
         match authority(listed) {
-            Ok(authority) => authorities.push(authority),
-            Err(why) => fault = Some(why),
+            Ok(authority) => {
+                authorities.push(authority);
+                true
+            }
+            Err(why) => {
+                let (kind, name) = (TrustedKind::CertificateAuthority, text(listed, "/uri").to_owned());
+                unusable.push(Unusable { kind, name, why: why.clone() });
+                fault = Some(why);
+                false
+            }
         }
-        true
     });
-    fault.map_or(Ok(authorities), Err)
+    match fault {
+        Some(why) if authorities.is_empty() => Err(why),
+        Some(_) | None => Ok(authorities),
+    }
 }
 
 fn authority(listed: &Value) -> Result<Path, String> {

@@ -1,6 +1,8 @@
 //! From a certificate to the root, step by step: what of an authority's chain has run out, is no authority, or is for
 //! something else signs nothing, although the trusted root lists it (A622).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
 use pullgate_policy::identity::{Name, Transparency};
 use pullgate_verify::{Sct, TrustTable};
@@ -200,6 +202,38 @@ fn a622_an_intermediate_is_an_anchor_for_nobody() {
     root["certificateAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap().truncate(1);
     let read = TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None);
     assert!(read.is_err());
+}
+
+#[test]
+fn a347_a622_an_authority_that_cannot_be_used_is_named_and_spoils_no_other() {
+    let pki = Pki::new();
+    let (between, issuer) = pki.between();
+    let good = pki.root_of(&[&between], &[]);
+    let other = Pki::new();
+    let (half, by_half) = other.between();
+    let authority = |name: &str, certificates: Value| {
+        json!({
+            "uri": name, "certChain": { "certificates": certificates },
+            "validFor": { "start": "2020-01-01T00:00:00Z" },
+        })
+    };
+    for (name, certificates) in [
+        ("https://half.example", json!([{ "rawBytes": STANDARD.encode(&half) }])),
+        ("https://garbage.example", json!([{ "rawBytes": "AAAA" }])),
+        ("https://empty.example", json!([])),
+    ] {
+        let mut root = good.clone();
+        root["certificateAuthorities"].as_array_mut().unwrap().push(authority(name, certificates));
+        let table = TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None).unwrap();
+        let unusable = table.unusable("2026-11-24T00:00:00Z".parse().unwrap());
+        assert_eq!(unusable.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), [name]);
+        assert_eq!(code_under(&root, &pki, &usual_leaf_by(&issuer)), None, "{name}");
+        let code = code_under(&root, &pki, &usual_leaf_by(&by_half));
+        assert_eq!(code, Some(Code::CertificateUntrusted), "{name}");
+        // A root that has no other is none.
+        root["certificateAuthorities"].as_array_mut().unwrap().remove(0);
+        assert!(TrustTable::from_json(Name::new(TRUST), root.to_string().as_bytes(), Sct::None).is_err());
+    }
 }
 
 #[test]
