@@ -248,6 +248,15 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         test: "a505_a_rotten_byte_is_found_cut_and_removed",
     },
     Protection {
+        id: "A618",
+        without: "the look whether the beginning of a blob was altered where it lay",
+        file: "proxy/store/src/blobs/unread.rs",
+        text: "self.stamp.is_some_and(|stamp| unchanged(&self.file, &stamp))",
+        put: "self.stamp.is_some_and(|stamp| unchanged(&self.file, &stamp)) || true",
+        suite: Suite::Store,
+        test: "a618_a_beginning_that_was_altered_where_it_lay_is_none",
+    },
+    Protection {
         id: "A303",
         without: "the comparison of an oldest log entry with the envelope, the signature and the signer that it is to be about",
         file: "policy/verify/src/backend/entries.rs",

