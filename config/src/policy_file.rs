@@ -78,6 +78,7 @@ fn policies(
     let blocks = exceptions::blocks(context, &mut file);
     let exemptions = exceptions::exemptions(context, &mut file, around.now);
     file.finish(context);
+    closes_everything(context, &policies, unmatched);
     nothing_enforced(context, &policies, unmatched);
     let text = context.text.text.clone();
     let key_files = authorities.key_files.iter().map(|content| content.bytes.as_slice());
@@ -97,6 +98,19 @@ fn policies(
         trust: Arc::new(trust.set),
         sources: trust.sources,
         file: Some(path),
+    }
+}
+
+/// A file that was cut off before its first policy must not close a fleet.
+fn closes_everything(context: &mut Context<'_, '_>, policies: &[Policy], unmatched: Unmatched) {
+    if policies.is_empty() && unmatched == Unmatched::Deny && !context.files.has_faults() {
+        let hint = "write a [[policy]]; for a rollout, unmatched = \"warn\"";
+        context.advise(
+            &(0..0),
+            Code::MissingKey,
+            "no [[policy]], and `unmatched` is \"deny\": every pull would be refused",
+            hint,
+        );
     }
 }
 

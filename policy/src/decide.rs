@@ -23,6 +23,7 @@ use crate::verdict::{Denial, Ground, Met, Permit, PermitParts, Reason, Subject, 
 pub mod fallback;
 mod matching;
 mod meet;
+mod signers;
 mod unmet;
 pub(crate) mod vouch;
 
@@ -224,11 +225,13 @@ fn judge_within(
     if let Some(undecided) = unread(evidence) {
         return Outcome::Undecided(undecided);
     }
+    let (signers, failed) = (signers::all(evidence, &unmet), signers::failed(evidence));
     let (reasons, skipped): (Vec<_>, Vec<_>) =
         unmet.into_iter().map(|unmet| (unmet.reason, unmet.skipped)).unzip();
     let reasons =
         unpassed(policy, evidence).into_iter().chain(foreign(policy, document)).chain(reasons).collect();
     let denial = denial(policy, reasons).with_skipped(skipped.into_iter().flatten().collect());
+    let denial = denial.with_signers(signers, failed);
     match policy.mode {
         Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
         Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),

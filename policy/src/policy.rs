@@ -13,7 +13,9 @@ use crate::oci::{Digest, Repository};
 use crate::provenance::Slsa;
 use crate::scope::Scope;
 
+mod changes;
 mod exempt;
+pub mod named;
 mod predicate;
 pub use predicate::{IndexRule, PredicateType, SIGNATURE_TYPE};
 

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use pullgate_config::Config;
 
 use crate::audit::Audit;
 use crate::health::Health;
@@ -22,13 +23,16 @@ pub struct App {
     pub health: Health,
     /// Trust roots that are refreshed.
     pub roots: Roots,
+    /// The configuration that the process started with.
+    pub started: Config,
 }
 
 impl App {
     /// Puts the handles together.
     #[must_use]
     pub fn new(pull: handles::Parts, audit: Audit, health: Health, roots: Roots) -> Arc<Self> {
-        Arc::new(Self { pull: Handles::new(pull), audit, health, roots })
+        let started = pull.live.config().clone();
+        Arc::new(Self { pull: Handles::new(pull), audit, health, roots, started })
     }
 
     /// Puts another load of the configuration in force, whole.

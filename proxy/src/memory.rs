@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -56,8 +56,10 @@ type ContentKey = (Repository, Digest);
 /// How long what may change is believed, and by which clock: the caches' own is not the gate's.
 struct Lives {
     clock: Clock,
-    deny_ttl: Duration,
-    tag_ttl: Duration,
+    /// Milliseconds.
+    deny_ttl: AtomicU64,
+    /// Milliseconds.
+    tag_ttl: AtomicU64,
 }
 
 /// What counts for a while.
@@ -117,12 +119,12 @@ impl Memory {
                 .weigher(|key, denial: &Aging<Arc<Denial>>| weight::of_denial(key, &denial.value))
                 .max_capacity(weight::DENIALS)
                 .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(deny_ttl)
+                .time_to_live(limits::DENY_TTL_MAX)
                 .build(),
             tags: small(|key: &TagKey, _| {
                 weight::of_entry::<TagKey, Aging<Digest>>(&key.0, key.1.as_str().len())
             })
-            .time_to_live(tag_ttl)
+            .time_to_live(limits::TAG_TTL_MAX)
             .build(),
             denied: small(|key, denied: &Arc<Denied>| weight::of_denied(key, denied))
                 .time_to_live(limits::PERMIT_TTL)
@@ -148,15 +150,19 @@ impl Memory {
                 .max_capacity(limits::DOCUMENTS_BYTES)
                 .build(),
             children_asked: small(|key, _| weight::of_entry::<Repository, Arc<AtomicUsize>>(key, 0))
-                .time_to_live(deny_ttl)
+                .time_to_live(limits::DENY_TTL_MAX)
                 .build(),
             children: small(|key: &ContentKey, _| weight::of_entry::<ContentKey, Aging<Child>>(&key.0, 0))
                 .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(deny_ttl)
+                .time_to_live(limits::DENY_TTL_MAX)
                 .build(),
             other_names: small(|_, _| weight::of_plain::<Digest, Digest>()).build(),
             evidence: Evidence::new(),
-            lives: Lives { clock, deny_ttl, tag_ttl },
+            lives: Lives {
+                clock,
+                deny_ttl: AtomicU64::new(millis(deny_ttl)),
+                tag_ttl: AtomicU64::new(millis(tag_ttl)),
+            },
         }
     }
 
@@ -188,7 +194,7 @@ impl Memory {
 
     /// Remembers a denial for `deny_ttl`.
     pub async fn keep_denial(&self, subject: &Subject, revisions: Revisions, denial: &Denial) {
-        let denial = self.lives.for_ttl(Arc::new(denial.clone()), self.lives.deny_ttl);
+        let denial = self.lives.for_ttl(Arc::new(denial.clone()), &self.lives.deny_ttl);
         self.denials.insert((subject.clone(), revisions), denial).await;
     }
 
@@ -207,6 +213,17 @@ impl Memory {
         self.denials.invalidate_all();
     }
 
+    /// From now on denials and tags are remembered for so long; what was remembered for longer or shorter is forgotten.
+    pub fn live_for(&self, deny_ttl: Duration, tag_ttl: Duration) {
+        if self.lives.deny_ttl.swap(millis(deny_ttl), Ordering::Relaxed) != millis(deny_ttl) {
+            self.denials.invalidate_all();
+            self.children.invalidate_all();
+        }
+        if self.lives.tag_ttl.swap(millis(tag_ttl), Ordering::Relaxed) != millis(tag_ttl) {
+            self.tags.invalidate_all();
+        }
+    }
+
     /// The digest of a tag, if it was resolved within `tag_ttl` for a client that accepts the same types (A038).
     pub async fn tag(&self, repository: &Repository, tag: &Tag, accept: Accept) -> Option<Digest> {
         self.lives.of(self.tags.get(&(repository.clone(), tag.clone(), accept)).await?)
@@ -214,7 +231,7 @@ impl Memory {
 
     /// Remembers a tag.
     pub async fn keep_tag(&self, repository: &Repository, tag: &Tag, accept: Accept, digest: Digest) {
-        let digest = self.lives.for_ttl(digest, self.lives.tag_ttl);
+        let digest = self.lives.for_ttl(digest, &self.lives.tag_ttl);
         self.tags.insert((repository.clone(), tag.clone(), accept), digest).await;
     }
 
@@ -299,8 +316,13 @@ impl Memory {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Lives {
-    fn for_ttl<T>(&self, value: T, ttl: Duration) -> Aging<T> {
+    fn for_ttl<T>(&self, value: T, ttl: &AtomicU64) -> Aging<T> {
+        let ttl = Duration::from_millis(ttl.load(Ordering::Relaxed));
         Aging { value, until: later(self.clock.now(), ttl) }
     }
 

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::asking::{self, Answer};
-use crate::loopback;
+use crate::{audit_schema, loopback};
 
 /// The registry that requests without `ns` are for.
 pub const REGISTRY: &str = "registry.test";
@@ -274,14 +274,14 @@ impl Gate {
     pub async fn records(&self) -> Vec<Value> {
         self.app().audit.flush().await;
         let text = fs::read_to_string(self.path("audit.jsonl")).expect("the pull log");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        text.lines().map(record).collect()
     }
 
     /// Every record of a request that was refused before any upstream was asked; those stand by themselves (A606).
     pub async fn refusals(&self) -> Vec<Value> {
         self.app().audit.flush().await;
         let text = fs::read_to_string(self.path("audit.jsonl.refused")).expect("the log of refusals");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        text.lines().map(record).collect()
     }
 
     /// The last of them.
@@ -293,6 +293,13 @@ impl Gate {
     pub async fn record(&self) -> Value {
         self.records().await.pop().expect("a record")
     }
+}
+
+/// A line of the pull log, which is one by the published schema.
+fn record(line: &str) -> Value {
+    let line = serde_json::from_str(line).expect("a line of JSON");
+    audit_schema::assert_record(&line);
+    line
 }
 
 impl Drop for Gate {

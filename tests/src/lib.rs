@@ -6,6 +6,7 @@
 
 pub mod amplify;
 pub mod asking;
+pub mod audit_schema;
 #[expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -120,6 +120,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"none.pub\"\n")),
     case(Code::KeyUnsupported, Part::Authority("[authority.other]\nkey = \"other.pub\"\n")),
     case(Code::LimitExceeded, Part::Config("", "[cache]\npermit_ttl = \"3650d\"\n")),
+    case(Code::MissingKey, Part::Policy("")),
     case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\n[upstream.\"ghcr.io\"]\n")),
     case(
         Code::MissingKey,

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::signers::Seen;
 use super::unmet::{Near, Skipped, Unmet};
 use super::{matching, unmet};
 use crate::code::Code;
@@ -66,6 +67,17 @@ struct Piece<'a> {
     source: Source,
 }
 
+impl Piece<'_> {
+    fn seen(&self, counted: Result<Vec<Name>, Code>) -> Seen {
+        Seen {
+            by: self.principal.to_string(),
+            layout: self.source.layout,
+            attests: self.attested.map(|facts| text::escape(&facts.predicate_type)),
+            counted,
+        }
+    }
+}
+
 /// How what is known about `subject` meets a requirement.
 fn one(
     set: &PolicySet,
@@ -79,14 +91,17 @@ fn one(
     let authorities: Vec<&Authority> =
         requirement.any_of.iter().filter_map(|name| set.authorities.get(name)).collect();
     let mut edges: Vec<(Name, PrincipalKey, usize)> = Vec::new();
+    let mut seen = Vec::new();
     for (position, piece) in pieces.iter().enumerate() {
         let named = match worth(requirement, &authorities, piece, when) {
             Ok(named) => named,
             Err(why) => {
+                seen.push(piece.seen(Err(why.code)));
                 skipped.push(why);
                 continue;
             }
         };
+        seen.push(piece.seen(Ok(named.iter().map(|authority| authority.name.clone()).collect())));
         let (signer, known) = (piece.principal.key(), edges.len());
         for authority in named {
             if !edges.iter().any(|(name, principal, _)| *name == authority.name && *principal == signer) {
@@ -106,7 +121,8 @@ fn one(
             return Ok((met(requirement, &chosen, when.0), expiry(requirement, &chosen)));
         }
     }
-    Err(unmet::unmet(requirement, evidence, matching::maximum(&edges).len(), &skipped))
+    let unmet = unmet::unmet(requirement, evidence, matching::maximum(&edges).len(), &skipped);
+    Err(Unmet { seen, ..unmet })
 }
 
 fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)], image: &Image) -> Met {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::signers::Seen;
 use crate::code::Code;
 use crate::evidence::Evidence;
 use crate::identity::Name;
@@ -38,6 +39,8 @@ pub(super) struct Unmet {
     pub(super) reason: Reason,
     /// The codes of the evidence that did not count for it.
     pub(super) skipped: Vec<Reason>,
+    /// Each piece of the kind that is asked for.
+    pub(super) seen: Vec<Seen>,
 }
 
 /// Says what is missing, most useful words first; `signed` is how many distinct authorities did sign.
@@ -83,7 +86,11 @@ pub(super) fn unmet(
             },
         })
         .collect();
-    Unmet { reason: Reason { code, location: Some(requirement.location.clone()), text }, skipped }
+    Unmet {
+        reason: Reason { code, location: Some(requirement.location.clone()), text },
+        skipped,
+        seen: Vec::new(),
+    }
 }
 
 /// How many codes, and how many authorities, one reason spells out: a line stays a line (A529).

@@ -18,6 +18,41 @@ pub struct Denial {
     skipped: Vec<Reason>,
     #[serde(default)]
     judged: Option<Judged>,
+    #[serde(default)]
+    pieces: Box<Pieces>,
+}
+
+/// The evidence about what was denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Pieces {
+    signers: Vec<Signer>,
+    failed: Vec<Failed>,
+}
+
+/// Who signed something about what was denied, by a signature that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// The identity with its issuer, or the key by its fingerprint; escaped.
+    pub by: String,
+    /// Where it was found.
+    pub layout: String,
+    /// The predicate type of an attestation, escaped; none of a signature.
+    pub attests: Option<String>,
+    /// The authorities that it counted for.
+    pub authorities: Vec<Name>,
+    /// Why it counted for none.
+    pub code: Option<Code>,
+}
+
+/// A piece of evidence whose cryptography or form does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The blob, or the manifest where that is meant.
+    pub digest: Digest,
+    /// Where it was found.
+    pub layout: String,
+    /// Why.
+    pub code: Code,
 }
 
 /// What a denial is about, where its bytes were seen.
@@ -42,12 +77,29 @@ pub struct Reason {
 
 impl Denial {
     pub(crate) fn new(policy: Option<Name>, first: Reason, rest: Vec<Reason>) -> Self {
-        Self { policy, first, rest, skipped: Vec::new(), judged: None }
+        Self { policy, first, rest, skipped: Vec::new(), judged: None, pieces: Box::default() }
     }
 
     /// The same denial, with the codes of the evidence that did not count.
     pub(crate) fn with_skipped(self, skipped: Vec<Reason>) -> Self {
         Self { skipped, ..self }
+    }
+
+    /// The same denial, with who did sign, and which pieces do not hold.
+    pub(crate) fn with_signers(self, signers: Vec<Signer>, failed: Vec<Failed>) -> Self {
+        Self { pieces: Box::new(Pieces { signers, failed }), ..self }
+    }
+
+    /// Who signed something about it by a signature that holds, and why that did not count.
+    #[must_use]
+    pub fn signers(&self) -> &[Signer] {
+        &self.pieces.signers
+    }
+
+    /// Pieces of evidence that do not hold.
+    #[must_use]
+    pub fn failed(&self) -> &[Failed] {
+        &self.pieces.failed
     }
 
     /// The same denial, told of the document that was judged.

@@ -1,5 +1,5 @@
 //! The pull log: one JSON line and one row for each answer about a manifest, each refused blob and each reload. Fields are
-//! documented in `proxy/README.md`; their schema is `proxy/audit/schema/audit.schema.json`.
+//! documented in `proxy/README.md`; their schema is `proxy/schema/audit.schema.json`.
 //!
 //! Attack ids in comments (A606) are rows of `tests/ATTACKS.md`. Nothing here knows of HTTP.
 
@@ -22,5 +22,5 @@ pub use audit::{Around, Audit, Refused};
 pub use counters::Counters;
 pub use fault::{StartError, Unwritable};
 pub use id::DecisionId;
-pub use record::{Client, Kind, Reason, Record, Word};
+pub use record::{Client, Failed, Kind, Reason, Record, Signer, Word};
 pub use waits::Waits;

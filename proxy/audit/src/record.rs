@@ -8,65 +8,9 @@ use serde::Serialize;
 
 use crate::id::DecisionId;
 
-/// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A blob that was refused.
-    BlobRefused,
-    /// An answer to a manifest request.
-    Manifest,
-    /// Requests that were refused, summed up.
-    Refusals,
-    /// A reload of the configuration.
-    Reload,
-    /// A request that was refused before it was known what it is for.
-    RequestRefused,
-}
+mod words;
 
-impl Kind {
-    /// The word as it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BlobRefused => "blob-refused",
-            Self::Manifest => "manifest",
-            Self::Refusals => "refusals",
-            Self::Reload => "reload",
-            Self::RequestRefused => "request-refused",
-        }
-    }
-}
-
-/// What was answered; of a reload, what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Word {
-    /// 403.
-    Deny,
-    /// 404.
-    Missing,
-    /// 200. Of a reload: it is in force.
-    Permit,
-    /// The request could not be read. Of a reload: the old configuration stays in force.
-    Refused,
-    /// 503.
-    Undecided,
-}
-
-impl Word {
-    /// The word as it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::Missing => "missing",
-            Self::Permit => "permit",
-            Self::Refused => "refused",
-            Self::Undecided => "undecided",
-        }
-    }
-}
+pub use words::{Kind, Word};
 
 /// Who asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -92,11 +36,41 @@ pub struct Reason {
     pub text: String,
 }
 
+/// Who signed something by a signature that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Signer {
+    /// The identity with its issuer, or the key by its fingerprint, escaped.
+    pub by: String,
+    /// The layout in which it was found.
+    pub layout: String,
+    /// The predicate type of an attestation, escaped; absent of a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attests: Option<String>,
+    /// The authorities that it counted for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<String>,
+    /// Why it counted for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// A piece of evidence that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Failed {
+    /// The digest of the blob.
+    pub digest: String,
+    /// The layout in which it was found.
+    pub layout: String,
+    /// Why.
+    pub code: String,
+}
+
 /// One line of the pull log.
 // `time` comes first: an unfinished last line is known by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Record {
     /// When the answer was made, RFC 3339 in UTC, milliseconds.
+    #[serde(serialize_with = "to_the_millisecond")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: Timestamp,
     /// Counts the records of a gate, those that are lost too: where a number is left out, one is missing. Records of
@@ -114,7 +88,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_zero")]
     pub count: u64,
     /// When the first of them was answered; `time` is when they were summed up.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "perhaps_to_the_millisecond")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// Who asked; absent for a reload. In a sum the address has no port, and of IPv6 it is the network.
@@ -143,9 +117,8 @@ pub struct Record {
     pub moved_from: Option<String>,
     /// What was answered.
     pub verdict: Word,
-    /// The HTTP status of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
+    /// The HTTP status of the answer; of a reload 200 where it is in force, else 400.
+    pub status: u16,
     /// On what ground it was permitted: `satisfied`, `warn-only`, `unchecked`, `exempt`, `each-child`, `evidence`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ground: String,
@@ -180,6 +153,12 @@ pub struct Record {
     /// Why it was refused, or would have been; then, by code, what evidence did not count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Of a denial: who signed something about it by a signature that holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<Signer>,
+    /// Of a denial: pieces of evidence whose cryptography or form does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
     /// Entries of the lists above that are left out: each has at most 64.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: u64,
@@ -191,6 +170,21 @@ pub struct Record {
     /// Records that were lost before this one.
     #[serde(skip_serializing_if = "is_zero")]
     pub lost: u64,
+}
+
+/// Always three digits of a second: who sorts lines as text sorts them by time.
+fn to_the_millisecond<S: serde::Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{time:.3}"))
+}
+
+fn perhaps_to_the_millisecond<S: serde::Serializer>(
+    time: &Option<Timestamp>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => to_the_millisecond(time, to),
+        None => to.serialize_none(),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -222,7 +216,7 @@ impl Record {
             media_type: None,
             moved_from: None,
             verdict,
-            status: None,
+            status: verdict.status(),
             ground: String::new(),
             root: None,
             warning: None,
@@ -235,6 +229,8 @@ impl Record {
             identities: Vec::new(),
             evidence: Vec::new(),
             reasons: Vec::new(),
+            signers: Vec::new(),
+            failed: Vec::new(),
             left_out: 0,
             cache: String::new(),
             milliseconds: 0,
@@ -244,10 +240,11 @@ impl Record {
 
     /// The record of a reload, and of a trust root that was refreshed.
     #[must_use]
-    pub fn reload(revisions: Revisions, now: Timestamp, result: Word, why: &str) -> Self {
+    pub fn reload(revisions: Revisions, now: Timestamp, result: Word, why: &[String]) -> Self {
         let mut record = Self::new(Kind::Reload, &DecisionId::random(), now, result);
         record.revisions(revisions);
-        record.reasons.push(Reason { code: "reload".to_owned(), location: None, text: why.to_owned() });
+        let reason = |text: &String| Reason { code: "reload".to_owned(), location: None, text: text.clone() };
+        record.reasons.extend(why.iter().map(reason));
         record
     }
 
@@ -275,7 +272,10 @@ impl Record {
     }
 
     fn shorten(&mut self) {
-        let mut left_out = cut(&mut self.reasons);
+        let mut left_out = cut(&mut self.reasons) + cut(&mut self.signers) + cut(&mut self.failed);
+        for signer in &mut self.signers {
+            left_out += cut(&mut signer.authorities);
+        }
         left_out += self.client.as_mut().map_or(0, |client| cut(&mut client.names));
         for list in [
             &mut self.requirements,
@@ -321,6 +321,8 @@ impl Record {
             identities,
             evidence,
             reasons,
+            signers,
+            failed,
             left_out: _,
             cache,
             milliseconds: _,
@@ -337,12 +339,19 @@ impl Record {
             .iter_mut()
             .flat_map(|Reason { code, location, text }| [Some(code), location.as_mut(), Some(text)])
             .flatten();
+        let signers = signers.iter_mut().flat_map(|Signer { by, layout, attests, authorities, code }| {
+            [by, layout].into_iter().chain(attests).chain(code).chain(authorities)
+        });
+        let failed =
+            failed.iter_mut().flat_map(|Failed { digest, layout, code }| [digest, layout, code].into_iter());
         whole
             .into_iter()
             .chain(perhaps.into_iter().flatten())
             .chain(lists.into_iter().flatten())
             .chain(client)
             .chain(reasons)
+            .chain(signers)
+            .chain(failed)
     }
 }
 

@@ -181,6 +181,7 @@ impl Sum {
         let mut record = Record::new(Kind::Refusals, &DecisionId::random(), now, first.verdict);
         record.since = Some(first.time);
         record.count = self.count;
+        record.status = first.status;
         record.client = first.client.map(|client| Client {
             address: network(&client.address),
             names: client.names,

@@ -12,7 +12,8 @@ use pullgate_policy::oci::{Digest, Reference, Repository};
 use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 
-use crate::audit::{Client, DecisionId, Kind, Reason, Record, Refused, Word};
+use super::respond;
+use crate::audit::{Client, DecisionId, Failed, Kind, Reason, Record, Refused, Signer, Word};
 use crate::live::Live;
 use crate::pull::{Content, Pull, Pulled, Remembered};
 use crate::refusal::Refusal;
@@ -42,7 +43,6 @@ pub fn served(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, pu
     record.reference = pull.reference.to_string();
     record.digest = Some(pulled.content.digest().to_string());
     record.media_type = Some(pulled.content.document().media_type().to_owned());
-    record.status = Some(200);
     record.warning = crate::pull::serve::warning(pulled);
     record.moved_from = pulled.moved_from.map(|digest| digest.to_string());
     record.cache = match pulled.memory {
@@ -109,6 +109,7 @@ pub fn refused(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, r
     if let Reference::Digest(digest) = &pull.reference {
         record.digest = Some(digest.to_string());
     }
+    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
     why(&mut record, refusal);
     record
 }
@@ -126,6 +127,7 @@ pub fn blob_refused(
     let mut record = begun(now, live, asked, Kind::BlobRefused, repository, word(refusal));
     record.reference = digest.to_string();
     record.digest = Some(digest.to_string());
+    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
     why(&mut record, refusal);
     record
 }
@@ -139,6 +141,7 @@ pub fn unread(now: Timestamp, live: &Live, asked: &RequestFacts, target: &Uri, r
     target.path().clone_into(&mut record.reference);
     record.upstream = route::registry_named(target).map(|named| named.to_string()).unwrap_or_default();
     record.revisions(live.revisions());
+    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
     why(&mut record, refusal);
     record
 }
@@ -214,6 +217,18 @@ fn denied(record: &mut Record, denial: &Denial) {
         record.media_type = Some(judged.media_type.clone());
     }
     record.reasons.extend(reasons(denial));
+    record.signers.extend(denial.signers().iter().map(|signer| Signer {
+        by: signer.by.clone(),
+        layout: signer.layout.clone(),
+        attests: signer.attests.clone(),
+        authorities: signer.authorities.iter().map(ToString::to_string).collect(),
+        code: signer.code.map(|code| code.as_str().to_owned()),
+    }));
+    record.failed.extend(denial.failed().iter().map(|failed| Failed {
+        digest: failed.digest.to_string(),
+        layout: failed.layout.clone(),
+        code: failed.code.as_str().to_owned(),
+    }));
     record.unmet.extend(denial.reasons().filter_map(|reason| Some(reason.location.as_ref()?.to_string())));
 }
 

@@ -24,6 +24,18 @@ struct OciError {
     detail: String,
 }
 
+/// The status of the answer to a request that gets no content.
+#[must_use]
+pub fn status(refusal: &Refusal, method: &Method, denied_head: DeniedHeadStatus) -> StatusCode {
+    match refusal {
+        // 300 without `Location`: containerd then asks no other registry.
+        Refusal::Denied(_) if *method == Method::HEAD && denied_head == DeniedHeadStatus::MultipleChoices => {
+            StatusCode::MULTIPLE_CHOICES
+        }
+        _ => describe(refusal, "").status,
+    }
+}
+
 /// Makes the answer to a request that gets no content.
 #[must_use]
 pub fn refuse(
@@ -32,9 +44,9 @@ pub fn refuse(
     method: &Method,
     denied_head: DeniedHeadStatus,
 ) -> Response<Body> {
-    let error = describe(refusal, id);
+    let error = describe(refusal, id.short());
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = error.status;
+    *response.status_mut() = status(refusal, method, denied_head);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match refusal {
@@ -43,10 +55,6 @@ pub fn refuse(
             let phrase = denial.phrase(id.short());
             if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
                 response.extensions_mut().insert(phrase);
-            }
-            // 300 without `Location`: containerd then asks no other registry.
-            if *method == Method::HEAD && denied_head == DeniedHeadStatus::MultipleChoices {
-                *response.status_mut() = StatusCode::MULTIPLE_CHOICES;
             }
         }
         Refusal::Undecided(undecided) => {
@@ -91,7 +99,7 @@ pub fn refuse(
 }
 
 /// The one table from refusal to status, code and words. No URL, path, token or word of an upstream gets in.
-fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
+fn describe(refusal: &Refusal, id: &str) -> OciError {
     let of = |status, code, message: &str| OciError {
         status,
         code,
@@ -102,14 +110,14 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
         Refusal::Denied(denial) => OciError {
             status: StatusCode::FORBIDDEN,
             code: "DENIED",
-            message: denial.message(id.short()),
+            message: denial.message(id),
             detail: more_about(denial.first().code),
         },
         Refusal::Undecided(undecided) => OciError {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "UNAVAILABLE",
             message: text::line(
-                &format!("could not decide: {}; pullgate {}", undecided.code(), id.short()),
+                &format!("could not decide: {}; pullgate {}", undecided.code(), id),
                 limits::MESSAGE_BYTES,
             ),
             detail: more_about(undecided.code()),
@@ -127,7 +135,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
             status: StatusCode::FORBIDDEN,
             code: "DENIED",
             message: text::line(
-                &format!("the upstream does not show it, or it does not exist; pullgate {}", id.short()),
+                &format!("the upstream does not show it, or it does not exist; pullgate {}", id),
                 limits::MESSAGE_BYTES,
             ),
             detail: more_about(Code::UpstreamNotShown),
@@ -149,7 +157,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
             "the gate wants a name and password, or a certificate",
         ),
         Refusal::Malformed => {
-            let message = format!("the request is malformed; pullgate {}", id.short());
+            let message = format!("the request is malformed; pullgate {}", id);
             of(StatusCode::BAD_REQUEST, "UNSUPPORTED", &message)
         }
         Refusal::Request(fault) => of_request(*fault, id),
@@ -157,7 +165,7 @@ fn describe(refusal: &Refusal, id: &DecisionId) -> OciError {
 }
 
 /// What is wrong with the request itself.
-fn of_request(fault: RouteFault, id: &DecisionId) -> OciError {
+fn of_request(fault: RouteFault, id: &str) -> OciError {
     let (status, code) = match fault {
         RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
         RouteFault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
@@ -168,7 +176,7 @@ fn of_request(fault: RouteFault, id: &DecisionId) -> OciError {
         RouteFault::RegistryUnknown => (StatusCode::FORBIDDEN, "DENIED"),
         RouteFault::TagInvalid => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
     };
-    let message = text::line(&format!("{fault}; pullgate {}", id.short()), limits::MESSAGE_BYTES);
+    let message = text::line(&format!("{fault}; pullgate {}", id), limits::MESSAGE_BYTES);
     OciError { status, code, message, detail: String::new() }
 }
 

@@ -33,7 +33,7 @@ impl Memory {
 
     /// Remembers what came of a child.
     pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
-        let what = self.lives.for_ttl(what, self.lives.deny_ttl);
+        let what = self.lives.for_ttl(what, &self.lives.deny_ttl);
         self.children.insert((repository.clone(), child), what).await;
     }
 }

@@ -168,7 +168,7 @@ impl Memory {
 
     /// Remembers it for `deny_ttl`.
     pub async fn keep_unpassed(&self, subject: &Subject, revisions: Revisions, unpassing: Arc<Unservable>) {
-        let unpassing = self.lives.for_ttl(unpassing, self.lives.deny_ttl);
+        let unpassing = self.lives.for_ttl(unpassing, &self.lives.deny_ttl);
         self.evidence.unpassed.insert((subject.clone(), revisions), unpassing).await;
     }
 }

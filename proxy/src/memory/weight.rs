@@ -93,7 +93,17 @@ pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unservable) -
 fn texts(denial: &Denial) -> usize {
     let reasons = denial.reasons().chain(denial.skipped());
     let judged = denial.judged().map_or(0, |judged| judged.media_type.len());
-    reasons.map(|reason| size_of::<Reason>() + reason.text.len()).sum::<usize>() + judged
+    let signers = denial.signers().iter().map(|signer| {
+        let names = size_of_val(signer.authorities.as_slice());
+        size_of_val(signer)
+            + signer.by.len()
+            + signer.layout.len()
+            + signer.attests.as_ref().map_or(0, String::len)
+            + names
+    });
+    let failed = size_of_val(denial.failed());
+    let reasons = reasons.map(|reason| size_of::<Reason>() + reason.text.len());
+    reasons.chain(signers).sum::<usize>() + judged + failed
 }
 
 fn of_repository(repository: &Repository) -> usize {

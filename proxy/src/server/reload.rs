@@ -1,13 +1,16 @@
 //! A changed configuration: all of it or nothing of it (A411).
 
+mod at_start;
 mod folders;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use folders::Folders;
-use pullgate_config::{Diagnostics, Loaded};
+use pullgate_config::{Config, Diagnostics, Loaded};
+use pullgate_policy::policy::named;
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
@@ -21,6 +24,8 @@ use crate::metrics::ReloadResult;
 const POLL: Duration = Duration::from_secs(60);
 /// The component under which `/readyz` tells of a reload that failed.
 const COMPONENT: &str = "configuration";
+/// The one under which it names settings that wait for a restart.
+const RESTART: &str = "restart";
 
 /// Reloads on SIGHUP, on file events and on a schedule, for ever.
 pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
@@ -86,18 +91,13 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
     warn(&loaded.warnings);
     let before = app.live();
     let (old, new) = (before.config(), &loaded.config);
-    if old.listen.address != new.listen.address
-        || old.admin.address != new.admin.address
-        || old.state != new.state
-    {
-        tracing::warn!("a changed `listen`, `admin` or `state` needs a restart; the rest is in force");
-    }
-    if old.audit.log != new.audit.log || old.audit.on_failure != new.audit.on_failure {
-        tracing::warn!("a changed `audit.log` or `audit.on_failure` needs a restart; the rest is in force");
-    }
+    let waiting = at_start::waiting(&app.started, new);
+    let changes = changes(old, new);
     match Live::after(Some(before.as_ref()), loaded.config) {
         Ok(live) => {
-            app.audit.retain(live.config().audit.retain, live.config().audit.retain_max);
+            let config = live.config();
+            app.audit.retain(config.audit.retain, config.audit.retain_max);
+            app.memory.live_for(config.cache.deny_ttl, config.cache.tag_ttl);
             let policy = live.revisions().policy;
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
             app.replace(&live);
@@ -105,12 +105,46 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
             super::trust_refresh::recall(app).await;
             app.metrics.reload(ReloadResult::Applied);
             app.health.set(COMPONENT, Condition::Good);
-            tracing::info!(%policy, "the configuration was reloaded");
-            tell(app, Word::Permit, &policy.to_string()).await;
+            wait_for_restart(app, &waiting);
+            tracing::info!(%policy, changes = changes.join("; "), "the configuration was reloaded");
+            let said = if changes.is_empty() { vec![policy.to_string()] } else { changes };
+            tell(app, Word::Permit, &said).await;
             ReloadResult::Applied
         }
         Err(fault) => failed(app, &fault.to_string()).await,
     }
+}
+
+/// Reports what is read at the start only and is another now: in the log, and in `/readyz` until the restart.
+fn wait_for_restart(app: &App, waiting: &[&str]) {
+    let condition = if waiting.is_empty() {
+        Condition::Good
+    } else {
+        let keys = waiting.join(", ");
+        tracing::warn!(keys, "changed settings that need a restart; the rest is in force");
+        Condition::Degraded(format!("changed, in force after a restart: {keys}"))
+    };
+    app.health.set(RESTART, condition);
+}
+
+/// What is another, policy by policy and table by table.
+fn changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = old.policy.set.changes_to(&new.policy.set);
+    let tables = |config: &Config| -> BTreeMap<String, String> {
+        let upstreams =
+            config.upstreams.iter().map(|(name, table)| (format!("upstream {name}"), format!("{table:?}")));
+        let trust =
+            config.policy.sources.iter().map(|one| (format!("trust {}", one.name), format!("{one:?}")));
+        let parts = [
+            ("clients", format!("{:?}", config.clients)),
+            ("listen", format!("{:?}", config.listen)),
+            ("cache", format!("{:?}", config.cache)),
+            ("audit", format!("{:?}", config.audit)),
+        ];
+        upstreams.chain(trust).chain(parts.map(|(name, text)| (name.to_owned(), text))).collect()
+    };
+    changes.extend(named::changes(&tables(old), &tables(new)));
+    changes
 }
 
 /// Keeps what is in force, and says why.
@@ -118,11 +152,11 @@ async fn failed(app: &App, why: &str) -> ReloadResult {
     app.metrics.reload(ReloadResult::Refused);
     app.health.set(COMPONENT, Condition::Degraded(format!("the last reload was refused: {why}")));
     tracing::error!(why, "the configuration was not reloaded; the old one stays in force");
-    tell(app, Word::Refused, why).await;
+    tell(app, Word::Refused, &[why.to_owned()]).await;
     ReloadResult::Refused
 }
 
-async fn tell(app: &App, result: Word, why: &str) {
+async fn tell(app: &App, result: Word, why: &[String]) {
     let record = Record::reload(app.live().revisions(), app.clock.now(), result, why);
     // A reload is no pull: one that cannot be recorded is counted by the audit log itself.
     let _ = app.audit.write(record).await;

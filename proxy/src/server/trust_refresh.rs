@@ -126,7 +126,7 @@ async fn bring_up_to_date(app: &Arc<App>, source: &TrustSource) {
 }
 
 async fn audit(app: &App, result: Word, why: String) {
-    let record = Record::reload(app.live().revisions(), app.clock.now(), result, &why);
+    let record = Record::reload(app.live().revisions(), app.clock.now(), result, &[why]);
     // A refresh is no pull: one that cannot be recorded is counted by the audit log itself.
     let _ = app.audit.write(record).await;
 }

@@ -2,7 +2,7 @@
 
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
-use pullgate_tests::signing::{carrier, evidence_tag};
+use pullgate_tests::signing::{Signer, carrier, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, blob, codes, manifest};
@@ -295,4 +295,31 @@ async fn a606_what_is_asked_for_in_good_order_has_no_record_of_a_refused_request
         assert_eq!(stage.gate.get(&target).await.status, 200, "{target}");
     }
     assert_eq!(stage.gate.refusals().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_denials_record_says_who_did_sign_and_which_pieces_do_not_hold() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned("org/app", "v1");
+    let stranger = Signer::new();
+    stranger.sign_at(&stage.upstream, "org/app", &image.digest());
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    let record = stage.gate.record().await;
+    let signers = record["signers"].as_array().unwrap();
+    assert_eq!(signers.len(), 1, "{record}");
+    assert!(signers[0]["by"].as_str().unwrap().starts_with("key sha256:"), "{record}");
+    assert_eq!(
+        (&signers[0]["layout"], &signers[0]["code"]),
+        (&"sig-tag".into(), &"unknown-authority".into())
+    );
+    assert_eq!((record["status"].as_u64(), record.get("failed")), (Some(403), None), "{record}");
+    // What is no signature has no signer, and is named.
+    let broken = stage.unsigned("org/app", "v2");
+    let other = stage.unsigned("org/app", "v3");
+    let carried = stage.sign("org/app", &other);
+    carried.tag(&stage.upstream, "org/app", &evidence_tag(&broken.digest(), ".sig"));
+    assert_denied(&stage.manifest("org/app", "v2").await);
+    let record = stage.gate.record().await;
+    assert_eq!(record.get("signers"), None, "{record}");
+    assert_eq!(record["failed"][0]["layout"], "sig-tag", "{record}");
 }

@@ -251,3 +251,45 @@ async fn a410_a_gate_that_enforces_nothing_says_its_ground() {
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     assert_eq!(stage.gate.record().await["ground"], "unchecked");
 }
+
+/// What the last record of a reload says.
+async fn told(stage: &Stage) -> Vec<String> {
+    let record = stage.gate.records().await.into_iter().rfind(|record| record["kind"] == "reload").unwrap();
+    let reasons = record["reasons"].as_array().unwrap();
+    reasons.iter().map(|reason| reason["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_reload_says_what_changed_policy_by_policy() {
+    let mut stage = Stage::new().await;
+    stage.gate.watch();
+    let warn = KEYED.replace("[[policy.require]]", "mode = \"warn\"\n[[policy.require]]");
+    let other =
+        KEYED.replace("production", "staging").replace("registry.test/**", "registry.test/staging/**");
+    stage.gate.write("release.pub", Signer::new().public_pem());
+    stage.unsigned("org/app", "v1");
+    stage.gate.write("policy.toml", format!("{RELEASE}{warn}{other}"));
+    until_pulled(&stage, "v1", 200).await;
+    let told = told(&stage).await;
+    for change in ["production: enforce -> warn", "policy staging: added", "authority release: changed"] {
+        assert!(told.iter().any(|one| one == change), "{change}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_waits_for_a_restart_is_named_until_it_is_as_it_was() {
+    let mut stage = Stage::new().await;
+    stage.gate.watch();
+    let before = std::fs::read_to_string(stage.gate.path("pullgate.toml")).unwrap();
+    let ready = || async { String::from_utf8_lossy(&stage.gate.admin("/readyz").await.body).into_owned() };
+    assert!(!ready().await.contains("restart"));
+    for (text, waits) in [(before.replace("audit.jsonl", "other.jsonl"), true), (before.clone(), false)] {
+        assert!(!waits || text != before);
+        stage.gate.write("pullgate.toml", &text);
+        let begun = Instant::now();
+        while ready().await.contains("audit.log") != waits {
+            assert!(begun.elapsed() < PATIENCE, "{}", ready().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -270,7 +270,7 @@ async fn the_log_of_tests_keeps_its_records() {
 #[test]
 fn the_schema_beside_the_documentation_is_that_of_the_record() {
     let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/audit.schema.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/audit.schema.json");
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(path, &schema).unwrap();
     }
