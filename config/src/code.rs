@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+/// What is said of a file in another language, and nothing else.
+pub(crate) const READS_LIKE_YAML: &str = "this reads like YAML";
+
 macro_rules! codes {
     ($($severity:ident $variant:ident = $text:literal, $cause:literal;)*) => {
         /// What is wrong, or weaker than it looks.
@@ -61,6 +64,7 @@ codes! {
     Warning EvidenceWellFormed = "evidence-well-formed", "A policy serves evidence that no trusted authority has signed.";
     Error ExemptEverything = "exempt-everything", "An exemption of every repository.";
     Warning ExemptExpired = "exempt-expired", "An exemption that has run out; it counts for nothing.";
+    Warning ExemptFar = "exempt-far", "An exemption that ends in more than a year.";
     Error ExemptNoEnd = "exempt-no-end", "An exemption without an end.";
     Error ExemptNoOwner = "exempt-no-owner", "An exemption without an owner.";
     Error FileUnreadable = "file-unreadable", "A file cannot be read.";
@@ -71,6 +75,7 @@ codes! {
     Warning IdentityWildcard = "identity-wildcard", "A `*` in an identity that is compared byte for byte.";
     Warning InsecurePermitAnything = "insecure-permit-anything", "A policy that checks nothing.";
     Error IssuerMissing = "issuer-missing", "An identity without its issuer.";
+    Warning IssuerScheme = "issuer-scheme", "An issuer that is no https:// address.";
     Warning IssuerSlash = "issuer-slash", "A slash at the end of a well-known issuer, which has none.";
     Error KeyCertificate = "key-certificate", "A certificate where a public key belongs.";
     Error KeyEmpty = "key-empty", "An empty key file.";
@@ -89,6 +94,7 @@ codes! {
     Warning RegexUnescapedDot = "regex-unescaped-dot", "A `.` in an identity that matches any character.";
     Error RequirementEmpty = "requirement-empty", "A requirement, or a list of them, that asks for nothing.";
     Error ScopeInvalid = "scope-invalid", "Not a glob over registry/repository.";
+    Warning ScopeOneComponent = "scope-one-component", "A scope of an owner, where no repository has one component.";
     Warning ScopeOpenSegment = "scope-open-segment", "A `*` ends a half-written name directly below a registry.";
     Error ScopeRegistryWildcard = "scope-registry-wildcard", "A wildcard in the registry catches look-alikes.";
     Error ScopeTie = "scope-tie", "Two scopes match one repository and neither is more specific.";

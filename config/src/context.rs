@@ -1,6 +1,7 @@
 //! What every part of the reading has at hand: the file it is about, the other files, and where diagnostics go.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use pullgate_policy::policy::Location;
@@ -68,9 +69,15 @@ impl<'f, 's> Context<'f, 's> {
     }
 
     pub(crate) fn unreadable(&mut self, name: &At<String>, code: Code, why: &Unreadable) {
+        if name.value.contains("-----BEGIN") {
+            // It may be a private one: it is not repeated.
+            let hint = "write it to a file beside this one, and name that";
+            self.advise(&name.span, code, "a key or certificate stands where a file is named", hint);
+            return;
+        }
         let message = format!("{} cannot be read: {why}", quoted(&name.value));
         let path = self.text.beside(&name.value);
-        self.advise(&name.span, code, message, format!("looked for {}", path.display()));
+        self.advise(&name.span, code, message, hint(&name.value, why, &path));
     }
 
     /// A name that its author chose and that people will read in one line: fit for that, or a fault.
@@ -89,5 +96,21 @@ impl<'f, 's> Context<'f, 's> {
     /// The line on which a table begins.
     pub(crate) fn location(&self, table: &Table) -> Location {
         Location { file: Arc::from(self.text.short()), line: self.text.line(table.head.start) }
+    }
+}
+
+/// Why a file may not be where its author has it.
+fn hint(name: &str, why: &Unreadable, path: &Path) -> String {
+    let looked = format!("looked for {}", path.display());
+    match (name, why) {
+        (_, Unreadable::NotText) => format!("{looked}; save it as UTF-8, not UTF-16"),
+        (name, _) if name.starts_with('~') || name.contains('$') => {
+            format!("{looked}: neither `~` nor variables of a shell are expanded")
+        }
+        (name, _) if name.contains("://") => {
+            "keys are files: have the public key written to one, `cosign public-key --key URI > ci.pub`"
+                .to_owned()
+        }
+        (_, _) => looked,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::code::{Code, Severity};
+use crate::code::{Code, READS_LIKE_YAML, Severity};
 use crate::files::Text;
 
 /// Whether output may have colours.
@@ -88,6 +88,14 @@ pub struct Diagnostics(Vec<Diagnostic>);
 impl Diagnostics {
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Whether what a diagnostic is about could not be read, and has its fault: that place, or all of a file that is YAML.
+    pub(crate) fn has_syntax_fault_at(&self, other: &Diagnostic) -> bool {
+        let at = |one: &Diagnostic| {
+            one.file == other.file && (one.span == other.span || one.message == READS_LIKE_YAML)
+        };
+        self.0.iter().any(|one| one.code == Code::Syntax && other.code != Code::Syntax && at(one))
     }
 
     pub(crate) fn sort(&mut self) {

@@ -74,7 +74,10 @@ impl<'a> Files<'a> {
     }
 
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        // What cannot be read has its fault already.
+        if !self.diagnostics.has_syntax_fault_at(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     pub(crate) fn has_faults(&self) -> bool {

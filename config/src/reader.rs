@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
-use crate::code::Code;
+use crate::code::{Code, READS_LIKE_YAML};
 use crate::context::Context;
 use crate::suggest::nearest;
 
@@ -82,16 +82,41 @@ fn entries(table: DeTable<'_>) -> Entries {
     table.into_iter().map(|(key, value)| (key.get_ref().to_string(), (key.span(), at(value)))).collect()
 }
 
+/// Whether the first thing that is written is a key with a colon, or a separator of documents.
+fn reads_like_yaml(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.next().is_some_and(|line| {
+        let key = line.split_once(':').map(|(key, _)| key);
+        line == "---"
+            || key.is_some_and(|key| {
+                !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            })
+    })
+}
+
 impl Context<'_, '_> {
     /// Parses the file; every syntax fault is reported, and the table that could be read is returned.
     pub(crate) fn parse(&mut self) -> Table {
         let text = self.text.text.clone();
         let (table, errors) = DeTable::parse_recoverable(&text);
+        let mut told = None;
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             let message = error.message().replace('\n', ", ");
             match message.as_str() {
+                // One fault, however many lines it has.
+                _ if told.is_some() => {}
+                _ if reads_like_yaml(&text) => {
+                    let hint =
+                        "it is TOML: `key = value`, lists in brackets, tables under `[name]` or `[[name]]`";
+                    self.advise(&span, Code::Syntax, READS_LIKE_YAML, hint);
+                    told = Some(());
+                }
                 "duplicate key" => self.report(&span, Code::DuplicateKey, "this is written a second time"),
+                _ if message.starts_with("invalid date") => {
+                    let hint = "without quotes: 2027-01-31 or 2027-01-31T18:00:00Z";
+                    self.advise(&span, Code::Syntax, message, hint);
+                }
                 _ => self.report(&span, Code::Syntax, message),
             }
         }
@@ -139,6 +164,10 @@ impl Context<'_, '_> {
             match nearest(&text.value, words.iter().map(|(word, _)| *word)) {
                 Some(near) => {
                     self.advise(&text.span, Code::ValueInvalid, message, format!("did you mean \"{near}\"?"))
+                }
+                None if name == "mode" => {
+                    let hint = "mode = \"warn\" serves and reports, which others call audit or dry run";
+                    self.advise(&text.span, Code::ValueInvalid, message, hint);
                 }
                 None => self.report(&text.span, Code::ValueInvalid, message),
             }

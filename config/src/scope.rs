@@ -20,6 +20,15 @@ pub(crate) fn read(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<S
     written.value.into_iter().filter_map(|text| one(context, &text)).collect()
 }
 
+/// Registries in which every repository stands below an owner.
+const OWNED: [&str; 5] = ["gcr.io", "ghcr.io", "public.ecr.aws", "quay.io", "registry.gitlab.com"];
+
+/// Whether a scope is one name directly below such a registry.
+fn is_an_owner(scope: &str) -> bool {
+    let name = scope.split_once('/').filter(|(registry, _)| OWNED.contains(registry));
+    name.is_some_and(|(_, name)| !name.is_empty() && !name.contains(['/', '*']))
+}
+
 /// One scope, with a fault where it is none.
 pub(crate) fn one(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<Scope>> {
     let fault = match Scope::parse(&text.value) {
@@ -32,6 +41,11 @@ pub(crate) fn one(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At
                     message,
                     "end the name with `/`: \"ghcr.io/myorg/**\"",
                 );
+            }
+            if is_an_owner(&text.value) {
+                let message = format!("no repository of this registry is called {}", quoted(&text.value));
+                let hint = format!("for all of its repositories: \"{}/**\"", text.value);
+                context.advise(&text.span, Code::ScopeOneComponent, message, hint);
             }
             return Some(At { value: scope, span: text.span.clone() });
         }
@@ -95,6 +109,9 @@ pub(crate) fn reachable(context: &mut Context<'_, '_>, scopes: &[At<Scope>], ups
         let alias = tables.find(|(_, upstream)| upstream.aliases.iter().any(|alias| alias == registry));
         let hint = match alias {
             Some((name, _)) => format!("{registry} is an alias; scopes go by the registry itself: {name}"),
+            None if !registry.contains(['.', ':']) && registry != "localhost" => {
+                format!("a scope begins with its registry: \"docker.io/{}\"", scope.value)
+            }
             None => format!("the configuration has no [upstream.\"{registry}\"]"),
         };
         let message = format!("no repository of this gate can match \"{}\"", scope.value);

@@ -1,13 +1,19 @@
 //! `[[block]]` and `[[exempt]]`: blocked content, and dated exceptions.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{Block, Covers, Exemption};
+use pullgate_policy::time::later;
 
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
 use crate::scope;
+
+/// A year and a day.
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 pub(super) fn blocks(context: &mut Context<'_, '_>, file: &mut Table) -> Vec<Block> {
     let tables = file.tables(context, "block").unwrap_or_default();
@@ -45,6 +51,11 @@ fn exemption(context: &mut Context<'_, '_>, mut table: Table, now: Timestamp) ->
     if let Some(until) = until.as_ref().filter(|until| until.value <= now) {
         let message = "this exemption has run out and counts for nothing";
         context.advise(&until.span, Code::ExemptExpired, message, "remove it, or have its owner renew it");
+    }
+    if let Some(until) = until.as_ref().filter(|until| until.value > later(now, YEAR)) {
+        let message = "this exemption ends in more than a year, which is a policy of its own";
+        let hint = "let its owner renew it, or write a [[policy]] that says what is asked for";
+        context.advise(&until.span, Code::ExemptFar, message, hint);
     }
     Some(Exemption {
         covers: covers?,

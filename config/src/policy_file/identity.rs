@@ -82,6 +82,11 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
         let hint = format!("issuer = \"{known}\"");
         context.advise(&issuer.span, Code::IssuerSlash, "this issuer has no slash at its end", hint);
     }
+    if !issuer.value.starts_with("https://") && !issuer.value.starts_with("http://") {
+        let hint = format!("issuer = \"https://{}\", if that is its address", issuer.value);
+        let message = "an issuer is compared byte for byte, and those of OpenID Connect begin with https://";
+        context.advise(&issuer.span, Code::IssuerScheme, message, hint);
+    }
     let pattern = pattern?;
     if let Some(span) = place.filter(|_| is_partial(&issuer.value, &pattern)) {
         let message =

@@ -57,6 +57,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::EmptyValue, Part::After("[[block]]\ndigest = \"\"\nreason = \"x\"\n")),
     case(Code::ExemptEverything, exempt!("scope = [\"**\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
     case(Code::ExemptExpired, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = 2026-11-24\n")),
+    case(Code::ExemptFar, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = 2031-01-31\n")),
     case(Code::ExemptNoEnd, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\n")),
     case(Code::ExemptNoOwner, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \" \"\nuntil = 2027-01-31\n")),
     case(
@@ -101,6 +102,10 @@ pub(crate) const CASES: &[Case] = &[
         ),
     ),
     case(Code::IssuerMissing, Part::Authority("[authority.ci]\nidentity = \"a\"\n")),
+    case(
+        Code::IssuerScheme,
+        Part::Authority("[authority.ci]\nissuer = \"gitlab.corp.example\"\nidentity = \"a\"\n"),
+    ),
     case(
         Code::IssuerSlash,
         Part::Authority(
@@ -240,6 +245,10 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::ScopeInvalid, exempt!("scope = [\"ghcr.io\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
     case(Code::ScopeInvalid, exempt!("scope = [\"ghcr.io/**/app\"]\nowner = \"me\"\nuntil = 2027-01-31\n")),
     case(
+        Code::ScopeOneComponent,
+        exempt!("scope = [\"ghcr.io/myorg\"]\nowner = \"me\"\nuntil = 2027-01-31\n"),
+    ),
+    case(
         Code::ScopeOpenSegment,
         exempt!("scope = [\"ghcr.io/myorg*/app\"]\nowner = \"me\"\nuntil = 2027-01-31\n"),
     ),
@@ -275,6 +284,25 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
     case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),
     case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),
+    case(
+        Code::Syntax,
+        Part::Whole("policy: policy.toml\nstate: state\nlisten:\n  address: 127.0.0.1:5690\n"),
+    ),
+    case(Code::Syntax, exempt!("scope = [\"ghcr.io/a/b\"]\nowner = \"me\"\nuntil = 2027-13-01\n")),
+    case(Code::ValueInvalid, Part::InPolicy("mode = \"audit\"\n")),
+    case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"~/ci.pub\"\n")),
+    case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"$HOME/ci.pub\"\n")),
+    case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"awskms:///alias/ci\"\n")),
+    case(
+        Code::KeyUnreadable,
+        Part::Authority("[authority.other]\nkey = \"\"\"\n-----BEGIN PUBLIC KEY-----\nMFkw\n\"\"\"\n"),
+    ),
+    case(
+        Code::ScopeUnreachable,
+        Part::After(
+            "[[policy]]\nname = \"b\"\nscope = [\"myorg/**\"]\n[[policy.require]]\nsigned_by = { any_of = [\"release\"] }\n",
+        ),
+    ),
     case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 2 }\n")),
     case(Code::ThresholdImpossible, Part::Require("signed_by = { any_of = [\"release\"], threshold = 0 }\n")),
     case(
@@ -286,19 +314,19 @@ pub(crate) const CASES: &[Case] = &[
     case(
         Code::TrustInsufficient,
         Part::Authority(
-            "[trust.corp]\ntrusted_root = \"no-ctlog.json\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"a\"\nidentity = \"b\"\n",
+            "[trust.corp]\ntrusted_root = \"no-ctlog.json\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"https://a\"\nidentity = \"b\"\n",
         ),
     ),
     case(
         Code::TrustInsufficient,
         Part::Authority(
-            "[authority.ci]\ntrust = \"github\"\ntransparency = \"required\"\nissuer = \"a\"\nidentity = \"b\"\n",
+            "[authority.ci]\ntrust = \"github\"\ntransparency = \"required\"\nissuer = \"https://a\"\nidentity = \"b\"\n",
         ),
     ),
     case(
         Code::TrustPartUnusable,
         Part::Authority(
-            "[trust.corp]\ntrusted_root = \"spoilt.json\"\nsct = \"none\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"a\"\nidentity = \"b\"\n",
+            "[trust.corp]\ntrusted_root = \"spoilt.json\"\nsct = \"none\"\n[authority.ci]\ntrust = \"corp\"\nissuer = \"https://a\"\nidentity = \"b\"\n",
         ),
     ),
     case(Code::TrustRootInvalid, Part::Authority("[trust.corp]\ntrusted_root = \"garbage.json\"\n")),
