@@ -264,7 +264,7 @@ pub(super) async fn keep(
         }
     };
     if memory == Remembered::Miss {
-        keep_evidence(app, subject, collected, outcome);
+        keep_evidence(app, subject, collected, outcome).await;
     }
     let manifests = collected.manifests.iter().map(|(_, digest)| *digest);
     let carried = collected.found.iter().flat_map(pullgate_verify::Found::sources).map(|source| source.blob);
@@ -291,10 +291,20 @@ pub(super) async fn keep_denial(
     if let Some(denied) = Denied::new(denial, evidence, collected.pieces()) {
         app.memory.keep_denied(subject, live.revisions(), denied).await;
     }
-    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted);
+    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
 }
 
-fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
+/// Keeps where evidence lay. What was permitted once stays so in the record of it: `last_permit` decides anew by what is
+/// kept, and a policy that was wrong for an hour must not take away what it says again (A148).
+async fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
+    let outcome = match outcome {
+        KeptOutcome::Permitted => KeptOutcome::Permitted,
+        KeptOutcome::NotPermitted => {
+            let before = app.store.evidence(subject).await.ok().flatten();
+            let before = before.and_then(|sealed| CollectedEvidence::open(&app.seal, &sealed, subject));
+            before.map_or(KeptOutcome::NotPermitted, |before| before.outcome)
+        }
+    };
     let kept = CollectedEvidence {
         subject: subject.clone(),
         collected: collected.at,

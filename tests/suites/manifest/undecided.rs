@@ -176,6 +176,27 @@ async fn a148_a_denied_image_gains_nothing_from_an_upstream_that_fails_later() {
 }
 
 #[tokio::test]
+async fn a148_a_denial_that_became_a_permit_again_takes_no_last_permit_away() {
+    let stage =
+        Stage::with(&policy(LAST), |setup| setup.cache("permit_ttl = \"1s\"\ndeny_ttl = \"1s\"")).await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    // A wrong policy is pushed, and corrected.
+    let wrong = policy(LAST).replace("signed_by", "annotations = { env = \"prod\" }\nsigned_by");
+    stage.reload(&wrong).await;
+    assert_denied(&stage.manifest("org/app", "v1").await);
+    stage.later(Duration::from_secs(2));
+    stage.upstream.fail(When::on(""), Fault::Status(500));
+    assert_undecided(&stage.manifest("org/app", &image.digest()).await);
+    stage.reload(&policy(LAST)).await;
+    assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    // Under the wrong one it is as undecided as before: what is kept is decided anew.
+    stage.later(Duration::from_secs(2));
+    stage.reload(&wrong).await;
+    assert_undecided(&stage.manifest("org/app", &image.digest()).await);
+}
+
+#[tokio::test]
 async fn a148_what_warn_mode_let_through_is_no_last_permit() {
     let warn = policy(LAST).replace("on_undecided", "mode = \"warn\"\non_undecided");
     let stage = Stage::with(&warn, |setup| setup.cache("tag_ttl = \"1s\"\npermit_ttl = \"1s\"")).await;
