@@ -160,7 +160,8 @@ async fn shared(app: &Arc<Handles>, live: &Arc<Live>, leave: Leave, pull: &Pull)
             }
         }
     };
-    match tokio::time::timeout(app.waits.verdict, app.pulls.join(key, job)).await {
+    let undecided = |answer: &Result<Pulled, Refusal>| matches!(answer, Err(Refusal::Undecided(_)));
+    match tokio::time::timeout(app.waits.verdict, app.pulls.join_unless(key, job, undecided)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_lost)) => Err(Refusal::undecided(Code::Internal)),
         Err(_elapsed) => fallback::without_resolving(app, live, (&leave, pull), Code::Deadline).await,

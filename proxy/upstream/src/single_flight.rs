@@ -4,12 +4,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pullgate_policy::limits;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
-type Running<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
+type Running<K, V> = Arc<Mutex<HashMap<K, Flying<V>>>>;
+
+/// How long work has been under way when it is joined, so that its failure is not that of who joined it.
+const JOINED_LATE: Duration = Duration::from_secs(2);
+
+/// Work under way.
+#[derive(Clone)]
+struct Flying<V> {
+    result: watch::Receiver<Option<V>>,
+    since: Instant,
+}
 
 /// Merges concurrent work by key.
 pub struct SingleFlight<K, V> {
@@ -63,34 +75,58 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut work = Some(work);
+        self.join_unless(key, work, |_| false).await
+    }
+
+    /// The same; but what failed, and had been under way for a while when it was joined, is begun anew by one of those who
+    /// joined it late, once: what befell the upstream before they asked is no fault of theirs.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn join_unless<F>(
+        &self,
+        key: K,
+        work: impl FnOnce() -> F + Send,
+        failed: impl Fn(&V) -> bool + Send,
+    ) -> Result<V, Lost>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let (mut work, mut last) = (Some(work), Err(Lost));
         for _ in 0..2 {
-            let mut receiver = self.board(key.clone(), &mut work);
-            if let Ok(value) = receiver.wait_for(Option::is_some).await {
-                return value.clone().ok_or(Lost);
-            }
-            if work.is_none() {
+            let mut flying = self.board(key.clone(), &mut work);
+            let late = work.is_some() && flying.since.elapsed() >= JOINED_LATE;
+            last = match flying.result.wait_for(Option::is_some).await {
+                Ok(value) => value.clone().ok_or(Lost),
+                Err(_) => Err(Lost),
+            };
+            let anew = match &last {
+                Ok(value) => late && failed(value),
+                Err(Lost) => work.is_some(),
+            };
+            if !anew {
                 break;
             }
         }
-        Err(Lost)
+        last
     }
 
     /// Where nothing is under way, `work` is taken.
-    fn board<F>(&self, key: K, work: &mut Option<impl FnOnce() -> F>) -> watch::Receiver<Option<V>>
+    fn board<F>(&self, key: K, work: &mut Option<impl FnOnce() -> F>) -> Flying<V>
     where
         F: Future<Output = V> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = running.get(&key) {
-            return receiver.clone();
+        if let Some(flying) = running.get(&key) {
+            return flying.clone();
         }
-        let (waiting, receiver) = watch::channel(None);
-        let Some(work) = work.take() else { return receiver };
-        running.insert(key.clone(), receiver.clone());
+        let (waiting, result) = watch::channel(None);
+        let flying = Flying { result, since: Instant::now() };
+        let Some(work) = work.take() else { return flying };
+        running.insert(key.clone(), flying.clone());
         let mut landing = Landing { running: Arc::clone(&self.running), key: Some(key), waiting };
         let work = work();
-        let flying = async move {
+        let flight = async move {
             let done = tokio::time::timeout(limits::BACKGROUND_DEADLINE, work).await;
             landing.clear();
             if let Ok(value) = done {
@@ -98,8 +134,8 @@ where
             }
         };
         // The trace of the one who began it goes with the work.
-        tokio::spawn(flying.in_current_span());
-        receiver
+        tokio::spawn(flight.in_current_span());
+        flying
     }
 }
 
@@ -119,7 +155,6 @@ impl<K, V> fmt::Debug for SingleFlight<K, V> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a057_a_hundred_who_ask_cost_one() {
@@ -139,6 +174,33 @@ mod tests {
             assert_eq!(ask.await.unwrap(), Ok(0));
         }
         assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a057_who_joins_late_does_not_inherit_a_failure_and_who_joins_at_once_does() {
+        let bit = Duration::from_millis(100);
+        for (joined_after, told, begun) in [(JOINED_LATE - bit, Err("down"), 1), (JOINED_LATE, Ok(2), 2)] {
+            let (flight, count) = (Arc::new(SingleFlight::new()), Arc::new(AtomicUsize::new(0)));
+            let ask = |flight: Arc<SingleFlight<&'static str, Result<usize, &'static str>>>| {
+                let count = Arc::clone(&count);
+                tokio::spawn(async move {
+                    let work = || async move {
+                        let n = count.fetch_add(1, Ordering::SeqCst) + 1;
+                        tokio::time::sleep(JOINED_LATE * 4).await;
+                        if n == 1 { Err("down") } else { Ok(n) }
+                    };
+                    flight.join_unless("key", work, Result::is_err).await
+                })
+            };
+            let first = ask(Arc::clone(&flight));
+            tokio::time::sleep(joined_after).await;
+            let late: Vec<_> = (0..10).map(|_| ask(Arc::clone(&flight))).collect();
+            assert_eq!(first.await.unwrap(), Ok(Err("down")));
+            for one in late {
+                assert_eq!(one.await.unwrap(), Ok(told));
+            }
+            assert_eq!(count.load(Ordering::SeqCst), begun);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -112,3 +112,23 @@ async fn first_byte_beyond_its_maximum_is_refused_at_load() {
         assert!(refused.render(pullgate_config::Style::Plain).contains("error[limit-exceeded]"), "{key}");
     }
 }
+
+/// Rule: who joins a question that has been waited for inherits neither its slowness nor its fault.
+#[tokio::test]
+async fn a057_who_joins_a_question_late_is_served_though_it_fails() {
+    let stage = Stage::with(KEYED, |setup| setup.its("first_byte = \"4s\"")).await;
+    let image = stage.signed("org/app", "v1");
+    let target = manifest("org/app", "v1");
+    stage.upstream.fail(When::on(&target).times(1), Fault::Hold(Arc::new(Semaphore::new(0))));
+    let asking = || {
+        let (address, target) = (stage.gate.data, target.clone());
+        tokio::spawn(async move { ask(address, "GET", &target, &[]).await })
+    };
+    let first = asking();
+    until("it is asked for", || stage.upstream.count(&target) == 1).await;
+    pause(Duration::from_millis(2_500)).await;
+    let late = asking();
+    assert_undecided(&first.await.unwrap());
+    assert_serves(&late.await.unwrap(), &image);
+    assert_eq!(stage.upstream.count(&format!("GET {target}")), 2);
+}
