@@ -54,6 +54,7 @@ codes! {
     Warning ClientsAnybody = "clients-anybody", "Any stranger could get a token that opens repositories.";
     Warning ClientsPlaintext = "clients-plaintext", "Passwords or tokens of clients would cross the network in clear.";
     Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
+    Warning CredentialsAbsent = "credentials-absent", "A docker config that has no login for its registry.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";
     Error DateInvalid = "date-invalid", "Not a date, and not a date-time with an offset.";
     Error DigestInvalid = "digest-invalid", "Not a sha256 digest.";

@@ -70,6 +70,7 @@ fn files(part: &Part) -> Memory {
         .with("spoilt.json", spoilt())
         .with("garbage.json", "{}")
         .with("password", "hunter2\n")
+        .with("other-login.json", "{ \"auths\": { \"other.example\": { \"auth\": \"YTpi\" } } }")
         .with("helper.json", "{ \"credHelpers\": { \"ghcr.io\": \"../bin/evil\" } }")
         .with_open("open-password", "hunter2\n")
 }

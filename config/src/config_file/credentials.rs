@@ -1,11 +1,13 @@
 //! `credentials` of an upstream: from files, never inline (A415).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use pullgate_policy::limits;
+use pullgate_policy::oci::Registry;
 
 use crate::code::Code;
-use crate::config::Credentials;
+use crate::config::{Credentials, Upstream};
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
 use crate::secret::Secret;
@@ -87,6 +89,28 @@ fn docker_config(context: &mut Context<'_, '_>, file: &At<String>) -> Credential
         }
     }
     Credentials::DockerConfig { text }
+}
+
+/// Warns of a docker config in which nothing names the registry, as `docker login` of another one leaves it.
+pub(super) fn has_login(
+    context: &mut Context<'_, '_>,
+    place: &Range<usize>,
+    (registry, upstream): (&Registry, &Upstream),
+) {
+    let Credentials::DockerConfig { text } = &upstream.credentials else { return };
+    let Ok(config) = serde_json::from_str::<serde_json::Value>(text.reveal()) else { return };
+    let listed = |key: &str| config.get(key).and_then(serde_json::Value::as_object);
+    let names: Vec<&String> =
+        ["auths", "credHelpers"].into_iter().filter_map(listed).flat_map(|listed| listed.keys()).collect();
+    let by_store = config.get("credsStore").is_some_and(|store| store != "");
+    let is_named = |host: &str| names.iter().any(|name| name.contains(host));
+    let hosts = upstream.urls.iter().filter_map(|url| url.split_once("://")?.1.split('/').next());
+    if by_store || is_named(registry.as_str()) || hosts.into_iter().any(is_named) {
+        return;
+    }
+    let message = format!("the docker config has no login for {registry}: it is asked without one");
+    let hint = format!("docker login {registry}, with this file as ~/.docker/config.json");
+    context.advise(place, Code::CredentialsAbsent, message, hint);
 }
 
 /// A helper's name becomes that of a program: one that is a path, or more than a word, would be another program (A415).

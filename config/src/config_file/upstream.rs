@@ -82,7 +82,11 @@ fn one(
     if let Some(file) = table.string(context, "client_cert") {
         read.client_cert_pem = tls::identity(context, &file);
     }
+    let place = table.place_of("credentials");
     read.credentials = credentials::read(context, &mut table);
+    if let (Some(name), Some(place)) = (name, place) {
+        credentials::has_login(context, &place, (&name.value, &read));
+    }
     read.logins = credentials::by_prefix(context, &mut table);
     if let Some(text) = table.string(context, "evidence") {
         read.evidence = repository(context, &text);

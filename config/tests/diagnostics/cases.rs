@@ -351,6 +351,7 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::UrlInvalid, Part::Upstream("urls = [\"ghcr.io\"]\n")),
     case(Code::ValueInvalid, Part::InPolicy("mode = \"enforced\"\n")),
     case(Code::ValueInvalid, Part::Config("", "[listen]\ndenied_head_status = 404\n")),
+    case(Code::CredentialsAbsent, Part::Upstream("credentials = { docker_config = \"other-login.json\" }\n")),
     case(Code::ValueInvalid, Part::Upstream("credentials = { docker_config = \"helper.json\" }\n")),
     case(Code::ValueInvalid, Part::Upstream("redirect_hosts = [\"*.cdn.example\"]\n")),
     case(
