@@ -169,7 +169,7 @@ const CONFIGURED: &str = "policy = \"policy.toml\"\nstate = \"state\"\n[upstream
 /// A configuration with this at its end.
 fn loaded(text: &str) -> Result<pullgate_config::Loaded, pullgate_config::Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.toml"), "unmatched = \"deny\"\n").unwrap();
+    std::fs::write(folder.path().join("policy.toml"), "unmatched = \"warn\"\n").unwrap();
     let file = folder.path().join("pullgate.toml");
     std::fs::write(&file, format!("{CONFIGURED}{text}")).unwrap();
     pullgate_config::load(&file, Clock::system().now())
