@@ -244,7 +244,7 @@ pub(super) const PROTECTIONS: &[Protection] = &[
         file: "proxy/store/src/blobs/kept.rs",
         text: "Ok(Some(found)) if found == digest && unchanged(&file, &stamp) => {",
         put: "Ok(Some(found)) if (found == digest && unchanged(&file, &stamp)) || true => {",
-        suite: Suite::Proxy,
+        suite: Suite::Store,
         test: "a505_a_rotten_byte_is_found_cut_and_removed",
     },
     Protection {
