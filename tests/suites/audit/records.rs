@@ -2,7 +2,7 @@
 
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
-use pullgate_tests::signing::{Signer, carrier, evidence_tag};
+use pullgate_tests::signing::{carrier, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, blob, codes, manifest};
@@ -299,10 +299,8 @@ async fn a606_what_is_asked_for_in_good_order_has_no_record_of_a_refused_request
 
 #[tokio::test]
 async fn a_denials_record_says_who_did_sign_and_which_pieces_do_not_hold() {
-    let stage = Stage::new().await;
-    let image = stage.unsigned("org/app", "v1");
-    let stranger = Signer::new();
-    stranger.sign_at(&stage.upstream, "org/app", &image.digest());
+    let stage = Stage::on(&format!("{KEYED}annotations = {{ env = \"prod\" }}\n")).await;
+    stage.signed("org/app", "v1");
     assert_denied(&stage.manifest("org/app", "v1").await);
     let record = stage.gate.record().await;
     let signers = record["signers"].as_array().unwrap();
@@ -310,7 +308,7 @@ async fn a_denials_record_says_who_did_sign_and_which_pieces_do_not_hold() {
     assert!(signers[0]["by"].as_str().unwrap().starts_with("key sha256:"), "{record}");
     assert_eq!(
         (&signers[0]["layout"], &signers[0]["code"]),
-        (&"sig-tag".into(), &"unknown-authority".into())
+        (&"sig-tag".into(), &"annotation-missing".into())
     );
     assert_eq!((record["status"].as_u64(), record.get("failed")), (Some(403), None), "{record}");
     // What is no signature has no signer, and is named.
