@@ -92,7 +92,12 @@ impl Grant {
                 permit: permit.clone(),
             })
         };
-        document.manifest().content().filter_map(of).collect()
+        document
+            .manifest()
+            .content()
+            .filter_map(of)
+            .filter(|grant| !leaves_out(permit, &grant.claim.digest))
+            .collect()
     }
 
     /// How many indexes lie above, the root among them.
@@ -168,7 +173,7 @@ impl GrantClaim {
     #[must_use]
     pub fn confirm(self, permit: Permit, revisions: Revisions, now: Timestamp) -> Option<Grant> {
         let is_roots = *permit.subject() == self.root() && permit.counts(revisions, now);
-        let holds = is_roots && !grants_nothing(&permit);
+        let holds = is_roots && !grants_nothing(&permit) && !leaves_out(&permit, &self.0.digest);
         holds.then_some(Grant { claim: self.0, permit })
     }
 }
@@ -179,6 +184,11 @@ fn grants_nothing(permit: &Permit) -> bool {
         Ground::EachChild => true,
         Ground::Exempt { .. } | Ground::Satisfied | Ground::Unchecked | Ground::WarnOnly(_) => false,
     }
+}
+
+/// Whether what a permit is for lists this as a manifest that attests, and is no part of what was attested to (A153).
+fn leaves_out(permit: &Permit, digest: &Digest) -> bool {
+    permit.met().iter().any(|met| met.attesting.contains(digest))
 }
 
 impl Record for GrantRecord {

@@ -106,6 +106,9 @@ pub struct Met {
     /// Other repositories that it names itself to be of, as people read them (A204).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claimed: Vec<String>,
+    /// Manifests that attest to others of an index, and to which nobody attests: its permit carries none of them (A153).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attesting: Vec<Digest>,
 }
 
 /// No verdict could be reached. It has no way into a store and is never remembered (A544).

@@ -120,6 +120,29 @@ async fn a153_a_child_that_is_only_marked_as_an_attestation_manifest_keeps_its_i
     assert_serves(&stage.manifest("org/app", "v2").await, &index);
 }
 
+/// Rule: what attests to others is carried by no permit of their index. It may be an image besides, and nobody attests to
+/// it: it stands or falls by itself.
+#[tokio::test]
+async fn a153_an_image_that_attests_to_others_is_not_carried_by_their_index() {
+    for kind in [PROVENANCE, "urn:other"] {
+        let stage = attested().await;
+        let image = Made::image();
+        let of_image = attesting(&image);
+        sign(&stage, &stage.signer, &of_image, SIGN_PREDICATE);
+        // An image of its own that its builder signed, and to which nobody attests; it has a statement about another.
+        let tar = Layer::new("application/vnd.oci.image.layer.v1.tar", b"evil".to_vec());
+        let evil = with_subject(carrier(vec![tar, statement(&image.digest(), kind)]), &image);
+        sign(&stage, &stage.signer, &evil, SIGN_PREDICATE);
+        let listed = [platform(&evil, "amd64"), platform(&image, "arm64"), marked(&of_image, &image)];
+        let children = vec![evil.clone(), image.clone(), of_image.clone()];
+        Made::index_of(&listed, children).tag(&stage.upstream, "org/app", "v1");
+        let _whatever = stage.manifest("org/app", "v1").await;
+        assert_denied(&stage.manifest("org/app", &evil.digest()).await);
+        assert_eq!(stage.blob("org/app", &evil.layer()).await.status, 403, "{kind}");
+        assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    }
+}
+
 /// Rule: who signed the manifest attests to what it lists, about what the statement names; nobody else, and nothing else.
 #[tokio::test]
 async fn a153_a214_a_statement_counts_by_who_signed_its_manifest_and_for_what_it_names() {

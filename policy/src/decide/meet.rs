@@ -133,6 +133,7 @@ fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)], image: &Image) 
         identities: chosen.iter().map(|(_, piece)| piece.principal.to_string()).collect(),
         evidence: chosen.iter().map(|(_, piece)| piece.source.blob).collect(),
         claimed: claimed.filter(|claimed| !image.is_named_by(claimed)).map(text::escape).collect(),
+        attesting: Vec::new(),
     }
 }
 

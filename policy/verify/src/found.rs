@@ -12,6 +12,7 @@ use pullgate_policy::identity::Authority;
 use pullgate_policy::oci::{Digest, Manifest, media_type};
 
 use crate::artifact::Artifact;
+use crate::artifact::SharedArtifact;
 use crate::key::KeyRing;
 use crate::trust::TrustSet;
 
@@ -57,37 +58,74 @@ pub enum Item {
     },
 }
 
-/// A statement in an attestation manifest, and what may be a signature of that manifest.
+/// A statement in an attestation manifest, and what may be a signature of that manifest. Clones are cheap: whatever is
+/// signed by many, or signs many, is there once (A602).
 #[derive(Debug, Clone)]
 pub struct Carried {
-    /// The layer.
-    pub statement: Bytes,
-    /// The attestation manifest.
-    pub manifest: Bytes,
+    /// The statement.
+    pub statement: Statement,
     /// A piece of evidence about the attestation manifest.
-    pub by: Item,
+    pub by: Arc<Item>,
     /// Where that was found.
     pub signed_at: Source,
     /// What the statement may be about besides the subject: the manifests that it lists, if it is an index.
     pub children: Arc<[Digest]>,
 }
 
-impl Carried {
-    pub(crate) fn length(&self) -> u64 {
-        self.statement.len() as u64 + self.manifest.len() as u64 + self.by.length()
+/// An attestation manifest, read and hashed once however many statements and signatures it has (A604).
+#[derive(Debug)]
+pub struct Attesting {
+    pub(crate) artifact: SharedArtifact,
+    pub(crate) digest: Digest,
+    length: u64,
+    /// Its statements, as it lists them.
+    listed: Vec<(Digest, u64)>,
+}
+
+/// A statement that lies beside others in an attestation manifest.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub(crate) manifest: Arc<Attesting>,
+    pub(crate) artifact: SharedArtifact,
+    length: u64,
+    is_listed: bool,
+}
+
+impl Attesting {
+    /// Reads a manifest. One that is none lists nothing.
+    #[must_use]
+    pub fn read(manifest: Bytes) -> Self {
+        let document = Untrusted::new(manifest.clone()).hash().parse(Some(media_type::OCI_MANIFEST));
+        let listed = match document.as_ref().map(|document| document.value().manifest()) {
+            Ok(Manifest::Image(image)) => {
+                let of_in_toto = image.layers.iter().filter(|layer| layer.media_type == media_type::IN_TOTO);
+                of_in_toto.filter_map(|layer| Some((layer.digest?, layer.size))).collect()
+            }
+            Ok(Manifest::Index(_)) | Err(_) => Vec::new(),
+        };
+        let length = manifest.len() as u64;
+        Self { digest: Digest::of(&manifest), artifact: SharedArtifact::of(manifest), length, listed }
     }
 
-    /// Whether the manifest lists the statement, by its hash and as what it is.
+    /// One of its statements, if the manifest lists it by its hash and as what it is.
+    #[must_use]
+    pub fn statement(self: &Arc<Self>, statement: Bytes) -> Statement {
+        let length = statement.len() as u64;
+        let is_listed = self
+            .listed
+            .iter()
+            .any(|(digest, size)| *size == length && digest.recompute(&statement) == *digest);
+        Statement { manifest: Arc::clone(self), artifact: SharedArtifact::of(statement), length, is_listed }
+    }
+}
+
+impl Carried {
+    pub(crate) fn length(&self) -> u64 {
+        self.statement.length + self.statement.manifest.length + self.by.length()
+    }
+
     pub(crate) fn is_listed(&self) -> bool {
-        let document = Untrusted::new(self.manifest.clone()).hash().parse(Some(media_type::OCI_MANIFEST));
-        document.is_ok_and(|document| match document.value().manifest() {
-            Manifest::Image(image) => image.layers.iter().any(|layer| {
-                layer.media_type == media_type::IN_TOTO
-                    && layer.digest.is_some_and(|digest| digest.recompute(&self.statement) == digest)
-                    && layer.size == self.statement.len() as u64
-            }),
-            Manifest::Index(_) => false,
-        })
+        self.statement.is_listed
     }
 }
 

@@ -36,7 +36,7 @@ mod trust;
 pub use artifact::Artifact;
 pub use budget::Cost;
 pub use engine::{Progress, Rest, Verification, verify_all};
-pub use found::{Carried, Found, Item, Request};
+pub use found::{Attesting, Carried, Found, Item, Request, Statement};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
 pub use subjects::named_subjects;
 pub use trust::{

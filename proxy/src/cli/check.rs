@@ -11,6 +11,8 @@ use super::paint::Paint;
 use super::{Exit, Format, Image, complain, configuration, print};
 use crate::clock::Clock;
 
+mod start;
+
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -35,6 +37,9 @@ struct Report<'a> {
     clean: bool,
     diagnostics: &'a Diagnostics,
     against: Vec<Governed>,
+    /// Why `serve` would not start with these files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,13 +57,19 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(faults) => (faults, None),
     };
     let against = config.as_ref().map(|config| governed(config, &arguments.against)).unwrap_or_default();
-    let clean = config.is_some() && (!arguments.strict || diagnostics.is_empty());
+    let start = config.clone().and_then(start::fault);
+    let clean = config.is_some() && start.is_none() && (!arguments.strict || diagnostics.is_empty());
     match arguments.format {
         Format::Json => {
-            let report = Report { version: 1, clean, diagnostics: &diagnostics, against };
+            let report = Report { version: 1, clean, diagnostics: &diagnostics, against, start };
             print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
         }
-        Format::Text => text(arguments, &diagnostics, config.as_ref(), &against),
+        Format::Text => {
+            text(arguments, &diagnostics, config.as_ref(), &against);
+            if let Some(why) = &start {
+                complain(&format!("error: `serve` would not start: {why}\n"));
+            }
+        }
     }
     if clean { Exit::Success } else { Exit::Usage }
 }
@@ -111,5 +122,8 @@ fn text(arguments: &Arguments, diagnostics: &Diagnostics, config: Option<&Config
             )
         }
     };
-    print(&format!("{shown}{files}\n"));
+    let revisions = config.map(|config| config.policy.set.revisions);
+    let revisions =
+        revisions.map(|of| format!("policy revision {}\ntrust revision {}\n", of.policy, of.trust));
+    print(&format!("{shown}{files}\n{}", revisions.unwrap_or_default()));
 }

@@ -40,6 +40,7 @@ pub(super) fn of_permit(key: &(Subject, Revisions), permit: &Permit) -> u32 {
         size_of_val(met)
             + size_of_val(met.authorities.as_slice())
             + size_of_val(met.evidence.as_slice())
+            + size_of_val(met.attesting.as_slice())
             + texts.sum::<usize>()
     });
     // The repository is there twice: in the key and in the permit.

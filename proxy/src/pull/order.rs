@@ -187,7 +187,7 @@ pub async fn leave(
     app.asked.count(Question::Scope);
     // Nobody probes an upstream through a repository that no policy governs (A062): an exemption opens what it names there.
     if let Err(unmatched) = scope::governed(live, repository)
-        && !scope::exempt(app, live, repository, digest).await
+        && !scope::exempt(app, live, repository, digest).await?
     {
         return Err(unmatched);
     }

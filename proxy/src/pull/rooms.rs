@@ -5,6 +5,7 @@ use pullgate_policy::limits;
 
 use super::handles::Handles;
 use crate::metrics::Room;
+use crate::store::limits::BLOBS_MEMORY_BYTES;
 
 impl Handles {
     /// Every room of a gate, and how full it is.
@@ -24,6 +25,7 @@ impl Handles {
                 limits::IN_FLIGHT_BYTES_OF_ONE,
             ),
             room("memory_work", self.compute_pool.memory(), limits::WORK_BYTES),
+            room("memory_blobs", self.store.blobs().memory(), BLOBS_MEMORY_BYTES),
             room("memory_documents", self.memory.documents_bytes(), limits::DOCUMENTS_BYTES),
             room("memory_passing", self.memory.passing_bytes(), limits::PASSING_BYTES),
             room("disk_documents", permitted.used, permitted.most),

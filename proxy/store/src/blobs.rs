@@ -201,6 +201,12 @@ impl<E: UpstreamError> Blobs<E> {
         Fill { used: self.0.kept.used(), most: self.0.kept.blobs_max() }
     }
 
+    /// Bytes of memory that blobs take where no file can be had.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.0.kept.memory_used()
+    }
+
     /// What is counted of them.
     #[must_use]
     pub fn series(&self) -> BlobSeries {

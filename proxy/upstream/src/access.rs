@@ -13,7 +13,7 @@ use crate::challenge::Challenge;
 use crate::client::Client;
 use crate::credentials::{Login, Sources};
 use crate::fault::Fault;
-use crate::origin::{Listed, Origin};
+use crate::origin::{Listed, Origin, Scheme};
 use crate::realm::Realm;
 use crate::settings::Settings;
 use crate::single_flight::SingleFlight;
@@ -26,12 +26,15 @@ const LOGIN_FRESH: Duration = Duration::from_secs(5);
 pub(super) struct Access {
     shared: Arc<Shared>,
     flight: SingleFlight<Repository, Result<HeaderValue, Fault>>,
-    flight_elsewhere: SingleFlight<Repository, Result<HeaderValue, Fault>>,
+    /// By the host too: of two hosts neither gets the other's.
+    flight_elsewhere: SingleFlight<(Repository, Origin), Result<HeaderValue, Fault>>,
 }
 
 struct Shared {
     client: Arc<Client>,
     sources: Sources,
+    /// TLS where any endpoint has it.
+    scheme: Scheme,
     token_hosts: Vec<Listed>,
     redirect_hosts: Vec<Listed>,
     tokens: Tokens,
@@ -46,9 +49,12 @@ impl Access {
         let sources = Sources::new(settings)?;
         let token_hosts = settings.token_hosts.clone();
         let redirect_hosts = settings.redirect_hosts.clone();
+        let is_secure = settings.urls.iter().any(|url| url.scheme == Scheme::Https);
+        let scheme = if is_secure { Scheme::Https } else { Scheme::Http };
         let shared = Shared {
             client,
             sources,
+            scheme,
             token_hosts,
             redirect_hosts,
             tokens: Tokens::default(),
@@ -137,16 +143,22 @@ impl Access {
             return Err(Fault::RealmRefused);
         }
         let name = self.shared.client.name_of(repository);
-        let realm = Realm::check(&realm, service.as_deref(), &name, &host, &self.shared.token_hosts)?;
+        // Behind an upstream under TLS nothing is asked in the clear, wherever a redirect led.
+        let seen_from = match self.shared.scheme {
+            Scheme::Https => Origin { scheme: Scheme::Https, ..host.clone() },
+            Scheme::Http => host.clone(),
+        };
+        let realm = Realm::check(&realm, service.as_deref(), &name, &seen_from, &self.shared.token_hosts)?;
         let shared = Arc::clone(&self.shared);
         let whose = repository.clone();
+        let key = (repository.clone(), host.clone());
         let work = move || async move {
             let token = shared.ask(&realm, Login::Anonymous).await?;
             let header = token.header.clone();
             shared.elsewhere.keep(&whose, token, host, Instant::now());
             Ok(header)
         };
-        let flight = self.flight_elsewhere.join(repository.clone(), work).await;
+        let flight = self.flight_elsewhere.join(key, work).await;
         flight.unwrap_or(Err(Fault::Internal))
     }
 }

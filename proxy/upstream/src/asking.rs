@@ -103,8 +103,10 @@ impl Upstream {
         // What it asks for in words that are none says nothing of whether it would show it.
         let is_garbled =
             answer.headers().contains_key(WWW_AUTHENTICATE) && Challenge::find(answer.headers()).is_err();
+        // What a store says to which it sent on says nothing of what it shows itself.
+        let is_home = matches!(answer.place, Responder::Home(_));
         match answer.found().await {
-            Err(Fault::Unauthorized) if !is_garbled && self.access.is_anonymous(repository) => {
+            Err(Fault::Unauthorized) if is_home && !is_garbled && self.access.is_anonymous(repository) => {
                 Err(Fault::NotShown)
             }
             found => found,

@@ -207,7 +207,7 @@ impl Client {
             let in_clear = |to: &Origin| {
                 ask.kind == Kind::Blob && self.redirect_hosts.iter().any(|one| one.names_in_clear(to))
             };
-            let target = redirect::target(&url, response.headers(), in_clear);
+            let target = redirect::target(&url, base.scheme, response.headers(), in_clear);
             url = target.inspect_err(|_| self.notices.redirect(&redirect::host(response.headers())))?;
             let to = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
             if to != *base {
@@ -258,7 +258,7 @@ impl Client {
     ) -> Result<Answer, Fault> {
         let response = self.ask_token_service_once(url, form, authorization).await?;
         let response = if redirect::is_redirect(response.status()) {
-            let to = redirect::target(url, response.headers(), |_| false)
+            let to = redirect::target(url, Scheme::Http, response.headers(), |_| false)
                 .ok()
                 .filter(|to| form.is_none() && is_same_host(url, to))
                 .ok_or(Fault::RealmRefused)

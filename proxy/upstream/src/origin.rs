@@ -6,7 +6,7 @@ use http::Uri;
 use http::uri::Authority;
 
 /// How the bytes travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Scheme {
     /// In the clear.
     Http,
@@ -24,7 +24,7 @@ impl Scheme {
 }
 
 /// Scheme, host and port of a URL. The host is in lower case and, of an IPv6 address, without brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) scheme: Scheme,
     pub(super) host: String,

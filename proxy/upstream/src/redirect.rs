@@ -28,6 +28,7 @@ pub(super) fn host(headers: &HeaderMap) -> String {
 /// [`Fault::RedirectRefused`].
 pub(super) fn target(
     from: &Uri,
+    home: Scheme,
     headers: &HeaderMap,
     in_clear: impl Fn(&Origin) -> bool,
 ) -> Result<Uri, Fault> {
@@ -42,9 +43,11 @@ pub(super) fn target(
         .and_then(|absolute| absolute.parse().ok())
         .ok_or(Fault::RedirectRefused)?;
     let to = Origin::of(&url).ok_or(Fault::RedirectRefused)?;
-    match (own.scheme, to.scheme) {
-        (Scheme::Https, Scheme::Http) if !in_clear(&to) => Err(Fault::RedirectRefused),
-        (_, Scheme::Http | Scheme::Https) => Ok(url),
+    // Behind an upstream under TLS a hop in the clear leads to no other one that is not listed so.
+    let is_secure = own.scheme == Scheme::Https || home == Scheme::Https;
+    match to.scheme {
+        Scheme::Http if is_secure && !in_clear(&to) => Err(Fault::RedirectRefused),
+        Scheme::Http | Scheme::Https => Ok(url),
     }
 }
 
@@ -58,7 +61,7 @@ mod tests {
         for location in locations {
             headers.append(LOCATION, HeaderValue::from_bytes(location).unwrap());
         }
-        target(&from.parse().unwrap(), &headers, |_| false).ok().map(|url| url.to_string())
+        target(&from.parse().unwrap(), Scheme::Http, &headers, |_| false).ok().map(|url| url.to_string())
     }
 
     #[test]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::answer::{Answer, without_first};
@@ -104,7 +105,10 @@ fn part(answer: Answer, (from, length): (u64, u64)) -> Result<Rest, Fault> {
         None if answer.length()? == Some(length.saturating_sub(from)) => (from, length),
         None => return Err(Fault::Protocol),
     };
-    Ok(Rest { pieces: without_first(answer.stream()?, from.saturating_sub(first)), end, form: Form::Part })
+    // One that begins much earlier than it was asked to costs like the whole, again and again.
+    let again = from.saturating_sub(first);
+    let form = if again > limits::BLOB_PROGRESS_BYTES { Form::Whole } else { Form::Part };
+    Ok(Rest { pieces: without_first(answer.stream()?, again), end, form })
 }
 
 /// Where a part lies that can go on from there: `bytes FIRST-LAST/LENGTH`, of which the length may be `*`.

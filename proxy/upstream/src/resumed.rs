@@ -118,7 +118,11 @@ impl Resumed {
                 self.tries = 0;
             }
             // A part that ended where it said is no break.
-            let gone_on = if came_to_its_end { self.rest().await } else { self.go_on(broke).await };
+            let gone_on = if came_to_its_end { self.rest().await } else { Err(broke) };
+            let gone_on = match gone_on {
+                Err(fault) => self.go_on(fault).await,
+                rest => rest,
+            };
             match gone_on {
                 Ok(rest) => self.now = Some(rest),
                 Err(fault) => return Some(Err(fault)),

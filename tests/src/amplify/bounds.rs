@@ -129,10 +129,11 @@ fn process() -> Bound {
         requests: "the sum over its upstreams".to_owned(),
         processor: "a thread for each processor".to_owned(),
         memory: format!(
-            "{} of verdicts, {} of computing, {} of what is remembered",
+            "{} of verdicts, {} of computing, {} of what is remembered, {} of blobs where no file can be had",
             mib(limits::IN_FLIGHT_BYTES),
             mib(limits::WORK_BYTES),
-            mib(remembered)
+            mib(remembered),
+            mib(pullgate::store::limits::BLOBS_MEMORY_BYTES)
         ),
         disk: format!(
             "`blobs_max`, {} of manifests and evidence, `audit.retain_max`, the rows of `cache.db`",

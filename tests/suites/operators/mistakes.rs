@@ -9,6 +9,7 @@ use pullgate_tests::signing::Signer;
 use serde_json::Value;
 
 mod files;
+mod start;
 
 use files::{AUTHORITY, CONFIG, Files, POLICY, REQUIRE, run};
 
@@ -231,8 +232,11 @@ fn a408_an_exemption_without_end_or_owner_or_of_everything_is_a_fault() {
     let exempt = |lines: &str| {
         Files::policy(&format!("{AUTHORITY}{POLICY}{REQUIRE}[[exempt]]\nreason = \"INC-1\"\n{lines}"))
     };
-    let (scope, until, owner) =
-        ("scope = [\"ghcr.io/myorg/app\"]\n", "until = 2999-01-31\n", "owner = \"platform@corp.example\"\n");
+    let (scope, owner) = ("scope = [\"ghcr.io/myorg/app\"]\n", "owner = \"platform@corp.example\"\n");
+    // More than a year away is told of.
+    let month = jiff::Timestamp::now() + std::time::Duration::from_secs(30 * 24 * 3_600);
+    let until = format!("until = {}\n", month.to_string().split('T').next().unwrap());
+    exempt(&format!("{scope}until = 2999-01-31\n{owner}")).warns(&["exempt-far"]);
     exempt(&format!("{scope}{owner}")).faults(&["exempt-no-end"]);
     exempt(&format!("{scope}{until}")).faults(&["exempt-no-owner"]);
     exempt(&format!("{scope}{until}owner = \" \"\n")).faults(&["exempt-no-owner"]);

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use super::{When, counts_for, one};
 use crate::evidence::Evidence;
+use crate::limits;
 use crate::oci::{Digest, Document, Manifest};
 use crate::policy::{Asks, PolicySet, Requirement};
 use crate::verdict::Met;
 
 /// How an index meets a requirement by what is attested to about its children: a permit carries every one of them, so
-/// every one must be attested to, or be an attestation manifest that is signed by who attests. None of a signature:
-/// nobody signed the index.
+/// every one must be attested to. What attests itself is left out, and is carried by no permit: it may be anything
+/// besides. None of a signature: nobody signed the index.
 pub(super) fn all(
     set: &PolicySet,
     requirement: &Requirement,
@@ -25,15 +26,22 @@ pub(super) fn all(
     // A child by a digest that is not computed gets no grant (A132).
     let children: BTreeSet<Digest> = index.manifests.iter().filter_map(|child| child.digest).collect();
     let manifests = attesting(set, requirement, evidence);
+    let attested = children.iter().filter(|child| !manifests.contains(child));
+    // No more are looked at, so that no more can be attested to.
+    if attested.clone().count() > limits::ATTESTATION_MANIFESTS {
+        return None;
+    }
     let mut whole: Option<(Met, Timestamp)> = None;
-    for child in children.iter().filter(|child| !manifests.contains(child)) {
+    for child in attested {
         let (met, until) = one(set, requirement, (evidence, child), when).ok()?;
         whole = Some(match whole {
             None => (met, until),
             Some((known, earlier)) => (joined(known, met), earlier.min(until)),
         });
     }
-    whole
+    let (met, until) = whole?;
+    let attesting = children.iter().filter(|child| manifests.contains(child)).copied().collect();
+    Some((Met { attesting, ..met }, until))
 }
 
 /// The manifests that attest, signed by somebody for whom one of the requirement's authorities stands.

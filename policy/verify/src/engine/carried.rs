@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use pullgate_policy::code::Code;
+use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
 
 use super::{Fact, Round};
@@ -28,9 +29,9 @@ pub(super) fn worth(
             "the attestation manifest does not list the statement",
         ));
     }
-    let about_manifest = Request { subject: Digest::of(&carried.manifest), ..*request };
-    let manifest = SharedArtifact::of(carried.manifest.clone());
-    let Some(signed) = super::worth(&about_manifest, &manifest, &carried.by, (budget, round))? else {
+    let about_manifest = Request { subject: carried.statement.manifest.digest, ..*request };
+    let manifest = &carried.statement.manifest.artifact;
+    let Some(signed) = super::worth(&about_manifest, manifest, &carried.by, (budget, round))? else {
         return Ok(None);
     };
     // Whoever attests to something about the manifest has not signed it (A214).
@@ -41,7 +42,7 @@ pub(super) fn worth(
     let by_name =
         |fact: &Fact| request.authorities.iter().any(|one| one.recognises(&fact.proof.principal).is_ok());
     let keep = if signed.iter().any(by_name) { Keep::Predicate } else { Keep::Nothing };
-    let says = Says::Statement(SharedArtifact::of(carried.statement.clone()));
+    let says = Says::Statement(carried.statement.artifact.clone());
     let claim = Reading::new(&says).claim(keep, budget)?;
     match claim.as_ref() {
         Claim::Statement(statement) if statement.predicate_type != SIGN => {}
@@ -50,10 +51,12 @@ pub(super) fn worth(
             return Err(PieceFault::new(Code::NotASignature, "a statement in an attestation manifest"));
         }
     }
-    let children = carried.children.iter().filter_map(|child| match child {
-        Digest::Sha256(known) => Some((*child, Artifact::Sha256(*known).kept())),
-        Digest::Sha512(_) => None,
-    });
+    // Of more none can be attested to: each would have a manifest of its own, of which so many are looked at.
+    let children =
+        carried.children.iter().take(limits::ATTESTATION_MANIFESTS).filter_map(|child| match child {
+            Digest::Sha256(known) => Some((*child, Artifact::Sha256(*known).kept())),
+            Digest::Sha512(_) => None,
+        });
     let subjects = std::iter::once((request.subject, artifact.clone())).chain(children);
     let mut facts = Vec::new();
     for (subject, artifact) in subjects {

@@ -16,7 +16,7 @@ use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Manifest, media_type};
 use pullgate_policy::verdict::Subject;
-use pullgate_verify::{Carried, Found, Item, named_subjects};
+use pullgate_verify::{Attesting, Carried, Found, Item, named_subjects};
 
 use super::{Carrier, Collected, FETCHED_AT_ONCE, Findings, interleave, is_about, layouts, pieces};
 use crate::evidence_budget::Reservation;
@@ -45,18 +45,18 @@ pub(crate) async fn further(
     let mut work = Work { fetched, findings: Findings::default(), held: Vec::new() };
     let children = children(open.document().value());
     let attesting = attesting(app, live, (open, before), &children, &mut work).await?;
-    let (mut manifests, mut found) = (Vec::new(), Vec::new());
+    let (mut manifests, mut found): (_, Vec<Found>) = (Vec::new(), Vec::new());
     for carrier in &attesting {
         let (signing, by) = signatures(app, live, carrier, &mut work).await?;
         if by.is_empty() {
             continue;
         }
         let statements = statements(app, live, carrier, &mut work).await?;
-        found.extend(joined(carrier, &statements, (&by, &children)));
+        let left = limits::SIGNATURES_MAX.saturating_sub(found.len());
+        found.extend(joined(app, carrier, statements, (by, &children), left).await?);
         manifests.push((carrier.layout, carrier.document.digest()));
         manifests.extend(signing);
     }
-    found.truncate(limits::SIGNATURES_MAX);
     let Work { findings: Findings { rejected, unread }, held, .. } = work;
     if found.is_empty() && unread.is_empty() {
         return Ok(None);
@@ -210,24 +210,42 @@ fn listed_statements(carrier: &Carrier) -> Vec<(Digest, u64)> {
         .collect()
 }
 
-/// Every statement under every piece that may sign its manifest.
-fn joined(carrier: &Carrier, statements: &[Bytes], (by, children): (&[Found], &Arc<[Digest]>)) -> Vec<Found> {
+/// Every statement under every piece that may sign its manifest, as many as may be checked. The manifest is read once,
+/// where nobody waits for an answer (A604, A611), and a piece is there once for all statements (A602).
+///
+/// # Errors
+/// Undecided, when the work died.
+async fn joined(
+    app: &Handles,
+    carrier: &Carrier,
+    statements: Vec<Bytes>,
+    (by, children): (Vec<Found>, &Arc<[Digest]>),
+    most: usize,
+) -> Result<Vec<Found>, Refusal> {
     let (layout, manifest) = (carrier.layout, carrier.document.digest());
-    let of_one = |statement: &Bytes| {
-        let source = Source { layout, manifest, blob: Digest::of(statement) };
-        let statement = statement.clone();
-        by.iter().map(move |found| Found {
-            source,
-            item: Item::Carried(Box::new(Carried {
-                statement: statement.clone(),
-                manifest: carrier.document.value().bytes().clone(),
-                by: found.item.clone(),
-                signed_at: found.source,
-                children: Arc::clone(children),
-            })),
-        })
+    let bytes = carrier.document.value().bytes().clone();
+    let length = bytes.len() + statements.iter().map(Bytes::len).sum::<usize>();
+    let children = Arc::clone(children);
+    let work = move || {
+        let attesting = Arc::new(Attesting::read(bytes));
+        let by: Vec<_> = by.into_iter().map(|found| (found.source, Arc::new(found.item))).collect();
+        let mut joined = Vec::new();
+        for statement in statements {
+            let source = Source { layout, manifest, blob: Digest::of(&statement) };
+            let statement = attesting.statement(statement);
+            for (signed_at, by) in &by {
+                if joined.len() >= most {
+                    return joined;
+                }
+                let (statement, by, children) = (statement.clone(), Arc::clone(by), Arc::clone(&children));
+                let carried = Carried { statement, by, signed_at: *signed_at, children };
+                joined.push(Found { source, item: Item::Carried(Box::new(carried)) });
+            }
+        }
+        joined
     };
-    statements.iter().flat_map(of_one).collect()
+    let joined = app.compute_pool.over(&carrier.repository, length, work).await;
+    joined.map_err(|_died| Refusal::undecided(Code::Internal))
 }
 
 /// The same from the store alone, of manifests that were kept together: which of them attest is seen by their layers.
@@ -240,7 +258,7 @@ pub(super) async fn kept(
     (subject, carriers): (&Subject, &[Carrier]),
     findings: &mut Findings,
 ) -> Known<Option<(Vec<Found>, Vec<Reservation>)>> {
-    let (mut found, mut all_held) = (Vec::new(), Vec::new());
+    let (mut found, mut all_held): (Vec<Found>, _) = (Vec::new(), Vec::new());
     let document = app.store.document(&subject.repository, &subject.digest).await?;
     let document = match document {
         Some(bytes) => resolve::parsed(app, &subject.repository, bytes).await,
@@ -273,9 +291,10 @@ pub(super) async fn kept(
             let Some(statement) = statement else { return Ok(None) };
             statements.push(statement.value().clone());
         }
-        found.extend(joined(carrier, &statements, (&by, &children)));
+        let left = limits::SIGNATURES_MAX.saturating_sub(found.len());
+        let Ok(more) = joined(app, carrier, statements, (by, &children), left).await else { return Ok(None) };
+        found.extend(more);
         all_held.push(held);
     }
-    found.truncate(limits::SIGNATURES_MAX);
     Ok(Some((found, all_held)))
 }

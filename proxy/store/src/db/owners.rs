@@ -15,7 +15,7 @@ impl Database {
     /// What a tag was seen to be last, by whatever types it was asked for.
     ///
     /// # Errors
-    /// [`Unknown`].
+    /// [`Unknown`](crate::unknown::Unknown).
     pub async fn tag_of_anybody(&self, repository: &Repository, tag: &Tag) -> Known<Option<TagSeen>> {
         let Some(open) = self.readable()? else { return Ok(None) };
         let query = sqlx::query(

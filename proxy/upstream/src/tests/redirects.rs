@@ -1,9 +1,11 @@
 //! Redirects, against real sockets.
 
+use pullgate_policy::oci::Digest;
+
 use super::credentials::{authorization, host, login};
 use super::server::{Server, answer, redirect, whole};
 use super::tls::{Authority, acceptor};
-use super::{BODY, TYPE, manifest};
+use super::{BODY, TYPE, manifest, repository};
 use crate::Fault;
 
 #[tokio::test]
@@ -133,4 +135,37 @@ async fn a162_a_line_end_in_a_location_is_neither_followed_nor_sent_on() {
     let head = server.heads().pop().unwrap();
     assert!(head.starts_with("GET /x%0d%0ax-made:%20y HTTP/1.1\r\n"), "{head}");
     assert!(!head.lines().any(|line| line.starts_with("x-made")), "{head}");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_what_it_was_sent_says_nothing_of_what_the_registry_shows() {
+    for status in ["401 No", "403 No"] {
+        let store = Server::start_on("127.0.0.2", move |_| whole(status, &[], b"<Error/>")).await;
+        let to = format!("http://{}/bucket", store.address);
+        let server = Server::start(move |_| redirect(&to)).await;
+        let upstream = server.upstream_with(|table| table.redirect_hosts = vec!["127.0.0.2".to_owned()]);
+        let fault = upstream.blob_exists(&repository(), &Digest::of(BODY)).await;
+        assert_eq!(fault, Err(Fault::Unauthorized), "{status}");
+        assert_eq!(manifest(&upstream).await.unwrap_err(), Fault::Unauthorized, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a162_behind_tls_a_store_in_clear_leads_to_no_other_one_in_clear() {
+    let ours = Authority::new();
+    let other = Server::start_on("127.0.0.3", |_| whole("200 OK", &[TYPE], BODY)).await;
+    let to = other.url();
+    let store = Server::start_on("127.0.0.2", move |_| redirect(&format!("{to}/x"))).await;
+    let to = store.url();
+    let server =
+        Server::start_both(acceptor(ours.server(), None), move |_| redirect(&format!("{to}/x"))).await;
+    let url = server.url().replace("http:", "https:");
+    for (also, served) in [("127.0.0.3", false), ("http://127.0.0.3", true)] {
+        let upstream = super::upstream(&url, |table| {
+            table.ca_pem = Some(ours.pem());
+            table.redirect_hosts = vec!["http://127.0.0.2".to_owned(), also.to_owned()];
+        });
+        let got = upstream.small_blob(&repository(), &Digest::of(BODY), 100).await;
+        assert_eq!(got.is_ok(), served, "{also}");
+    }
 }

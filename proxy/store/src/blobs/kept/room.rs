@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{BlobFiles, Index, lock};
 use crate::descriptors;
-use crate::limits::{DISK_RESERVE, DISK_RESERVE_SHARE};
+use crate::limits::{BLOBS_MEMORY_BYTES, DISK_RESERVE, DISK_RESERVE_SHARE};
 
 /// A file for a blob that is on its way, and its room.
 #[derive(Debug)]
@@ -151,6 +151,12 @@ impl BlobFiles {
         }
         let reserved = self.reserved((Fate::Lent, Disk::Roomy), 0, Some(memory));
         Some(Room { file, temp: None, reserved })
+    }
+
+    /// Bytes of memory that such blobs take now.
+    pub(in crate::blobs) fn memory_used(&self) -> u64 {
+        let left = u64::try_from(self.memory.available_permits()).unwrap_or(u64::MAX).saturating_mul(1024);
+        BLOBS_MEMORY_BYTES.saturating_sub(left)
     }
 
     fn reserved(
