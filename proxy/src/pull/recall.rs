@@ -294,17 +294,18 @@ pub(super) async fn keep_denial(
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
 }
 
-/// Keeps where evidence lay. What permitted once is not replaced by what denies: `last_permit` decides anew by what is
-/// kept, and a policy that was wrong for an hour must not take away what it says again (A148).
+/// Keeps where evidence lay. What was permitted once stays so in the record of it: `last_permit` decides anew by what is
+/// kept, and a policy that was wrong for an hour must not take away what it says again (A148). What is gone is not kept:
+/// a signature that was taken away permits nothing, also while the upstream is away (A122).
 async fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
-    if outcome == KeptOutcome::NotPermitted {
-        let before = app.store.evidence(subject).await.ok().flatten();
-        let before = before.and_then(|sealed| CollectedEvidence::open(&app.seal, &sealed, subject));
-        // Where a signature is gone for a moment, what it was found by must not be gone with it.
-        if before.is_some_and(|before| before.outcome == KeptOutcome::Permitted) {
-            return;
+    let outcome = match outcome {
+        KeptOutcome::Permitted => KeptOutcome::Permitted,
+        KeptOutcome::NotPermitted => {
+            let before = app.store.evidence(subject).await.ok().flatten();
+            let before = before.and_then(|sealed| CollectedEvidence::open(&app.seal, &sealed, subject));
+            before.map_or(KeptOutcome::NotPermitted, |before| before.outcome)
         }
-    }
+    };
     let kept = CollectedEvidence {
         subject: subject.clone(),
         collected: collected.at,

@@ -59,23 +59,6 @@ async fn a109_whatever_says_nothing_about_the_content_is_undecided_and_bridged_b
 }
 
 #[tokio::test]
-async fn a148_a_moment_without_the_signature_takes_nothing_that_last_permit_decides_by() {
-    let stage = Stage::with(&policy("{ last_permit = \"24h\" }"), |setup| {
-        setup.cache("tag_ttl = \"1s\"\npermit_ttl = \"1s\"\ndeny_ttl = \"1s\"")
-    })
-    .await;
-    let image = stage.signed("org/app", "v1");
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-    stage.later(Duration::from_secs(1));
-    stage.upstream.fail(When::on(".sig"), Fault::Status(404));
-    assert_denied(&stage.manifest("org/app", "v1").await);
-    stage.upstream.heal();
-    stage.later(Duration::from_secs(2));
-    stage.upstream.fail(When::on(""), Fault::Status(500));
-    assert_serves(&stage.manifest("org/app", "v1").await, &image);
-}
-
-#[tokio::test]
 async fn a148_insecure_permit_is_softened_by_no_page_and_no_redirect() {
     let softened = |fault: &Fault| matches!(fault, Fault::Status(_));
     for (what, fault) in outages() {
