@@ -119,6 +119,18 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "an anchor is self-issued; the reference takes whatever stands last (A347, A622)",
     },
     changed(
+        ours(
+            Code::CertificateExpired,
+            "no trusted certificate authority is valid",
+            "an authority that does not end in a root is none, and the others count (A347, A622)",
+        ),
+        "chain: the other way round",
+    ),
+    reference(
+        "CertificateAuthority cert chain is empty",
+        "an authority without a certificate spoils itself and not its trusted root (A347)",
+    ),
+    changed(
         reference(
             "certificate embedded in the TSR does not match",
             "the same of one of them that is another",
