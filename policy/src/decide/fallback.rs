@@ -59,6 +59,15 @@ pub fn setting(set: &PolicySet, repository: &Repository) -> OnUndecided {
     }
 }
 
+/// Tells whether the policy that governs `repository` only warns.
+#[must_use]
+pub fn warns(set: &PolicySet, repository: &Repository) -> bool {
+    match set.governing(repository) {
+        Governing::Policy(policy, _) => policy.mode == Mode::Warn,
+        Governing::Unmatched(_) => false,
+    }
+}
+
 /// How long a permit by one of these ways counts: for the answer at hand. Whoever stored it would not keep it.
 const FOR_THIS_ANSWER: Duration = Duration::from_secs(1);
 

@@ -37,6 +37,12 @@ pub(super) async fn without_resolving(
                 None => app.store.tag_of_anybody(&pull.repository, tag, age).await?,
             }
         }
+        // Where the policy only warns, what the tag was resolved to a moment ago is served, though its evidence hangs.
+        (Reference::Tag(tag), OnUndecided::Deny | OnUndecided::InsecurePermit)
+            if fallback::warns(live.policy(), &pull.repository) =>
+        {
+            app.memory.tag(&pull.repository, tag, pull.accept).await
+        }
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };
     let Some(digest) = digest else { return Err(Refusal::Undecided(undecided)) };
