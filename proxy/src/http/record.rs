@@ -109,8 +109,7 @@ pub fn refused(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, r
     if let Reference::Digest(digest) = &pull.reference {
         record.digest = Some(digest.to_string());
     }
-    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
-    why(&mut record, refusal);
+    why(&mut record, live, asked, refusal);
     record
 }
 
@@ -127,8 +126,7 @@ pub fn blob_refused(
     let mut record = begun(now, live, asked, Kind::BlobRefused, repository, word(refusal));
     record.reference = digest.to_string();
     record.digest = Some(digest.to_string());
-    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
-    why(&mut record, refusal);
+    why(&mut record, live, asked, refusal);
     record
 }
 
@@ -141,8 +139,7 @@ pub fn unread(now: Timestamp, live: &Live, asked: &RequestFacts, target: &Uri, r
     target.path().clone_into(&mut record.reference);
     record.upstream = route::registry_named(target).map(|named| named.to_string()).unwrap_or_default();
     record.revisions(live.revisions());
-    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
-    why(&mut record, refusal);
+    why(&mut record, live, asked, refusal);
     record
 }
 
@@ -232,7 +229,8 @@ fn denied(record: &mut Record, denial: &Denial) {
     record.unmet.extend(denial.reasons().filter_map(|reason| Some(reason.location.as_ref()?.to_string())));
 }
 
-fn why(record: &mut Record, refusal: &Refusal) {
+fn why(record: &mut Record, live: &Live, asked: &RequestFacts, refusal: &Refusal) {
+    record.status = respond::status(refusal, &asked.method, live.denied_head()).as_u16();
     match refusal {
         Refusal::Denied(denial) => denied(record, denial),
         Refusal::Undecided(undecided) => {

@@ -7,7 +7,7 @@
 //! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
 //!    anything that is remembered, where the document is here; before its evidence in any case.
 //! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
-//! 4. ServableEvidence: whether it is evidence, and nothing else.
+//! 4. Servable: whether it is evidence, and nothing else.
 //! 5. Evidence: nobody collects it, decides by what is kept or asks `on_undecided` without an [`Open`], to which 1 to 4
 //!    lead.
 //!

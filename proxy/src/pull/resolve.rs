@@ -230,8 +230,10 @@ fn read(
 
 /// Whether a media type says nothing of what a document is.
 fn says_nothing(name: &str) -> bool {
-    matches!(name, "application/json" | "application/octet-stream" | "binary/octet-stream" | "text/html")
-        || name == "text/json"
+    matches!(
+        name,
+        "application/json" | "application/octet-stream" | "binary/octet-stream" | "text/html" | "text/json"
+    )
 }
 
 /// Whether a document says that it is a manifest, of whatever kind. A page of HTML does not, nor does an error in JSON.

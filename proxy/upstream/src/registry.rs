@@ -119,17 +119,7 @@ impl Upstream {
         (accept, room): (&[String], Room<'_>),
         begun: &mut Option<Instant>,
     ) -> Result<FetchedManifest, Fault> {
-        let path = format!("/v2/{}/manifests/{reference}", self.name_of(repository));
-        let headers = accepting(accept);
-        let ask = Ask {
-            method: Method::GET,
-            waits: For::Question,
-            path: &path,
-            headers,
-            kind: Kind::Manifest,
-            repository,
-        };
-        let answer = self.found(repository, self.ask(&ask).await?).await?;
+        let answer = self.ask_manifest(Method::GET, repository, reference, accept).await?;
         *begun = Some(Instant::now());
         let content_type = answer.content_type()?;
         let claimed = match answer.single(&CONTENT_DIGEST)? {
@@ -157,17 +147,7 @@ impl Upstream {
         tag: &Tag,
         accept: &[String],
     ) -> Result<Option<Digest>, Fault> {
-        let path = format!("/v2/{}/manifests/{tag}", self.name_of(repository));
-        let headers = accepting(accept);
-        let ask = Ask {
-            method: Method::HEAD,
-            waits: For::Question,
-            path: &path,
-            headers,
-            kind: Kind::Manifest,
-            repository,
-        };
-        let answer = self.found(repository, self.ask(&ask).await?).await?;
+        let answer = self.ask_manifest(Method::HEAD, repository, tag, accept).await?;
         match answer.place {
             Responder::Home(_) => Ok(answer.single(&CONTENT_DIGEST)?.and_then(|text| text.parse().ok())),
             Responder::Elsewhere(_) => Ok(None),
@@ -179,7 +159,7 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<BlobBody, Fault> {
-        let answer = self.ask_blob((Method::GET, For::Blob), repository, digest).await?;
+        let answer = self.ask_blob((Method::GET, For::Blob), repository, digest, HeaderMap::new()).await?;
         let answer = self.found(repository, answer).await?;
         Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
     }
@@ -189,12 +169,9 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob_seems_here(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        let answer = self.ask_blob((Method::HEAD, For::Question), repository, digest).await?;
-        match self.found(repository, answer).await {
-            Ok(answer) => Ok(Presence::Here(answer.length()?)),
-            Err(Fault::NotFound) => Ok(Presence::Absent),
-            Err(fault) => Err(fault),
-        }
+        let answer =
+            self.ask_blob((Method::HEAD, For::Question), repository, digest, HeaderMap::new()).await?;
+        self.presence(repository, answer).await
     }
 
     /// Whether the repository has the blob. Registries answer a HEAD in many ways, and an address that is signed for a GET
@@ -203,23 +180,14 @@ impl Upstream {
     /// # Errors
     /// [`Fault`].
     pub async fn blob_exists(&self, repository: &Repository, digest: &Digest) -> Result<Presence, Fault> {
-        let head = self.ask_blob((Method::HEAD, For::Question), repository, digest).await;
+        let head = self.ask_blob((Method::HEAD, For::Question), repository, digest, HeaderMap::new()).await;
         if let Ok(answer) = head
             && answer.status() == StatusCode::OK
         {
             return Ok(Presence::Here(answer.length()?));
         }
-        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
-        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
-        let ask = Ask {
-            method: Method::GET,
-            waits: For::Question,
-            path: &path,
-            headers,
-            kind: Kind::Blob,
-            repository,
-        };
-        let answer = self.ask(&ask).await?;
+        let first = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let answer = self.ask_blob((Method::GET, For::Question), repository, digest, first).await?;
         match answer.status() {
             // An empty blob has no first byte.
             StatusCode::RANGE_NOT_SATISFIABLE => Ok(Presence::Here(Some(0))),
@@ -227,11 +195,15 @@ impl Upstream {
                 let total = answer.single(&CONTENT_RANGE)?.and_then(|range| range.rsplit_once('/'));
                 Ok(Presence::Here(total.and_then(|(_, total)| total.parse().ok())))
             }
-            _ => match self.found(repository, answer).await {
-                Ok(answer) => Ok(Presence::Here(answer.length()?)),
-                Err(Fault::NotFound) => Ok(Presence::Absent),
-                Err(fault) => Err(fault),
-            },
+            _ => self.presence(repository, answer).await,
+        }
+    }
+
+    async fn presence(&self, repository: &Repository, answer: Answer) -> Result<Presence, Fault> {
+        match self.found(repository, answer).await {
+            Ok(answer) => Ok(Presence::Here(answer.length()?)),
+            Err(Fault::NotFound) => Ok(Presence::Absent),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -245,21 +217,36 @@ impl Upstream {
         digest: &Digest,
         most: u64,
     ) -> Result<Intact<Bytes>, Fault> {
-        let answer = self.ask_blob((Method::GET, For::Question), repository, digest).await?;
+        let answer =
+            self.ask_blob((Method::GET, For::Question), repository, digest, HeaderMap::new()).await?;
         let body = answer.found().await?.read(most).await?;
         let digest = *digest;
         let checked = self.off.over(body.len(), move || Untrusted::new(body).check(&digest)).await?;
         checked.map_err(|_| Fault::Integrity)
     }
 
-    async fn ask_blob(
+    /// Asks for a manifest, by tag or digest; what is not found is a fault.
+    async fn ask_manifest(
+        &self,
+        method: Method,
+        repository: &Repository,
+        reference: &impl fmt::Display,
+        accept: &[String],
+    ) -> Result<Answer, Fault> {
+        let path = format!("/v2/{}/manifests/{reference}", self.name_of(repository));
+        let (headers, kind) = (accepting(accept), Kind::Manifest);
+        let ask = Ask { method, waits: For::Question, path: &path, headers, kind, repository };
+        self.found(repository, self.ask(&ask).await?).await
+    }
+
+    pub(crate) async fn ask_blob(
         &self,
         (method, waits): (Method, For),
         repository: &Repository,
         digest: &Digest,
+        headers: HeaderMap,
     ) -> Result<Answer, Fault> {
         let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
-        let headers = HeaderMap::new();
         self.ask(&Ask { method, waits, path: &path, headers, kind: Kind::Blob, repository }).await
     }
 

@@ -9,11 +9,9 @@ use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::answer::{Answer, without_first};
-use crate::client::Ask;
 use crate::fault::Fault;
 use crate::patience::For;
 use crate::registry::Upstream;
-use crate::rest::Kind;
 
 pub(super) type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
 
@@ -58,12 +56,10 @@ impl Upstream {
         digest: &Digest,
         (from, length): (u64, u64),
     ) -> Result<Rest, NoRest> {
-        let path = format!("/v2/{}/blobs/{digest}", self.name_of(repository));
         let range = HeaderValue::try_from(format!("bytes={from}-{}", length.saturating_sub(1)));
         let headers = HeaderMap::from_iter([(RANGE, range.map_err(|_| NoRest::Failed(Fault::Internal))?)]);
-        let ask =
-            Ask { method: Method::GET, waits: For::Blob, path: &path, headers, kind: Kind::Blob, repository };
-        let answer = self.ask(&ask).await.map_err(NoRest::of)?;
+        let asked = self.ask_blob((Method::GET, For::Blob), repository, digest, headers).await;
+        let answer = asked.map_err(NoRest::of)?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => part(answer, (from, length)).map_err(NoRest::RangeRefused),
             StatusCode::OK => whole(answer, (from, length)).map_err(NoRest::Failed),

@@ -29,22 +29,11 @@ pub(super) fn add(evidence: &mut Evidence, source: Source, fact: Fact) {
             };
             evidence.attestations.push(attestation(facts));
         }
-        Claim::Statement(_) | Claim::Manifest => {
-            let claimed_reference = None;
-            let facts = SignatureFacts {
-                subject,
-                principal,
-                logged,
-                trusted_time,
-                vouchers,
-                annotations,
-                claimed_reference,
-                source,
+        signed @ (Claim::Statement(_) | Claim::Manifest | Claim::Payload(_)) => {
+            let claimed_reference = match signed {
+                Claim::Payload(payload) => Some(payload.claimed_reference.clone()),
+                Claim::Statement(_) | Claim::Manifest => None,
             };
-            evidence.signatures.push(signature(facts));
-        }
-        Claim::Payload(payload) => {
-            let claimed_reference = Some(payload.claimed_reference.clone());
             let facts = SignatureFacts {
                 subject,
                 principal,
