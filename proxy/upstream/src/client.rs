@@ -298,11 +298,14 @@ impl Client {
     }
 }
 
-/// Whether a token service sends on within its own host: by the same origin, or under TLS, where the certificate proves the
-/// host whatever the port.
+/// Whether a token service sends on within its own host: by the same origin, or from http to TLS, where the certificate
+/// proves the host. Another port under TLS is another service, whoever listens there.
 fn is_same_host(from: &Uri, to: &Uri) -> bool {
     match (Origin::of(from), Origin::of(to)) {
-        (Some(from), Some(to)) => from == to || (to.scheme == Scheme::Https && from.host == to.host),
+        (Some(from), Some(to)) => {
+            from == to
+                || (from.scheme == Scheme::Http && to.scheme == Scheme::Https && from.host == to.host)
+        }
         _ => false,
     }
 }

@@ -5,7 +5,6 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use pullgate::server::ServeError;
 use pullgate::store::StoreError;
 use pullgate::store::folder::FolderError;
-use pullgate::waits::Waits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
@@ -128,7 +127,7 @@ async fn a504_a_grant_that_was_copied_on_disk_opens_no_blob_and_no_child() {
 
 #[tokio::test]
 async fn a503_a_database_that_rots_under_the_gate_costs_no_pull_and_permits_nothing() {
-    let mut stage = Stage::with(KEYED, |setup| setup.waits(Waits::default())).await;
+    let mut stage = Stage::new().await;
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     stage.gate.app().store.store().database().flush().await;
