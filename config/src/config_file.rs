@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
+use crate::limits;
 use jiff::Timestamp;
-use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
 
 use crate::code::Code;

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use pullgate_policy::limits;
 use pullgate_policy::policy::Location;
-use pullgate_policy::{limits, text};
+use pullgate_policy::text;
 
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::Registry;
 use pullgate_policy::policy::{PolicySet, Revision, Revisions, Unmatched};
 use pullgate_verify::{KeyRing, TrustSet, TrustTable};

@@ -14,6 +14,7 @@ mod context;
 mod defaults;
 mod diagnostic;
 mod files;
+pub mod limits;
 mod policy_file;
 mod reader;
 mod scope;

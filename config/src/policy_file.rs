@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits;
 use jiff::Timestamp;
 use pullgate_policy::identity::Name;
-use pullgate_policy::limits;
 use pullgate_policy::policy::{Mode, Policy, PolicySet, Revision, Revisions, Rule, Unmatched};
 
 use crate::code::Code;

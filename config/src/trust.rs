@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits;
 use jiff::Timestamp;
 use pullgate_policy::identity::Name;
-use pullgate_policy::limits;
 use pullgate_policy::oci::Registry;
 use pullgate_policy::time::later;
 use pullgate_verify::refresh::{Anchor, TargetName};

@@ -1,9 +1,9 @@
 //! The media types that a client accepts. The list is part of a key in memory and in the store, and the client writes
 //! it: the gate keeps only the set of types by which an upstream can choose (A608), and sends only that set.
 
+use crate::limits;
 use http::HeaderMap;
 use http::header::ACCEPT;
-use pullgate_policy::limits;
 use pullgate_policy::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
 
 /// A set of the types that an upstream can choose by, one bit each.

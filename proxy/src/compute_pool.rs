@@ -8,7 +8,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
-use pullgate_policy::limits;
+use crate::limits;
+use pullgate_policy::limits::{
+    EVIDENCE_ITEM_BYTES, JSON_MEMORY, LIBRARY_BYTES, OFF_THREAD_BYTES, STATEMENT_MEMORY,
+};
 use pullgate_policy::oci::Repository;
 use tokio::sync::oneshot;
 
@@ -102,7 +105,7 @@ impl ComputePool {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Died> {
-        if bytes <= limits::OFF_THREAD_BYTES {
+        if bytes <= OFF_THREAD_BYTES {
             return Ok(work());
         }
         self.run(Work { repository, memory: memory_of_reading(bytes as u64) }, work).await
@@ -131,7 +134,7 @@ impl ComputePool {
 /// Bytes of memory that reading a JSON text of this length takes at most.
 #[must_use]
 pub fn memory_of_reading(bytes: u64) -> u64 {
-    let values = bytes.saturating_mul(VALUES_TIMES).min(limits::JSON_MEMORY as u64);
+    let values = bytes.saturating_mul(VALUES_TIMES).min(JSON_MEMORY as u64);
     bytes.saturating_add(values)
 }
 
@@ -139,7 +142,7 @@ pub fn memory_of_reading(bytes: u64) -> u64 {
 /// encoded for the signature, and handed to a library that copies and reads it once more.
 #[must_use]
 pub fn memory_of_verifying(bytes: u64) -> u64 {
-    let values = bytes.saturating_mul(VALUES_TIMES).min(limits::STATEMENT_MEMORY as u64);
+    let values = bytes.saturating_mul(VALUES_TIMES).min(STATEMENT_MEMORY as u64);
     bytes.saturating_mul(copies(bytes)).saturating_add(values)
 }
 
@@ -147,7 +150,7 @@ pub fn memory_of_verifying(bytes: u64) -> u64 {
 const VALUES_TIMES: u64 = 100;
 /// Copies of three quarters of a piece, its payload: as it is signed, and twice in the library, where that is asked.
 const fn copies(bytes: u64) -> u64 {
-    if bytes / 4 * 3 <= limits::LIBRARY_BYTES { 3 } else { 1 }
+    if bytes / 4 * 3 <= LIBRARY_BYTES { 3 } else { 1 }
 }
 
 impl Shared {
@@ -206,12 +209,10 @@ impl fmt::Debug for ComputePool {
 }
 
 /// Bytes of the largest envelope whose payload the library is given.
-const LARGEST_FOR_LIBRARY: u64 = limits::LIBRARY_BYTES / 3 * 4;
+const LARGEST_FOR_LIBRARY: u64 = LIBRARY_BYTES / 3 * 4;
 const _: () = assert!(
-    LARGEST_FOR_LIBRARY * copies(LARGEST_FOR_LIBRARY) + limits::STATEMENT_MEMORY as u64 <= limits::WORK_BYTES
-        && limits::EVIDENCE_ITEM_BYTES * copies(limits::EVIDENCE_ITEM_BYTES)
-            + limits::STATEMENT_MEMORY as u64
-            <= limits::WORK_BYTES,
+    LARGEST_FOR_LIBRARY * copies(LARGEST_FOR_LIBRARY) + STATEMENT_MEMORY as u64 <= limits::WORK_BYTES
+        && EVIDENCE_ITEM_BYTES * copies(EVIDENCE_ITEM_BYTES) + STATEMENT_MEMORY as u64 <= limits::WORK_BYTES,
     "the largest piece of evidence can be verified"
 );
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::verdict::Subject;
 
 tokio::task_local! {

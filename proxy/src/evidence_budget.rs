@@ -11,7 +11,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use crate::limits;
+use pullgate_policy::limits::EVIDENCE_BYTES;
 use pullgate_policy::oci::{Registry, Repository};
 use tokio::sync::Notify;
 
@@ -180,7 +181,7 @@ impl fmt::Debug for Reservation {
 }
 
 const _: () = assert!(
-    limits::IN_FLIGHT_BYTES_OF_REPOSITORY > limits::EVIDENCE_BYTES + limits::VERDICT_BYTES,
+    limits::IN_FLIGHT_BYTES_OF_REPOSITORY > EVIDENCE_BYTES + limits::VERDICT_BYTES,
     "all evidence of one subject has room where nothing else is in work"
 );
 

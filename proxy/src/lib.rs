@@ -15,6 +15,7 @@ pub mod effort;
 pub mod evidence_budget;
 pub mod health;
 pub mod http;
+pub mod limits;
 pub mod live;
 pub mod memory;
 pub mod metrics;

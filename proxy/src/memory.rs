@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::limits;
 use jiff::Timestamp;
 use moka::future::{Cache, CacheBuilder};
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;
@@ -112,28 +112,28 @@ impl Memory {
             permits: Cache::builder()
                 .weigher(|key, permit: &Arc<Permit>| weight::of_permit(key, permit))
                 .max_capacity(limits::PERMITS_BYTES)
-                .time_to_live(limits::PERMIT_TTL_MAX)
+                .time_to_live(pullgate_config::limits::PERMIT_TTL_MAX)
                 .build(),
             // By age, not by use: a flood of new names must not keep the newest denial from being remembered (A059).
             denials: Cache::builder()
                 .weigher(|key, denial: &Aging<Arc<Denial>>| weight::of_denial(key, &denial.value))
                 .max_capacity(weight::DENIALS)
                 .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(limits::DENY_TTL_MAX)
+                .time_to_live(pullgate_config::limits::DENY_TTL_MAX)
                 .build(),
             tags: small(|key: &TagKey, _| {
                 weight::of_entry::<TagKey, Aging<Digest>>(&key.0, key.1.as_str().len())
             })
-            .time_to_live(limits::TAG_TTL_MAX)
+            .time_to_live(pullgate_config::limits::TAG_TTL_MAX)
             .build(),
             denied: small(|key, denied: &Arc<Denied>| weight::of_denied(key, denied))
-                .time_to_live(limits::PERMIT_TTL)
+                .time_to_live(pullgate_config::limits::PERMIT_TTL)
                 .build(),
             manifests: small(|_, _| weight::of_plain::<Digest, bool>()).build(),
             verdict_ids: small(|key: &VerdictKey, id: &DecisionId| {
                 weight::of_entry::<VerdictKey, DecisionId>(&key.0.repository, id.as_str().len())
             })
-            .time_to_live(limits::PERMIT_TTL_MAX)
+            .time_to_live(pullgate_config::limits::PERMIT_TTL_MAX)
             .build(),
             grants: Cache::builder()
                 .weigher(|key: &ContentKey, grants: &Arc<Grants>| {
@@ -150,11 +150,11 @@ impl Memory {
                 .max_capacity(limits::DOCUMENTS_BYTES)
                 .build(),
             children_asked: small(|key, _| weight::of_entry::<Repository, Arc<AtomicUsize>>(key, 0))
-                .time_to_live(limits::DENY_TTL_MAX)
+                .time_to_live(pullgate_config::limits::DENY_TTL_MAX)
                 .build(),
             children: small(|key: &ContentKey, _| weight::of_entry::<ContentKey, Aging<Child>>(&key.0, 0))
                 .eviction_policy(EvictionPolicy::lru())
-                .time_to_live(limits::DENY_TTL_MAX)
+                .time_to_live(pullgate_config::limits::DENY_TTL_MAX)
                 .build(),
             other_names: small(|_, _| weight::of_plain::<Digest, Digest>()).build(),
             evidence: Evidence::new(),

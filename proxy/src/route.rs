@@ -3,9 +3,9 @@
 //! A name is split at `/` first and decoded once, then it must be inside the grammar; nothing is normalised and served
 //! (A005). What goes upstream is built from the parsed values alone (A007, A011).
 
+use crate::limits;
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
-use pullgate_policy::limits;
 use pullgate_policy::oci::name::ReferenceInvalid;
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
 
@@ -233,7 +233,11 @@ impl Query {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let most = if key == "cursor" { limits::TARGET_BYTES } else { limits::QUERY_VALUE_BYTES };
+            let most = if key == "cursor" {
+                pullgate_upstream::limits::TARGET_BYTES
+            } else {
+                limits::QUERY_VALUE_BYTES
+            };
             if value.len() > most {
                 return Err(RouteFault::QueryInvalid);
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
 use pullgate_policy::evidence::servable::ServableEvidence;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;

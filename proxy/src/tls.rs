@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use pullgate_config::Tls;
-use pullgate_policy::limits;
+use pullgate_upstream::limits;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;

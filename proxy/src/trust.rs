@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use crate::limits;
 use jiff::Timestamp;
 use pullgate_config::{Policies, TrustLocation, TrustRefresh, TrustSource};
-use pullgate_policy::limits;
 use pullgate_verify::TrustFault;
 use pullgate_verify::refresh::{Refresh, RefreshFault, VerifiedRefresh, refresh};
 use tokio::runtime::Handle;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pullgate_policy::limits::VERDICT_DEADLINE;
+use crate::limits::VERDICT_DEADLINE;
 
 use crate::{audit, store};
 

@@ -95,6 +95,7 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "config/src/",
         order: &[
+            "limits",
             "code",
             "suggest",
             "secret",
@@ -130,6 +131,7 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/upstream/src/",
         order: &[
+            "limits",
             "address",
             "fault",
             "notices",
@@ -185,8 +187,8 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "counters", "fault", "id", "record", "waits", "tally", "log", "lines", "status", "taken",
-            "database", "writer", "queues", "audit",
+            "limits", "counters", "fault", "id", "record", "waits", "tally", "log", "lines", "status",
+            "taken", "database", "writer", "queues", "audit",
         ],
         circles: &[(
             "log",
@@ -197,6 +199,7 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/src/",
         order: &[
+            "limits",
             "telemetry",
             "health",
             "waits",

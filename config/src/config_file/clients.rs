@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::readers::{Allowance, Readers};
 
 use super::{credentials, issuers};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::Registry;
 
 use crate::code::Code;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::Registry;
 use pullgate_policy::readers::Readers;
 use pullgate_verify::JwkSet;

@@ -1,6 +1,6 @@
 //! `listen.tls`: files in PEM, read with everything else, so that a changed certificate is a reload like any other.
 
-use pullgate_policy::limits;
+use crate::limits;
 
 use super::credentials;
 use crate::code::Code;

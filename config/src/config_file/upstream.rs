@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::{Registry, Repository};
 
 use super::{credentials, is_known, tls};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pullgate_policy::code::Code;
 use pullgate_policy::identity::{Identity, Name, SanKind};
-use pullgate_policy::{limits, text};
+use pullgate_policy::limits;
+use pullgate_policy::text;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{ObjectIdentifier, Utf8StringRef};

@@ -6,7 +6,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use pullgate_policy::{limits, strict_json, text};
+use pullgate_policy::limits;
+use pullgate_policy::{strict_json, text};
 use serde_json::{Map, Value};
 
 use crate::key::{Form, Jwk, JwkSet};

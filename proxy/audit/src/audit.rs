@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
 use pullgate_config::{AuditLog, OnFailure};
-use pullgate_policy::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
 use tokio::sync::mpsc;
 
 use pullgate_store::Condition;

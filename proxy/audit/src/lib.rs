@@ -8,6 +8,7 @@ mod counters;
 mod database;
 mod fault;
 mod id;
+pub mod limits;
 mod lines;
 mod log;
 mod queues;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use pullgate_policy::limits::AUDIT_QUEUE;
+use crate::limits::AUDIT_QUEUE;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 

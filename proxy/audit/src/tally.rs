@@ -9,8 +9,8 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::limits;
 use jiff::Timestamp;
-use pullgate_policy::limits;
 
 use crate::id::DecisionId;
 use crate::record::{Client, Kind, Record};

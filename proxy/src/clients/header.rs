@@ -1,13 +1,14 @@
 //! The credentials of a client, in `Authorization`.
 
+use crate::limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use pullgate_policy::limits;
+use pullgate_policy::limits::CLIENT_TOKEN_BYTES;
 
 /// Base64 of a token and of a user name, in characters.
-const BASIC_MAX: usize = limits::CLIENT_TOKEN_BYTES.div_ceil(3) * 4 + limits::CREDENTIAL_TEXT_BYTES;
+const BASIC_MAX: usize = CLIENT_TOKEN_BYTES.div_ceil(3) * 4 + limits::CREDENTIAL_TEXT_BYTES;
 
 /// What a client offers.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Offered {
         let value = value.trim();
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => basic(value),
-            "bearer" if value.len() <= limits::CLIENT_TOKEN_BYTES => Some(Self::Bearer(value.to_owned())),
+            "bearer" if value.len() <= CLIENT_TOKEN_BYTES => Some(Self::Bearer(value.to_owned())),
             _ => None,
         }
     }
@@ -109,11 +110,11 @@ mod tests {
     #[test]
     fn a_token_may_be_as_long_as_its_limit_and_no_longer() {
         let token = |length: usize| format!("a.b.{}", "c".repeat(length - 4));
-        for (length, taken) in [(limits::CLIENT_TOKEN_BYTES, true), (limits::CLIENT_TOKEN_BYTES + 1, false)] {
+        for (length, taken) in [(CLIENT_TOKEN_BYTES, true), (CLIENT_TOKEN_BYTES + 1, false)] {
             let bearer = format!("Bearer {}", token(length));
             assert_eq!(read(bearer.as_bytes()).is_some(), taken);
         }
-        let within = basic_of(&format!("token:{}", token(limits::CLIENT_TOKEN_BYTES)));
+        let within = basic_of(&format!("token:{}", token(CLIENT_TOKEN_BYTES)));
         assert!(Offered::read(&within).unwrap().token().is_some());
         let password = format!("ci:{}", "x.".repeat(limits::CREDENTIAL_TEXT_BYTES));
         assert_eq!(read(&basic_of(&password)), None);

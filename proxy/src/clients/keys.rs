@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::limits;
 use jiff::Timestamp;
 use pullgate_config::{Issuer, IssuerKeys};
+use pullgate_policy::strict_json;
 use pullgate_policy::time::later;
-use pullgate_policy::{limits, strict_json};
 use pullgate_verify::{JwkFault, JwkSet};
 
 use crate::clock::Clock;
@@ -176,9 +177,9 @@ impl Keys {
 }
 
 async fn fetch(files: &Files, issuer: &str) -> Result<JwkSet, Failure> {
-    let found = files.read(DISCOVERY, limits::ISSUER_BYTES).await?;
+    let found = files.read(DISCOVERY, pullgate_config::limits::ISSUER_BYTES).await?;
     let uri = keys_of(&found.ok_or(Failure::Absent("discovery document"))?, issuer)?;
-    let found = files.read_elsewhere(&uri, limits::ISSUER_BYTES).await?;
+    let found = files.read_elsewhere(&uri, pullgate_config::limits::ISSUER_BYTES).await?;
     Ok(JwkSet::parse(&found.ok_or(Failure::Absent("set of keys where the discovery document says"))?)?)
 }
 

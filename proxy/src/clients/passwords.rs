@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::limits;
 use moka::future::Cache;
 use pullgate_config::Secret as Hash;
 use pullgate_policy::code::Code;
-use pullgate_policy::limits;
 use tokio::time::Instant;
 
 use super::SetupFault;
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a614_a_wrong_password_costs_the_same_with_and_without_the_name() {
-        for highest in [4, 5, 10, limits::BCRYPT_COST_MAX] {
+        for highest in [4, 5, 10, pullgate_config::limits::BCRYPT_COST_MAX] {
             assert_eq!(rounds(None, highest), 1 << highest);
             for own in 4..=highest {
                 assert_eq!(rounds(Some(&of_cost(own)), highest), 1 << highest, "{own} of {highest}");

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::limits;
 use jiff::Timestamp;
 use moka::future::Cache;
 use pullgate_config::Issuer;
 use pullgate_policy::code::Code;
-use pullgate_policy::limits;
+use pullgate_policy::limits::CLIENT_TOKEN_BYTES;
 use pullgate_policy::time::later;
 use pullgate_verify::JwkSet;
 use pullgate_verify::token::{Proven, Token, TokenFault, Wanted};
@@ -71,7 +72,7 @@ impl Tokens {
     /// The names that a token proves: one for each entry that it meets.
     pub(super) async fn prove(&self, clock: &Clock, text: &str) -> Result<Vec<String>, Unproven> {
         // Longer ones are not even hashed.
-        if text.len() > limits::CLIENT_TOKEN_BYTES || !self.are_taken() {
+        if text.len() > CLIENT_TOKEN_BYTES || !self.are_taken() {
             return Err(Unproven::Refused);
         }
         let now = clock.now();

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pullgate_policy::limits;
+use crate::limits;
 use tokio::sync::oneshot;
 
 use super::group::Group;

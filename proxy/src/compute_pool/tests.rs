@@ -1,3 +1,4 @@
+use pullgate_policy::limits::OFF_THREAD_BYTES;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -130,6 +131,6 @@ async fn a611_what_is_small_is_done_at_once_and_what_is_larger_by_one_byte_elsew
     let (workers, here) = (ComputePool::new(1), std::thread::current().id());
     let name = repository("r.example/a");
     let at = |bytes| workers.over(&name, bytes, || std::thread::current().id());
-    assert_eq!(at(limits::OFF_THREAD_BYTES).await, Ok(here));
-    assert_ne!(at(limits::OFF_THREAD_BYTES + 1).await, Ok(here));
+    assert_eq!(at(OFF_THREAD_BYTES).await, Ok(here));
+    assert_ne!(at(OFF_THREAD_BYTES + 1).await, Ok(here));
 }

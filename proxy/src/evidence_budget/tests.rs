@@ -1,3 +1,5 @@
+use pullgate_policy::limits::MIB;
+
 use super::*;
 
 fn repository(upstream: usize, n: u64) -> Repository {
@@ -56,7 +58,7 @@ async fn a175_whatever_others_hold_there_is_room_for_one_more_upstream_and_repos
     let mut first = evidence_budget.begin(&repository(0, 0)).await.unwrap();
     assert_eq!(first.grow(limits::IN_FLIGHT_BYTES_OF_REPOSITORY), Ok(()));
     let mut second = evidence_budget.begin(&repository(0, 1)).await.unwrap();
-    assert_eq!(second.grow(16 * limits::MIB + limits::VERDICT_BYTES), Ok(()));
+    assert_eq!(second.grow(16 * MIB + limits::VERDICT_BYTES), Ok(()));
     let mut third = evidence_budget.begin(&repository(1, 0)).await.unwrap();
-    assert_eq!(third.grow(16 * limits::MIB + limits::VERDICT_BYTES), Ok(()));
+    assert_eq!(third.grow(16 * MIB + limits::VERDICT_BYTES), Ok(()));
 }

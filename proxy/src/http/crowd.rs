@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use crate::limits;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 

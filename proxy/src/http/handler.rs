@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::limits;
 use futures_util::FutureExt as _;
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
@@ -11,7 +12,6 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use pullgate_policy::code::Code;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference};
 use tracing::Instrument as _;
 
@@ -137,7 +137,7 @@ async fn proven(app: &App, live: &Live, peer: &Peer, headers: &HeaderMap) -> Res
 fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refusal> {
     use http_body::Body as _;
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if target > limits::TARGET_BYTES {
+    if target > pullgate_upstream::limits::TARGET_BYTES {
         return Err(Refusal::TargetTooLong);
     }
     // The parser's own limit is that of its buffer, which one read may overshoot (A053): line, headers and end are counted.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::limits;
 use hyper::rt::{Sleep, Timer};
-use pullgate_policy::limits;
 use tokio::io::AsyncRead;
 use tokio::time::Instant;
 use tokio_util::io::InspectReader;

@@ -9,7 +9,8 @@ use http::{Method, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use pullgate_config::DeniedHeadStatus;
 use pullgate_policy::code::Code;
-use pullgate_policy::{limits, text};
+use pullgate_policy::limits;
+use pullgate_policy::text;
 
 use super::body::Body;
 use crate::audit::DecisionId;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pullgate_policy::limits;
+use crate::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use super::Memory;

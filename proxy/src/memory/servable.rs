@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::limits;
 use bytes::Bytes;
 use jiff::Timestamp;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::servable::{NotServable, ServableEvidence};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::verdict::{Denial, Subject};
@@ -70,27 +70,27 @@ impl Evidence {
             passing: small(|key: &ContentKey, (_, passing): &(Timestamp, Arc<ServableEvidence>)| {
                 weight::of_passing::<ContentKey>(&key.0, passing)
             })
-            .time_to_live(limits::PERMIT_TTL_MAX)
+            .time_to_live(pullgate_config::limits::PERMIT_TTL_MAX)
             .build(),
             owners: small(|key: &ContentKey, owners: &Arc<Vec<Digest>>| {
                 weight::of_entry::<ContentKey, Arc<Vec<Digest>>>(&key.0, size_of_val(owners.as_slice()))
             })
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(limits::PERMIT_TTL_MAX)
+            .time_to_live(pullgate_config::limits::PERMIT_TTL_MAX)
             .build(),
             copies: Cache::builder()
                 .weigher(|key: &ContentKey, copy: &Intact<Bytes>| {
                     weight::of_entry::<ContentKey, Intact<Bytes>>(&key.0, copy.value().len())
                 })
                 .max_capacity(limits::PASSING_BYTES)
-                .time_to_idle(limits::PERMIT_TTL)
+                .time_to_idle(pullgate_config::limits::PERMIT_TTL)
                 .build(),
             // By age, as denials: a flood of new ones must not keep the newest from being remembered.
             unpassed: small(|key, unpassed: &Aging<Arc<Unservable>>| {
                 weight::of_unpassing(key, &unpassed.value)
             })
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(limits::PERMIT_TTL)
+            .time_to_live(pullgate_config::limits::PERMIT_TTL)
             .build(),
         }
     }
@@ -133,7 +133,10 @@ impl Memory {
                 continue;
             }
             let others = before.iter().copied().filter(|other| *other != manifest);
-            let owners = std::iter::once(manifest).chain(others).take(limits::EVIDENCE_OF_BLOB).collect();
+            let owners = std::iter::once(manifest)
+                .chain(others)
+                .take(pullgate_store::limits::EVIDENCE_OF_BLOB)
+                .collect();
             self.evidence.owners.insert(key, Arc::new(owners)).await;
         }
     }
@@ -145,7 +148,7 @@ impl Memory {
 
     /// Remembers it.
     pub async fn keep_evidence_blob(&self, repository: &Repository, copy: &Intact<Bytes>) {
-        if copy.value().len() <= limits::STREAM_CHUNK_BYTES {
+        if copy.value().len() <= pullgate_store::limits::STREAM_CHUNK_BYTES {
             self.evidence.copies.insert((repository.clone(), copy.digest()), copy.clone()).await;
         }
     }

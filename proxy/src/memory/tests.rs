@@ -6,6 +6,7 @@ use pullgate_policy::content::Untrusted;
 use pullgate_policy::decide;
 use pullgate_policy::evidence::servable::{EvidenceOnly, ServableEvidence};
 use pullgate_policy::identity::Name;
+use pullgate_policy::limits::MANIFEST_BYTES;
 use pullgate_policy::oci::media_type;
 use pullgate_policy::policy::{
     EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided, Policy, PolicySet, Revision, Rule,
@@ -297,20 +298,20 @@ fn evidence(n: usize) -> Arc<ServableEvidence> {
 #[tokio::test]
 async fn of_evidence_with_the_same_blob_the_last_few_are_remembered_the_last_one_first() {
     let (memory, config) = (memory(), Digest::of(b"{}"));
-    let all: Vec<_> = (0..=limits::EVIDENCE_OF_BLOB).map(evidence).collect();
+    let all: Vec<_> = (0..=pullgate_store::limits::EVIDENCE_OF_BLOB).map(evidence).collect();
     let named = |of: &[Arc<ServableEvidence>]| of.iter().rev().map(|one| one.manifest()).collect::<Vec<_>>();
-    for count in [limits::EVIDENCE_OF_BLOB, limits::EVIDENCE_OF_BLOB + 1] {
+    for count in [pullgate_store::limits::EVIDENCE_OF_BLOB, pullgate_store::limits::EVIDENCE_OF_BLOB + 1] {
         for passing in &all[..count] {
             memory.keep_passing(&repository(), passing).await;
         }
-        let over = count - limits::EVIDENCE_OF_BLOB;
+        let over = count - pullgate_store::limits::EVIDENCE_OF_BLOB;
         let found = memory.passing_with_blob(&repository(), config).await;
         assert_eq!(*found, named(&all[over..count]));
     }
     // Who is asked for again is the last one again.
     memory.keep_passing_blobs(&repository(), &all[2]).await;
     let found = memory.passing_with_blob(&repository(), config).await;
-    assert_eq!((found[0], found.len()), (all[2].manifest(), limits::EVIDENCE_OF_BLOB));
+    assert_eq!((found[0], found.len()), (all[2].manifest(), pullgate_store::limits::EVIDENCE_OF_BLOB));
     assert!(memory.passing_with_blob(&"r.io/other".parse().unwrap(), config).await.is_empty());
 }
 
@@ -334,7 +335,10 @@ async fn small_blobs_of_evidence_are_remembered_up_to_their_limit_and_not_a_byte
         assert_eq!(found, held);
     }
     let memory = memory();
-    for (length, kept) in [(limits::STREAM_CHUNK_BYTES, true), (limits::STREAM_CHUNK_BYTES + 1, false)] {
+    for (length, kept) in [
+        (pullgate_store::limits::STREAM_CHUNK_BYTES, true),
+        (pullgate_store::limits::STREAM_CHUNK_BYTES + 1, false),
+    ] {
         let one = intact(padded("x", length));
         memory.keep_evidence_blob(&repository(), &one).await;
         assert_eq!(memory.evidence_blob(&repository(), one.digest()).await.is_some(), kept, "{length}");
@@ -351,7 +355,7 @@ async fn documents_are_remembered_up_to_their_limit_and_not_a_byte_more() {
         serde_json::json!({"schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": config, "layers": []}).to_string()
     };
     let document = |n: usize, len: usize| intact(padded(&text(n), len)).parse(None).unwrap();
-    let whole = usize::try_from(limits::MANIFEST_BYTES).unwrap() / 2;
+    let whole = usize::try_from(MANIFEST_BYTES).unwrap() / 2;
     let full: Vec<_> = (0..FULL).map(|n| document(n, whole)).collect();
     // Three times its own size each.
     let rest = usize::try_from(limits::DOCUMENTS_BYTES).unwrap() / 3 - FULL * whole;

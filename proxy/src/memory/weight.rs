@@ -2,9 +2,9 @@
 
 use std::mem::size_of;
 
+use crate::limits;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::servable::ServableEvidence;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Document, Repository};
 use pullgate_policy::policy::Revisions;
 use pullgate_policy::seal::Sealed;

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
+use crate::limits;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::grant::{Grant, Role};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document, Reference, Repository};
 use pullgate_policy::verdict::Permitted;
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::limits::ROOTS_JUDGED;
 use futures_util::future::BoxFuture;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
@@ -13,10 +14,10 @@ use pullgate_policy::decide;
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::evidence::collected::{CollectedEvidence, KeptOutcome};
 use pullgate_policy::grant::{Grant, GrantClaim, Role};
-use pullgate_policy::limits::{GRANTS_SEARCHED, ROOTS_JUDGED};
 use pullgate_policy::oci::{Digest, Document, Repository};
 use pullgate_policy::seal::Sealed;
 use pullgate_policy::verdict::{Denial, Ground, Permit, Permitted, Subject};
+use pullgate_store::limits::GRANTS_SEARCHED;
 
 use super::collect::Collected;
 use super::order::{self, At, Cleared, Found, Leave, Reach, Standing, Walk};

@@ -1,7 +1,7 @@
 //! The one account of what may run out: memory, processors, places, the disk. Each is bounded by a named limit, shared
 //! by a rule of its own, and shown in `pullgate_room_used` and `pullgate_room_limit`.
 
-use pullgate_policy::limits;
+use crate::limits;
 
 use super::handles::Handles;
 use crate::metrics::Room;

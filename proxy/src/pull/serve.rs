@@ -1,8 +1,9 @@
 //! The last stage: what a permitted manifest grants, and what its answer says besides.
 
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document};
+use pullgate_policy::text;
 use pullgate_policy::verdict::Ground;
-use pullgate_policy::{limits, text};
 
 use super::{Content, Pulled};
 use crate::memory::GrantMemory;

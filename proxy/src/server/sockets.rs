@@ -6,8 +6,8 @@ use std::env;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::limits;
 use listenfd::ListenFd;
-use pullgate_policy::limits;
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::net::{TcpListener, TcpSocket};
 

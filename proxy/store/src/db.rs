@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::limits::GRANTS_SEARCHED;
 use jiff::Timestamp;
-use pullgate_policy::limits::GRANTS_SEARCHED;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::any::AnyRow;

@@ -4,9 +4,10 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::limits::{PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
 use bytes::Bytes;
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::limits::{EVIDENCE_ITEM_BYTES, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
+use pullgate_policy::limits::EVIDENCE_ITEM_BYTES;
 use pullgate_policy::oci::Digest;
 use tokio::sync::Semaphore;
 

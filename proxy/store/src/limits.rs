@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pullgate_policy::limits::MIB;
+
 /// Writes that wait for the database. Over it: lost and counted.
 pub const WRITE_QUEUE: usize = 1_024;
 /// Writes of one transaction.
@@ -103,3 +105,18 @@ pub const SCRUB_PAUSE: Duration = Duration::from_millis(60);
 pub const SCRUB_BYTES: usize = 1024 * 1024;
 /// Bytes read at once when a kept blob is hashed.
 pub const HASH_BYTES: usize = 256 * 1024;
+/// Manifests of evidence that are remembered for one blob, the last that were asked for. The rest: not looked at.
+pub const EVIDENCE_OF_BLOB: usize = 4;
+/// Bytes of one piece of a blob that is streamed.
+pub const STREAM_CHUNK_BYTES: usize = 64 * 1024;
+/// The same of a blob that is cached and verified.
+pub const STREAM_CHUNK_WARM_BYTES: usize = 128 * 1024;
+/// Bytes on the disk that something permitted rests on. Over it: what was used longest ago goes, and is fetched again.
+pub const PERMITTED_FILES_BYTES: u64 = 4 * 1024 * MIB;
+/// Bytes of the others, denied ones among them. Over it: as above.
+pub const UNPROVEN_FILES_BYTES: u64 = 256 * MIB;
+/// How long after grants may have been lost one that is not found is unknown, as long as a pull. Over it: denied.
+pub const LOST_FOR: Duration = Duration::from_secs(10 * 60);
+/// Roots of one digest that a search looks at, first those that were permitted. Over it, where none of them is:
+/// undecided, `overload`.
+pub const GRANTS_SEARCHED: usize = 1_024;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::limits::LOST_FOR;
 use jiff::Timestamp;
-use pullgate_policy::limits::LOST_FOR;
 use tokio::time::Instant;
 
 use crate::limits::LOSS_NOTED_EVERY;

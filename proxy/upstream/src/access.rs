@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits;
 use http::HeaderValue;
-use pullgate_policy::limits;
 use pullgate_policy::oci::Repository;
 use tokio::time::Instant;
 

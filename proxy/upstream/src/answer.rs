@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use pullgate_policy::{limits, strict_json};
+use pullgate_policy::limits::OFF_THREAD_BYTES;
+use pullgate_policy::strict_json;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -138,7 +140,7 @@ impl Answer {
         let begun = Instant::now();
         // What was announced is no more than what may come; a buffer that grows is copied, and is twice there meanwhile.
         let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        let mut bytes = BytesMut::with_capacity(announced.min(limits::OFF_THREAD_BYTES));
+        let mut bytes = BytesMut::with_capacity(announced.min(OFF_THREAD_BYTES));
         loop {
             // What trickles would hold those who wait for it, and who ask meanwhile, for as long as it likes.
             let due = begun + limits::ANSWER_TIME + time_of(bytes.len());

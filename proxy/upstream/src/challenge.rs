@@ -3,9 +3,9 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::limits;
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
-use pullgate_policy::limits;
 
 use crate::fault::Fault;
 

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -13,7 +14,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use pullgate_policy::limits;
 use pullgate_policy::oci::Repository;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -303,8 +303,7 @@ impl Client {
 fn is_same_host(from: &Uri, to: &Uri) -> bool {
     match (Origin::of(from), Origin::of(to)) {
         (Some(from), Some(to)) => {
-            from == to
-                || (from.scheme == Scheme::Http && to.scheme == Scheme::Https && from.host == to.host)
+            from == to || (from.scheme == Scheme::Http && to.scheme == Scheme::Https && from.host == to.host)
         }
         _ => false,
     }

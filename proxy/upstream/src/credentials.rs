@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::limits;
 use base64::Engine as _;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use http::HeaderValue;
 use pullgate_config::{Credentials, Secret};
 use pullgate_policy::oci::{Registry, Repository};
-use pullgate_policy::{limits, strict_json};
+use pullgate_policy::strict_json;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -112,7 +113,7 @@ impl Source {
                 let (config, repository) = (config.clone(), repository.clone());
                 let bounds = Bounds {
                     until: Instant::now() + limits::CREDENTIAL_HELPER,
-                    bytes: limits::CREDENTIAL_BYTES,
+                    bytes: pullgate_config::limits::CREDENTIAL_BYTES,
                 };
                 let work = tokio::task::spawn_blocking(move || look_up(&config, &repository, bounds));
                 work.await.map_err(|_| Fault::Internal)?
@@ -245,7 +246,7 @@ mod tests {
     use super::*;
 
     fn bounds(time: Duration) -> Bounds {
-        Bounds { until: Instant::now() + time, bytes: limits::CREDENTIAL_BYTES }
+        Bounds { until: Instant::now() + time, bytes: pullgate_config::limits::CREDENTIAL_BYTES }
     }
 
     fn login(config: &str, registry: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pullgate_policy::limits;
+use crate::limits;
 use tokio::time::Instant;
 
 use crate::origin::{Origin, Scheme};

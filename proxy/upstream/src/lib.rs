@@ -14,6 +14,7 @@ mod credentials;
 mod endpoints;
 mod fault;
 mod files;
+pub mod limits;
 mod link;
 mod lists;
 mod notices;

@@ -1,9 +1,9 @@
 //! `Link` headers (RFC 8288): where a list goes on.
 
+use crate::limits;
 use http::header::LINK;
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
-use pullgate_policy::limits;
 
 use crate::origin::Origin;
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::limits;
 use http::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use pullgate_policy::limits;
+use pullgate_policy::limits::{ANNOTATION_BYTES, MANIFEST_BYTES};
 use pullgate_policy::oci::{Digest, Repository, Tag, media_type};
 use pullgate_policy::strict_json::{self, JsonFault};
 use serde_json::{Map, Value};
@@ -106,7 +107,7 @@ impl ReferrerDescriptor {
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= limits::ANNOTATION_BYTES);
+        let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= ANNOTATION_BYTES);
         let annotations =
             value.get("annotations").and_then(Value::as_object).filter(|map| map.values().all(short));
         Some(Self {
@@ -173,7 +174,7 @@ impl Upstream {
             Next::Page(page) => (More::Yes, page.split_once('?').map(|(_, query)| query.to_owned())),
             Next::Refused => (More::Yes, None),
         };
-        let body = answer.read(limits::MANIFEST_BYTES).await?;
+        let body = answer.read(MANIFEST_BYTES).await?;
         let length = body.len();
         let last = last.map(str::to_owned);
         let read =
@@ -239,7 +240,7 @@ impl Upstream {
             _ => return Ok(ReferrersPage::Absent),
         };
         let next = next(&answer, list);
-        let body = match answer.read(limits::MANIFEST_BYTES).await {
+        let body = match answer.read(MANIFEST_BYTES).await {
             Err(Fault::TooLarge) => return Ok(ReferrersPage::TooLarge),
             body => body?,
         };

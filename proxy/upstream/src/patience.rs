@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use crate::limits;
 
 /// What the configuration says of one upstream.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::header::{ACCEPT, CONTENT_RANGE, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use pullgate_policy::content::{Intact, Untrusted};
-use pullgate_policy::limits;
+use pullgate_policy::limits::MANIFEST_BYTES;
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository, Tag};
 use tokio::time::Instant;
 
@@ -126,7 +127,7 @@ impl Upstream {
             Some(text) => Some(text.parse::<Digest>().map_err(|_| Fault::Protocol)?),
             None => None,
         };
-        let body = answer.read_into(limits::MANIFEST_BYTES, room).await?;
+        let body = answer.read_into(MANIFEST_BYTES, room).await?;
         if let Some(claimed) = claimed {
             let bytes = body.clone();
             if self.off.over(body.len(), move || claimed.recompute(&bytes)).await? != claimed {

@@ -1,11 +1,11 @@
 //! The rest of a blob, from a byte on: every honest form of an answer to a range (RFC 9110 §14). Where the bytes lie is what
 //! the answer says; that they are the right ones is not believed: the whole blob is hashed.
 
+use crate::limits;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::answer::{Answer, without_first};

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::fault::Fault;

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use crate::limits;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;

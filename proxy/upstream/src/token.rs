@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::limits;
 use http::HeaderValue;
 use pullgate_policy::oci::Repository;
-use pullgate_policy::{limits, strict_json};
+use pullgate_policy::strict_json;
 use serde_json::Value;
 use tokio::time::Instant;
 

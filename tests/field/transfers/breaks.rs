@@ -1,6 +1,6 @@
 //! Links that break: what counts is whether each connection brings the transfer further.
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::asking::ask;
 use pullgate_tests::upstream::{Fault, RangeAnswer, When};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
@@ -102,7 +102,7 @@ async fn a060_a_first_byte_is_waited_for_when_its_client_has_gone() {
 #[tokio::test]
 async fn first_byte_beyond_its_maximum_is_refused_at_load() {
     let stage = Stage::with(KEYED, |setup| setup.its("first_byte = \"2m\"\nfirst_byte_blob = \"2m\"")).await;
-    let (path, most) = (stage.gate.path("pullgate.toml"), limits::FIRST_BYTE_MAX.as_secs());
+    let (path, most) = (stage.gate.path("pullgate.toml"), pullgate_config::limits::FIRST_BYTE_MAX.as_secs());
     let text = std::fs::read_to_string(&path).unwrap();
     for key in ["first_byte", "first_byte_blob"] {
         let over = text.replace(&format!("{key} = \"2m\""), &format!("{key} = \"{}s\"", most + 1));

@@ -1,6 +1,7 @@
 //! What one request, verdict, upstream, client address and the process can cost at most: as the limits say it.
 
-use pullgate_policy::limits::{self, MIB};
+use pullgate_policy::limits;
+use pullgate_policy::limits::MIB;
 
 /// What bounds one party.
 struct Bound {
@@ -26,38 +27,38 @@ pub fn bounds() -> String {
 
 /// Of a client, but for the verdict that it waits for.
 fn request() -> Bound {
-    let tries = 1 + limits::UPSTREAM_RETRIES;
+    let tries = 1 + pullgate::upstream::limits::UPSTREAM_RETRIES;
     Bound {
         of: "request, besides its verdict",
         requests: format!(
             "{tries}; of a blob that nothing grants {} more, once in `deny_ttl` for each repository",
-            limits::CHILDREN_READ_FOR_BLOB
+            pullgate::limits::CHILDREN_READ_FOR_BLOB
         ),
         processor: format!(
             "{} of a manifest hashed and read; a password's 2^{} rounds",
             mib(limits::MANIFEST_BYTES),
-            limits::BCRYPT_COST_MAX
+            pullgate_config::limits::BCRYPT_COST_MAX
         ),
         memory: format!(
             "{} of head, {} of a manifest and {} values of it, or some pieces of {} KiB of a blob",
-            kib(limits::REQUEST_HEAD_BYTES as u64),
+            kib(pullgate::limits::REQUEST_HEAD_BYTES as u64),
             mib(limits::MANIFEST_BYTES),
             limits::MANIFEST_VALUES,
-            limits::STREAM_CHUNK_WARM_BYTES / 1024
+            pullgate::store::limits::STREAM_CHUNK_WARM_BYTES / 1024
         ),
         disk: format!("{} of a manifest, or the blob that is granted", mib(limits::MANIFEST_BYTES)),
     }
 }
 
 fn verdict() -> Bound {
-    let lists = limits::REFERRERS_PAGES + 4;
+    let lists = pullgate::upstream::limits::REFERRERS_PAGES + 4;
     let bytes = limits::EVIDENCE_BYTES + limits::EVIDENCE_CARRIERS_BYTES;
     Bound {
         of: "verdict",
         requests: format!(
             "{} of evidence and {lists} of lists, each {} times where it fails",
             limits::EVIDENCE_FETCHES,
-            1 + limits::UPSTREAM_RETRIES
+            1 + pullgate::upstream::limits::UPSTREAM_RETRIES
         ),
         processor: format!(
             "{} hashed, {} read as JSON, {} signatures, in turns of {} or {} signatures",
@@ -69,8 +70,8 @@ fn verdict() -> Bound {
         ),
         memory: format!(
             "{} from its beginning, at most what its repository has; {} while it computes",
-            mib(limits::VERDICT_BYTES),
-            mib(limits::WORK_BYTES)
+            mib(pullgate::limits::VERDICT_BYTES),
+            mib(pullgate::limits::WORK_BYTES)
         ),
         disk: format!("{} of evidence and its manifests", mib(bytes)),
     }
@@ -81,63 +82,67 @@ fn upstream() -> Bound {
         of: "upstream, all its repositories",
         requests: format!(
             "those of {} verdicts and {} questions at once",
-            limits::VERDICTS_MAX,
-            limits::QUESTIONS_MAX
+            pullgate::limits::VERDICTS_MAX,
+            pullgate::limits::QUESTIONS_MAX
         ),
         processor: "every thread that computes while no other upstream waits for one, else every other turn"
             .to_owned(),
         memory: format!(
             "{}, and half of what others leave; of one repository {}",
-            mib(limits::IN_FLIGHT_BYTES_OF_ONE),
-            mib(limits::IN_FLIGHT_BYTES_OF_REPOSITORY)
+            mib(pullgate::limits::IN_FLIGHT_BYTES_OF_ONE),
+            mib(pullgate::limits::IN_FLIGHT_BYTES_OF_REPOSITORY)
         ),
-        disk: format!("{} of what nothing permitted rests on", mib(limits::UNPROVEN_FILES_BYTES)),
+        disk: format!(
+            "{} of what nothing permitted rests on",
+            mib(pullgate::store::limits::UNPROVEN_FILES_BYTES)
+        ),
     }
 }
 
 fn address() -> Bound {
     Bound {
         of: "client address",
-        requests: format!("a part of the upstream's {} questions", limits::QUESTIONS_MAX),
+        requests: format!("a part of the upstream's {} questions", pullgate::limits::QUESTIONS_MAX),
         processor: format!(
             "{} passwords that wait for two threads; those for made-up names after all others",
-            limits::PASSWORDS_WAITING_OF_ONE
+            pullgate::limits::PASSWORDS_WAITING_OF_ONE
         ),
         memory: format!(
             "all {} connections while nobody else asks, else 1/{} of them, or less where there are more addresses",
-            limits::CONNECTIONS_MAX,
-            limits::CONNECTIONS_SHARES
+            pullgate::limits::CONNECTIONS_MAX,
+            pullgate::limits::CONNECTIONS_SHARES
         ),
         disk: format!(
             "{} records of refusals within a minute, {} of denials",
-            limits::AUDIT_REFUSALS_OF_A_CLIENT,
-            limits::AUDIT_DENIALS_OF_A_CLIENT
+            pullgate::audit::limits::AUDIT_REFUSALS_OF_A_CLIENT,
+            pullgate::audit::limits::AUDIT_DENIALS_OF_A_CLIENT
         ),
     }
 }
 
 fn process() -> Bound {
-    let remembered = limits::PASSING_BYTES
-        + limits::DOCUMENTS_BYTES
-        + limits::PERMITS_BYTES
-        + limits::DENIALS_BYTES
-        + limits::GRANTS_BYTES
-        + limits::PRESENCE_BYTES
-        + 9 * limits::NAMES_BYTES;
+    let remembered = pullgate::limits::PASSING_BYTES
+        + pullgate::limits::DOCUMENTS_BYTES
+        + pullgate::limits::PERMITS_BYTES
+        + pullgate::limits::DENIALS_BYTES
+        + pullgate::limits::GRANTS_BYTES
+        + pullgate::limits::PRESENCE_BYTES
+        + 9 * pullgate::limits::NAMES_BYTES;
     Bound {
         of: "process",
         requests: "the sum over its upstreams".to_owned(),
         processor: "a thread for each processor".to_owned(),
         memory: format!(
             "{} of verdicts, {} of computing, {} of what is remembered, {} of blobs where no file can be had",
-            mib(limits::IN_FLIGHT_BYTES),
-            mib(limits::WORK_BYTES),
+            mib(pullgate::limits::IN_FLIGHT_BYTES),
+            mib(pullgate::limits::WORK_BYTES),
             mib(remembered),
             mib(pullgate::store::limits::BLOBS_MEMORY_BYTES)
         ),
         disk: format!(
             "`blobs_max`, {} of manifests and evidence, `audit.retain_max`, the rows of `cache.db`",
-            mib(limits::PERMITTED_FILES_BYTES + limits::UNPROVEN_FILES_BYTES)
+            mib(pullgate::store::limits::PERMITTED_FILES_BYTES
+                + pullgate::store::limits::UNPROVEN_FILES_BYTES)
         ),
     }
 }

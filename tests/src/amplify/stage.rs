@@ -18,7 +18,7 @@ const POLICY: &str = "unmatched = \"deny\"\n[authority.release]\nkey = \"release
 /// One user, of the lowest cost.
 const USERS: &str = "node:$2b$04$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy\n";
 /// Children of the index that is gone from its upstream.
-const CHILDREN: usize = limits::CHILDREN_READ_FOR_BLOB;
+const CHILDREN: usize = pullgate::limits::CHILDREN_READ_FOR_BLOB;
 /// Bundles on one digest, more than are read.
 const BUNDLES: usize = limits::EVIDENCE_MANIFESTS + 8;
 /// Attestations that are as much as is read for one subject, each as large as may be.

@@ -1,6 +1,7 @@
 //! The table of what one request can cost, and of what bounds the rest.
 
-use pullgate_policy::limits::{self, MIB};
+use pullgate_policy::limits;
+use pullgate_policy::limits::MIB;
 
 use super::{Ask, LAYER, Row, Work};
 
@@ -58,7 +59,7 @@ pub const TABLE: &[Row] = &[
         ANYBODY,
         "an unknown blob, once in `deny_ttl`, where an index has 32 children that are gone",
         Ask::UnknownBlob,
-        limits::CHILDREN_READ_FOR_BLOB + 1,
+        pullgate::limits::CHILDREN_READ_FOR_BLOB + 1,
         SMALL,
     )
     .takes(90, 2 * MIB),
@@ -76,15 +77,15 @@ pub const TABLE: &[Row] = &[
         "64 keys, and a token that names none of them, once in `issuer_pause`",
         Ask::Token,
         2,
-        2 * limits::ISSUER_BYTES,
+        2 * pullgate_config::limits::ISSUER_BYTES,
     ),
     row(ISSUER, "the same token again", Ask::TokenAgain, 0, 0),
-    row(UPSTREAM, "503 for a manifest", Ask::Broken, 1 + limits::UPSTREAM_RETRIES, SMALL),
+    row(UPSTREAM, "503 for a manifest", Ask::Broken, 1 + pullgate::upstream::limits::UPSTREAM_RETRIES, SMALL),
     row(
         UPSTREAM,
         "503 for each of 32 children, where a blob is asked for",
         Ask::BrokenChildren,
-        limits::CHILDREN_FAILED_FOR_BLOB * (1 + limits::UPSTREAM_RETRIES),
+        pullgate::limits::CHILDREN_FAILED_FOR_BLOB * (1 + pullgate::upstream::limits::UPSTREAM_RETRIES),
         SMALL,
     )
     .takes(110, 2 * MIB),

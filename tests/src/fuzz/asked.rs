@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate::upstream::Referrers;
+use pullgate::upstream::limits;
 use pullgate_config::{Credentials, Secret};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Reference};
 use serde_json::{Value, json};
 

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use pullgate_policy::content::Untrusted;
+use pullgate_policy::limits;
 use pullgate_policy::oci::{Descriptor, Manifest, media_type};
-use pullgate_policy::{limits, strict_json};
+use pullgate_policy::strict_json;
 use serde_json::Value;
 
 use super::unique::Unique;

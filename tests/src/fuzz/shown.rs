@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use pullgate::audit::{Client, DecisionId, Kind, Reason, Record, Word};
-use pullgate_policy::{limits, text};
+use pullgate_policy::limits;
+use pullgate_policy::text;
 use serde_json::Value;
 
 pub(super) fn texts() -> Vec<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! Broken blob transfers: they continue where they ended, and the client does not notice.
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::upstream::{Fault, When};
 

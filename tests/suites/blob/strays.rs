@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
 

@@ -43,7 +43,7 @@ async fn a_flood_of_tokens_by_unknown_keys_costs_the_issuer_one_request_a_minute
     let flood: Vec<String> = (0..50).map(|n| scene.unknown(n)).collect();
     assert!(scene.statuses(&flood).await.iter().all(|status| *status == 401));
     assert_eq!((scene.issuer.count(DISCOVERY), scene.issuer.count(KEYS)), (1, 1));
-    scene.clock.advance(limits::ISSUER_PAUSE - SECOND);
+    scene.clock.advance(pullgate::limits::ISSUER_PAUSE - SECOND);
     assert!(scene.statuses(&flood).await.iter().all(|status| *status == 401));
     assert_eq!(scene.issuer.count(KEYS), 1);
     scene.clock.advance(SECOND);
@@ -59,7 +59,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_one_that_is_gone_ends_at
     let (old, new) = (scene.lasting(&scene.key), scene.lasting(&second));
     assert_eq!(scene.status(&old).await, 200);
     scene.issuer.publish(&[second.jwk()]);
-    scene.clock.advance(limits::ISSUER_PAUSE);
+    scene.clock.advance(pullgate::limits::ISSUER_PAUSE);
     assert_eq!(scene.status(&old).await, 200, "nothing is known of the new key yet");
     assert_eq!(scene.status(&new).await, 200);
     assert_eq!(scene.issuer.count(KEYS), 2);
@@ -73,19 +73,19 @@ async fn keys_are_fetched_by_the_hour_though_no_token_asks_for_it() {
     refresh().await;
     assert_eq!(scene.issuer.count(KEYS), 1, "before the first token");
     assert_eq!(scene.status(&scene.token()).await, 200);
-    scene.clock.advance(limits::ISSUER_REFRESH - SECOND);
+    scene.clock.advance(pullgate::limits::ISSUER_REFRESH - SECOND);
     refresh().await;
     assert_eq!(scene.issuer.count(KEYS), 1);
     scene.clock.advance(SECOND);
     refresh().await;
     assert_eq!(scene.issuer.count(KEYS), 2);
     scene.issuer.answers(Answering::Badly);
-    scene.clock.advance(limits::ISSUER_REFRESH);
+    scene.clock.advance(pullgate::limits::ISSUER_REFRESH);
     refresh().await;
     let asked = scene.issuer.count(DISCOVERY);
     refresh().await;
     assert_eq!(scene.issuer.count(DISCOVERY), asked);
-    scene.clock.advance(limits::ISSUER_PAUSE);
+    scene.clock.advance(pullgate::limits::ISSUER_PAUSE);
     refresh().await;
     assert!(scene.issuer.count(DISCOVERY) > asked, "after a failure sooner");
 }
@@ -111,7 +111,7 @@ async fn without_keys_a_token_is_undecided_and_what_could_never_count_is_refused
     assert_eq!(scene.stage.upstream.count("/"), 0);
     scene.issuer.answers(Answering::Well);
     assert_undecided(&scene.bearer(&scene.token(), "/v2/").await);
-    scene.clock.advance(limits::ISSUER_PAUSE);
+    scene.clock.advance(pullgate::limits::ISSUER_PAUSE);
     assert_serves(&scene.bearer(&scene.token(), &target).await, &image);
     assert!(!scene.ready().await.contains("issuer"), "{}", scene.ready().await);
 }
@@ -122,7 +122,7 @@ async fn while_an_issuer_is_down_its_last_good_keys_count_for_a_day() {
     let (token, second) = (scene.lasting(&scene.key), TokenKey::new("second"));
     assert_eq!(scene.status(&token).await, 200);
     scene.issuer.answers(Answering::Badly);
-    scene.clock.advance(limits::ISSUER_MAX_AGE);
+    scene.clock.advance(pullgate::limits::ISSUER_MAX_AGE);
     pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
     assert_eq!(scene.status(&token).await, 200, "at the last moment");
     assert!(scene.ready().await.contains("are not the newest"), "{}", scene.ready().await);
@@ -137,7 +137,7 @@ async fn an_issuer_that_hangs_keeps_nobody_waiting_whose_key_is_known() {
     let (image, target) = (scene.stage.signed("org/app", "v1"), manifest("org/app", "v1"));
     assert_serves(&scene.bearer(&scene.token(), &target).await, &image);
     scene.issuer.answers(Answering::Never);
-    scene.clock.advance(limits::ISSUER_PAUSE);
+    scene.clock.advance(pullgate::limits::ISSUER_PAUSE);
     let unknown = scene.unknown(1);
     let answered = std::cell::Cell::new(false);
     let waiting = async {
@@ -196,7 +196,7 @@ async fn keys_of_an_issuer_have_limits_and_too_much_takes_nothing_back() {
     let token = scene.lasting(&scene.key);
     assert_eq!(scene.status(&token).await, 200);
     let refresh = || async {
-        scene.clock.advance(limits::ISSUER_REFRESH);
+        scene.clock.advance(pullgate::limits::ISSUER_REFRESH);
         pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
         scene.ready().await.contains("are not the newest")
     };
@@ -211,9 +211,14 @@ async fn keys_of_an_issuer_have_limits_and_too_much_takes_nothing_back() {
         let text = json!({ "keys": [scene.key.jwk()] }).to_string();
         format!("{text}{}", " ".repeat(usize::try_from(length).unwrap() - text.len()))
     };
-    scene.issuer.publish_text(&sized(limits::ISSUER_BYTES));
+    scene.issuer.publish_text(&sized(pullgate_config::limits::ISSUER_BYTES));
     assert!(!refresh().await, "as large as may be");
-    for wrong in [sized(limits::ISSUER_BYTES + 1), String::new(), "{}".to_owned(), "<html>".to_owned()] {
+    for wrong in [
+        sized(pullgate_config::limits::ISSUER_BYTES + 1),
+        String::new(),
+        "{}".to_owned(),
+        "<html>".to_owned(),
+    ] {
         scene.issuer.publish_text(&wrong);
         assert!(refresh().await);
         assert_eq!(scene.status(&token).await, 200);
@@ -232,7 +237,7 @@ async fn keys_in_a_file_need_no_network() {
     pullgate::server::issuer_refresh::refresh(scene.stage.gate.app()).await;
     assert_eq!(scene.status(&scene.lasting(&key)).await, 200);
     assert_eq!(scene.status(&scene.token()).await, 401, "by a key that the file does not have");
-    scene.clock.advance(limits::ISSUER_MAX_AGE + SECOND);
+    scene.clock.advance(pullgate::limits::ISSUER_MAX_AGE + SECOND);
     assert_eq!(scene.status(&scene.lasting(&key)).await, 200, "they do not age");
     assert_eq!(scene.issuer.count("/"), 0);
     assert_eq!((scene.issuer.count(DISCOVERY), scene.issuer.count(KEYS)), (0, 0));

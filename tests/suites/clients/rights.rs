@@ -137,7 +137,7 @@ async fn a614_while_wrong_passwords_keep_coming_right_ones_are_proven() {
         let (data, header) = (stage.gate.data, format!("Basic {}", STANDARD.encode(user)));
         async move { pullgate_tests::asking::ask(data, "GET", "/v2/", &[("authorization", &header)]).await.status }
     };
-    let waiting = 2 * pullgate_policy::limits::PASSWORDS_WAITING_OF_ONE;
+    let waiting = 2 * pullgate::limits::PASSWORDS_WAITING_OF_ONE;
     for (name, made_up) in [("node-1", None), ("node-2", Some("!")), ("node-3", Some("zz"))] {
         // More than may wait at one address, all at once.
         let flood = (0..waiting).map(|n| {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::asking::ask;
 use pullgate_tests::clients::have;
 use pullgate_tests::made::Made;

@@ -77,7 +77,7 @@ async fn a604_what_did_not_pass_is_not_read_again_until_one_of_its_subjects_is_a
     }
     assert_eq!(looks(&stage), 3);
     for _ in 0..2 {
-        stage.later(limits::DENY_TTL + Duration::from_secs(1));
+        stage.later(pullgate_config::limits::DENY_TTL + Duration::from_secs(1));
         stage.gate.app().memory.forget_denials();
         for made in all {
             assert_denied(&stage.manifest("org/app", &made.digest()).await);
@@ -85,7 +85,7 @@ async fn a604_what_did_not_pass_is_not_read_again_until_one_of_its_subjects_is_a
     }
     assert_eq!(looks(&stage), 3);
     absent.put(&stage.upstream, "org/app");
-    stage.later(limits::DENY_TTL + Duration::from_secs(1));
+    stage.later(pullgate_config::limits::DENY_TTL + Duration::from_secs(1));
     stage.gate.app().memory.forget_denials();
     assert_serves(&stage.manifest("org/app", &of_absent.digest()).await, &of_absent);
     assert_eq!(looks(&stage), 4);
@@ -111,7 +111,7 @@ async fn a604_blobs_of_evidence_however_large_cost_no_look_each() {
     let image = stage.unsigned("org/app", "v1");
     // Together more than is remembered of blobs.
     let large = || {
-        let text = "x".repeat(usize::try_from(limits::PASSING_BYTES / 2).unwrap());
+        let text = "x".repeat(usize::try_from(pullgate::limits::PASSING_BYTES / 2).unwrap());
         let text = json!({ "payload": "e30=", "payloadType": text, "signatures": [] });
         Layer::new(DSSE, text.to_string().into_bytes())
     };

@@ -334,7 +334,7 @@ async fn a547_where_no_room_for_evidence_is_left_a_verdict_is_undecided() {
     let image = stage.signed("org/app", "v1");
     let mut held = Vec::new();
     let repository = "registry.test/org/app".parse().unwrap();
-    let limits = (limits::IN_FLIGHT_BYTES_OF_REPOSITORY, limits::VERDICT_BYTES);
+    let limits = (pullgate::limits::IN_FLIGHT_BYTES_OF_REPOSITORY, pullgate::limits::VERDICT_BYTES);
     for _ in 1..limits.0 / limits.1 {
         held.push(stage.gate.app().evidence_budget.begin(&repository).await.unwrap());
     }

@@ -1,9 +1,8 @@
 //! Evidence of which not all is read, or that cannot be fetched: what is left out is named, and what may hold the good
 //! one is no denial.
 
-use pullgate_policy::limits::{
-    EVIDENCE_FETCHES, INDEX_CHILDREN, LAYERS_PER_MANIFEST, MANIFEST_BYTES, REFERRERS_PAGES,
-};
+use pullgate::upstream::limits::REFERRERS_PAGES;
+use pullgate_policy::limits::{EVIDENCE_FETCHES, INDEX_CHILDREN, LAYERS_PER_MANIFEST, MANIFEST_BYTES};
 use pullgate_tests::made::{Layer, Made, fresh, with};
 use pullgate_tests::signing::{SIGN_PREDICATE, SIMPLE_SIGNING, Signer, carrier, evidence_tag, referrer};
 use pullgate_tests::upstream::{Fault, ReferrersApi, When};

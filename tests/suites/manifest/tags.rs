@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::clients::content::sha256;
 use pullgate_tests::made::MANIFEST;
 use pullgate_tests::upstream::{Fault, When};

@@ -1,6 +1,6 @@
 //! Health and metrics, on a port of their own.
 
-use pullgate_policy::limits;
+use pullgate::store::limits;
 use pullgate_tests::made::fresh;
 use pullgate_tests::upstream::{Fault, When};
 use pullgate_tests::waiting::until;

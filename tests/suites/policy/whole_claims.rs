@@ -135,15 +135,17 @@ async fn a058_what_only_the_store_knows_is_answered_while_there_is_no_place() {
     let _still = still();
     let (app, registry) = (std::sync::Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
     let mut places = Vec::new();
-    for _ in 0..limits::VERDICTS_MAX {
+    for _ in 0..pullgate::limits::VERDICTS_MAX {
         places.push(app.slots.take(&registry).await.unwrap());
     }
-    for _ in 0..limits::QUEUE_MAX {
+    for _ in 0..pullgate::limits::QUEUE_MAX {
         let (app, registry) = (std::sync::Arc::clone(&app), registry.clone());
         tokio::spawn(async move { drop(app.slots.take(&registry).await) });
     }
-    until("there is no place", || app.slots.taken(&registry) == limits::VERDICTS_MAX + limits::QUEUE_MAX)
-        .await;
+    until("there is no place", || {
+        app.slots.taken(&registry) == pullgate::limits::VERDICTS_MAX + pullgate::limits::QUEUE_MAX
+    })
+    .await;
     stage.signed("org/app", "new");
     for _ in 0..2 {
         for reference in ["known", &known.digest()] {
@@ -251,7 +253,7 @@ async fn a175_wherever_an_upstream_is_dead_another_one_is_asked_and_served() {
             };
             tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
         }
-        until("it is asked, and says nothing", || dead.count(part) >= limits::VERDICTS_MAX).await;
+        until("it is asked, and says nothing", || dead.count(part) >= pullgate::limits::VERDICTS_MAX).await;
         for n in 0..5 {
             let tag = format!("v{n}");
             let image = stage.signed("org/app", &tag);

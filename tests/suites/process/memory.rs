@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pullgate_policy::limits::{self, MIB};
+use pullgate_policy::limits;
+use pullgate_policy::limits::MIB;
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::clients::process::wait_until;
 use pullgate_tests::made::{Layer, MANIFEST, Made, fresh, with};

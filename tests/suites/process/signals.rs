@@ -5,7 +5,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::clients::process::wait_until;
 use pullgate_tests::clients::{Gate, Port, Settings};

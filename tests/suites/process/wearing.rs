@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, Upstream, When};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pullgate::clock::Clock;
-use pullgate_policy::limits::LOST_FOR;
+use pullgate::store::limits::LOST_FOR;
 use pullgate_tests::asking::{Answer, ask};
 use pullgate_tests::clients::{Gate, Settings};
 use pullgate_tests::made::Made;

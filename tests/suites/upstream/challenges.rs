@@ -1,7 +1,7 @@
 //! What an upstream asks for with a 401: whom the gate then asks for a token, what it makes of the answer, and what of it a
 //! client hears.
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::gate_in_process::{Gate, Setup};
 use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, Raw, Upstream, When};

@@ -1,6 +1,6 @@
 //! An upstream that lies, stalls or breaks gets nothing wrong served and nothing kept.
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::gate_in_process::{Gate, Setup};
 use pullgate_tests::made::{MANIFEST, Made};
 use pullgate_tests::upstream::{Fault, Raw, Upstream, When};

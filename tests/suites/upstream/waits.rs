@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::asking::ask;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, RangeAnswer, When};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pullgate_policy::limits;
+use pullgate::limits;
 use pullgate_tests::asking::raw;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -40,7 +40,7 @@ async fn a053_a_head_has_64_kib_and_over_it_the_connection_ends() {
     let within = raw(stage.gate.data, head(most, "connection: close\r\n")).await;
     assert!(within.starts_with("HTTP/1.1 200 "), "{within}");
     let many = (0..limits::REQUEST_HEADERS).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
-    let long = "a".repeat(limits::TARGET_BYTES);
+    let long = "a".repeat(pullgate::upstream::limits::TARGET_BYTES);
     for (request, status) in [
         // Nobody asks for the end here.
         (head(most + 1, ""), 431),
@@ -63,8 +63,8 @@ async fn a053_a_target_that_is_too_long_is_refused() {
         let target = format!("/v2/?{}", "a".repeat(length - 5));
         raw(stage.gate.data, format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
     };
-    assert!(ask(limits::TARGET_BYTES).await.starts_with("HTTP/1.1 200 "));
-    assert!(ask(limits::TARGET_BYTES + 1).await.starts_with("HTTP/1.1 414 "));
+    assert!(ask(pullgate::upstream::limits::TARGET_BYTES).await.starts_with("HTTP/1.1 200 "));
+    assert!(ask(pullgate::upstream::limits::TARGET_BYTES + 1).await.starts_with("HTTP/1.1 414 "));
 }
 
 #[tokio::test]

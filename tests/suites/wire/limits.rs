@@ -81,16 +81,16 @@ async fn a058_more_verdicts_than_places_are_undecided_at_once_and_the_base_still
     let stage = Stage::new().await;
     let (app, registry) = (Arc::clone(stage.gate.app()), "registry.test".parse().unwrap());
     let mut places = Vec::new();
-    for _ in 0..limits::VERDICTS_MAX {
+    for _ in 0..pullgate::limits::VERDICTS_MAX {
         places.push(app.slots.take(&registry).await.unwrap());
     }
-    let waiting: Vec<_> = (0..limits::QUEUE_MAX)
+    let waiting: Vec<_> = (0..pullgate::limits::QUEUE_MAX)
         .map(|_| {
             let (app, registry) = (Arc::clone(&app), registry.clone());
             tokio::spawn(async move { drop(app.slots.take(&registry).await) })
         })
         .collect();
-    while app.slots.taken(&registry) < limits::VERDICTS_MAX + limits::QUEUE_MAX {
+    while app.slots.taken(&registry) < pullgate::limits::VERDICTS_MAX + pullgate::limits::QUEUE_MAX {
         tokio::task::yield_now().await;
     }
     let known = stage.signed("org/app", "v1");
@@ -119,7 +119,7 @@ async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
         .map(|tag| tokio::spawn(async move { ask(address, "GET", &manifest("org/app", tag), &[]).await }));
     until("both are asked for", || stage.upstream.count("/manifests/v1") + stage.upstream.count("late") == 2)
         .await;
-    tokio::time::advance(limits::FIRST_BYTE_LAST - bit).await;
+    tokio::time::advance(pullgate::upstream::limits::FIRST_BYTE_LAST - bit).await;
     pause(Duration::from_millis(100)).await;
     assert!(asked.iter().all(|one| !one.is_finished()));
     within.add_permits(1);
@@ -136,7 +136,7 @@ async fn a174_an_answer_that_begins_after_first_byte_is_not_waited_for() {
 #[tokio::test]
 async fn of_an_error_body_so_many_bytes_are_read_and_one_more_is_none() {
     let stage = Stage::new().await;
-    let most = usize::try_from(limits::ERROR_BODY_BYTES).unwrap();
+    let most = usize::try_from(pullgate::upstream::limits::ERROR_BODY_BYTES).unwrap();
     for (length, status, code) in [(most, 404, "MANIFEST_UNKNOWN"), (most + 1, 403, "DENIED")] {
         let mut body = b"{\"errors\":[{\"code\":\"NAME_UNKNOWN\"}]}".to_vec();
         body.resize(length, b' ');
@@ -150,7 +150,7 @@ async fn of_an_error_body_so_many_bytes_are_read_and_one_more_is_none() {
 
 #[tokio::test]
 async fn before_a_blob_is_refused_32_children_are_read_and_not_one_more() {
-    for count in [limits::CHILDREN_READ_FOR_BLOB, limits::CHILDREN_READ_FOR_BLOB + 1] {
+    for count in [pullgate::limits::CHILDREN_READ_FOR_BLOB, pullgate::limits::CHILDREN_READ_FOR_BLOB + 1] {
         let stage = Stage::new().await;
         let index = Made::index((0..count).map(|_| Made::image()).collect());
         index.tag(&stage.upstream, "org/app", "v1");
@@ -160,7 +160,7 @@ async fn before_a_blob_is_refused_32_children_are_read_and_not_one_more() {
         stage.upstream.forget();
         assert_denied(&stage.blob("org/app", &stray).await);
         let read = stage.upstream.count("GET /v2/org/app/manifests/sha256:");
-        assert_eq!(read, limits::CHILDREN_READ_FOR_BLOB, "of {count}");
+        assert_eq!(read, pullgate::limits::CHILDREN_READ_FOR_BLOB, "of {count}");
     }
 }
 
@@ -195,9 +195,9 @@ fn what_a_configuration_does_not_say_is_as_long_as_is_promised() {
 #[test]
 fn no_time_to_live_is_longer_than_its_maximum_by_a_second() {
     for (key, most) in [
-        ("tag_ttl", limits::TAG_TTL_MAX),
-        ("permit_ttl", limits::PERMIT_TTL_MAX),
-        ("deny_ttl", limits::DENY_TTL_MAX),
+        ("tag_ttl", pullgate_config::limits::TAG_TTL_MAX),
+        ("permit_ttl", pullgate_config::limits::PERMIT_TTL_MAX),
+        ("deny_ttl", pullgate_config::limits::DENY_TTL_MAX),
     ] {
         let set = |seconds: u64| faults(&format!("[cache]\n{key} = \"{seconds}s\"\n"));
         assert_eq!(set(most.as_secs()), "", "{key}");
@@ -207,7 +207,7 @@ fn no_time_to_live_is_longer_than_its_maximum_by_a_second() {
 
 #[test]
 fn a_configuration_file_has_at_most_4_mib() {
-    let most = usize::try_from(limits::CONFIG_FILE_BYTES).unwrap() - CONFIGURED.len();
+    let most = usize::try_from(pullgate_config::limits::CONFIG_FILE_BYTES).unwrap() - CONFIGURED.len();
     assert_eq!(faults(&format!("#{}", " ".repeat(most - 1))), "");
     let over = faults(&format!("#{}", " ".repeat(most)));
     assert!(over.contains("file-unreadable"), "{over}");
@@ -233,16 +233,20 @@ async fn so_many_denials_are_remembered_and_not_one_more() {
     let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
     let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
     let denial = app.memory.denial(&subject(Digest::of(&image.bytes)), revisions).await.unwrap();
-    let memory = Memory::new(limits::TAG_TTL_MAX, limits::TAG_TTL_MAX, Clock::system());
+    let memory = Memory::new(
+        pullgate_config::limits::TAG_TTL_MAX,
+        pullgate_config::limits::TAG_TTL_MAX,
+        Clock::system(),
+    );
     let numbered = |n: u64| subject(Digest::of(&n.to_le_bytes()));
-    for n in 0..=limits::NEGATIVE_ENTRIES {
+    for n in 0..=pullgate::limits::NEGATIVE_ENTRIES {
         memory.keep_denial(&numbered(n), revisions, &denial).await;
     }
     let known = |n| {
         let (memory, subject) = (&memory, numbered(n));
         async move { memory.denial(&subject, revisions).await.is_some() }
     };
-    assert_eq!(kept(limits::NEGATIVE_ENTRIES + 1, known).await, limits::NEGATIVE_ENTRIES);
+    assert_eq!(kept(pullgate::limits::NEGATIVE_ENTRIES + 1, known).await, pullgate::limits::NEGATIVE_ENTRIES);
 }
 
 /// A flood of refused names, however often each is asked for, does not make the next one cost its upstream twice.
@@ -254,13 +258,13 @@ async fn a059_a_denial_is_remembered_though_memory_is_full_of_busier_ones() {
     let (app, revisions) = (stage.gate.app(), stage.gate.app().live().revisions());
     let subject = |digest| Subject { repository: "registry.test/org/app".parse().unwrap(), digest };
     let denial = app.memory.denial(&subject(Digest::of(&first.bytes)), revisions).await.unwrap();
-    for n in 0..limits::NEGATIVE_ENTRIES {
+    for n in 0..pullgate::limits::NEGATIVE_ENTRIES {
         let subject = subject(Digest::of(&n.to_le_bytes()));
         app.memory.keep_denial(&subject, revisions, &denial).await;
     }
     // It tidies up behind reads.
     let asked_for = async |times: u64| {
-        for n in (0..limits::NEGATIVE_ENTRIES).rev().flat_map(|n| (0..times).map(move |_| n)) {
+        for n in (0..pullgate::limits::NEGATIVE_ENTRIES).rev().flat_map(|n| (0..times).map(move |_| n)) {
             app.memory.denial(&subject(Digest::of(&n.to_le_bytes())), revisions).await;
         }
     };

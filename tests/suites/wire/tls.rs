@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use pullgate_policy::limits;
+use pullgate::upstream::limits;
 use pullgate_tests::asking::{Answer, ask, ask_over, raw};
 use pullgate_tests::gate_in_process::Setup;
 use pullgate_tests::waiting::still;

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
-use pullgate_policy::{limits, text};
+use pullgate_policy::limits::{LOG_FIELD_BYTES, MIB};
+use pullgate_policy::text;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use super::*;
@@ -193,7 +194,7 @@ fn a521_whatever_is_in_a_record_it_is_one_line_of_bounded_fields_without_control
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         let mut found = Vec::new();
         texts(&read, &mut found);
-        assert!(found.iter().all(|text| text.len() <= limits::LOG_FIELD_BYTES), "{seed}: {line}");
+        assert!(found.iter().all(|text| text.len() <= LOG_FIELD_BYTES), "{seed}: {line}");
         assert_eq!(read["identities"].as_array().unwrap().len(), 64);
         assert_eq!(read["left_out"], 36, "what is left out is counted");
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::limits::AUDIT_REFUSALS_ROWS;
 use jiff::Timestamp;
-use pullgate_policy::limits::AUDIT_REFUSALS_ROWS;
 use sqlx::AnyPool;
 
 use super::horizon::Horizon;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::limits;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -11,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pullgate_policy::content::Intact;
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Document, Manifest, Reference, Repository};
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pullgate_policy::limits;
 use pullgate_policy::oci::Repository;
 use pullgate_policy::seal::{Cursor, Seal, Sealed};
+use pullgate_upstream::limits;
 
 /// The text of a cursor; none where it would be too long for a request.
 #[must_use]

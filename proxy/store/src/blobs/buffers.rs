@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pullgate_policy::limits::STREAM_CHUNK_WARM_BYTES;
+use crate::limits::STREAM_CHUNK_WARM_BYTES;
 
 use crate::limits::BUFFERS_IDLE;
 

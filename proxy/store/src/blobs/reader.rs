@@ -5,10 +5,10 @@ use std::ops::{Range, RangeInclusive};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::limits::{STREAM_CHUNK_BYTES, STREAM_CHUNK_WARM_BYTES};
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, stream};
 use http_body::{Body, Frame, SizeHint};
-use pullgate_policy::limits::{STREAM_CHUNK_BYTES, STREAM_CHUNK_WARM_BYTES};
 
 use super::fault::agree;
 use super::shared::Following;

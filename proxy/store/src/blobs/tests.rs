@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::limits::STREAM_CHUNK_BYTES;
 use futures_util::{StreamExt, future, stream};
 use http_body::Body;
 use http_body_util::BodyExt;
-use pullgate_policy::limits::STREAM_CHUNK_BYTES;
 use tokio::sync::mpsc;
 
 mod kept;

@@ -1,8 +1,8 @@
 //! Evidence: what a permit rests on, which goes last, and which manifest has a blob: a hint that is never a yes. Whoever
 //! finds it fetches, hashes, reads and verifies the manifest itself.
 
+use crate::limits::EVIDENCE_OF_BLOB;
 use jiff::Timestamp;
-use pullgate_policy::limits::EVIDENCE_OF_BLOB;
 use pullgate_policy::oci::{Digest, Repository, Tag};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::limits::LOST_FOR;
 use jiff::Timestamp;
-use pullgate_policy::limits::LOST_FOR;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::seal::Sealed;
 use sqlx::AnyPool;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::limits;
 use pullgate_config::{Credentials, Secret};
-use pullgate_policy::limits;
 
 use super::server::{Server, redirect, table, whole};
 use super::{BODY, TYPE, manifest, manifest_of};

@@ -1,6 +1,6 @@
 //! Heads of answers that do not end, and the largest that are read.
 
-use pullgate_policy::limits;
+use crate::limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -1,6 +1,7 @@
 //! Tags and referrers, against real sockets.
 
-use pullgate_policy::limits;
+use crate::limits;
+use pullgate_policy::limits::MANIFEST_BYTES;
 use pullgate_policy::oci::{Digest, media_type};
 use serde_json::{Value, json};
 
@@ -112,7 +113,7 @@ async fn a144_a_list_of_so_many_pages_is_whole_and_of_one_more_is_not() {
 
 #[tokio::test]
 async fn a144_a_list_of_so_many_bytes_is_whole_and_of_one_more_is_not() {
-    let page = usize::try_from(limits::MANIFEST_BYTES).unwrap();
+    let page = usize::try_from(MANIFEST_BYTES).unwrap();
     let last = 64 * 1024;
     for (over, told) in [(0, (4, More::No)), (1, (3, More::Yes))] {
         let lengths = [page, limits::REFERRERS_BYTES - page - last, last + over];
@@ -134,7 +135,7 @@ async fn a144_a_list_of_so_many_bytes_is_whole_and_of_one_more_is_not() {
 #[tokio::test]
 async fn a145_a_page_over_its_limit_is_left_out_and_said_to_be() {
     let mut large = index("a");
-    large.resize(usize::try_from(limits::MANIFEST_BYTES).unwrap() + 1, b' ');
+    large.resize(usize::try_from(MANIFEST_BYTES).unwrap() + 1, b' ');
     let server = Server::start(move |_| whole("200 OK", &[], &large)).await;
     assert_eq!(referrers(&server.upstream()).await, Ok(Some((0, More::Yes))));
 }

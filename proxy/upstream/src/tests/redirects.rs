@@ -45,7 +45,7 @@ async fn a161_a_name_that_resolves_inward_is_not_dialled() {
 async fn a162_a_circle_ends_after_five_hops() {
     let server = Server::start(|_| redirect("/v2/org/app/manifests/v1")).await;
     assert_eq!(manifest(&server.upstream()).await.unwrap_err(), Fault::RedirectRefused);
-    assert_eq!(server.heads().len(), pullgate_policy::limits::REDIRECTS + 1);
+    assert_eq!(server.heads().len(), crate::limits::REDIRECTS + 1);
     let five = Server::start(|head| match head.split('/').nth(2).unwrap_or_default().chars().next() {
         Some(c @ '0'..='3') => redirect(&format!("/hop/{}", char::from_u32(c as u32 + 1).unwrap())),
         Some('4') => whole("200 OK", &[TYPE], BODY),

@@ -68,7 +68,7 @@ async fn a606_retain_max_deletes_the_oldest_and_says_so_and_a_reload_changes_it(
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
     let log = folder.path().join("audit.log");
-    let most = 4 * limits::MIB;
+    let most = 4 * MIB;
     let settings = Settings { retain_max: Some(most), ..kept_for(90 * DAY, &clock, &log) };
     let audit = settings.start(&folder.path().join("audit.db")).await.unwrap();
     let mut large = at(&clock);
@@ -87,7 +87,7 @@ async fn a606_retain_max_deletes_the_oldest_and_says_so_and_a_reload_changes_it(
     let kept = rows(folder.path()).await;
     assert!(kept > 0 && kept < written, "{kept}");
     let size = std::fs::metadata(folder.path().join("audit.db")).unwrap().len();
-    assert!(size <= most + 8 * limits::MIB, "{size}");
+    assert!(size <= most + 8 * MIB, "{size}");
     let newest = format!("select count(*) from audit where id = '{}'", large.id);
     let oldest = format!("select count(*) from audit where id = '{}'", first.unwrap());
     assert_eq!((count(folder.path(), &newest).await, count(folder.path(), &oldest).await), (1, 0));
@@ -117,7 +117,7 @@ async fn a606_what_strangers_caused_goes_before_any_row_of_a_pull() {
     let fill = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000) \
                 insert into refused select 'x', 1, 'x', printf('%.*c', 2000, 'x') from n";
     execute(folder.path(), fill).await;
-    audit.retain(90 * DAY, Some(2 * limits::MIB));
+    audit.retain(90 * DAY, Some(2 * MIB));
     let folder = folder.path();
     for _ in 0..20 {
         audit.write(at(&clock)).await.unwrap();

@@ -1,6 +1,7 @@
 //! What strangers cause has room of its own (A606).
 
 use super::*;
+use crate::limits;
 
 fn refusal(client: &str, code: &str, repository: &str) -> Record {
     let mut record = record();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::servable::{Named, Passed, ServableEvidence};
-use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Repository};
 use pullgate_policy::verdict::Subject;
+use pullgate_store::limits;
 
 use super::super::pieces;
 use super::subjects::fetched;
