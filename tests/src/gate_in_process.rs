@@ -195,6 +195,11 @@ impl Gate {
         }
     }
 
+    /// From its next start it waits for its own files as long as a test has patience.
+    pub fn wait_patiently(&mut self) {
+        self.waits = PATIENT;
+    }
+
     /// Starts it again on the same state.
     pub async fn start_again(&mut self) {
         let running = start(config(self.folder.path(), &self.clock), &self.clock, self.waits).await;

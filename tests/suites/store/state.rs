@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use pullgate::server::ServeError;
 use pullgate::store::StoreError;
 use pullgate::store::folder::FolderError;
+use pullgate::waits::Waits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
@@ -127,7 +128,8 @@ async fn a504_a_grant_that_was_copied_on_disk_opens_no_blob_and_no_child() {
 
 #[tokio::test]
 async fn a503_a_database_that_rots_under_the_gate_costs_no_pull_and_permits_nothing() {
-    let mut stage = Stage::new().await;
+    // A file whose log has rotted is busy for as long as it is waited for: as long as by a running gate.
+    let mut stage = Stage::with(KEYED, |setup| setup.waits(Waits::default())).await;
     let image = stage.signed("org/app", "v1");
     assert_serves(&stage.manifest("org/app", "v1").await, &image);
     stage.gate.app().store.store().database().flush().await;
@@ -151,6 +153,9 @@ async fn a503_a_database_that_rots_under_the_gate_costs_no_pull_and_permits_noth
     let aside = names.filter(|name| name.to_string_lossy().starts_with("cache.db.corrupt-")).count();
     assert!(aside > 0, "it is kept aside");
     assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+    stage.gate.app().store.store().database().flush().await;
+    // The new file is read on a machine that may be busy.
+    stage.gate.wait_patiently();
     stage.gate.restart().await;
     stage.upstream.forget();
     assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
