@@ -2,15 +2,19 @@
 //! itself shows, and nobody goes around. What is not installed here is skipped by name (`tests/src/clients/skip.rs`).
 
 mod buildah;
+mod builders;
 mod conformance;
 mod containerd;
+mod containerd_two;
 mod cosign;
 mod crane;
 mod docker;
+mod helm;
 mod loads;
 mod oras;
 mod podman;
 mod private_ca;
+mod regctl;
 mod secured;
 mod skopeo;
 mod stage;

@@ -15,16 +15,54 @@ use super::{
 };
 
 const HOSTS: &str = include_str!("../../../deploy/containerd/hosts.toml");
-const CONFIG: &str = include_str!("../../../deploy/containerd/config-1.x.toml");
 
 /// A running containerd with a store of its own; stopped when dropped.
 #[derive(Debug)]
 pub struct Containerd {
     process: Process,
     folder: TempDir,
+    ctr: PathBuf,
 }
 
-/// Can it be started, and asked through the CRI as a kubelet does?
+/// Which containerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// 1.6 or 1.7, the distribution's.
+    One,
+    /// 2.x, built by `tests/run tools`.
+    Two,
+}
+
+impl Release {
+    fn program(self, name: &str) -> io::Result<PathBuf> {
+        match self {
+            Self::One => tool::installed(name).ok_or_else(|| io::Error::other(format!("no {name}"))),
+            Self::Two => tool::built(name).map_err(io::Error::other),
+        }
+    }
+
+    /// The file of `deploy/containerd`, and beside which line of it what stands at the top of a file belongs.
+    fn shipped(self) -> (&'static str, &'static str) {
+        match self {
+            Self::One => (include_str!("../../../deploy/containerd/config-1.x.toml"), "version = 2\n"),
+            Self::Two => (include_str!("../../../deploy/containerd/config-2.x.toml"), "version = 3\n"),
+        }
+    }
+
+    fn cni(self, at: &Path) -> String {
+        let (programs, files) = (at.join("cni-bin"), at.join("cni"));
+        match self {
+            Self::One => format!(
+                "[plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {programs:?}\nconf_dir = {files:?}\n"
+            ),
+            Self::Two => format!(
+                "[plugins.\"io.containerd.cri.v1.runtime\".cni]\nbin_dirs = [{programs:?}]\nconf_dir = {files:?}\n"
+            ),
+        }
+    }
+}
+
+/// Can the distribution's be started, and asked through the CRI as a kubelet does?
 ///
 /// # Errors
 /// The reason for a skip.
@@ -34,13 +72,31 @@ pub fn available() -> Result<(), String> {
     tool::built("cri-pull").map(|_| ())
 }
 
+/// The same of 2.x.
+///
+/// # Errors
+/// The reason for a skip.
+pub fn available_two() -> Result<(), String> {
+    tool::require_installed(&["runc"])?;
+    tool::require_root("containerd")?;
+    ["containerd", "ctr", "cri-pull"].iter().try_for_each(|name| tool::built(name).map(|_| ()))
+}
+
 impl Containerd {
     /// Starts one that pulls through the gate at `gate` (`127.0.0.1:PORT`).
     ///
     /// # Errors
     /// It does not come up.
     pub fn start(gate: &str) -> io::Result<Self> {
-        Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), "")
+        Self::start_release(Release::One, gate)
+    }
+
+    /// The same of this release.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_release(release: Release, gate: &str) -> io::Result<Self> {
+        Self::start_with(release, &HOSTS.replace("127.0.0.1:5000", gate), "")
     }
 
     /// Starts one that pulls through the gate at `gate` and fetches so many layers of each image at once.
@@ -50,7 +106,19 @@ impl Containerd {
     pub fn start_parallel(gate: &str, downloads: usize) -> io::Result<Self> {
         let more =
             format!("[plugins.\"io.containerd.grpc.v1.cri\"]\nmax_concurrent_downloads = {downloads}\n");
-        Self::start_with(&HOSTS.replace("127.0.0.1:5000", gate), &more)
+        Self::start_with(Release::One, &HOSTS.replace("127.0.0.1:5000", gate), &more)
+    }
+
+    /// Starts one of 2.x that fetches each layer in pieces of so many bytes, four at once.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_in_pieces(gate: &str, bytes: usize) -> io::Result<Self> {
+        let more = format!(
+            "[plugins.\"io.containerd.transfer.v1.local\"]\nmax_concurrent_downloads = 4\n\
+             concurrent_layer_fetch_buffer = {bytes}\n"
+        );
+        Self::start_with(Release::Two, &HOSTS.replace("127.0.0.1:5000", gate), &more)
     }
 
     /// Starts one that pulls through the gate at `gate` by TLS, whose certificate chains to `ca`, as this user.
@@ -63,10 +131,10 @@ impl Containerd {
             "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"{gate}\".auth]\n\
              username = {user:?}\npassword = {password:?}\n"
         );
-        Self::start_with(&hosts, &auth)
+        Self::start_with(Release::One, &hosts, &auth)
     }
 
-    fn start_with(hosts: &str, more: &str) -> io::Result<Self> {
+    fn start_with(release: Release, hosts: &str, more: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("pullgate-containerd-")?;
         let at = folder.path();
         for made in ["certs.d/_default", "cni", "cni-bin", "opt"] {
@@ -75,28 +143,27 @@ impl Containerd {
         fs::write(at.join("certs.d/_default/hosts.toml"), hosts)?;
         let certs = at.join("certs.d").display().to_string();
         let top = format!("root = {:?}\nstate = {:?}\n", at.join("root"), at.join("state"));
-        let shipped = CONFIG
+        let (shipped, version) = release.shipped();
+        let shipped = shipped
             .replace("/etc/containerd/certs.d", &certs)
-            .replace("version = 2\n", &format!("version = 2\n{top}"));
+            .replace(version, &format!("{version}{top}"));
         // No garbage is collected: what a pull that was broken off has brought would be gone a second later.
         let config = format!(
             "{shipped}\n{more}\
              [grpc]\naddress = {:?}\n\
              [plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"1h\"\n\
-             [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {:?}\nconf_dir = {:?}\n\
-             [plugins.\"io.containerd.internal.v1.opt\"]\npath = {:?}\n",
+             {}[plugins.\"io.containerd.internal.v1.opt\"]\npath = {:?}\n",
             at.join("containerd.sock"),
-            at.join("cni-bin"),
-            at.join("cni"),
+            release.cni(at),
             at.join("opt")
         );
         fs::write(at.join("config.toml"), config)?;
-        let program = tool::installed("containerd").unwrap_or_default();
+        let program = release.program("containerd")?;
         let mut process =
             Process::start(Command::new(program).arg("-c").arg(at.join("config.toml")), &at.join("log"))?;
         let socket = at.join("containerd.sock");
         process.wait_ready(|| cri(&socket, &["ready"]).is_ok_and(|outcome| outcome.succeeded()))?;
-        Ok(Self { process, folder })
+        Ok(Self { process, folder, ctr: release.program("ctr")? })
     }
 
     /// A pull as a kubelet asks for it. Content that is in the store is not asked for again: only a HEAD goes out then.
@@ -152,7 +219,7 @@ impl Containerd {
     }
 
     fn ctr(&self) -> Command {
-        let mut command = Command::new("ctr");
+        let mut command = Command::new(&self.ctr);
         command.arg("-a").arg(self.socket()).args(["-n", "pullgate-test"]);
         command
     }

@@ -1,4 +1,4 @@
-//! crane and oras: they know no mirrors, and pull by a reference that names the gate.
+//! crane, oras, regctl and Helm: they know no mirrors, and pull by a reference that names the gate.
 
 use std::{io, path::Path, process::Command};
 
@@ -38,6 +38,30 @@ pub fn crane_pull_secured(image: &str, ca: &Path, folder: &Path) -> io::Result<O
 /// The program is not there.
 pub fn crane_digest(image: &str, folder: &Path) -> io::Result<Outcome> {
     run(built("crane", folder)?.args(["digest", "--insecure", image]))
+}
+
+/// Any command of crane.
+///
+/// # Errors
+/// The program is not there.
+pub fn crane(arguments: &[&str], folder: &Path) -> io::Result<Outcome> {
+    run(built("crane", folder)?.arg("--insecure").args(arguments))
+}
+
+/// Any command of Helm, in `folder`.
+///
+/// # Errors
+/// The program is not there.
+pub fn helm(arguments: &[&str], folder: &Path) -> io::Result<Outcome> {
+    run(built("helm", folder)?.current_dir(folder).args(arguments))
+}
+
+/// Any command of regctl, which is told that `gate` speaks no TLS.
+///
+/// # Errors
+/// The program is not there.
+pub fn regctl(arguments: &[&str], gate: &str, folder: &Path) -> io::Result<Outcome> {
+    run(built("regctl", folder)?.arg(format!("--host=reg={gate},tls=disabled")).args(arguments))
 }
 
 /// `oras copy` into an image layout below `folder`: every child with its blobs.
