@@ -77,7 +77,7 @@ impl<'f, 's> Context<'f, 's> {
             return;
         }
         let message = format!("{} cannot be read: {why}", quoted(&name.value));
-        let path = self.text.beside(&name.value);
+        let path = self.files.whole(&self.text.beside(&name.value));
         self.advise(&name.span, code, message, hint(&name.value, why, &path));
     }
 

@@ -56,6 +56,11 @@ impl<'a> Files<'a> {
         Self { source, read: BTreeMap::new(), diagnostics: Diagnostics::default() }
     }
 
+    /// The whole path that a name means, for people.
+    pub(crate) fn whole(&self, path: &Path) -> PathBuf {
+        self.source.whole(path)
+    }
+
     /// A file's content. The first reading counts: the bytes that are judged are those of the revision (A411).
     pub(crate) fn content(&mut self, path: &Path, most: u64) -> Result<Arc<Content>, Unreadable> {
         let source = self.source;

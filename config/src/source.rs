@@ -15,6 +15,11 @@ pub trait Source {
     /// # Errors
     /// [`Unreadable`]: also where it is longer than `most` bytes.
     fn read(&self, path: &Path, most: u64) -> Result<Content, Unreadable>;
+
+    /// The whole path that a name means, for people.
+    fn whole(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// What a file holds.
@@ -84,6 +89,10 @@ impl Source for Disk {
         let readers =
             if metadata.permissions().mode() & 0o004 == 0 { Readers::Few } else { Readers::Everybody };
         Ok(Content { bytes, readers })
+    }
+
+    fn whole(&self, path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 }
 

@@ -247,7 +247,16 @@ fn verify_explains_what_was_found_and_what_is_missing() {
     let demo = Demo::start();
     let to_sign = "to sign: cosign sign --key release.key demo.example/shop/unsigned@sha256:";
     for (image, words) in [
-        ("shop/key", &["1 in sig-tag", "counts as release", "met   policy.toml:21", "permit, satisfied"][..]),
+        (
+            "shop/key",
+            &[
+                "1 in sig-tag",
+                "counts as release",
+                "met   policy.toml:21",
+                "permit, satisfied",
+                "policy revision sha256:",
+            ][..],
+        ),
         (
             "shop/keyless-bundle",
             &["1 in referrers", "counts as ci", "release.yml@refs/heads/main", "signed at 2026-"],

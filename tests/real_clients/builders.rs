@@ -17,7 +17,10 @@ fn a_builder_exports_a_signed_base_image_and_no_other() -> io::Result<()> {
     let to = stage.home.path().join("base.tar").display().to_string();
     for image in [SIGNED, INDEX] {
         let from = stage.prefixed(image);
-        assert_pulled(&oci_tools::crane(&["export", "--platform", "linux/amd64", &from, &to], stage.home.path())?);
+        assert_pulled(&oci_tools::crane(
+            &["export", "--platform", "linux/amd64", &from, &to],
+            stage.home.path(),
+        )?);
     }
     assert_refused(&oci_tools::crane(&["export", &stage.prefixed(NOT_SIGNED), &to], stage.home.path())?);
     stage.assert_nobody_went_around();

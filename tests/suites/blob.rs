@@ -2,4 +2,5 @@
 
 pub(crate) mod content;
 mod resumed;
+mod room;
 mod strays;

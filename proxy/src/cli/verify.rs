@@ -53,9 +53,19 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
     };
     let reports = judged(&app, arguments).await;
     let exit = reports.iter().fold(Exit::Success, |exit, report| exit.worse(exit_of(report)));
-    if arguments.format == Format::Json {
-        let reports = Reports { version: report::VERSION, images: reports };
-        print(&format!("{}\n", serde_json::to_string_pretty(&reports).unwrap_or_default()));
+    let revisions = app.live().revisions();
+    let (policy, trust) = (revisions.policy.to_string(), revisions.trust.to_string());
+    match arguments.format {
+        Format::Json => {
+            let reports = Reports {
+                version: report::VERSION,
+                policy_revision: policy,
+                trust_revision: trust,
+                images: reports,
+            };
+            print(&format!("{}\n", serde_json::to_string_pretty(&reports).unwrap_or_default()));
+        }
+        Format::Text => print(&format!("\npolicy revision {policy}\ntrust revision {trust}\n")),
     }
     exit
 }

@@ -98,6 +98,7 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
             let config = live.config();
             app.audit.retain(config.audit.retain, config.audit.retain_max);
             app.memory.live_for(config.cache.deny_ttl, config.cache.tag_ttl);
+            app.store.blobs().keep_at_most(config.cache.blobs_max).await;
             let policy = live.revisions().policy;
             app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
             app.replace(&live);

@@ -90,6 +90,17 @@ impl<E: UpstreamError> Blobs<E> {
         Self(Arc::new(Inner { kept, unread, silence, flights: Arc::default(), checks: Arc::default() }))
     }
 
+    /// Keeps at most so many bytes from now on.
+    pub async fn keep_at_most(&self, blobs_max: u64) {
+        let (kept, unread) = (Arc::clone(&self.0.kept), Arc::clone(&self.0.unread));
+        let fitting = tokio::task::spawn_blocking(move || {
+            unread.keep_at_most(blobs_max);
+            kept.keep_at_most(blobs_max);
+        });
+        // It ends by itself only when the process does.
+        let _ = fitting.await;
+    }
+
     /// Whether nothing is kept at the moment, for want of room or because the disk cannot be written.
     #[must_use]
     pub fn is_off(&self) -> bool {

@@ -144,9 +144,8 @@ impl Containerd {
         let certs = at.join("certs.d").display().to_string();
         let top = format!("root = {:?}\nstate = {:?}\n", at.join("root"), at.join("state"));
         let (shipped, version) = release.shipped();
-        let shipped = shipped
-            .replace("/etc/containerd/certs.d", &certs)
-            .replace(version, &format!("{version}{top}"));
+        let shipped =
+            shipped.replace("/etc/containerd/certs.d", &certs).replace(version, &format!("{version}{top}"));
         // No garbage is collected: what a pull that was broken off has brought would be gone a second later.
         let config = format!(
             "{shipped}\n{more}\

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use pullgate_tests::asking::{Answer, End};
 use pullgate_tests::made::{Made, fresh};
 use pullgate_tests::upstream::{Fault, RangeAnswer, When};
+use pullgate_tests::waiting::PATIENCE;
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided, blob};
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 
 /// A permitted image with a layer of so many bytes; its manifest has been pulled.
-async fn permitted(stage: &Stage, length: usize) -> Made {
+pub(crate) async fn permitted(stage: &Stage, length: usize) -> Made {
     let image = Made::image_of_bytes(length);
     let tag = fresh();
     image.tag(&stage.upstream, "org/app", &tag);
@@ -32,7 +33,7 @@ async fn assert_nothing_kept(stage: &Stage, digest: &str) {
         if kept.is_empty() {
             return;
         }
-        assert!(begun.elapsed() < pullgate_tests::waiting::PATIENCE, "{kept:?}");
+        assert!(begun.elapsed() < PATIENCE, "{kept:?}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

@@ -17,6 +17,10 @@ pub(super) const VERSION: u32 = 1;
 #[derive(Debug, Serialize)]
 pub(super) struct Reports {
     pub(super) version: u32,
+    /// The policy by which they were judged: SHA-256 of its text and its keys.
+    pub(super) policy_revision: String,
+    /// The trust roots by which evidence was verified.
+    pub(super) trust_revision: String,
     pub(super) images: Vec<Report>,
 }
 

@@ -38,6 +38,11 @@ impl Index {
         }
     }
 
+    /// Another limit from now on.
+    pub(super) fn set_max(&mut self, max: u64) {
+        self.max = max;
+    }
+
     /// Bytes that are kept.
     pub(super) fn used(&self) -> u64 {
         self.used

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ use crate::limits::{DISK_REST, HASH_BYTES, KNOWN_BLOBS};
 #[derive(Debug)]
 pub(super) struct BlobFiles {
     shelf: Shelf,
-    blobs_max: u64,
+    blobs_max: AtomicU64,
     index: Mutex<Index>,
     /// KiB of blobs for which no file can be had.
     memory: Arc<Semaphore>,
@@ -70,7 +70,7 @@ impl BlobFiles {
         let memory = usize::try_from(memory / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self {
             shelf: Shelf::new(folder, "blobs"),
-            blobs_max,
+            blobs_max: AtomicU64::new(blobs_max),
             index: Mutex::new(Index::new(blobs_max)),
             memory: Arc::new(Semaphore::new(memory)),
             series: BlobSeries::default(),
@@ -91,6 +91,17 @@ impl BlobFiles {
         // `blobs_max` may have become smaller since.
         self.evict(&mut index, 0);
         self.tell(&index);
+    }
+
+    /// Keeps at most so many bytes from now on. What was used longest ago goes until they fit; what is being read goes with
+    /// the next blob that wants room.
+    pub(super) fn keep_at_most(&self, blobs_max: u64) {
+        self.blobs_max.store(blobs_max, Ordering::Relaxed);
+        let mut index = lock(&self.index);
+        index.set_max(blobs_max);
+        let over = index.used().saturating_sub(blobs_max);
+        let going = index.oldest(over);
+        self.remove(&mut index, going);
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -142,7 +153,7 @@ impl BlobFiles {
     }
 
     pub(super) fn blobs_max(&self) -> u64 {
-        self.blobs_max
+        self.blobs_max.load(Ordering::Relaxed)
     }
 
     pub(super) fn open(self: &Arc<Self>, digest: &Digest) -> Option<Opened> {
@@ -201,7 +212,7 @@ impl BlobFiles {
         size: u64,
         reserved: &Reserved,
     ) -> Fate {
-        if size > self.blobs_max {
+        if size > self.blobs_max() {
             return Fate::Lent;
         }
         if file.sync_data().is_err() {

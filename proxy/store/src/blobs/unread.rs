@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ impl Bounds {
 #[derive(Debug)]
 pub(super) struct Unread {
     pub(super) bounds: Bounds,
+    partial_bytes: AtomicU64,
     transfers: Arc<Semaphore>,
     give_back: Notify,
     partial: Mutex<VecDeque<Lying>>,
@@ -123,7 +125,29 @@ impl Slot {
 impl Unread {
     pub(super) fn new(bounds: Bounds, series: BlobSeries) -> Arc<Self> {
         let transfers = Arc::new(Semaphore::new(UNREAD_TRANSFERS));
-        Arc::new(Self { bounds, transfers, give_back: Notify::new(), partial: Mutex::default(), series })
+        let partial_bytes = AtomicU64::new(bounds.partial_bytes);
+        let (give_back, partial) = (Notify::new(), Mutex::default());
+        Arc::new(Self { bounds, partial_bytes, transfers, give_back, partial, series })
+    }
+
+    /// The part of `blobs_max` that beginnings of blobs may take, from now on.
+    pub(super) fn keep_at_most(&self, blobs_max: u64) {
+        self.partial_bytes.store(blobs_max / PARTIAL_SHARE, Ordering::Relaxed);
+        let mut lying = self.lock();
+        let gone = self.over(&mut lying);
+        self.tell(&lying);
+        drop(lying);
+        drop(gone);
+    }
+
+    /// Those that go because there are too many, or too many bytes.
+    fn over(&self, lying: &mut VecDeque<Lying>) -> Vec<Lying> {
+        let most = self.partial_bytes.load(Ordering::Relaxed);
+        let mut gone = Vec::new();
+        while lying.len() > PARTIAL_BLOBS || bytes(lying) > most {
+            gone.extend(lying.pop_front());
+        }
+        gone
     }
 
     /// For one more transfer, if there may be one.
@@ -144,21 +168,17 @@ impl Unread {
     /// Lets the beginning of a blob lie here for a while; in place of another beginning of the same. What was used longest
     /// ago goes where there are too many of them, or too many bytes.
     pub(super) fn park(self: &Arc<Self>, key: FlightKey, partial: Partial) {
-        if partial.written == 0 || partial.written > self.bounds.partial_bytes {
+        if partial.written == 0 || partial.written > self.partial_bytes.load(Ordering::Relaxed) {
             return;
         }
         let ends = self.end_of(&key);
-        let mut gone = Vec::new();
         let mut lying = self.lock();
-        gone.extend(lying.iter().position(|one| one.key == key).and_then(|at| lying.remove(at)));
+        let another = lying.iter().position(|one| one.key == key).and_then(|at| lying.remove(at));
         lying.push_back(Lying { key, partial, _ends: ends });
-        while lying.len() > PARTIAL_BLOBS || bytes(&lying) > self.bounds.partial_bytes {
-            let Some(oldest) = lying.pop_front() else { break };
-            gone.push(oldest);
-        }
+        let gone = self.over(&mut lying);
         self.tell(&lying);
         drop(lying);
-        drop(gone);
+        drop((another, gone));
     }
 
     /// What lies here of a blob.

@@ -123,7 +123,7 @@ impl BlobFiles {
             return None;
         }
         let mut index = lock(&self.index);
-        let fate = if size <= self.blobs_max && index.admits(size) { Fate::Kept } else { Fate::Lent };
+        let fate = if size <= self.blobs_max() && index.admits(size) { Fate::Kept } else { Fate::Lent };
         let promised = if fate == Fate::Kept { size } else { 0 };
         index.promise(promised);
         drop(index);
