@@ -50,6 +50,7 @@ codes! {
     Error AuthorityIncomplete = "authority-incomplete", "An authority has neither a key nor an identity, or both.";
     Error AuthorityUnknown = "authority-unknown", "A requirement names an authority that is not defined.";
     Error AuthorityUnusable = "authority-unusable", "A requirement names an authority whose `use` excludes it.";
+    Error CaInvalid = "ca-invalid", "A `ca` file that holds no certificate authorities that can be used.";
     Error ClaimUnknown = "claim-unknown", "A claim that certificates do not have.";
     Warning ClientsAnybody = "clients-anybody", "Any stranger could get a token that opens repositories.";
     Warning ClientsPlaintext = "clients-plaintext", "Passwords or tokens of clients would cross the network in clear.";

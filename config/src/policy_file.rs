@@ -21,6 +21,7 @@ use crate::upstreams::Upstreams;
 mod authority;
 mod exceptions;
 mod expression;
+mod holder;
 mod identity;
 mod require;
 mod rule;

@@ -73,6 +73,7 @@ fn the_examples_of_the_policy_page_are_one_policy() {
         )
         .with("policy.toml", policy_page())
         .with("corp/trusted_root.json", root)
+        .with("corp/roots.pem", include_bytes!("../../tests/fixtures/live/keys/notation-corp-ca.crt"))
         .with("keys/release.pub", key("release.pub"))
         .with("keys/backup.pub", key("backup.pub"));
     let loaded = load_with(&files, Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap());

@@ -13,8 +13,10 @@ use crate::limits;
 use crate::oci::Digest;
 use crate::text;
 
+mod certified;
 mod nearly;
 
+pub use certified::{AltName, Certified, Holder, RootsId};
 pub use nearly::{Caller, Nearly};
 
 /// A name that the policy file gives to something: an authority, a trust table, a policy.
@@ -62,6 +64,8 @@ impl fmt::Display for KeyId {
 /// Who signed: what a verified key or certificate says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Principal {
+    /// A holder of a certificate of one of the policy's own certificate authorities.
+    Certificate(Certified),
     /// A key that the policy lists.
     Key(KeyId),
     /// An identity that a certificate of a trust table names.
@@ -81,6 +85,8 @@ pub struct Identity {
     pub san: String,
     /// Fulcio's extensions by name (`source_repository_uri`, …).
     pub claims: BTreeMap<String, String>,
+    /// The certificate's key, where it is one that the policy lists: it signs once, by whatever name (A233).
+    pub held: Option<KeyId>,
 }
 
 /// Kinds of a subject alternative name; never mixed up (A239).
@@ -121,7 +127,10 @@ impl Principal {
     #[must_use]
     pub fn key(&self) -> PrincipalKey {
         match self {
-            Self::Key(id) => PrincipalKey(format!("key {id}")),
+            Self::Certificate(Certified { held: Some(id), .. })
+            | Self::Identity(Identity { held: Some(id), .. })
+            | Self::Key(id) => PrincipalKey(format!("key {id}")),
+            Self::Certificate(certified) => PrincipalKey(certified.signer()),
             Self::Identity(identity) => {
                 // A workflow that is written in another case is no other signer (A233).
                 let san = match forge::folds(&identity.san) {
@@ -137,6 +146,7 @@ impl Principal {
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Certificate(certified) => fmt::Display::fmt(certified, f),
             Self::Key(id) => write!(f, "key {id}"),
             Self::Identity(identity) => {
                 write!(f, "{} (issuer {})", text::escape(&identity.san), text::escape(&identity.issuer))
@@ -163,7 +173,14 @@ pub struct Authority {
 /// How the holder of an authority is known.
 #[derive(Debug, Clone)]
 pub enum By {
-    /// By a certificate.
+    /// By a certificate of the policy's own certificate authorities.
+    Certificate {
+        /// The authorities, and no others.
+        roots: RootsId,
+        /// Whom the certificate must name.
+        holder: Holder,
+    },
+    /// By a certificate of a trust table.
     Identity {
         /// The OIDC issuer, exactly.
         issuer: String,
@@ -295,10 +312,16 @@ impl Authority {
             (By::Identity { issuer, pattern, claims }, Principal::Identity(identity)) => {
                 self.recognises_identity(issuer, pattern, claims, identity)
             }
-            // Kinds do not mix: a certificate around a policy key is no key (A232).
-            (By::Keys(_) | By::Identity { .. }, Principal::Key(_) | Principal::Identity(_)) => {
-                Err(Code::UnknownAuthority)
+            (By::Certificate { roots, holder }, Principal::Certificate(certified))
+                if self.trust == certified.trust && *roots == certified.roots && holder.is(certified) =>
+            {
+                Ok(())
             }
+            // Kinds do not mix: a certificate's name is no key, and no other kind of name (A232).
+            (
+                By::Certificate { .. } | By::Keys(_) | By::Identity { .. },
+                Principal::Certificate(_) | Principal::Key(_) | Principal::Identity(_),
+            ) => Err(Code::UnknownAuthority),
         }
     }
 

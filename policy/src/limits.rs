@@ -94,6 +94,8 @@ pub const CHECKPOINT_BYTES: usize = 8 << 10;
 pub const CHECKPOINT_SIGNATURES: usize = 16;
 /// Certificates of a chain. Over it: `certificate-invalid`.
 pub const CHAIN_LENGTH: usize = 10;
+/// Certificates in one `ca` file. Over it: `ca-invalid`.
+pub const CA_CERTIFICATES: usize = 32;
 /// Bytes of one certificate. Over it: `certificate-invalid`.
 pub const CERTIFICATE_BYTES: usize = 64 * 1024;
 /// Bytes of a key file. Over it: `key-unsupported`.

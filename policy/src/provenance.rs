@@ -163,8 +163,8 @@ fn certified_source(identity: &Identity) -> Certified {
 /// builder's.
 fn speaks_for(principal: &Principal, builder: &str) -> bool {
     match principal {
-        // A key of the policy is held by whom the policy trusts with these words.
-        Principal::Key(_) => true,
+        // A key of the policy, and a name that its own authority certified, are held by whom it trusts with these words.
+        Principal::Certificate(_) | Principal::Key(_) => true,
         Principal::Identity(identity) => {
             let runner = builder.starts_with("https://github.com/actions/runner")
                 || builder == "https://github.com/Attestations/GitHubHostedActions@v1";

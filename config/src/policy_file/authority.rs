@@ -9,7 +9,7 @@ use pullgate_policy::identity::{Authority, By, KeyId, Name, Transparency, Uses};
 use pullgate_policy::limits;
 use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary, TrustTable};
 
-use super::{ByName, identity};
+use super::{ByName, holder, identity};
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
@@ -32,6 +32,8 @@ pub(super) struct Authorities {
 /// How an authority is known, before that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// By the policy's own certificate authorities.
+    Certified,
     Keyed,
     Keyless,
 }
@@ -55,18 +57,35 @@ fn one(
     trust: &Trust,
     authorities: &mut Authorities,
 ) -> Option<Authority> {
-    let kind = if table.has("key") { Kind::Keyed } else { Kind::Keyless };
+    let kind = match (table.has("key"), table.has("ca")) {
+        (true, _) => Kind::Keyed,
+        (false, true) => Kind::Certified,
+        (false, false) => Kind::Keyless,
+    };
     let head = table.head.clone();
     let uses = uses(context, &mut table);
     let (table_name, transparency) = believed(context, &mut table, kind, trust, &mut authorities.told);
     let by = match kind {
+        Kind::Certified => {
+            identity::excluded(context, &mut table, "ca");
+            table.take("key");
+            let Authorities { keys: ring, key_files: files, .. } = authorities;
+            holder::read(context, &mut table, &head, holder::Kept { ring, files, now: trust.now })
+        }
         Kind::Keyed => {
-            identity::excluded(context, &mut table);
+            identity::excluded(context, &mut table, "key");
+            holder::excluded(context, &mut table, "key");
+            if let Some(value) = table.take("ca") {
+                let message = "an authority has a key or a certificate: `ca` does not go with `key`";
+                context.advise(&value.span, Code::AuthorityIncomplete, message, "make two authorities of it");
+            }
             key(context, &mut table, &name, authorities).map(By::Keys)
         }
         Kind::Keyless => {
             // Asked for, so that a misspelt one finds its name.
             table.take("key");
+            table.take("ca");
+            holder::excluded(context, &mut table, "identity");
             identity::read(context, &mut table, &head)
         }
     };
@@ -105,7 +124,9 @@ fn believed(
     let (name, place) = written.map_or(("sigstore".to_owned(), head), |text| (text.value, text.span));
     let absent = match (kind, name.as_str(), trust.github) {
         (Kind::Keyless, "github", Github::BuiltIn) => Transparency::None,
-        (Kind::Keyed | Kind::Keyless, _, Github::BuiltIn | Github::Redefined) => Transparency::Required,
+        (Kind::Certified | Kind::Keyed | Kind::Keyless, _, Github::BuiltIn | Github::Redefined) => {
+            Transparency::Required
+        }
     };
     let transparency = match kind {
         // Without a log a keyed signature still has its key; "none" would be another word for the same.
@@ -113,8 +134,8 @@ fn believed(
             let words = [("required", Transparency::Required), ("optional", Transparency::Optional)];
             table.word(context, "transparency", &words, absent)
         }
-        // A certificate lives ten minutes: without a trusted time it says nothing, so a log is looked for or it is not.
-        Kind::Keyless => {
+        // A certificate has an end: without a trusted time it says nothing, so a log is looked for or it is not.
+        Kind::Certified | Kind::Keyless => {
             let words = [("required", Transparency::Required), ("none", Transparency::None)];
             table.word(context, "transparency", &words, absent)
         }
@@ -159,7 +180,7 @@ fn suffices(
     transparency: Transparency,
     (holds, sct): (&TrustSummary, Sct),
 ) {
-    let keyless = kind == Kind::Keyless;
+    let (keyless, certified) = (kind == Kind::Keyless, kind != Kind::Keyed);
     let lacks = if keyless && holds.authorities == 0 {
         ("has no certificate authority", "a key needs none: authority by `key`")
     } else if keyless && sct == Sct::Required && holds.certificate_logs == 0 {
@@ -168,10 +189,10 @@ fn suffices(
             "sct = \"none\" in the trust table, if that is meant",
         )
     } else if transparency == Transparency::Required && holds.logs == 0 {
-        let other = if keyless { "none" } else { "optional" };
+        let other = if certified { "none" } else { "optional" };
         let hint = if other == "none" { "transparency = \"none\"" } else { "transparency = \"optional\"" };
         ("has no transparency log, and `transparency` is \"required\"", hint)
-    } else if keyless && transparency == Transparency::None && holds.timestamp_authorities == 0 {
+    } else if certified && transparency == Transparency::None && holds.timestamp_authorities == 0 {
         (
             "has neither log nor timestamp authority: no time can be proven",
             "transparency = \"required\", or another table",

@@ -44,7 +44,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
     let pattern = match (exact, regex) {
         (None, None) if issuer.is_none() => {
             let message = format!("{} has neither a key nor an identity", table.called());
-            let hint = "`key`, or `issuer` with `identity` or `identity_regex`";
+            let hint = "`key`, or `issuer` with `identity` or `identity_regex`, or `ca` with a name";
             context.advise(head, Code::AuthorityIncomplete, message, hint);
             return None;
         }
@@ -114,10 +114,10 @@ fn is_partial(issuer: &str, pattern: &IdentityPattern) -> bool {
 }
 
 /// Keys of the keyless kind in an authority of the other.
-pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table) {
+pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table, kind: &str) {
     for key in ["issuer", "identity", "identity_regex", "claims"] {
         if let Some(value) = table.take(key) {
-            let message = format!("an authority has a key or an identity: `{key}` does not go with `key`");
+            let message = format!("an authority is known in one way: `{key}` does not go with `{kind}`");
             context.advise(&value.span, Code::AuthorityIncomplete, message, "make two authorities of it");
         }
     }
@@ -141,11 +141,11 @@ fn literal(context: &mut Context<'_, '_>, exact: At<String>) -> Option<IdentityP
 }
 
 /// A text that can only be meant as a wildcard (A404). It would match no identity, and its author believes otherwise.
-fn is_wildcard(text: &str) -> bool {
+pub(super) fn is_wildcard(text: &str) -> bool {
     matches!(text.trim_start_matches('^').trim_end_matches('$'), "*" | "**" | ".*" | ".+")
 }
 
-fn is_empty(context: &mut Context<'_, '_>, text: &At<String>) -> bool {
+pub(super) fn is_empty(context: &mut Context<'_, '_>, text: &At<String>) -> bool {
     let empty = text.value.trim().is_empty();
     if empty {
         context.report(&text.span, Code::IdentityEmpty, "an empty identity names no signer");

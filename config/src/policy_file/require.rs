@@ -224,6 +224,7 @@ fn signers_at_most(any_of: &[Name], known: &Authorities) -> usize {
         Some(By::Identity { issuer, pattern: IdentityPattern::Exact(identity), .. }) => {
             (issuer.clone(), identity.clone())
         }
+        Some(By::Certificate { holder, .. }) => (String::new(), format!("{holder:?}")),
         Some(By::Identity { pattern: IdentityPattern::Regex(_), .. } | By::Keys(_)) | None => {
             (String::new(), name.to_string())
         }

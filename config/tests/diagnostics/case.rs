@@ -39,6 +39,13 @@ macro_rules! keyless {
     };
 }
 
+/// An authority by a certificate.
+macro_rules! certified {
+    ($rest:literal) => {
+        Part::Authority(concat!("[authority.corp]\nca = \"certificate.pub\"\n", $rest))
+    };
+}
+
 /// A list of one issuer.
 macro_rules! oidc {
     ($rest:literal) => {

@@ -67,13 +67,24 @@ pub(crate) enum Sct {
     Required,
 }
 
-/// One key, or one kind of identity: `key`, or `issuer` with `identity` or `identity_regex`.
+/// One key, one kind of identity, or one holder of a certificate: `key`; or `issuer` with `identity` or `identity_regex`; or
+/// `ca` with a name.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) struct Authority {
     /// A file with one public key, PEM or DER.
     key: Option<String>,
+    /// A file with certificate authorities in PEM, to which the signer's certificate must lead.
+    ca: Option<String>,
+    /// The e-mail address that the certificate must have, byte for byte.
+    email: Option<String>,
+    /// The DNS name that the certificate must have, byte for byte.
+    dns: Option<String>,
+    /// The URI that the certificate must have, byte for byte.
+    uri: Option<String>,
+    /// The certificate's whole subject (RFC 4514), such as "CN=ci,O=Corp".
+    subject: Option<String>,
     /// Who vouches for the identity, byte for byte.
     issuer: Option<String>,
     /// The subject alternative name of the certificate, byte for byte.
@@ -82,7 +93,7 @@ pub(crate) struct Authority {
     identity_regex: Option<String>,
     /// Extensions of the certificate that must be equal.
     claims: Option<BTreeMap<String, String>>,
-    /// Whether an entry in a log is demanded: "required" (default), "optional" with a key, "none" with an identity.
+    /// Whether an entry in a log is demanded: "required" (default), "optional" with a key, "none" with a certificate.
     transparency: Option<Transparency>,
     /// The trust table. Default: "sigstore".
     trust: Option<String>,

@@ -11,6 +11,7 @@ fn principal() -> Principal {
         issuer: "https://token.actions.githubusercontent.com".to_owned(),
         kind: SanKind::Uri,
         san: "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main".to_owned(),
+        held: None,
         claims: BTreeMap::from([("build_trigger".to_owned(), "push".to_owned())]),
     })
 }

@@ -57,6 +57,9 @@ fn provenance(found: &Provenance) -> Cel {
 
 fn identity(principal: &Principal) -> Cel {
     match principal {
+        Principal::Certificate(certified) => {
+            map([("subject", Some(text(&certified.subject))), ("kind", Some(text("certificate")))])
+        }
         Principal::Key(id) => map([("key", Some(text(&id.to_string())))]),
         Principal::Identity(identity) => {
             let kind = match identity.kind {

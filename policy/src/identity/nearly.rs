@@ -190,6 +190,7 @@ mod tests {
             issuer: ISSUER.to_owned(),
             kind: SanKind::Uri,
             san: san.to_owned(),
+            held: None,
             claims: claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         })
     }

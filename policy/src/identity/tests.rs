@@ -9,6 +9,7 @@ fn identity(san: &str, claims: &[(&str, &str)]) -> Identity {
         issuer: ISSUER.into(),
         kind: SanKind::Uri,
         san: san.into(),
+        held: None,
         claims: claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
     }
 }

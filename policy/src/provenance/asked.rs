@@ -122,6 +122,7 @@ mod tests {
             issuer: issuer.to_owned(),
             kind: SanKind::Uri,
             san: san.to_owned(),
+            held: None,
             claims: BTreeMap::new(),
         })
     }

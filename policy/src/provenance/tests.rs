@@ -16,6 +16,7 @@ fn github(san: &str, claims: &[(&str, &str)]) -> Principal {
         issuer: GITHUB_ISSUER.to_owned(),
         kind: SanKind::Uri,
         san: san.to_owned(),
+        held: None,
         claims: claims
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -24,6 +24,7 @@ mod logs;
 mod note;
 mod path;
 mod root;
+mod roots;
 mod sct;
 
 use about::Verifier as By;
@@ -34,6 +35,7 @@ pub(crate) use note::is_within_limits;
 use path::Path;
 use profile::Purpose;
 use root::{End, Root};
+pub use roots::{Roots, RootsFault};
 use sct::CertificateLogs;
 
 /// One trusted root, ready to verify.
@@ -169,6 +171,53 @@ impl Backend {
             }
         }
         Ok(vouched)
+    }
+
+    /// Verifies a signature by the holder of a certificate of a policy's own authorities, of which the library knows
+    /// nothing: by the same checks that follow it elsewhere. Who the certificate names is not looked at (A660).
+    pub(crate) fn own_certificate(
+        &self,
+        signed: &Signed,
+        leaf: &[u8],
+        (roots, log): (&Roots, Log),
+    ) -> Result<Vouched, PieceFault> {
+        let (vouched, times) = self.around(signed, leaf, log)?;
+        for time in times {
+            roots.lead(leaf, &signed.bundle.intermediates(), time)?;
+        }
+        Ok(vouched)
+    }
+
+    /// What vouches for a signature by a certificate's key, each proven time apart.
+    ///
+    /// # Errors
+    /// An entry does not hold, the key did not sign, or nothing tells the time.
+    fn around(
+        &self,
+        signed: &Signed,
+        leaf: &[u8],
+        log: Log,
+    ) -> Result<(Vouched, Vec<Timestamp>), PieceFault> {
+        let stamps = self.stamps(signed);
+        let listed = self.listed(signed, log)?;
+        let entered = entries::check(&self.logs, &listed, signed, By::Certificate(leaf), stamps.earliest())?;
+        let makes = certificate::key(leaf)?.signed(&signed.message, &signed.signature);
+        makes.then_some(()).ok_or(Code::SignatureInvalid)?;
+        let times: Vec<_> = entered.iter().filter_map(|one| one.time).chain(stamps.times.clone()).collect();
+        let vouched = Vouched::by(entered, &stamps, evidence::Sct::NotAsked);
+        if times.is_empty() {
+            return Err(stamps.fault.unwrap_or_else(|| Code::NoTrustedTime.into()));
+        }
+        Ok((vouched, times))
+    }
+
+    /// The log entries and timestamps of a signature by the key in a certificate, whoever that names: entries name the
+    /// certificate. That the key made it is the caller's to check.
+    pub(crate) fn key_within(&self, signed: &Signed, leaf: &[u8]) -> Result<Vouched, PieceFault> {
+        let stamps = self.stamps(signed);
+        let listed = self.listed(signed, Log::Checked)?;
+        let entered = entries::check(&self.logs, &listed, signed, By::Certificate(leaf), stamps.earliest())?;
+        Ok(Vouched::by(entered, &stamps, evidence::Sct::NotAsked))
     }
 
     /// The log entries and timestamps of a signature by a key. That the key made it is the caller's to check.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Layout;
-use pullgate_policy::identity::{By, KeyId, Name};
+use pullgate_policy::identity::{Authority, By, KeyId, Name, RootsId};
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
 
+use crate::certificate;
 use crate::fault::PieceFault;
 use crate::found::{Found, Request};
 use crate::material::{Signed, Signer};
@@ -134,15 +135,20 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
         checks: vouchers(signed),
     };
     match &signed.signer {
-        Signer::Certificate(_) => {
-            let tables: BTreeSet<&Name> = request
+        Signer::Certificate(leaf) => {
+            let key = certificate::key(leaf).map(|key| key.id()).ok();
+            let way = |authority: &Authority| match &authority.by {
+                By::Identity { .. } => Some(Way::Table),
+                By::Certificate { roots, .. } => Some(Way::Own(*roots)),
+                By::Keys(keys) => key.filter(|key| keys.contains(key)).map(|_| Way::Key),
+            };
+            let ways: BTreeSet<(&Name, Way)> = request
                 .authorities
                 .iter()
-                .filter(|authority| matches!(authority.by, By::Identity { .. }))
-                .map(|authority| &authority.trust)
+                .filter_map(|authority| Some((&authority.trust, way(authority)?)))
                 .collect();
             let each = library.and(Cost { checks: CHECKS_OF_CERTIFICATE, ..Cost::default() });
-            shared.and(each.times(tables.len() as u64))
+            shared.and(each.times(ways.len() as u64))
         }
         Signer::Key => {
             let keys: BTreeSet<&KeyId> = request
@@ -150,7 +156,7 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
                 .iter()
                 .filter_map(|authority| match &authority.by {
                     By::Keys(keys) => Some(keys),
-                    By::Identity { .. } => None,
+                    By::Certificate { .. } | By::Identity { .. } => None,
                 })
                 .flatten()
                 .collect();
@@ -164,6 +170,14 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
             keys.into_iter().map(key).fold(shared.and(vouched), Cost::and)
         }
     }
+}
+
+/// By what a signature with a certificate may count under one trust table.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Key,
+    Own(RootsId),
+    Table,
 }
 
 fn vouchers(signed: &Signed) -> u64 {

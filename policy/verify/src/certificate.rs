@@ -16,6 +16,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use crate::fault::PieceFault;
 use crate::key::{KeyFault, PublicKey};
 
+pub(crate) mod holder;
 pub(crate) mod names;
 pub(crate) mod profile;
 
@@ -84,7 +85,7 @@ pub(crate) fn identity(leaf: &[u8], trust: &Name) -> Result<Identity, PieceFault
             claims.insert(name.to_owned(), read(extension, form)?);
         }
     }
-    Ok(Identity { trust: trust.clone(), issuer, kind, san, claims })
+    Ok(Identity { trust: trust.clone(), issuer, kind, san, claims, held: None })
 }
 
 /// The key in a certificate. One that is not of an accepted kind is refused by name, before the verifier sees it (A251).

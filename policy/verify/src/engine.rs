@@ -255,13 +255,18 @@ fn worth(
 /// decides when it is looked at and nothing else.
 fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
     let Signer::Certificate(leaf) = &signed.signer else { return false };
-    let named = |authority: &&Authority| {
-        let identity = certificate::identity(leaf, &authority.trust);
-        identity.is_ok_and(|identity| authority.recognises(&Principal::Identity(identity)).is_ok())
+    let named = |authority: &&Authority| match &authority.by {
+        By::Identity { .. } => {
+            let identity = certificate::identity(leaf, &authority.trust);
+            identity.is_ok_and(|identity| authority.recognises(&Principal::Identity(identity)).is_ok())
+        }
+        By::Certificate { roots, .. } => {
+            let holder = certificate::holder::certified(leaf, (&authority.trust, *roots), None);
+            holder.is_ok_and(|holder| authority.recognises(&Principal::Certificate(holder)).is_ok())
+        }
+        By::Keys(keys) => certificate::key(leaf).is_ok_and(|key| keys.contains(&key.id())),
     };
-    let mut authorities =
-        request.authorities.iter().filter(|authority| matches!(authority.by, By::Identity { .. }));
-    !authorities.any(named)
+    !request.authorities.iter().any(named)
 }
 
 /// Finds out whether the library can read a statement, where it will be asked to: it does so before it looks at a signature.

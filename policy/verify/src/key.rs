@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest as hash;
 use aws_lc_rs::signature::VerificationAlgorithm;
 use ed25519_dalek::{Signature, VerifyingKey};
-use pullgate_policy::identity::KeyId;
+use pullgate_policy::identity::{KeyId, RootsId};
 use pullgate_policy::limits;
 use pullgate_policy::text;
 use x509_cert::Certificate;
@@ -14,6 +15,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use crate::artifact::SharedArtifact;
+use crate::backend::Roots;
 use crate::encoding;
 
 mod algorithm;
@@ -241,22 +243,37 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The keys that the policy lists, by id.
+/// What the policy's own files hold: keys and certificate authorities, by id.
 #[derive(Debug, Clone, Default)]
-pub struct KeyRing(BTreeMap<KeyId, PublicKey>);
+pub struct KeyRing {
+    keys: BTreeMap<KeyId, PublicKey>,
+    roots: BTreeMap<RootsId, Arc<Roots>>,
+}
 
 impl KeyRing {
     /// Adds a key and gives its id.
     pub fn insert(&mut self, key: PublicKey) -> KeyId {
         let id = key.id();
-        self.0.insert(id, key);
+        self.keys.insert(id, key);
         id
     }
 
     /// The key with this id.
     #[must_use]
     pub fn get(&self, id: &KeyId) -> Option<&PublicKey> {
-        self.0.get(id)
+        self.keys.get(id)
+    }
+
+    /// Adds certificate authorities and gives their id.
+    pub fn insert_roots(&mut self, roots: Roots) -> RootsId {
+        let id = roots.id();
+        self.roots.insert(id, Arc::new(roots));
+        id
+    }
+
+    /// The certificate authorities with this id.
+    pub(crate) fn roots(&self, id: &RootsId) -> Option<&Roots> {
+        self.roots.get(id).map(AsRef::as_ref)
     }
 }
 

@@ -31,7 +31,8 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
     for (id, tables) in &tables {
         let Some(key) = request.keys.get(id) else { continue };
         if key.signed(&signed.message, &signed.signature) {
-            let (logged, Vouched { time, vouchers }) = vouched_by_all(request, tables, signed, key);
+            let (logged, Vouched { time, vouchers }) =
+                vouched_by_all(request, tables, signed, Asked { key, leaf: None });
             proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
         }
     }
@@ -42,6 +43,29 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
         return Err(PieceFault::new(Code::UnknownAuthority, NO_KEY));
     }
     Ok(proofs)
+}
+
+/// The proof of a signature by the key in a certificate, where an authority that is asked for has that very key. The
+/// certificate is a wrapper then: who it names, and when it counts, says nothing of the key (A232).
+pub(crate) fn proof_within(
+    request: &Request<'_>,
+    signed: &Signed,
+    (leaf, key): (&[u8], &PublicKey),
+) -> Option<Result<Proof, PieceFault>> {
+    let tables = tables_by_key(request).remove(&key.id())?;
+    if !key.signed(&signed.message, &signed.signature) {
+        return Some(Err(Code::SignatureInvalid.into()));
+    }
+    let (logged, Vouched { time, vouchers }) =
+        vouched_by_all(request, &tables, signed, Asked { key, leaf: Some(leaf) });
+    Some(Ok(Proof { principal: Principal::Key(key.id()), logged, time, vouchers }))
+}
+
+/// A key, and the certificate by which entries name it, where it came in one.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    key: &'a PublicKey,
+    leaf: Option<&'a [u8]>,
 }
 
 /// Where a log entry of a key's signature may be looked for.
@@ -66,7 +90,7 @@ fn tables_by_key(request: &Request<'_>) -> BTreeMap<KeyId, Tables> {
                     tables.entry(*key).or_default().insert((authority.trust.clone(), look));
                 }
             }
-            By::Identity { .. } => {}
+            By::Certificate { .. } | By::Identity { .. } => {}
         }
     }
     tables
@@ -78,9 +102,9 @@ fn vouched_by_all(
     request: &Request<'_>,
     tables: &Tables,
     signed: &Signed,
-    key: &PublicKey,
+    asked: Asked<'_>,
 ) -> (Logged, Vouched) {
-    let mut all = tables.iter().map(|(name, look)| vouched(request, name, *look, signed, key));
+    let mut all = tables.iter().map(|(name, look)| vouched(request, name, *look, signed, asked));
     let first = all.next().unwrap_or((Logged::No(Code::LogUnknown), Vouched::default()));
     all.fold(first, |(logged, vouched), (other, others)| {
         let logged = match logged {
@@ -97,14 +121,18 @@ fn vouched(
     table: &Name,
     look: Look,
     signed: &Signed,
-    key: &PublicKey,
+    asked: Asked<'_>,
 ) -> (Logged, Vouched) {
     let Some(table) = request.trust.get(table) else {
-        return (Logged::No(absent(request, key)), Vouched::default());
+        return (Logged::No(absent(request, asked.key)), Vouched::default());
+    };
+    let at_log = || match asked.leaf {
+        None => table.backend.key(signed, asked.key),
+        Some(leaf) => table.backend.key_within(signed, leaf),
     };
     let code = match look {
         Look::AtTimestampsOnly => Code::LogEntryMissing,
-        Look::AtLog => match table.backend.key(signed, key) {
+        Look::AtLog => match at_log() {
             Ok(vouched) => return (Logged::Yes, vouched),
             Err(fault) => fault.code,
         },
@@ -118,7 +146,8 @@ fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
     let demanded =
         request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {
             (By::Keys(keys), Transparency::Required) => keys.contains(&key.id()),
-            (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Identity { .. }, _) => false,
+            (By::Keys(_), Transparency::None | Transparency::Optional)
+            | (By::Certificate { .. } | By::Identity { .. }, _) => false,
         });
     if demanded { Code::TrustStale } else { Code::LogUnknown }
 }

@@ -1,19 +1,20 @@
-//! Signatures by holders of certificates, under each trust table that an authority names.
+//! Signatures by holders of certificates: under each trust table that an authority names, under each of the policy's own
+//! certificate authorities, and by the certificate's key, where the policy lists that.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Logged;
-use pullgate_policy::identity::{By, Name, Principal, Transparency};
+use pullgate_policy::identity::{By, Identity, KeyId, Name, Principal, RootsId, Transparency};
 use pullgate_policy::limits;
 
-use crate::backend::{CertificateChecks, Log};
-use crate::certificate;
+use crate::backend::{CertificateChecks, Log, Vouched};
+use crate::certificate::{self, holder};
 use crate::engine::{Proof, latest};
 use crate::fault::{PieceFault, most_telling};
 use crate::found::Request;
 use crate::key::PublicKey;
+use crate::keyed;
 use crate::material::Signed;
 use crate::trust::TrustTable;
 
@@ -33,23 +34,20 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
     {
         return Err(Code::SignatureInvalid.into());
     }
-    let tables = tables(request);
-    if tables.is_empty() {
+    let held = request.keys.get(&key.id()).map(PublicKey::id);
+    let mut attempts: Vec<_> = tables(request)
+        .into_iter()
+        .map(|((table, under), demand)| proof((request, &table), (under, demand), (signed, leaf), held))
+        .collect();
+    attempts.extend(keyed::proof_within(request, signed, (leaf, &key)));
+    if attempts.is_empty() {
         let detail = "signed with a certificate; no authority that is asked for is known by one";
         return Err(PieceFault::new(Code::UnknownAuthority, detail));
     }
     let mut proofs = Vec::new();
     let mut faults = Vec::new();
-    for (name, demand) in tables {
-        // Never fetched, or too old to be believed: it may hold, and nobody can say (A342).
-        let Some(table) = request.trust.get(&name).filter(|table| !table.is_stale(request.now)) else {
-            faults.push(PieceFault::new(
-                Code::TrustStale,
-                format!("the trust table \"{name}\" is too old, or was never had"),
-            ));
-            continue;
-        };
-        match proof(table, demand, signed, leaf, request.now) {
+    for attempt in attempts {
+        match attempt {
             Ok(proof) => proofs.push(proof),
             Err(fault) => faults.push(fault),
         }
@@ -69,16 +67,30 @@ enum Demand {
     Time,
 }
 
-fn tables(request: &Request<'_>) -> BTreeMap<Name, Demand> {
+/// To whom a certificate must lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Under {
+    /// The certificate authorities of the trust table.
+    Table,
+    /// The policy's own.
+    Own(RootsId),
+}
+
+fn tables(request: &Request<'_>) -> BTreeMap<(Name, Under), Demand> {
     let mut tables = BTreeMap::new();
     for authority in request.authorities {
-        match (&authority.by, authority.transparency) {
-            (By::Keys(_), _) => {}
-            (By::Identity { .. }, Transparency::Required) => {
-                tables.entry(authority.trust.clone()).or_insert(Demand::LogEntry);
+        let under = match &authority.by {
+            By::Keys(_) => continue,
+            By::Identity { .. } => Under::Table,
+            By::Certificate { roots, .. } => Under::Own(*roots),
+        };
+        let asked = (authority.trust.clone(), under);
+        match authority.transparency {
+            Transparency::Required => {
+                tables.entry(asked).or_insert(Demand::LogEntry);
             }
-            (By::Identity { .. }, Transparency::None | Transparency::Optional) => {
-                tables.insert(authority.trust.clone(), Demand::Time);
+            Transparency::None | Transparency::Optional => {
+                tables.insert(asked, Demand::Time);
             }
         }
     }
@@ -86,26 +98,50 @@ fn tables(request: &Request<'_>) -> BTreeMap<Name, Demand> {
 }
 
 fn proof(
-    table: &TrustTable,
-    demand: Demand,
-    signed: &Signed,
-    leaf: &[u8],
-    now: Timestamp,
+    (request, name): (&Request<'_>, &Name),
+    (under, demand): (Under, Demand),
+    (signed, leaf): (&Signed, &[u8]),
+    held: Option<KeyId>,
 ) -> Result<Proof, PieceFault> {
-    let asked = |log| CertificateChecks { log, sct: table.sct(), latest: latest(now) };
-    let with_log = table.backend.certificate(signed, leaf, asked(Log::Checked));
-    let (logged, vouched) = match (with_log, demand) {
+    // Never fetched, or too old to be believed: it may hold, and nobody can say (A342).
+    let table = request.trust.get(name).filter(|table| !table.is_stale(request.now));
+    let Some(table) = table else {
+        let detail = format!("the trust table \"{name}\" is too old, or was never had");
+        return Err(PieceFault::new(Code::TrustStale, detail));
+    };
+    let verified = |log| verified((request, table), under, (signed, leaf), log);
+    let (logged, vouched) = match (verified(Log::Checked), demand) {
         (Ok(vouched), _) => (Logged::Yes, vouched),
         (Err(fault), Demand::LogEntry) => return Err(fault),
         (Err(fault), Demand::Time) => {
-            let without = table.backend.certificate(signed, leaf, asked(Log::Left));
             let code = fault.code;
-            (Logged::No(code), without.map_err(|other| first(fault, other))?)
+            (Logged::No(code), verified(Log::Left).map_err(|other| first(fault, other))?)
         }
     };
     let time = Some(vouched.time.ok_or(Code::NoTrustedTime)?);
-    let identity = certificate::identity(leaf, table.name())?;
-    Ok(Proof { principal: Principal::Identity(identity), logged, time, vouchers: vouched.vouchers })
+    let principal = match under {
+        Under::Table => Principal::Identity(Identity { held, ..certificate::identity(leaf, table.name())? }),
+        Under::Own(roots) => Principal::Certificate(holder::certified(leaf, (table.name(), roots), held)?),
+    };
+    Ok(Proof { principal, logged, time, vouchers: vouched.vouchers })
+}
+
+fn verified(
+    (request, table): (&Request<'_>, &TrustTable),
+    under: Under,
+    (signed, leaf): (&Signed, &[u8]),
+    log: Log,
+) -> Result<Vouched, PieceFault> {
+    match under {
+        Under::Table => {
+            let asked = CertificateChecks { log, sct: table.sct(), latest: latest(request.now) };
+            table.backend.certificate(signed, leaf, asked)
+        }
+        Under::Own(id) => {
+            let roots = request.keys.roots(&id).ok_or(Code::CertificateUntrusted)?;
+            table.backend.own_certificate(signed, leaf, (roots, log))
+        }
+    }
 }
 
 /// Of what is wrong with a signature with its entries and what is wrong without them, the real one (A629): that nothing

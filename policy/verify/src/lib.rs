@@ -34,7 +34,9 @@ pub mod token;
 mod trust;
 
 pub use artifact::Artifact;
+pub use backend::{Roots, RootsFault};
 pub use budget::Cost;
+pub use certificate::holder::subject;
 pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Attesting, Carried, Found, Item, Request, Statement};
 pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};

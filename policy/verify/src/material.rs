@@ -89,7 +89,7 @@ pub(crate) struct Parts {
     pub(crate) payload: SharedArtifact,
 }
 
-/// How the signer is known. The two never mix: a certificate around a key that the policy lists is no such key (A232).
+/// How the signer is known. A name and a key never stand for each other (A232).
 #[derive(Clone)]
 pub(crate) enum Signer {
     /// By a certificate, in DER.

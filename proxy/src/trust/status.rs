@@ -137,7 +137,7 @@ pub(super) fn of(policies: &Policies, set: &TrustSet, known: &KnownRoots, now: T
 pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<Item = &'a Name> {
     policies.set.authorities.values().filter_map(move |authority| {
         let needed = match (&authority.by, authority.transparency) {
-            (By::Identity { .. }, _) | (By::Keys(_), Transparency::Required) => true,
+            (By::Certificate { .. } | By::Identity { .. }, _) | (By::Keys(_), Transparency::Required) => true,
             (By::Keys(_), Transparency::None | Transparency::Optional) => false,
         };
         (needed && authority.trust == *name).then_some(&authority.name)

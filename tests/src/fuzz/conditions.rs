@@ -25,6 +25,7 @@ fn stand() -> &'static Stand {
             issuer: "https://token.actions.githubusercontent.com".to_owned(),
             kind: SanKind::Uri,
             san: "https://github.com/myorg/app/.github/workflows/build.yml@refs/heads/main".to_owned(),
+            held: None,
             claims: [("source_repository_uri", "https://github.com/myorg/app"), ("runner_environment", "github-hosted")]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),

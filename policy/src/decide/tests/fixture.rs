@@ -114,6 +114,7 @@ pub(crate) fn by_workflow() -> Principal {
         issuer: ISSUER.into(),
         kind: SanKind::Uri,
         san: WORKFLOW.into(),
+        held: None,
         claims: BTreeMap::from([repository]),
     })
 }

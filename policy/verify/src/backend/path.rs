@@ -63,6 +63,11 @@ impl Path {
         self.window.and_then(|window| window.end)
     }
 
+    /// Whether its root may issue for a purpose at all.
+    pub(super) fn issues(&self, purpose: Purpose) -> Result<(), PieceFault> {
+        self.root.check(purpose)
+    }
+
     /// When it may be relied on: within the window that the table gives it, and its root's own.
     pub(super) fn holds_at(&self, time: Timestamp) -> bool {
         self.window.is_none_or(|window| window.contains(time)) && self.root.holds_at(time)
@@ -83,6 +88,8 @@ impl Path {
         let seconds = u64::try_from(time.as_second()).map_err(|_| Code::TimeOutsideCertificate)?;
         let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         match self.built(leaf, &between, at, purpose) {
+            // An address in the subject is a name that the library does not look at.
+            Ok(_) if names::has_address_in_subject(leaf) => self.by_names(leaf, &between, at, purpose),
             Ok(issuer) => Ok(issuer),
             Err(webpki::Error::NameConstraintViolation) => self.by_names(leaf, &between, at, purpose),
             Err(error) => Err(PieceFault::new(code(&error), error.to_string())),
@@ -137,8 +144,8 @@ impl Path {
         for path in self.paths(&signer, &known) {
             let alone: Vec<_> = path.iter().map(|(der, _)| CertificateDer::clone(der)).collect();
             match self.built(leaf, &alone, at, purpose) {
-                Ok(issuer) => return Ok(issuer),
-                Err(webpki::Error::NameConstraintViolation) => {}
+                Ok(issuer) if !names::has_address_in_subject(leaf) => return Ok(issuer),
+                Ok(_) | Err(webpki::Error::NameConstraintViolation) => {}
                 Err(_) => continue,
             }
             let may_issue = path.iter().all(|(der, _)| profile::may_issue(der));

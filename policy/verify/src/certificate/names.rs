@@ -1,20 +1,25 @@
-//! Name constraints (RFC 5280, section 4.2.1.10). The library that builds paths knows none of URIs and e-mail addresses, and
-//! refuses what has any; the reference knows both.
+//! Name constraints (RFC 5280, section 4.2.1.10). The library that builds paths knows none of URIs, e-mail addresses and
+//! directory names, and refuses what has any; the reference knows the first two.
 
 use std::net::IpAddr;
 
 use pullgate_policy::code::Code;
 use x509_cert::Certificate;
-use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::der::asn1::{Ia5String, Ia5StringRef, ObjectIdentifier, PrintableStringRef, Utf8StringRef};
+use x509_cert::der::{Tag, Tagged as _};
 use x509_cert::ext::pkix::constraints::name::{GeneralSubtree, GeneralSubtrees};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{NameConstraints, SubjectAltName};
+use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 
 use super::profile;
 use crate::fault::PieceFault;
 
 const CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 const SAN: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+/// `emailAddress`, an attribute of subjects.
+const ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
 /// Checks the names of all that stands below an issuer against what it allows. What cannot be decided is not allowed.
 pub(crate) fn check(issuer: &Certificate, below: &[&Certificate]) -> Result<(), PieceFault> {
@@ -26,12 +31,40 @@ pub(crate) fn check(issuer: &Certificate, below: &[&Certificate]) -> Result<(), 
         return Err(refused("a constraint of names that is not understood"));
     }
     for certificate in below {
-        let names: Option<SubjectAltName> = profile::extension(certificate, SAN)?;
-        for name in names.map(|names| names.0).unwrap_or_default() {
+        for name in names_of(certificate)? {
             one(&name, &permitted, &excluded)?;
         }
     }
     Ok(())
+}
+
+/// Every name of a certificate: its alternative names, its subject, and the addresses in that, where no alternative name
+/// is one.
+fn names_of(certificate: &Certificate) -> Result<Vec<GeneralName>, PieceFault> {
+    let alternative: Option<SubjectAltName> = profile::extension(certificate, SAN)?;
+    let mut names = alternative.map(|names| names.0).unwrap_or_default();
+    if !names.iter().any(|name| matches!(name, GeneralName::Rfc822Name(_))) {
+        for address in addresses(certificate) {
+            let text = text(address).and_then(|text| Ia5String::new(text).ok());
+            let text = text.ok_or_else(|| refused("an address in a subject that cannot be read"))?;
+            names.push(GeneralName::Rfc822Name(text));
+        }
+    }
+    let subject = &certificate.tbs_certificate.subject;
+    if !subject.is_empty() {
+        names.push(GeneralName::DirectoryName(subject.clone()));
+    }
+    Ok(names)
+}
+
+fn addresses(certificate: &Certificate) -> impl Iterator<Item = &AttributeTypeAndValue> {
+    let attributes = certificate.tbs_certificate.subject.0.iter().flat_map(|relative| relative.0.iter());
+    attributes.filter(|attribute| attribute.oid == ADDRESS)
+}
+
+/// Whether a subject has an address. What cannot be read has none.
+pub(crate) fn has_address_in_subject(der: &[u8]) -> bool {
+    profile::read(der).is_ok_and(|certificate| addresses(&certificate).next().is_some())
 }
 
 fn refused(detail: &str) -> PieceFault {
@@ -40,10 +73,14 @@ fn refused(detail: &str) -> PieceFault {
 
 /// Of the kinds that are decided here, and whole: minimum and maximum are never used.
 fn is_understood(subtree: &GeneralSubtree) -> bool {
-    let known = matches!(
-        subtree.base,
-        GeneralName::UniformResourceIdentifier(_) | GeneralName::Rfc822Name(_) | GeneralName::DnsName(_)
-    );
+    let known = match &subtree.base {
+        GeneralName::UniformResourceIdentifier(_)
+        | GeneralName::Rfc822Name(_)
+        | GeneralName::DnsName(_)
+        | GeneralName::DirectoryName(_) => true,
+        GeneralName::IpAddress(range) => Range::read(range.as_bytes()).is_some(),
+        GeneralName::OtherName(_) | GeneralName::EdiPartyName(_) | GeneralName::RegisteredId(_) => false,
+    };
     known && subtree.minimum == 0 && subtree.maximum.is_none()
 }
 
@@ -92,6 +129,12 @@ fn matches(name: &GeneralName, base: &GeneralName, rule: Rule) -> Option<bool> {
             let (name, base) = (name.as_str(), base.as_str());
             Some(is_in(name, base, Rule::Excluded))
         }
+        (GeneralName::IpAddress(name), GeneralName::IpAddress(base)) => {
+            Some(Range::read(base.as_bytes()).map_or(wide, |range| range.holds(name.as_bytes())))
+        }
+        (GeneralName::DirectoryName(name), GeneralName::DirectoryName(base)) => {
+            Some(begins_with(name, base, rule))
+        }
         (
             GeneralName::UniformResourceIdentifier(_)
             | GeneralName::Rfc822Name(_)
@@ -114,6 +157,71 @@ fn is_in(host: &str, base: &str, rule: Rule) -> bool {
         (Some(_), _) => host.ends_with(&base) && host.len() > base.len(),
         (None, Rule::Permitted) => host == base,
         (None, Rule::Excluded) => host == base || host.ends_with(&format!(".{base}")),
+    }
+}
+
+/// Addresses as a constraint writes them: one, and a mask behind it that is ones before zeros (RFC 4632, section 3.1).
+struct Range<'a> {
+    address: &'a [u8],
+    mask: &'a [u8],
+}
+
+impl<'a> Range<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        // Of IPv4 and of IPv6.
+        if ![8, 32].contains(&bytes.len()) {
+            return None;
+        }
+        let (address, mask) = bytes.split_at_checked(bytes.len() / 2)?;
+        let bits: String = mask.iter().map(|byte| format!("{byte:08b}")).collect();
+        bits.trim_start_matches('1').bytes().all(|bit| bit == b'0').then_some(Self { address, mask })
+    }
+
+    /// An address of the other version is outside.
+    fn holds(&self, address: &[u8]) -> bool {
+        let masked = |(a, b): (&u8, &u8), mask: &u8| a & mask == b & mask;
+        address.len() == self.address.len()
+            && address.iter().zip(self.address).zip(self.mask).all(|(pair, mask)| masked(pair, mask))
+    }
+}
+
+/// Whether a directory name begins with the parts of another.
+fn begins_with(name: &RdnSequence, base: &RdnSequence, rule: Rule) -> bool {
+    name.0.len() >= base.0.len()
+        && name.0.iter().zip(&base.0).all(|(part, wanted)| is_part(part, wanted, rule))
+}
+
+fn is_part(part: &RelativeDistinguishedName, wanted: &RelativeDistinguishedName, rule: Rule) -> bool {
+    let has = |one: &AttributeTypeAndValue| wanted.0.iter().any(|other| are_equal(one, other, rule));
+    match rule {
+        Rule::Permitted => part.0.len() == wanted.0.len() && part.0.iter().all(has),
+        Rule::Excluded => part.0.iter().any(has),
+    }
+}
+
+/// Of what is permitted the same text; of what is excluded also in another case and spacing (RFC 5280, section 7.1), and
+/// whatever cannot be compared.
+fn are_equal(one: &AttributeTypeAndValue, other: &AttributeTypeAndValue, rule: Rule) -> bool {
+    if one.oid != other.oid {
+        return false;
+    }
+    let folded = |text: &str| text.to_lowercase().split_whitespace().collect::<String>();
+    match (text(one), text(other), rule) {
+        (Some(one), Some(other), Rule::Permitted) => one == other,
+        (Some(one), Some(other), Rule::Excluded) => folded(one) == folded(other),
+        (_, _, Rule::Permitted) => one.value == other.value,
+        (_, _, Rule::Excluded) => true,
+    }
+}
+
+/// The text of an attribute, where it is one of the kinds that are written today.
+fn text(attribute: &AttributeTypeAndValue) -> Option<&str> {
+    let value = &attribute.value;
+    match value.tag() {
+        Tag::PrintableString => PrintableStringRef::try_from(value).ok().map(|text| text.as_str()),
+        Tag::Utf8String => Utf8StringRef::try_from(value).ok().map(|text| text.as_str()),
+        Tag::Ia5String => Ia5StringRef::try_from(value).ok().map(|text| text.as_str()),
+        _ => None,
     }
 }
 
@@ -154,6 +262,45 @@ mod tests {
         ] {
             assert_eq!(is_in(host, base, Rule::Permitted), permitted, "{host} {base}");
             assert_eq!(is_in(host, base, Rule::Excluded), excluded, "{host} {base}");
+        }
+    }
+
+    fn directory(text: &str) -> RdnSequence {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a622_a_directory_name_is_below_another_by_whole_parts_and_in_doubt_is_refused() {
+        for (name, base, permitted, excluded) in [
+            ("CN=ci,O=Corp,C=DE", "O=Corp,C=DE", true, true),
+            ("O=Corp,C=DE", "O=Corp,C=DE", true, true),
+            ("C=DE", "O=Corp,C=DE", false, false),
+            ("CN=ci,O=Corporation,C=DE", "O=Corp,C=DE", false, false),
+            ("CN=ci,O=corp,C=DE", "O=Corp,C=DE", false, true),
+            ("CN=ci,O=Co  rp,C=DE", "O=Corp,C=DE", false, true),
+            ("CN=ci,C=DE,O=Corp", "O=Corp,C=DE", false, false),
+            ("CN=ci,O=Corp+OU=x,C=DE", "O=Corp,C=DE", false, true),
+        ] {
+            let (name, base) = (directory(name), directory(base));
+            assert_eq!(begins_with(&name, &base, Rule::Permitted), permitted, "{name} {base}");
+            assert_eq!(begins_with(&name, &base, Rule::Excluded), excluded, "{name} {base}");
+        }
+        let nothing = RdnSequence::default();
+        assert!(begins_with(&directory("CN=ci"), &nothing, Rule::Excluded));
+    }
+
+    #[test]
+    fn a622_an_address_is_in_a_range_of_its_own_version_and_a_mask_is_one() {
+        let holds = |range: &[u8], address: &[u8]| Range::read(range).map(|range| range.holds(address));
+        let ten = [10, 0, 0, 0, 255, 0, 0, 0];
+        assert_eq!(holds(&ten, &[10, 1, 2, 3]), Some(true));
+        assert_eq!(holds(&ten, &[11, 1, 2, 3]), Some(false));
+        assert_eq!(holds(&ten, &[0; 16]), Some(false));
+        let v6 = [[0x20, 1].as_slice(), &[0; 14], &[255, 255], &[0; 14]].concat();
+        assert_eq!(holds(&v6, &[[0x20, 1].as_slice(), &[7; 14]].concat()), Some(true));
+        assert_eq!(holds(&v6, &[10, 1, 2, 3]), Some(false));
+        for broken in [&[10, 0, 0, 0][..], &[10, 0, 0, 0, 255, 0, 255, 0], &[10, 0, 0, 0, 1, 0, 0, 0], &[]] {
+            assert!(Range::read(broken).is_none(), "{broken:?}");
         }
     }
 

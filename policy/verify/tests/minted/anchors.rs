@@ -89,7 +89,7 @@ fn a323_a622_the_root_is_held_against_everything_at_the_time_it_signed() {
 }
 
 /// The extension of name constraints: subtrees of these kinds of name, by their tags, permitted or excluded.
-fn constrained(of: &mut CertificateParams, permitted: &[(u8, &str)], excluded: &[(u8, &str)]) {
+pub(crate) fn constrained(of: &mut CertificateParams, permitted: &[(u8, &str)], excluded: &[(u8, &str)]) {
     let der = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
     let subtrees = |tag: u8, names: &[(u8, &str)]| {
         let each: Vec<u8> =
@@ -111,7 +111,8 @@ fn a622_a_name_is_held_against_the_constraints_of_every_issuer_and_those_of_uris
     const URI: u8 = 0x86;
     const ADDRESS: u8 = 0x87;
     type Names<'a> = &'a [(u8, &'a str)];
-    let cases: [(Names<'_>, Names<'_>, bool); 14] = [
+    const NUMBER: u8 = 0x88;
+    let cases: [(Names<'_>, Names<'_>, bool); 16] = [
         (&[(URI, "git.example")], &[], true),
         (&[(URI, ".example")], &[], true),
         (&[(URI, "other.example"), (URI, "git.example")], &[], true),
@@ -124,8 +125,12 @@ fn a622_a_name_is_held_against_the_constraints_of_every_issuer_and_those_of_uris
         (&[(URI, "git.example")], &[(URI, "git.example")], false),
         (&[], &[(URI, "example")], false),
         (&[], &[(URI, ".example")], false),
-        (&[(URI, "git.example"), (DIRECTORY, "0\0")], &[], false),
-        (&[(URI, "git.example"), (ADDRESS, "\u{1}\u{1}\u{1}\u{1}\0\0\0\0")], &[], false),
+        // Every directory name, and addresses: none of the leaf's.
+        (&[(URI, "git.example"), (DIRECTORY, "0\0")], &[], true),
+        (&[(URI, "git.example"), (ADDRESS, "\u{1}\u{1}\u{1}\u{1}\0\0\0\0")], &[], true),
+        // A mask that is none, and a kind that is not understood.
+        (&[(URI, "git.example"), (ADDRESS, "\u{1}\u{1}\u{1}\u{1}\0\u{1}\0\0")], &[], false),
+        (&[(URI, "git.example"), (NUMBER, "*\u{3}")], &[], false),
     ];
     for (permitted, excluded, good) in cases {
         let expected = (!good).then_some(Code::CertificateInvalid);

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pullgate_policy::code::Code;
+use pullgate_policy::evidence::Logged;
 use pullgate_policy::identity::{Identity, Principal, SanKind, Transparency};
 use pullgate_policy::limits;
 use pullgate_verify::PublicKey;
@@ -114,14 +115,44 @@ fn a242_claims_are_read_by_fulcios_names() {
 }
 
 #[test]
-fn a232_a_certificate_around_a_key_that_the_policy_lists_is_not_that_key() {
+fn a232_a_certificate_around_a_listed_key_is_a_signature_by_that_key_and_nobody_it_names() {
+    let pki = Pki::new();
+    let leaf = pki.usual_leaf();
+    let listed = || PublicKey::from_file(&leaf.key.subject_public_key_info()).unwrap().remove(0);
+    let other = PublicKey::from_file(&p256().subject_public_key_info()).unwrap().remove(0);
+    let item = || bundle(&pki.bundle(&leaf, MANIFEST, Entry::Whole));
+    let none = || Question::new(vec![pki.table(TRUST)], vec![]);
+    for transparency in [Transparency::Required, Transparency::Optional] {
+        let evidence = none().with_key(listed(), transparency).ask(vec![item()]);
+        let facts = evidence.signatures[0].facts();
+        assert_eq!(facts.principal, Principal::Key(listed().id()));
+        assert_eq!(facts.logged, Logged::Yes);
+    }
+    let by_other = none().with_key(other, Transparency::Optional);
+    assert_eq!(by_other.code(item()), Some(Code::UnknownAuthority));
+    assert_eq!(question(&pki).code(item()), None);
+    // Whoever has neither the key nor its signature has nothing of the certificate.
+    let mut forged = pki.bundle(&leaf, b"something else", Entry::Whole);
+    forged["messageSignature"] =
+        pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Whole)["messageSignature"].clone();
+    let by_key = none().with_key(listed(), Transparency::Optional);
+    assert_eq!(by_key.code(bundle(&forged)), Some(Code::SignatureInvalid));
+}
+
+#[test]
+fn a233_a_listed_key_and_the_name_in_its_certificate_are_one_signer() {
     let pki = Pki::new();
     let leaf = pki.usual_leaf();
     let listed = PublicKey::from_file(&leaf.key.subject_public_key_info()).unwrap().remove(0);
-    let item = || bundle(&pki.bundle(&leaf, MANIFEST, Entry::Whole));
-    let by_key = Question::new(vec![pki.table(TRUST)], vec![]).with_key(listed, Transparency::Optional);
-    assert_eq!(by_key.code(item()), Some(Code::UnknownAuthority));
-    assert_eq!(question(&pki).code(item()), None);
+    let both = question(&pki).with_key(listed, Transparency::Optional);
+    let evidence = both.ask(vec![bundle(&pki.bundle(&leaf, MANIFEST, Entry::Whole))]);
+    let signers: Vec<_> = evidence.signatures.iter().map(|one| one.facts().principal.clone()).collect();
+    assert!(matches!(signers.as_slice(), [Principal::Identity(_), Principal::Key(_)]), "{signers:?}");
+    assert_eq!(signers[0].key(), signers[1].key());
+    // Another certificate's key is none that is listed.
+    let evidence = both.ask(vec![bundle(&pki.bundle(&pki.usual_leaf(), MANIFEST, Entry::Whole))]);
+    let other = evidence.signatures[0].facts().principal.clone();
+    assert_ne!(other.key(), signers[0].key());
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod logs;
 mod named;
 mod notes;
 mod older;
+mod own_pki;
 mod pki;
 mod scts;
 #[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]

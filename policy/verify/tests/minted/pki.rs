@@ -133,6 +133,11 @@ impl Pki {
         between_by(&self.issuer, |_| {})
     }
 
+    /// The root's certificate.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.root
+    }
+
     /// The root as who issues.
     pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
         &self.issuer

@@ -44,7 +44,7 @@ pub(crate) fn signature_of(bundle: &Value) -> Vec<u8> {
     STANDARD.decode(bundle["messageSignature"]["signature"].as_str().unwrap()).unwrap()
 }
 
-fn stamped(mut bundle: Value, token: &str) -> Value {
+pub(crate) fn stamped(mut bundle: Value, token: &str) -> Value {
     bundle["verificationMaterial"]["timestampVerificationData"] =
         json!({ "rfc3161Timestamps": [{ "signedTimestamp": token }] });
     bundle

@@ -49,6 +49,10 @@ pub(super) fn nearly(set: &PolicySet, requirement: &Requirement, evidence: &Evid
 /// How the holder of an authority signs, and where.
 fn means(authority: &Authority) -> (String, String) {
     match &authority.by {
+        By::Certificate { holder, .. } => {
+            let files = " --key signer.key --certificate signer.pem --certificate-chain chain.pem".to_owned();
+            (files, format!("   # with a certificate for {holder}"))
+        }
         By::Keys(_) => {
             let log = match authority.transparency {
                 Transparency::Required => "",

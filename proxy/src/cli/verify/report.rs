@@ -124,10 +124,11 @@ pub(super) struct Entry {
     pub(super) by: Vec<&'static str>,
 }
 
-/// A key or an identity.
+/// A key, an identity, or a holder of a certificate of the policy's own authorities.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Who {
+    Certificate { trust: String, ca: String, subject: String, names: Vec<String> },
     Key(String),
     Identity { trust: String, issuer: String, name: String, claims: BTreeMap<String, String> },
 }
@@ -209,6 +210,12 @@ impl From<Source> for Found {
 impl From<&Principal> for Who {
     fn from(principal: &Principal) -> Self {
         match principal {
+            Principal::Certificate(certified) => Self::Certificate {
+                trust: certified.trust.to_string(),
+                ca: certified.roots.to_string(),
+                subject: certified.subject.clone(),
+                names: certified.names.iter().map(|name| name.as_str().to_owned()).collect(),
+            },
             Principal::Key(id) => Self::Key(id.to_string()),
             Principal::Identity(identity) => Self::Identity {
                 trust: identity.trust.to_string(),

@@ -137,6 +137,11 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
 
 fn who(who: &Who) -> String {
     match who {
+        Who::Certificate { trust, subject, names, .. } => {
+            let subject = Some(subject).filter(|subject| !subject.is_empty());
+            let all: Vec<_> = names.iter().chain(subject).map(|name| text::escape(name)).collect();
+            format!("{}, by a certificate of the policy's own authorities, time by {trust}", all.join(", "))
+        }
         Who::Key(id) => format!("key {id}"),
         Who::Identity { trust, issuer, name, .. } => {
             format!("{} (issuer {}, trust \"{trust}\")", text::escape(name), text::escape(issuer))
