@@ -11,9 +11,12 @@ use pullgate_config::{Code, Diagnostics, Loaded, Memory, Severity, Style, load_w
 mod case;
 #[path = "diagnostics/cases.rs"]
 mod cases;
+#[path = "diagnostics/words.rs"]
+mod words;
 
 use case::{Case, Part};
 use cases::CASES;
+use words::WORDS;
 
 const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n";
 const UPSTREAM: &str = "[upstream.\"ghcr.io\"]\n";
@@ -124,7 +127,7 @@ fn a618_a_seal_key_outside_of_state_is_no_reason_for_a_warning() {
 
 #[test]
 fn each_case_is_found_for_what_it_is_and_nothing_else() {
-    for Case { code, part } in CASES {
+    for Case { code, part } in CASES.iter().chain(WORDS) {
         let found = found(part);
         let codes: BTreeSet<Code> = found.iter().map(|one| one.code).collect();
         assert_eq!(codes, BTreeSet::from([*code]), "{part:?}\n{found}");
@@ -133,18 +136,18 @@ fn each_case_is_found_for_what_it_is_and_nothing_else() {
 
 #[test]
 fn a_fault_refuses_the_file_and_a_warning_does_not() {
-    for Case { code, part } in CASES {
+    for Case { code, part } in CASES.iter().chain(WORDS) {
         assert_eq!(run(part).is_err(), code.severity() == Severity::Error, "{part:?}");
     }
 }
 
 #[test]
 fn each_code_is_shown_with_its_place_and_what_to_do() {
-    let covered: BTreeSet<Code> = CASES.iter().map(|case| case.code).collect();
+    let covered: BTreeSet<Code> = CASES.iter().chain(WORDS).map(|case| case.code).collect();
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     assert_eq!(covered, all, "a code without a case");
     for code in all {
-        let own = CASES.iter().filter(|case| case.code == code);
+        let own = CASES.iter().chain(WORDS).filter(|case| case.code == code);
         let shown: Vec<String> = own.map(|case| found(&case.part).render(Style::Plain)).collect();
         insta::assert_snapshot!(code.as_str(), shown.join("\n\n"));
     }

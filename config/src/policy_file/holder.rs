@@ -29,9 +29,9 @@ pub(super) fn read(
     context: &mut Context<'_, '_>,
     table: &mut Table,
     head: &Range<usize>,
-    kept: Kept<'_>,
+    mut kept: Kept<'_>,
 ) -> Option<By> {
-    let roots = table.required(context, "ca").and_then(|file| roots(context, &file, kept));
+    let roots = table.required(context, "ca").and_then(|file| roots(context, &file, &mut kept));
     let given = NAMES.iter().any(|name| table.has(name));
     if !given {
         let message = "a certificate authority alone is everybody to whom it ever gave a certificate";
@@ -64,7 +64,7 @@ pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table, kind: &
     }
 }
 
-fn roots(context: &mut Context<'_, '_>, file: &At<String>, kept: Kept<'_>) -> Option<RootsId> {
+fn roots(context: &mut Context<'_, '_>, file: &At<String>, kept: &mut Kept<'_>) -> Option<RootsId> {
     let content = context.readable(file, limits::CONFIG_FILE_BYTES)?;
     match Roots::from_pem(&content.bytes) {
         Ok(roots) => {

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;
@@ -17,10 +15,7 @@ fn github(san: &str, claims: &[(&str, &str)]) -> Principal {
         kind: SanKind::Uri,
         san: san.to_owned(),
         held: None,
-        claims: claims
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<BTreeMap<_, _>>(),
+        claims: claims.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     })
 }
 

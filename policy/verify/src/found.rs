@@ -13,7 +13,7 @@ use pullgate_policy::oci::{Digest, Manifest, media_type};
 
 use crate::artifact::Artifact;
 use crate::artifact::SharedArtifact;
-use crate::key::KeyRing;
+use crate::ring::KeyRing;
 use crate::trust::TrustSet;
 
 /// A piece of evidence and where it was found.

@@ -1,13 +1,11 @@
 //! Public keys of the policy: read once at load, so that a bad key is a fault of the policy and never a silent "no".
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use aws_lc_rs::digest as hash;
 use aws_lc_rs::signature::VerificationAlgorithm;
 use ed25519_dalek::{Signature, VerifyingKey};
-use pullgate_policy::identity::{KeyId, RootsId};
+use pullgate_policy::identity::KeyId;
 use pullgate_policy::limits;
 use pullgate_policy::text;
 use x509_cert::Certificate;
@@ -15,7 +13,6 @@ use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use crate::artifact::SharedArtifact;
-use crate::backend::Roots;
 use crate::encoding;
 
 mod algorithm;
@@ -34,6 +31,10 @@ pub struct PublicKey {
     /// SubjectPublicKeyInfo in canonical DER: PEM and DER, SPKI and PKCS#1 of one key are one (A233).
     spki: Vec<u8>,
 }
+
+/// What is said of bytes that are no signature of any kind, whoever is to have made them.
+pub(crate) const NO_ENCODING: &str =
+    "the signature's encoding is none that is read: ECDSA in DER or as two numbers, Ed25519, RSA";
 
 /// Kinds of key that signed notes tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,40 +241,6 @@ fn prehashed(raw: &[u8], message: &SharedArtifact, signature: &[u8]) -> Option<(
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({:?}, {})", self.algorithm, self.id())
-    }
-}
-
-/// What the policy's own files hold: keys and certificate authorities, by id.
-#[derive(Debug, Clone, Default)]
-pub struct KeyRing {
-    keys: BTreeMap<KeyId, PublicKey>,
-    roots: BTreeMap<RootsId, Arc<Roots>>,
-}
-
-impl KeyRing {
-    /// Adds a key and gives its id.
-    pub fn insert(&mut self, key: PublicKey) -> KeyId {
-        let id = key.id();
-        self.keys.insert(id, key);
-        id
-    }
-
-    /// The key with this id.
-    #[must_use]
-    pub fn get(&self, id: &KeyId) -> Option<&PublicKey> {
-        self.keys.get(id)
-    }
-
-    /// Adds certificate authorities and gives their id.
-    pub fn insert_roots(&mut self, roots: Roots) -> RootsId {
-        let id = roots.id();
-        self.roots.insert(id, Arc::new(roots));
-        id
-    }
-
-    /// The certificate authorities with this id.
-    pub(crate) fn roots(&self, id: &RootsId) -> Option<&Roots> {
-        self.roots.get(id).map(AsRef::as_ref)
     }
 }
 

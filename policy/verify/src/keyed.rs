@@ -11,8 +11,7 @@ use crate::backend::Vouched;
 use crate::engine::Proof;
 use crate::fault::PieceFault;
 use crate::found::Request;
-use crate::key::PublicKey;
-use crate::keyless;
+use crate::key::{NO_ENCODING, PublicKey};
 use crate::material::Signed;
 
 /// What is said of a signature by none of the keys.
@@ -37,7 +36,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
         }
     }
     if proofs.is_empty() && !PublicKey::is_encoded(&signed.signature) {
-        return Err(PieceFault::new(Code::SignatureInvalid, keyless::NO_ENCODING));
+        return Err(PieceFault::new(Code::SignatureInvalid, NO_ENCODING));
     }
     if proofs.is_empty() {
         return Err(PieceFault::new(Code::UnknownAuthority, NO_KEY));

@@ -13,14 +13,10 @@ use crate::certificate::{self, holder};
 use crate::engine::{Proof, latest};
 use crate::fault::{PieceFault, most_telling};
 use crate::found::Request;
-use crate::key::PublicKey;
+use crate::key::{NO_ENCODING, PublicKey};
 use crate::keyed;
 use crate::material::Signed;
 use crate::trust::TrustTable;
-
-/// What is said of bytes that are no signature of any kind, whoever is to have made them.
-pub(crate) const NO_ENCODING: &str =
-    "the signature's encoding is none that is read: ECDSA in DER or as two numbers, Ed25519, RSA";
 
 /// The proofs of one signature by the certificate `leaf`.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, PieceFault> {

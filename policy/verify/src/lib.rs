@@ -29,6 +29,7 @@ mod material;
 mod proto;
 mod reading;
 pub mod refresh;
+mod ring;
 mod subjects;
 pub mod token;
 mod trust;
@@ -39,7 +40,8 @@ pub use budget::Cost;
 pub use certificate::holder::subject;
 pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Attesting, Carried, Found, Item, Request, Statement};
-pub use key::{JwkFault, JwkSet, KeyFault, KeyRing, PublicKey};
+pub use key::{JwkFault, JwkSet, KeyFault, PublicKey};
+pub use ring::KeyRing;
 pub use subjects::named_subjects;
 pub use trust::{
     SNAPSHOTS_EXPIRED, Sct, TrustFault, TrustSet, TrustSummary, TrustTable, Trusted, TrustedKind, Unusable,

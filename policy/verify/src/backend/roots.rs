@@ -1,5 +1,6 @@
 //! A policy's own certificate authorities (X.509, RFC 5280): the roots of one `ca` file, and what stands in it between
-//! them and their leaves. Nothing else is an anchor: no trust table, and no certificate that travels with a signature (A660).
+//! them and their leaves. Nothing else is an anchor: no trust table, and no certificate that travels with a signature
+//! (A660).
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -115,7 +115,7 @@ fn a242_claims_are_read_by_fulcios_names() {
 }
 
 #[test]
-fn a232_a_certificate_around_a_listed_key_is_a_signature_by_that_key_and_nobody_it_names() {
+fn a232_a_certificate_around_a_listed_key_is_a_signature_by_that_key_alone() {
     let pki = Pki::new();
     let leaf = pki.usual_leaf();
     let listed = || PublicKey::from_file(&leaf.key.subject_public_key_info()).unwrap().remove(0);
