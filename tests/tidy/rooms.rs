@@ -188,8 +188,8 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "limits", "counters", "fault", "id", "record", "waits", "tally", "log", "lines", "status",
-            "taken", "database", "writer", "queues", "audit",
+            "limits", "counters", "fault", "id", "record", "facts", "read", "waits", "tally", "log", "lines",
+            "status", "taken", "database", "writer", "queues", "audit",
         ],
         circles: &[(
             "log",

@@ -12,6 +12,7 @@ use crate::status::Status;
 use pullgate_store::clock::Clock;
 use pullgate_store::sqlite::{self, OpenFault, Sqlite, Strange};
 
+mod carry_over;
 mod catch_up;
 mod file;
 mod horizon;
@@ -24,6 +25,7 @@ pub(super) use self::rows::Row;
 use self::catch_up::Source;
 use self::file::{Found, Opened};
 use self::retention::{Done, Retention};
+use self::rows::Known;
 
 /// `full`: a record that was acknowledged survives the loss of power, at one sync for a batch.
 const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = full; \
@@ -70,6 +72,11 @@ pub(super) struct Database {
     lines: Option<PathBuf>,
     /// The number of the newest row.
     kept: u64,
+    /// The number of the newest row that was put into the file that is open.
+    put: u64,
+    /// The last row of a transaction that failed, and may have been committed all the same: its number and its id.
+    doubtful: Option<(u64, String)>,
+    known: Known,
     source: Source,
     /// When a row could not be written last.
     failed: Option<Instant>,
@@ -97,6 +104,7 @@ impl Database {
             schema: &[
                 ("audit", include_str!("migrations/0001_audit.sql")),
                 ("refused", include_str!("migrations/0002_refused.sql")),
+                ("what", include_str!("migrations/0003_what.sql")),
             ],
             strange: Strange::StaysThere,
         };
@@ -111,6 +119,9 @@ impl Database {
             tried,
             lines,
             kept: 0,
+            put: 0,
+            doubtful: None,
+            known: Known::default(),
             source: Source::Queue,
             failed: None,
         };
@@ -169,6 +180,7 @@ impl Database {
         } else if self.pulls.database_is_failing() && self.lines.is_none() {
             self.probe().await;
         }
+        let carried = self.carry_over().await;
         let mut made = self.make_good().await;
         while !batch.flushed.is_empty() && made == Done::Part {
             made = self.make_good().await;
@@ -181,8 +193,8 @@ impl Database {
             opened.note(&self.sqlite.file).await;
         }
         match retained {
-            Ok(Done::All) => made,
-            Ok(Done::Part) => Done::Part,
+            Ok(Done::All) if carried == Done::All => made,
+            Ok(Done::All | Done::Part) => Done::Part,
             Err(error) => {
                 tracing::warn!(%error, "audit records that are too old or too many are not deleted");
                 made
@@ -196,7 +208,8 @@ impl Database {
         let opened = self.reopened().await;
         match opened {
             Ok((opened, kept)) => {
-                (self.opened, self.kept) = (Some(opened), kept);
+                (self.opened, self.kept, self.put, self.doubtful) = (Some(opened), kept, 0, None);
+                self.known.forget();
                 Ok(())
             }
             Err(fault) => {
@@ -210,6 +223,8 @@ impl Database {
         self.sqlite.prepare().await?;
         let pool = self.sqlite.pool(1, ACQUIRE)?;
         let unusable = |error: sqlx::Error| OpenFault::Unusable(error.to_string());
+        // The newest of them tell with which number records go on.
+        carry_over::step(&pool).await.map_err(unusable)?;
         let kept = rows::newest(&pool).await.map_err(unusable)?.map_or(0, |row| row.sequence);
         Ok((Opened::new(&self.sqlite.file, pool).await, kept))
     }
@@ -298,7 +313,8 @@ impl Database {
     }
 
     fn works(&mut self, rows: &[Row]) {
-        self.kept = rows.iter().map(|row| row.sequence).max().unwrap_or_default().max(self.kept);
+        self.put = rows.iter().map(|row| row.sequence).max().unwrap_or_default().max(self.put);
+        self.kept = self.put.max(self.kept);
         self.failed = None;
         self.pulls.database_works();
     }
@@ -329,9 +345,14 @@ impl Database {
 
     /// Inserts rows; into a new file when the old one turns out to be corrupt. Fails with the reason where it is news.
     async fn insert(&mut self, pulls: &[Row], strangers: &[Row]) -> Result<(), Option<String>> {
+        self.settle().await;
         let Some(opened) = &self.opened else { return Err(None) };
-        let Err(error) = rows::insert(&opened.pool, pulls, strangers).await else { return Ok(()) };
+        let pulls = self.missing(pulls);
+        let Err(error) = rows::insert(&opened.pool, pulls, strangers, &mut self.known).await else {
+            return Ok(());
+        };
         if !sqlite::is_corrupt(&error) {
+            self.doubtful = pulls.last().map(|row| (row.sequence, row.id.clone()));
             return Err(Some(error.to_string()));
         }
         if let Some(opened) = self.opened.take() {
@@ -341,11 +362,28 @@ impl Database {
         self.go_on_from_lines();
         match (connected, &self.opened) {
             (Ok(()), Some(opened)) => {
-                let inserted = rows::insert(&opened.pool, pulls, strangers).await;
+                let inserted = rows::insert(&opened.pool, pulls, strangers, &mut self.known).await;
                 inserted.map_err(|error| Some(error.to_string()))
             }
             (Ok(()) | Err(_), _) => Err(None),
         }
+    }
+
+    /// Those that are not in the file yet: some come by the queue, and from their lines as well.
+    fn missing<'a>(&self, pulls: &'a [Row]) -> &'a [Row] {
+        let there = pulls.partition_point(|row| row.sequence <= self.put && row.sequence > 0);
+        pulls.get(there..).unwrap_or_default()
+    }
+
+    /// Whether a transaction that failed was committed all the same.
+    async fn settle(&mut self) {
+        let (Some(opened), Some((sequence, id))) = (&self.opened, &self.doubtful) else { return };
+        let Ok(newest) = rows::newest(&opened.pool).await else { return };
+        if newest.is_some_and(|row| row.id == *id) {
+            self.put = self.put.max(*sequence);
+            self.kept = self.kept.max(*sequence);
+        }
+        self.doubtful = None;
     }
 }
 

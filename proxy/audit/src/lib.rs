@@ -6,12 +6,14 @@
 mod audit;
 mod counters;
 mod database;
+mod facts;
 mod fault;
 mod id;
 pub mod limits;
 mod lines;
 mod log;
 mod queues;
+pub mod read;
 mod record;
 mod status;
 mod taken;
@@ -21,6 +23,7 @@ mod writer;
 
 pub use audit::{Around, Audit, Refused};
 pub use counters::Counters;
+pub use facts::Facts;
 pub use fault::{StartError, Unwritable};
 pub use id::DecisionId;
 pub use record::{Client, Failed, Kind, Reason, Record, Signer, Word};

@@ -2,60 +2,63 @@
 
 use jiff::Timestamp;
 use pullgate_policy::policy::Revisions;
-use pullgate_policy::text;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::DecisionId;
 
+mod line;
 mod words;
 
 pub use words::{Kind, Word};
 
 /// Who asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
     /// Address and port.
     pub address: String,
+    /// The address that a trusted proxy names; absent where none stands between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<String>,
     /// The names that it proved by certificate or password, escaped.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
     /// The `User-Agent`, escaped. It has no effect on anything.
     pub user_agent: String,
 }
 
 /// A reason of a denial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// The stable code.
     pub code: String,
     /// `file:line` of the requirement.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// One line, escaped.
     pub text: String,
 }
 
 /// Who signed something by a signature that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Signer {
     /// The identity with its issuer, or the key by its fingerprint, escaped.
     pub by: String,
     /// The layout in which it was found.
     pub layout: String,
     /// The predicate type of an attestation, escaped; absent of a signature.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attests: Option<String>,
     /// The authorities that it counted for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<String>,
     /// Why it counted for none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
 
 /// A piece of evidence that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// The digest of the blob.
     pub digest: String,
@@ -67,7 +70,7 @@ pub struct Failed {
 
 /// One line of the pull log.
 // `time` comes first: an unfinished last line is known by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// When the answer was made, RFC 3339 in UTC, milliseconds.
     #[serde(serialize_with = "to_the_millisecond")]
@@ -75,100 +78,106 @@ pub struct Record {
     pub time: Timestamp,
     /// Counts the records of a gate, those that are lost too: where a number is left out, one is missing. Records of
     /// requests that were refused before any upstream was asked have none.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
+    /// The gate that wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gate: String,
     /// Names this answer: 32 hex digits, of which people are shown the first 12.
     pub id: String,
     /// The answer whose verdict this one repeats from memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict_id: Option<String>,
+    /// What one client asked for under one root, by tag, by digest, HEAD or GET, has one of these.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub story: String,
     /// What it is about.
     pub kind: Kind,
     /// How many requests it sums up; absent where it is one.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub count: u64,
     /// When the first of them was answered; `time` is when they were summed up.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "perhaps_to_the_millisecond")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "perhaps_to_the_millisecond")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// Who asked; absent for a reload. In a sum the address has no port, and of IPv6 it is the network.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// GET or HEAD.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub method: String,
     /// The canonical repository, `registry/path`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repository: String,
     /// The registry that was or would be asked.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub upstream: String,
     /// The tag or digest as asked; of a request that was refused before it was known what it is for, its path.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reference: String,
     /// The SHA-256 digest that was served, or judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The media type of what was served, or judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The digest that the tag had before, if it has another now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
     /// What was answered.
     pub verdict: Word,
     /// The HTTP status of the answer; of a reload 200 where it is in force, else 400.
     pub status: u16,
     /// On what ground it was permitted: `satisfied`, `warn-only`, `unchecked`, `exempt`, `each-child`, `evidence`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ground: String,
     /// The root whose permit a grant rests on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     /// What the answer warned of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// The policy that governs, if one does.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// The revision of the policy.
     pub policy_revision: String,
     /// The revision of the trust roots.
     pub trust_revision: String,
     /// `file:line` of each requirement that was met.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requirements: Vec<String>,
     /// `file:line` of each requirement that was not met.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
     /// The authorities that met requirements.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<String>,
     /// The identities that counted, escaped.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identities: Vec<String>,
     /// The digests of the evidence that counted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
     /// Why it was refused, or would have been; then, by code, what evidence did not count.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
     /// Of a denial: who signed something about it by a signature that holds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<Signer>,
     /// Of a denial: pieces of evidence whose cryptography or form does not hold.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failed>,
     /// Entries of the lists above that are left out: each has at most 64.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
     /// `hit` from a remembered verdict, `kept` from kept evidence, `miss` where it was reached now.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cache: String,
     /// How long the answer took, milliseconds.
     pub milliseconds: u64,
     /// Records that were lost before this one.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
 }
 
@@ -192,9 +201,6 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Entries of one list in one record. More would say no more to people; they are counted.
-const LIST_ENTRIES: usize = 64;
-
 impl Record {
     /// A record of which only the outer facts are known.
     #[must_use]
@@ -202,8 +208,10 @@ impl Record {
         Self {
             time: Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time),
             sequence: 0,
+            gate: String::new(),
             id: id.as_str().to_owned(),
             verdict_id: None,
+            story: String::new(),
             kind,
             count: 0,
             since: None,
@@ -253,110 +261,4 @@ impl Record {
         self.policy_revision = revisions.policy.to_string();
         self.trust_revision = revisions.trust.to_string();
     }
-
-    /// The record as one line, without its end.
-    #[must_use]
-    pub fn into_line(self) -> String {
-        self.written().1
-    }
-
-    /// The record as it is shown, and its line. Every text is escaped and cut, so nothing from outside breaks it (A521).
-    pub(super) fn written(mut self) -> (Self, String) {
-        self.shorten();
-        for text in self.texts() {
-            text::escape_in_place(text);
-        }
-        // A record of texts and numbers is always JSON.
-        let line = serde_json::to_string(&self).unwrap_or_default();
-        (self, line)
-    }
-
-    fn shorten(&mut self) {
-        let mut left_out = cut(&mut self.reasons) + cut(&mut self.signers) + cut(&mut self.failed);
-        for signer in &mut self.signers {
-            left_out += cut(&mut signer.authorities);
-        }
-        left_out += self.client.as_mut().map_or(0, |client| cut(&mut client.names));
-        for list in [
-            &mut self.requirements,
-            &mut self.unmet,
-            &mut self.authorities,
-            &mut self.identities,
-            &mut self.evidence,
-        ] {
-            left_out += cut(list);
-        }
-        self.left_out += left_out;
-    }
-
-    /// Every text. Taken apart field by field, so that a new one cannot be forgotten here.
-    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
-        let Self {
-            time: _,
-            sequence: _,
-            id,
-            verdict_id,
-            kind: _,
-            count: _,
-            since: _,
-            client,
-            method,
-            repository,
-            upstream,
-            reference,
-            digest,
-            media_type,
-            moved_from,
-            verdict: _,
-            status: _,
-            ground,
-            root,
-            warning,
-            policy,
-            policy_revision,
-            trust_revision,
-            requirements,
-            unmet,
-            authorities,
-            identities,
-            evidence,
-            reasons,
-            signers,
-            failed,
-            left_out: _,
-            cache,
-            milliseconds: _,
-            lost: _,
-        } = self;
-        let whole =
-            [id, method, repository, upstream, reference, ground, policy_revision, trust_revision, cache];
-        let perhaps = [verdict_id, digest, media_type, moved_from, root, warning, policy];
-        let lists = [requirements, unmet, authorities, identities, evidence];
-        let client = client
-            .iter_mut()
-            .flat_map(|Client { address, names, user_agent }| names.iter_mut().chain([address, user_agent]));
-        let reasons = reasons
-            .iter_mut()
-            .flat_map(|Reason { code, location, text }| [Some(code), location.as_mut(), Some(text)])
-            .flatten();
-        let signers = signers.iter_mut().flat_map(|Signer { by, layout, attests, authorities, code }| {
-            [by, layout].into_iter().chain(attests).chain(code).chain(authorities)
-        });
-        let failed =
-            failed.iter_mut().flat_map(|Failed { digest, layout, code }| [digest, layout, code].into_iter());
-        whole
-            .into_iter()
-            .chain(perhaps.into_iter().flatten())
-            .chain(lists.into_iter().flatten())
-            .chain(client)
-            .chain(reasons)
-            .chain(signers)
-            .chain(failed)
-    }
-}
-
-fn cut<T>(list: &mut Vec<T>) -> u64 {
-    let over = list.len().saturating_sub(LIST_ENTRIES);
-    list.truncate(LIST_ENTRIES);
-    over as u64
 }

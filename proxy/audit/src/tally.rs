@@ -184,6 +184,7 @@ impl Sum {
         record.status = first.status;
         record.client = first.client.map(|client| Client {
             address: network(&client.address),
+            forwarded: client.forwarded,
             names: client.names,
             user_agent: String::new(),
         });

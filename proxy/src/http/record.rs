@@ -185,6 +185,7 @@ fn by_whom(record: &mut Record, asked: &RequestFacts) {
         asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     record.client = Some(Client {
         address: asked.client.to_string(),
+        forwarded: None,
         names: asked.names.clone(),
         user_agent: agent.unwrap_or_default(),
     });

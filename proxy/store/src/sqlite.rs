@@ -18,8 +18,10 @@ use sqlx::{
 use crate::limits::{CHECK_BYTES, CORRUPT_KEPT};
 
 mod mark;
+mod read_only;
 
 pub use self::mark::{Mark, drop_log, remove_log};
+pub use self::read_only::read_only;
 
 /// What a path keeps as it is in a URL.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');

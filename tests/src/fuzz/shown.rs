@@ -41,6 +41,7 @@ fn members(text: &str) -> Result<usize, String> {
     let mut record = Record::new(Kind::Manifest, &DecisionId::random(), Timestamp::UNIX_EPOCH, Word::Deny);
     record.client = Some(Client {
         address: text.to_owned(),
+        forwarded: Some(text.to_owned()),
         names: vec![text.to_owned(); 100],
         user_agent: text.to_owned(),
     });

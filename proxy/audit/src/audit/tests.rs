@@ -10,6 +10,7 @@ use crate::record::{Client, Kind, Reason, Word};
 mod bounds;
 mod files;
 mod gaps;
+mod reading;
 mod strangers;
 
 /// For tests that are about no wait: a busy machine is no reason to fail.
@@ -161,7 +162,8 @@ fn hostile_record(seed: u64) -> Record {
         hostile(n)
     };
     let mut record = record();
-    record.client = Some(Client { address: text(), names: vec![text()], user_agent: text() });
+    record.client =
+        Some(Client { address: text(), forwarded: Some(text()), names: vec![text()], user_agent: text() });
     (record.method, record.repository, record.upstream) = (text(), text(), text());
     (record.reference, record.ground, record.cache) = (text(), text(), text());
     (record.policy_revision, record.trust_revision) = (text(), text());

@@ -63,7 +63,7 @@ impl Horizon {
 
 /// What most of the newest rows say; nothing where there is none.
 async fn witnessed(pool: &AnyPool) -> Result<Option<i64>, sqlx::Error> {
-    let newest = sqlx::query_scalar::<_, i64>("select time from audit order by rowid desc limit $1");
+    let newest = sqlx::query_scalar::<_, i64>("select time from audit order by position desc limit $1");
     let mut times = newest.bind(WITNESSES).fetch_all(pool).await?;
     times.sort_unstable();
     Ok(times.get(times.len() / 2).copied())

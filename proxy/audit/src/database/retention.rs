@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sqlx::AnyPool;
 
 use super::horizon::Horizon;
+use super::rows::DAY;
 use crate::status::Status;
 use pullgate_store::clock::{Clock, Plausible};
 
@@ -105,12 +106,31 @@ impl Retention {
         }
         let now = self.believed(pool).await?;
         let oldest = self.bounds.oldest(now);
+        let day = oldest.div_euclid(DAY);
         let mut deleted = 0;
-        for table in [
-            "delete from audit where rowid in (select rowid from audit where time < $1 order by time limit $2)",
-            "delete from refused where rowid in (select rowid from refused where time < $1 order by rowid limit $2)",
+        for (table, bound) in [
+            // Rows lie in the order of time but for clocks that were set: the oldest places are looked at.
+            (
+                "delete from audit where position in (select position from \
+                 (select position, time from audit order by position limit $2) where time < $1)",
+                oldest,
+            ),
+            (
+                "delete from refused where rowid in (select rowid from refused where time < $1 order by rowid limit $2)",
+                oldest,
+            ),
+            (
+                "delete from days where (day, what) in (select day, what from days where day < $1 order by day limit $2)",
+                day,
+            ),
+            ("delete from what where what in (select what from what where last_day < $1 limit $2)", day),
+            (
+                "delete from shown where (short, position) in (select short, position from shown \
+                 where position < $1 limit $2)",
+                first_position(pool).await?,
+            ),
         ] {
-            let done = sqlx::query(table).bind(oldest).bind(PRUNED_AT_ONCE).execute(pool).await?;
+            let done = sqlx::query(table).bind(bound).bind(PRUNED_AT_ONCE).execute(pool).await?;
             deleted = done.rows_affected().max(deleted);
         }
         let over = "delete from refused where rowid <= (select max(rowid) from refused) - $1";
@@ -133,10 +153,10 @@ impl Retention {
             return Ok(Done::Part);
         }
         // A share of them at once: rows that are large are few, and the newest stay.
-        let share = "select (max(rowid) - min(rowid)) / $1 from audit";
+        let share = "select (max(position) - min(position)) / $1 from audit";
         let share = sqlx::query_scalar::<_, Option<i64>>(share).bind(SHARE_AT_ONCE).fetch_one(pool).await?;
         let step = share.unwrap_or_default().clamp(1, PRUNED_AT_ONCE);
-        let of_pulls = "delete from audit where rowid < (select min(rowid) from audit) + $1";
+        let of_pulls = "delete from audit where position < (select min(position) from audit) + $1";
         if sqlx::query(of_pulls).bind(step).execute(pool).await?.rows_affected() > 0 {
             self.look_at_the_oldest(pool, Fits::No).await?;
             return Ok(Done::Part);
@@ -150,7 +170,7 @@ impl Retention {
         if fits == Fits::Yes && self.standing.retention() == pullgate_store::Condition::Good {
             return Ok(());
         }
-        let oldest = sqlx::query_scalar::<_, i64>("select time from audit order by rowid limit 1");
+        let oldest = sqlx::query_scalar::<_, i64>("select time from audit order by position limit 1");
         let since = oldest.fetch_optional(pool).await?;
         let due = self.bounds.oldest(self.clock.now().as_millisecond());
         match since {
@@ -181,6 +201,11 @@ impl Retention {
 enum Fits {
     No,
     Yes,
+}
+
+/// The place of the oldest row.
+async fn first_position(pool: &AnyPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(min(position), 0) from audit").fetch_one(pool).await
 }
 
 /// Bytes of pages in use; those that are free are used before the file grows.

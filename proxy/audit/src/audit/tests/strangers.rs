@@ -7,8 +7,12 @@ fn refusal(client: &str, code: &str, repository: &str) -> Record {
     let mut record = record();
     record.kind = Kind::Manifest;
     record.verdict = Word::Deny;
-    record.client =
-        Some(Client { address: client.to_owned(), names: Vec::new(), user_agent: "a".repeat(900) });
+    record.client = Some(Client {
+        address: client.to_owned(),
+        forwarded: None,
+        names: Vec::new(),
+        user_agent: "a".repeat(900),
+    });
     record.repository = repository.to_owned();
     record.reference = "v1".to_owned();
     record.reasons = vec![Reason { code: code.to_owned(), location: None, text: String::new() }];
