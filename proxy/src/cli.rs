@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use self::image::Image;
 use self::paint::Paint;
 
+mod audit;
 mod check;
 mod configuration;
 mod demo;
@@ -28,6 +29,8 @@ Examples:
   pullgate demo                                        see it work, on this machine alone
   pullgate check --config pullgate.toml                what is wrong with the files, all of it
   pullgate serve --config pullgate.toml                the gate
+  pullgate audit search --config pullgate.toml --since 24h --verdict deny
+                                                       what was refused, to whom, and why
   pullgate verify --config pullgate.toml ghcr.io/myorg/app:v1
                                                        would it be permitted, and why (not)
   curl -si http://127.0.0.1:5000/v2/ghcr.io/myorg/app/manifests/v1
@@ -101,6 +104,18 @@ Examples:
   pullgate demo
   pullgate demo --once && echo as it should be         exits after the table";
 
+const AUDIT_EXAMPLES: &str = "\
+Reads `audit.db` in the gate's `state`, beside the running gate or from a copy, and never writes it. Run it as the gate's
+user, or on a copy that you may read.
+
+Examples:
+  pullgate audit show --config pullgate.toml 7f3c00d1e2a4
+                                                       a developer was refused; here is the id
+  pullgate audit search --config pullgate.toml --since 24h --verdict deny
+  pullgate audit export --config pullgate.toml --since 30d > month.jsonl
+
+Exit codes: 0 found, 1 nothing found, 2 usage, or the log cannot be read.";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   pullgate completions bash > /etc/bash_completion.d/pullgate
@@ -117,6 +132,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask the pull log: who pulled what, signed by whom, refused by which line
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(audit::Arguments),
     /// Read the configuration and the policy, and report every fault
     #[command(after_help = CHECK_EXAMPLES)]
     Check(check::Arguments),
@@ -202,6 +220,7 @@ impl From<Exit> for ExitCode {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let exit = match cli.command {
+        Command::Audit(arguments) => with_runtime(audit::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Completions { shell } => completions(shell),
         Command::Demo { once } => {
@@ -239,8 +258,13 @@ fn with_runtime(work: impl Future<Output = Exit>) -> Exit {
 
 /// Writes to standard output. A reader that has gone away is no fault of ours.
 fn print(text: &str) {
+    let _ = put(text);
+}
+
+/// Writes to standard output; fails when nobody reads any more, and what is left need not be looked for.
+fn put(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 /// Writes to standard error.

@@ -130,6 +130,14 @@ impl Reader {
         search::after(&self.pool, position).await
     }
 
+    /// A place before every record that a filter lets through by its time: `after` begins there.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    pub async fn before_first(&self, filter: &Filter) -> Result<i64, ReadError> {
+        search::before_first(&self.pool, filter).await
+    }
+
     /// The place of the newest record of a pull; 0 where there is none.
     ///
     /// # Errors

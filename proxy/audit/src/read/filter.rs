@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::Found;
 use crate::facts::Facts;
 use crate::record::Word;
 
@@ -67,7 +68,7 @@ pub struct Filter {
     pub gate: Option<String>,
     /// The repository.
     pub repository: Option<Glob>,
-    /// The digest: as asked, served, judged, or as a root.
+    /// The digest: served, judged, or as a root.
     pub digest: Option<String>,
     /// The tag as asked.
     pub tag: Option<String>,
@@ -192,6 +193,13 @@ impl Filter {
         let whole = |time: Option<Timestamp>| time.is_none_or(|time| time.as_millisecond() % DAY == 0);
         let of_facts = self.story.is_none() && self.id.is_none() && self.identity.is_none();
         of_facts && whole(self.since) && whole(self.until)
+    }
+
+    /// Whether a record is let through.
+    #[must_use]
+    pub fn passes(&self, found: &Found) -> bool {
+        let facts = Facts::of(&mut found.record.clone());
+        self.lets_through((found.time, &found.record.id, &found.record.story), &facts)
     }
 
     /// Whether such a record is let through: what SQL cannot say exactly, and what has no columns.

@@ -8,7 +8,6 @@ use sqlx::{AnyPool, Row as _};
 use super::filter::{Conditions, Filter, Value};
 use super::sums::{bound, time};
 use super::{Found, ROWS, ReadError};
-use crate::facts::Facts;
 use crate::record::Record;
 
 /// Places that one question looks at: between two of them, somebody may be told how far it is.
@@ -120,7 +119,7 @@ impl Search {
             if is_full {
                 end = position;
             }
-            if let Some(found) = found(row, Some(position))?.filter(|found| passes(&self.filter, found)) {
+            if let Some(found) = found(row, Some(position))?.filter(|found| self.filter.passes(found)) {
                 self.pulls.push_back(found);
             }
         }
@@ -139,7 +138,7 @@ impl Search {
             .to_owned();
         for row in &bound(sql, &conditions).fetch_all(&self.pool).await? {
             self.strangers_before = Some(row.try_get(0)?);
-            if let Some(found) = found(row, None)?.filter(|found| passes(&self.filter, found)) {
+            if let Some(found) = found(row, None)?.filter(|found| self.filter.passes(found)) {
                 self.strangers.push_back(found);
             }
         }
@@ -164,11 +163,6 @@ fn found(row: &AnyRow, position: Option<i64>) -> Result<Option<Found>, ReadError
     let time = time(row.try_get(2)?);
     let record = serde_json::from_str::<Record>(&line).ok();
     Ok(record.map(|record| Found { position, time, record, line }))
-}
-
-fn passes(filter: &Filter, found: &Found) -> bool {
-    let facts = Facts::of(&mut found.record.clone());
-    filter.lets_through((found.time, &found.record.id, &found.record.story), &facts)
 }
 
 /// Where it can lie, the newest first.
@@ -197,6 +191,14 @@ async fn ranges(pool: &AnyPool, filter: &Filter) -> Result<VecDeque<(i64, i64)>,
         first <= last
     });
     Ok(ranges)
+}
+
+pub(super) async fn before_first(pool: &AnyPool, filter: &Filter) -> Result<i64, ReadError> {
+    let mut conditions = Conditions::default();
+    Filter { until: None, ..filter.clone() }.days(&mut conditions);
+    let sql = format!("select coalesce(min(d.first_position), 1) from days d where 1 = 1{}", conditions.sql);
+    let first: i64 = bound(sql, &conditions).fetch_one(pool).await?.try_get(0)?;
+    Ok(first.saturating_sub(1))
 }
 
 pub(super) async fn after(pool: &AnyPool, position: i64) -> Result<Vec<Found>, ReadError> {

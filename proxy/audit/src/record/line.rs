@@ -99,27 +99,35 @@ impl Record {
         ];
         let perhaps = [verdict_id, digest, media_type, moved_from, root, warning, policy];
         let lists = [requirements, unmet, authorities, identities, evidence];
-        let client = client.iter_mut().flat_map(|Client { address, forwarded, names, user_agent }| {
-            names.iter_mut().chain(forwarded).chain([address, user_agent])
-        });
-        let reasons = reasons
-            .iter_mut()
-            .flat_map(|Reason { code, location, text }| [Some(code), location.as_mut(), Some(text)])
-            .flatten();
-        let signers = signers.iter_mut().flat_map(|Signer { by, layout, attests, authorities, code }| {
-            [by, layout].into_iter().chain(attests).chain(code).chain(authorities)
-        });
-        let failed =
-            failed.iter_mut().flat_map(|Failed { digest, layout, code }| [digest, layout, code].into_iter());
+        let details = signers.iter_mut().flat_map(of_signer).chain(failed.iter_mut().flat_map(of_failed));
         whole
             .into_iter()
             .chain(perhaps.into_iter().flatten())
             .chain(lists.into_iter().flatten())
-            .chain(client)
-            .chain(reasons)
-            .chain(signers)
-            .chain(failed)
+            .chain(client.iter_mut().flat_map(of_client))
+            .chain(reasons.iter_mut().flat_map(of_reason))
+            .chain(details)
     }
+}
+
+fn of_client(client: &mut Client) -> impl Iterator<Item = &mut String> {
+    let Client { address, forwarded, names, user_agent } = client;
+    names.iter_mut().chain(forwarded).chain([address, user_agent])
+}
+
+fn of_reason(reason: &mut Reason) -> impl Iterator<Item = &mut String> {
+    let Reason { code, location, text } = reason;
+    [code, text].into_iter().chain(location)
+}
+
+fn of_signer(signer: &mut Signer) -> impl Iterator<Item = &mut String> {
+    let Signer { by, layout, attests, authorities, code } = signer;
+    [by, layout].into_iter().chain(attests).chain(code).chain(authorities)
+}
+
+fn of_failed(failed: &mut Failed) -> impl Iterator<Item = &mut String> {
+    let Failed { digest, layout, code } = failed;
+    [digest, layout, code].into_iter()
 }
 
 fn cut<T>(list: &mut Vec<T>) -> u64 {

@@ -1,0 +1,147 @@
+//! `pullgate audit`: what the pull log says, beside the gate that writes it or from a copy of its database.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::paint::Paint;
+use super::{Exit, complain, configuration, failed};
+use crate::audit::read::{Progress, ReadError, Reader};
+
+mod export;
+mod search;
+mod show;
+
+/// The file of the pull log's database, in the state folder.
+const DATABASE: &str = "audit.db";
+
+/// The arguments of `audit`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// The configuration file, whose `state` has the log; without it the built-in defaults
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// A database in its place: a copy of `audit.db`, or what `audit import` made
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print records as they were written, oldest first: for a SIEM, or for `audit import`
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Arguments),
+    /// Find records, the newest first
+    #[command(after_help = search::EXAMPLES)]
+    Search(search::Arguments),
+    /// Tell one answer as a page: what was asked, what was found, which line refused, what cures it
+    #[command(after_help = show::EXAMPLES)]
+    Show(show::Arguments),
+}
+
+/// Reads the log.
+pub(super) async fn run(arguments: &Arguments) -> Exit {
+    let file = match &arguments.file {
+        Some(file) => file.clone(),
+        None => match configuration::load(arguments.config.as_deref()) {
+            Ok(loaded) => loaded.config.state.join(DATABASE),
+            Err(faults) => {
+                complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
+                return Exit::Usage;
+            }
+        },
+    };
+    let reader = match Reader::open(&file).await {
+        Ok(reader) => reader,
+        Err(fault) => return unreadable(&fault),
+    };
+    let done = match &arguments.action {
+        Action::Export(arguments) => export::run(&reader, arguments).await,
+        Action::Search(arguments) => search::run(&reader, arguments).await,
+        Action::Show(arguments) => show::run(&reader, arguments).await,
+    };
+    done.unwrap_or_else(|fault| unreadable(&fault))
+}
+
+/// A log that is not there, or not to be read, answers no question.
+fn unreadable(fault: &ReadError) -> Exit {
+    failed(fault);
+    Exit::Usage
+}
+
+/// A time as people write it: `30d` ago, a day in UTC, or a date-time with its offset.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    const SECONDS: [(char, i64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    for (unit, seconds) in SECONDS {
+        if let Some(Ok(number)) = text.strip_suffix(unit).map(str::parse::<i64>) {
+            let ago = Timestamp::from_second(now.as_second().saturating_sub(number.saturating_mul(seconds)));
+            return ago.map_err(|error| error.to_string());
+        }
+    }
+    if let Ok(day) = text.parse::<Date>() {
+        return day
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map(|at| at.timestamp())
+            .map_err(|error| error.to_string());
+    }
+    text.parse().map_err(|_| format!("`{text}` is no time: write 30d, 2026-11-30, or 2026-11-30T12:00:00Z"))
+}
+
+/// Parses a time of the command line, by the clock of now.
+fn since(text: &str) -> Result<Timestamp, String> {
+    moment(text, Timestamp::now())
+}
+
+/// How far a scan is, on a terminal's standard error.
+struct Scan(ProgressBar);
+
+impl Scan {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {human_pos} of {human_len} records looked at ({elapsed})")
+        {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    fn at(&self, progress: Progress) {
+        self.0.set_length(progress.all);
+        self.0.set_position(progress.done);
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_an_age_a_day_or_a_moment_and_nothing_else() {
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("90s", "2026-11-30T11:58:30Z"),
+            ("2h", "2026-11-30T10:00:00Z"),
+            ("30d", "2026-10-31T12:00:00Z"),
+            ("2026-11-01", "2026-11-01T00:00:00Z"),
+            ("2026-11-01T10:00:00+02:00", "2026-11-01T08:00:00Z"),
+        ] {
+            assert_eq!(moment(text, now), Ok(expected.parse().unwrap()), "{text}");
+        }
+        for text in ["", "yesterday", "30", "2026-13-01", "1w"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
+    }
+}
