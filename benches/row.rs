@@ -61,6 +61,8 @@ async fn cost(rows: Rows, kinds: u32) -> Result<f64, Failed> {
         retain: Duration::from_secs(86_400),
         retain_max: None,
         on_failure: OnFailure::Count,
+        gate: None,
+        key_file: None,
     };
     let audit = Audit::start(settings, &database, around).await?;
     let records: Vec<Record> = (0..kinds).map(|kind| record(kind, clock.now())).collect();

@@ -54,6 +54,8 @@ pub struct Policies {
     pub sources: Vec<TrustSource>,
     /// The file it was read from; none for what is built in.
     pub file: Option<PathBuf>,
+    /// Its text; none for what is built in.
+    pub text: Option<Arc<str>>,
 }
 
 /// `[listen]`.
@@ -158,6 +160,10 @@ pub struct Audit {
     pub retain_max: Option<u64>,
     /// What a log that cannot be written does to pulls.
     pub on_failure: OnFailure,
+    /// The name of the gate in its records; that of the host where none.
+    pub gate: Option<String>,
+    /// The Ed25519 key that signs the log's head, in PEM; `log.key` in the state folder where none.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `audit.log`.

@@ -210,6 +210,8 @@ fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
     audit.retain_max = retain_max(context, &mut table);
     let words = [("count", OnFailure::Count), ("refuse", OnFailure::Refuse)];
     audit.on_failure = table.word(context, "on_failure", &words, audit.on_failure);
+    audit.gate = table.filled(context, "gate").map(|gate| gate.value);
+    audit.key_file = table.filled(context, "key_file").map(|key| context.text.beside(&key.value));
     table.finish(context);
     audit
 }

@@ -69,6 +69,7 @@ pub fn defaults(state: PathBuf) -> Config {
             trust: Arc::new(tables),
             sources: trust::built_in_sources(),
             file: None,
+            text: None,
         },
         fingerprint: Revision::of([]),
         watched: Vec::new(),
@@ -110,7 +111,14 @@ pub(crate) fn cache() -> Cache {
 }
 
 pub(crate) fn audit() -> Audit {
-    Audit { log: AuditLog::Stdout, retain: RETAIN, retain_max: None, on_failure: OnFailure::Count }
+    Audit {
+        log: AuditLog::Stdout,
+        retain: RETAIN,
+        retain_max: None,
+        on_failure: OnFailure::Count,
+        gate: None,
+        key_file: None,
+    }
 }
 
 /// A registry that answers under its own name, as all do but Docker Hub.

@@ -99,6 +99,7 @@ fn policies(
         trust: Arc::new(trust.set),
         sources: trust.sources,
         file: Some(path),
+        text: Some(text),
     }
 }
 

@@ -40,6 +40,8 @@ log = "audit.jsonl"
 retain = "7d"
 retain_max = "16MiB"
 on_failure = "refuse"
+gate = "gate-1"
+key_file = "log.key"
 
 [upstream."docker.io"]
 [upstream."ghcr.io"]
@@ -135,6 +137,8 @@ fn what_the_configuration_says_arrives() {
     assert_eq!((cache.tag_ttl, cache.permit_ttl, cache.deny_ttl), (seconds(0), seconds(86_400), seconds(10)));
     assert_eq!(config.audit.log, AuditLog::File(PathBuf::from("/etc/pullgate/audit.jsonl")));
     assert_eq!((config.audit.retain, config.audit.on_failure), (seconds(7 * 86_400), OnFailure::Refuse));
+    assert_eq!(config.audit.gate.as_deref(), Some("gate-1"));
+    assert!(config.audit.key_file.as_ref().is_some_and(|file| file.ends_with("log.key")));
 }
 
 #[test]

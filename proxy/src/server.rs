@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Admin};
 use crate::app::App;
-use crate::audit::{self, Audit};
+use crate::audit::{self, Audit, Kind, Record, texts};
 use crate::clock::{Clock, Plausible};
 use crate::health::{Condition, Health};
 use crate::http;
@@ -122,7 +122,12 @@ pub async fn start_with(
     ];
     watch_health(&app);
     watch_blobs(&app);
+    keep_policy(&app, app.live().config());
     announce(&app, addresses);
+    let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
+    // A start is no pull: one that cannot be recorded is counted by the log itself.
+    let _ =
+        app.audit.write(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
 }
 
@@ -249,6 +254,16 @@ fn watch_blobs(app: &Arc<App>) {
     });
 }
 
+/// Keeps the text of the policy that is in force from now on. The gate serves without it, and says so.
+fn keep_policy(app: &App, config: &Config) {
+    let Some(text) = &config.policy.text else { return };
+    let (folder, revision) =
+        (app.started.state.join(texts::FOLDER), config.policy.set.revisions.policy.to_string());
+    if let Err(error) = texts::keep(&folder, &revision, text) {
+        tracing::warn!(%error, revision, "the text of the policy is not kept: `audit policy` will not have it");
+    }
+}
+
 fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
     let live = app.live();
     let enforcing = live.policy().enforcing_scopes();
@@ -281,8 +296,9 @@ impl Running {
         for task in tasks {
             let _ = task.await;
         }
-        self.app.audit.flush().await;
-        self.app.store.store().close().await;
+        let app = &self.app;
+        app.audit.end(Record::of_gate(Kind::Stop, app.live().revisions(), app.clock.now(), &[])).await;
+        app.store.store().close().await;
     }
 }
 

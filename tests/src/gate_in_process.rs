@@ -279,7 +279,9 @@ impl Gate {
     pub async fn records(&self) -> Vec<Value> {
         self.app().audit.flush().await;
         let text = fs::read_to_string(self.path("audit.jsonl")).expect("the pull log");
-        text.lines().map(record).collect()
+        let of_gate =
+            |record: &Value| ["checkpoint", "start", "stop"].iter().any(|kind| record["kind"] == *kind);
+        text.lines().map(record).filter(|record| !of_gate(record)).collect()
     }
 
     /// Every record of a request that was refused before any upstream was asked; those stand by themselves (A606).

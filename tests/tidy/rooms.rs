@@ -188,8 +188,9 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "limits", "counters", "fault", "id", "record", "facts", "read", "waits", "tally", "log", "lines",
-            "status", "taken", "database", "writer", "queues", "audit",
+            "limits", "counters", "hash", "key", "fault", "id", "record", "note", "chain", "verify", "texts",
+            "facts", "read", "waits", "tally", "log", "lines", "status", "taken", "database", "writer",
+            "queues", "audit",
         ],
         circles: &[(
             "log",

@@ -140,6 +140,10 @@ pub(crate) struct Audit {
     retain_max: Option<String>,
     /// What a log that cannot be written does to pulls.
     on_failure: Option<OnFailure>,
+    /// Names the gate in its records. Default: the host's name.
+    gate: Option<String>,
+    /// The Ed25519 key (PEM) that signs heads of the log. Default: `log.key` in `state`, made at the first start.
+    key_file: Option<String>,
 }
 
 /// What a log that cannot be written does to pulls: "count" (default) counts what is lost, "refuse" stops them.

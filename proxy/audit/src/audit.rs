@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +13,14 @@ use tokio::sync::mpsc;
 use pullgate_store::Condition;
 use pullgate_store::clock::Clock;
 
+use crate::chain::Chain;
 use crate::counters::Counters;
 use crate::database::{Bounds, Database, Keeping};
 use crate::fault::{StartError, Unwritable};
+use crate::key::{KeyError, LogKey, host};
 use crate::lines::End;
 use crate::log::{Log, Rotation};
+use crate::note::Head;
 use crate::queues::{Queue, Queues};
 use crate::record::Record;
 use crate::status::{Status, Whose};
@@ -71,11 +74,13 @@ impl Audit {
         database: &Path,
         around: Around,
     ) -> Result<Self, StartError> {
-        let pullgate_config::Audit { log: target, retain, retain_max, on_failure } = settings;
+        let pullgate_config::Audit { log: target, retain, retain_max, on_failure, gate, key_file } = settings;
         let Around { waits, clock, counters } = around;
         let bounds = Arc::new(Bounds::new(retain, retain_max));
         let pulls = Arc::new(Status::new(Whose::Pulls, counters.clone()));
         let strangers = Arc::new(Status::new(Whose::Strangers, counters));
+        let gate: Arc<str> = gate.unwrap_or_else(host).into();
+        let key = log_key(key_file.unwrap_or_else(|| database.with_file_name(LogKey::FILE)), &gate)?;
         let (log, end) = open(target.clone(), Rotation::PULLS)?;
         let refused = refusals(&target, &strangers);
         let keeping = Keeping {
@@ -87,13 +92,22 @@ impl Audit {
         };
         let rows = Database::open(database, keeping).await?;
         let start = Start { end, newest: rows.newest(), lines: log.file().is_some() };
+        let chain = Some(Chain::new(start.head(), key));
         let (taken, sequence) = start.count(on_failure, &database.with_file_name("audit.taken"), &pulls);
         let (strangers_rows, strangers_row_jobs) = mpsc::channel(AUDIT_REFUSALS_QUEUE);
         let (pull_rows, pull_row_jobs) = mpsc::channel(AUDIT_QUEUE);
         tokio::spawn(rows.run(pull_row_jobs, strangers_row_jobs));
         let rows_from = if log.file().is_some() { RowsFrom::Lines } else { RowsFrom::Nowhere };
-        let writer =
-            Writer { log, rows: pull_rows, on_failure, standing: pulls, sequence: Some(sequence), rows_from };
+        let writer = Writer {
+            log,
+            rows: pull_rows,
+            on_failure,
+            standing: pulls,
+            sequence: Some(sequence),
+            rows_from,
+            chain,
+            gate: Arc::clone(&gate),
+        };
         let pulls = queue(writer, "audit", AUDIT_QUEUE, Budget::GOVERNED)?;
         let writer = Writer {
             log: refused,
@@ -102,6 +116,8 @@ impl Audit {
             standing: strangers,
             sequence: None,
             rows_from: RowsFrom::Nowhere,
+            chain: None,
+            gate,
         };
         let strangers = queue(writer, "audit-refused", AUDIT_REFUSALS_QUEUE, Budget::STRANGERS)?;
         let queues = Arc::new(Queues {
@@ -112,6 +128,7 @@ impl Audit {
             waits,
             clock,
             taken,
+            unsigned: AtomicU64::new(0),
         });
         tokio::spawn(Queues::look_after(Arc::downgrade(&queues)));
         Ok(Self(Mode::Written(Written { queues, bounds })))
@@ -204,6 +221,16 @@ impl Audit {
         }
     }
 
+    /// Writes the last record and signs the head, then waits for both.
+    pub async fn end(&self, record: Record) {
+        // Counted where it cannot be kept.
+        let _ = self.write(record).await;
+        if let Mode::Written(Written { queues, .. }) = &self.0 {
+            queues.sign().await;
+        }
+        self.flush().await;
+    }
+
     /// Waits until what was queued before is written or lost.
     pub async fn flush(&self) {
         match &self.0 {
@@ -213,6 +240,19 @@ impl Audit {
                     tracing::error!("the pull log takes nothing: what is queued may be lost");
                 }
             }
+        }
+    }
+}
+
+/// The key of the log: beside the database, or where the configuration says. Without one that was given nothing starts; one
+/// that cannot be made beside the database leaves heads unsigned.
+fn log_key(path: PathBuf, gate: &str) -> Result<Option<Arc<LogKey>>, StartError> {
+    match LogKey::load_or_create(&path, gate) {
+        Ok(key) => Ok(Some(Arc::new(key))),
+        Err(fault @ KeyError::NoKey(_)) => Err(StartError::Key(fault)),
+        Err(fault) => {
+            tracing::warn!(%fault, "heads of the pull log are not signed");
+            Ok(None)
         }
     }
 }
@@ -234,15 +274,23 @@ fn of_strangers(target: &AuditLog) -> AuditLog {
 /// What is found at a start.
 struct Start {
     end: End,
-    /// The number of the newest row.
-    newest: u64,
+    /// The newest row.
+    newest: Head,
     lines: bool,
 }
 
 impl Start {
+    /// The last record that is known, behind which the chain goes on.
+    fn head(&self) -> Option<Head> {
+        let line = Head { sequence: self.end.sequence, hash: self.end.hash };
+        let last =
+            if self.lines && line.sequence >= self.newest.sequence { line } else { self.newest.clone() };
+        Some(last).filter(|head| head.sequence > 0)
+    }
+
     /// Counts what the process before has lost, and tells from which number on records go.
     fn count(self, on_failure: OnFailure, taken: &Path, standing: &Status) -> (Option<Taken>, u64) {
-        let Self { end, newest, lines } = self;
+        let Self { end, newest: Head { sequence: newest, .. }, lines } = self;
         let (taken, before) = match on_failure {
             OnFailure::Count => {
                 let (taken, before) = Taken::open(taken);

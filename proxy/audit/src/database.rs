@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::StartError;
+use crate::hash::{self, Hash};
+use crate::note::Head;
 use crate::status::Status;
 use pullgate_store::clock::Clock;
-use pullgate_store::sqlite::{self, OpenFault, Sqlite, Strange};
+use pullgate_store::sqlite::{OpenFault, Sqlite, Strange};
 
 mod carry_over;
 mod catch_up;
 mod file;
 mod horizon;
+mod insert;
 mod retention;
 mod rows;
 
@@ -72,6 +75,8 @@ pub(super) struct Database {
     lines: Option<PathBuf>,
     /// The number of the newest row.
     kept: u64,
+    /// The hash of the line of the newest row, when it was opened.
+    head: Hash,
     /// The number of the newest row that was put into the file that is open.
     put: u64,
     /// The last row of a transaction that failed, and may have been committed all the same: its number and its id.
@@ -119,6 +124,7 @@ impl Database {
             tried,
             lines,
             kept: 0,
+            head: Hash::default(),
             put: 0,
             doubtful: None,
             known: Known::default(),
@@ -131,9 +137,9 @@ impl Database {
         }
     }
 
-    /// The number of the newest row.
-    pub(super) fn newest(&self) -> u64 {
-        self.kept
+    /// The number of the newest row, and the hash of its line.
+    pub(super) fn newest(&self) -> Head {
+        Head { sequence: self.kept, hash: self.head }
     }
 
     /// Keeps rows until every handle is gone.
@@ -207,8 +213,9 @@ impl Database {
         self.retention.begin();
         let opened = self.reopened().await;
         match opened {
-            Ok((opened, kept)) => {
-                (self.opened, self.kept, self.put, self.doubtful) = (Some(opened), kept, 0, None);
+            Ok((opened, newest)) => {
+                (self.opened, self.put, self.doubtful) = (Some(opened), 0, None);
+                (self.kept, self.head) = (newest.sequence, newest.hash);
                 self.known.forget();
                 Ok(())
             }
@@ -219,14 +226,17 @@ impl Database {
         }
     }
 
-    async fn reopened(&self) -> Result<(Opened, u64), OpenFault> {
+    async fn reopened(&self) -> Result<(Opened, Head), OpenFault> {
         self.sqlite.prepare().await?;
         let pool = self.sqlite.pool(1, ACQUIRE)?;
         let unusable = |error: sqlx::Error| OpenFault::Unusable(error.to_string());
         // The newest of them tell with which number records go on.
         carry_over::step(&pool).await.map_err(unusable)?;
-        let kept = rows::newest(&pool).await.map_err(unusable)?.map_or(0, |row| row.sequence);
-        Ok((Opened::new(&self.sqlite.file, pool).await, kept))
+        let newest = rows::newest(&pool).await.map_err(unusable)?;
+        let none = Head { sequence: 0, hash: Hash::default() };
+        let head = newest
+            .map_or(none, |row| Head { sequence: row.sequence, hash: hash::hash(row.line().as_bytes()) });
+        Ok((Opened::new(&self.sqlite.file, pool).await, head))
     }
 
     /// Opens what was not open, and notices that the file under the name is another one, or was written over (A606).
@@ -341,49 +351,6 @@ impl Database {
             Ok(()) => self.works(&[]),
             Err(error) => self.fails(Some(error.to_string())),
         }
-    }
-
-    /// Inserts rows; into a new file when the old one turns out to be corrupt. Fails with the reason where it is news.
-    async fn insert(&mut self, pulls: &[Row], strangers: &[Row]) -> Result<(), Option<String>> {
-        self.settle().await;
-        let Some(opened) = &self.opened else { return Err(None) };
-        let pulls = self.missing(pulls);
-        let Err(error) = rows::insert(&opened.pool, pulls, strangers, &mut self.known).await else {
-            return Ok(());
-        };
-        if !sqlite::is_corrupt(&error) {
-            self.doubtful = pulls.last().map(|row| (row.sequence, row.id.clone()));
-            return Err(Some(error.to_string()));
-        }
-        if let Some(opened) = self.opened.take() {
-            opened.pool.close().await;
-        }
-        let connected = self.connect().await;
-        self.go_on_from_lines();
-        match (connected, &self.opened) {
-            (Ok(()), Some(opened)) => {
-                let inserted = rows::insert(&opened.pool, pulls, strangers, &mut self.known).await;
-                inserted.map_err(|error| Some(error.to_string()))
-            }
-            (Ok(()) | Err(_), _) => Err(None),
-        }
-    }
-
-    /// Those that are not in the file yet: some come by the queue, and from their lines as well.
-    fn missing<'a>(&self, pulls: &'a [Row]) -> &'a [Row] {
-        let there = pulls.partition_point(|row| row.sequence <= self.put && row.sequence > 0);
-        pulls.get(there..).unwrap_or_default()
-    }
-
-    /// Whether a transaction that failed was committed all the same.
-    async fn settle(&mut self) {
-        let (Some(opened), Some((sequence, id))) = (&self.opened, &self.doubtful) else { return };
-        let Ok(newest) = rows::newest(&opened.pool).await else { return };
-        if newest.is_some_and(|row| row.id == *id) {
-            self.put = self.put.max(*sequence);
-            self.kept = self.kept.max(*sequence);
-        }
-        self.doubtful = None;
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::key::KeyError;
+
 /// Why the pull log does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -14,6 +16,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The key of the log cannot be used.
+    #[error("the key of the log")]
+    Key(#[source] KeyError),
     /// A later release wrote the database, with this migration.
     #[error(
         "{} has schema {version}, which is newer than this release knows: use the newer release or move the file", path.display()

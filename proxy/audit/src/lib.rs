@@ -4,20 +4,26 @@
 //! Attack ids in comments (A606) are rows of `tests/ATTACKS.md`. Nothing here knows of HTTP.
 
 mod audit;
+mod chain;
 mod counters;
 mod database;
 mod facts;
 mod fault;
+mod hash;
 mod id;
+mod key;
 pub mod limits;
 mod lines;
 mod log;
+pub mod note;
 mod queues;
 pub mod read;
 mod record;
 mod status;
 mod taken;
 mod tally;
+pub mod texts;
+pub mod verify;
 mod waits;
 mod writer;
 
@@ -25,6 +31,8 @@ pub use audit::{Around, Audit, Refused};
 pub use counters::Counters;
 pub use facts::Facts;
 pub use fault::{StartError, Unwritable};
+pub use hash::{Hash, hash};
 pub use id::DecisionId;
+pub use key::{KeyError, LogKey, PublicKey, host};
 pub use record::{Client, Failed, Kind, Reason, Record, Signer, Word};
 pub use waits::Waits;

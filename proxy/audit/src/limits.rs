@@ -28,3 +28,5 @@ pub const AUDIT_MISSING: u64 = 6_000;
 pub const AUDIT_TALLY_SUMS: usize = 256;
 /// Clients, codes and repositories told apart within a minute, of refusals under a policy. Over it: not counted apart.
 pub const AUDIT_TALLY_DENIALS: usize = 10_000;
+/// Texts of policies that were in force and are kept. Over it: the oldest go.
+pub const POLICY_TEXTS: usize = 1_000;

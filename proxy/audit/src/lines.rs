@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::hash::{Hash, hash};
 use crate::log::{Rotation, numbered};
 
 /// Bytes read at the end of a log, to see whether its last line is whole. No line is longer.
@@ -27,6 +28,8 @@ pub(super) struct End {
     pub(super) torn: u64,
     /// The number of the last record; 0 where none has one.
     pub(super) sequence: u64,
+    /// The hash of its line.
+    pub(super) hash: Hash,
 }
 
 impl End {
@@ -48,22 +51,22 @@ pub(super) fn mend(path: &Path, writing: &File) -> io::Result<End> {
         Some(end) => tail.split_at(end.saturating_add(1)),
         None => tail.split_at(0),
     };
-    let sequence = last_of(whole);
+    let (sequence, hash) = last_of(whole);
     if last.is_empty() {
-        return Ok(End { length, torn: 0, sequence });
+        return Ok(End { length, torn: 0, sequence, hash });
     }
     if last.starts_with(BEGINS) {
         let length = length.saturating_sub(last.len() as u64);
         writing.set_len(length)?;
-        return Ok(End { length, torn: 1, sequence });
+        return Ok(End { length, torn: 1, sequence, hash });
     }
     let mut writing = writing;
     writing.write_all(b"\n")?;
-    Ok(End { length: length.saturating_add(1), torn: 0, sequence })
+    Ok(End { length: length.saturating_add(1), torn: 0, sequence, hash })
 }
 
-/// The number of the last record in a file; 0 where there is none.
-pub(super) fn last_sequence(path: &Path) -> u64 {
+/// The number of the last record in a file, and the hash of its line; 0 where there is none.
+pub(super) fn last_record(path: &Path) -> (u64, Hash) {
     tail(path).map(|(_, tail)| last_of(&tail)).unwrap_or_default()
 }
 
@@ -76,8 +79,10 @@ fn tail(path: &Path) -> io::Result<(u64, Vec<u8>)> {
     Ok((length, tail))
 }
 
-fn last_of(lines: &[u8]) -> u64 {
-    lines.rsplit(|byte| *byte == b'\n').map(sequence).find(|number| *number > 0).unwrap_or_default()
+fn last_of(lines: &[u8]) -> (u64, Hash) {
+    let mut numbered = lines.rsplit(|byte| *byte == b'\n').map(|line| (sequence(line), line));
+    let last = numbered.find(|(number, _)| *number > 0);
+    last.map_or((0, Hash::default()), |(number, line)| (number, hash(line)))
 }
 
 /// The number of a record; 0 of any other text.
@@ -211,6 +216,6 @@ mod tests {
         );
         std::fs::write(&path, text).unwrap();
         assert_eq!(numbers(&path, 0), [7]);
-        assert_eq!(last_sequence(&path), 8);
+        assert_eq!(last_record(&path), (8, hash(line(8).trim().as_bytes())));
     }
 }

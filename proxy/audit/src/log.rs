@@ -58,7 +58,7 @@ impl Log {
         let (output, mut end) = open(&target)?;
         if let (AuditLog::File(path), Output::File(..), 0) = (&target, &output, end.sequence) {
             // Moved aside a moment ago: what stands at the end stands there.
-            end.sequence = lines::last_sequence(&numbered(path, 1));
+            (end.sequence, end.hash) = lines::last_record(&numbered(path, 1));
         }
         Ok((Self { target, output, rotation }, end))
     }

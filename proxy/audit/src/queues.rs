@@ -1,5 +1,6 @@
 //! The ways of a record to what writes it: one for pulls, one for what strangers cause. Neither takes the other's room.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::database::RowJob;
 use crate::fault::Unwritable;
-use crate::record::{Record, Word};
+use crate::id::DecisionId;
+use crate::record::{Kind, Record, Word};
 use crate::status::Status;
 use crate::taken::Taken;
 use crate::tally::Tally;
@@ -22,6 +24,8 @@ use pullgate_store::clock::Clock;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Looks from one summing up to the next: a minute.
 const LOOKS_OF_A_SUM: u32 = 12;
+/// Looks from one signed head to the next: five minutes.
+const LOOKS_OF_A_HEAD: u32 = 60;
 
 pub(super) struct Queues {
     pub(super) pulls: Queue,
@@ -31,6 +35,8 @@ pub(super) struct Queues {
     pub(super) on_failure: OnFailure,
     pub(super) waits: Waits,
     pub(super) clock: Clock,
+    /// Records since the head was signed.
+    pub(super) unsigned: AtomicU64,
     /// Records of pulls that were taken; none where each is waited for.
     pub(super) taken: Option<Taken>,
 }
@@ -56,11 +62,17 @@ impl Queues {
             if looks.is_multiple_of(LOOKS_OF_A_SUM) {
                 queues.sum_up().await;
             }
+            if looks.is_multiple_of(LOOKS_OF_A_HEAD) {
+                queues.sign().await;
+            }
         }
     }
 
     /// A record that must be kept.
     pub(super) async fn write(&self, record: Record) -> Result<(), Unwritable> {
+        if record.kind != Kind::Checkpoint {
+            self.unsigned.fetch_add(1, Ordering::Relaxed);
+        }
         let record = Box::new(record);
         match self.on_failure {
             OnFailure::Count => {
@@ -110,6 +122,16 @@ impl Queues {
         {
             self.strangers.tally.put_back(*record);
         }
+    }
+
+    /// Has the head signed, where there is anything new.
+    pub(super) async fn sign(&self) {
+        if self.unsigned.swap(0, Ordering::Relaxed) == 0 {
+            return;
+        }
+        let record = Record::new(Kind::Checkpoint, &DecisionId::random(), self.clock.now(), Word::Permit);
+        // Counted where it cannot be kept; the next one signs for it too.
+        let _ = self.write(record).await;
     }
 
     /// Has the writers look after their files.

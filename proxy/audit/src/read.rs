@@ -130,6 +130,14 @@ impl Reader {
         search::after(&self.pool, position).await
     }
 
+    /// Lines of records after a place, whatever they are, oldest first; none is left when there are none.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    pub async fn lines_after(&self, position: i64) -> Result<Vec<(i64, String)>, ReadError> {
+        search::lines_after(&self.pool, position).await
+    }
+
     /// A place before every record that a filter lets through by its time: `after` begins there.
     ///
     /// # Errors

@@ -80,6 +80,9 @@ pub struct Record {
     /// requests that were refused before any upstream was asked have none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
+    /// The SHA-256 of the line before, in hex: of the numbered records each holds the one before it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub before: String,
     /// The gate that wrote it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gate: String,
@@ -174,6 +177,9 @@ pub struct Record {
     /// `hit` from a remembered verdict, `kept` from kept evidence, `miss` where it was reached now.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cache: String,
+    /// Of a checkpoint: the signed head, line by line (C2SP signed-note).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub note: Vec<String>,
     /// How long the answer took, milliseconds.
     pub milliseconds: u64,
     /// Records that were lost before this one.
@@ -208,6 +214,7 @@ impl Record {
         Self {
             time: Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time),
             sequence: 0,
+            before: String::new(),
             gate: String::new(),
             id: id.as_str().to_owned(),
             verdict_id: None,
@@ -241,6 +248,7 @@ impl Record {
             failed: Vec::new(),
             left_out: 0,
             cache: String::new(),
+            note: Vec::new(),
             milliseconds: 0,
             lost: 0,
         }
@@ -253,6 +261,17 @@ impl Record {
         record.revisions(revisions);
         let reason = |text: &String| Reason { code: "reload".to_owned(), location: None, text: text.clone() };
         record.reasons.extend(why.iter().map(reason));
+        record
+    }
+
+    /// The record of a start or a stop.
+    #[must_use]
+    pub fn of_gate(kind: Kind, revisions: Revisions, now: Timestamp, said: &[String]) -> Self {
+        let mut record = Self::new(kind, &DecisionId::random(), now, Word::Permit);
+        record.revisions(revisions);
+        let reason =
+            |text: &String| Reason { code: kind.as_str().to_owned(), location: None, text: text.clone() };
+        record.reasons.extend(said.iter().map(reason));
         record
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::chain::Chain;
 use crate::database::{Row, RowJob};
 use crate::fault::Unwritable;
 use crate::log::Log;
@@ -40,6 +41,10 @@ pub(super) struct Writer {
     pub(super) standing: Arc<Status>,
     /// The number of the last record, where records are numbered.
     pub(super) sequence: Option<u64>,
+    /// The gate, which each of them names.
+    pub(super) gate: Arc<str>,
+    /// The end of their chain.
+    pub(super) chain: Option<Chain>,
     /// Whether a row that is not handed on can be made good from its line.
     pub(super) rows_from: RowsFrom,
 }
@@ -91,7 +96,15 @@ impl Writer {
             *sequence = sequence.saturating_add(unnumbered).saturating_add(1);
             record.sequence = *sequence;
         }
-        let entry = Entry { lost: record.lost, row: Row::new(record), answer };
+        self.gate.as_ref().clone_into(&mut record.gate);
+        if let Some(chain) = &self.chain {
+            chain.bind(&mut record);
+        }
+        let (sequence, lost) = (record.sequence, record.lost);
+        let entry = Entry { lost, row: Row::new(record), answer };
+        if let Some(chain) = &mut self.chain {
+            chain.advance(sequence, entry.row.line());
+        }
         batch.lines.push_str(entry.row.line());
         batch.lines.push('\n');
         batch.entries.push(entry);

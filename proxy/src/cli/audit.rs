@@ -1,20 +1,24 @@
 //! `pullgate audit`: what the pull log says, beside the gate that writes it or from a copy of its database.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::paint::Paint;
 use super::{Exit, complain, configuration, failed};
+use crate::audit::LogKey;
 use crate::audit::read::{Progress, ReadError, Reader};
 
 mod export;
+mod key;
+mod policy;
 mod search;
 mod show;
+mod verify;
 
 /// The file of the pull log's database, in the state folder.
 const DATABASE: &str = "audit.db";
@@ -37,36 +41,82 @@ enum Action {
     /// Print records as they were written, oldest first: for a SIEM, or for `audit import`
     #[command(after_help = export::EXAMPLES)]
     Export(export::Arguments),
+    /// Print the public key by which the gate signs its log
+    #[command(after_help = key::EXAMPLES)]
+    Key {
+        /// How to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Print a policy that was in force, or the line of it that refused
+    #[command(after_help = policy::EXAMPLES)]
+    Policy(policy::Arguments),
     /// Find records, the newest first
     #[command(after_help = search::EXAMPLES)]
     Search(search::Arguments),
     /// Tell one answer as a page: what was asked, what was found, which line refused, what cures it
     #[command(after_help = show::EXAMPLES)]
     Show(show::Arguments),
+    /// See whether anybody altered the log, from when to when it holds
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Arguments),
+}
+
+/// How the key is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line, as signed notes name it
+    Note,
+    /// For cosign and openssl
+    Pem,
+    /// Both
+    Text,
 }
 
 /// Reads the log.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let file = match &arguments.file {
-        Some(file) => file.clone(),
+    let (file, settings) = match &arguments.file {
+        Some(file) => (file.clone(), None),
         None => match configuration::load(arguments.config.as_deref()) {
-            Ok(loaded) => loaded.config.state.join(DATABASE),
+            Ok(loaded) => (loaded.config.state.join(DATABASE), Some(loaded.config.audit)),
             Err(faults) => {
                 complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
                 return Exit::Usage;
             }
         },
     };
-    let reader = match Reader::open(&file).await {
-        Ok(reader) => reader,
-        Err(fault) => return unreadable(&fault),
-    };
-    let done = match &arguments.action {
+    let key = own_key(&file, settings);
+    match &arguments.action {
+        Action::Key { format } => return key::run(key.as_ref(), *format),
+        Action::Policy(arguments) => return policy::run(&file, arguments),
+        Action::Verify(arguments) if arguments.lines.is_some() => {
+            return verify::of_lines(arguments, key.as_ref());
+        }
+        Action::Export(_) | Action::Search(_) | Action::Show(_) | Action::Verify(_) => {}
+    }
+    match asked(&file, &arguments.action, key.as_ref()).await {
+        Ok(exit) => exit,
+        Err(fault) => unreadable(&fault),
+    }
+}
+
+async fn asked(file: &Path, action: &Action, key: Option<&LogKey>) -> Result<Exit, ReadError> {
+    let reader = Reader::open(file).await?;
+    match action {
         Action::Export(arguments) => export::run(&reader, arguments).await,
         Action::Search(arguments) => search::run(&reader, arguments).await,
         Action::Show(arguments) => show::run(&reader, arguments).await,
-    };
-    done.unwrap_or_else(|fault| unreadable(&fault))
+        Action::Verify(arguments) => verify::of_rows(&reader, arguments, key).await,
+        // Answered without a database.
+        Action::Key { .. } | Action::Policy(_) => Ok(Exit::Success),
+    }
+}
+
+/// The key of the gate, where this user may read it: its public half is all that is used.
+fn own_key(database: &Path, settings: Option<pullgate_config::Audit>) -> Option<LogKey> {
+    let (gate, file) = settings.map_or((None, None), |settings| (settings.gate, settings.key_file));
+    let file = file.unwrap_or_else(|| database.with_file_name(LogKey::FILE));
+    LogKey::load(&file, &gate.unwrap_or_else(crate::audit::host)).ok()
 }
 
 /// A log that is not there, or not to be read, answers no question.

@@ -8,6 +8,7 @@ use crate::id::DecisionId;
 use crate::record::{Client, Kind, Reason, Word};
 
 mod bounds;
+mod chained;
 mod files;
 mod gaps;
 mod reading;
@@ -42,7 +43,8 @@ impl Settings {
 
     async fn start_counted(self, database: &Path, counters: Counters) -> Result<Audit, StartError> {
         let Self { log, retain, retain_max, on_failure, waits, clock } = self;
-        let settings = pullgate_config::Audit { log, retain, retain_max, on_failure };
+        let settings =
+            pullgate_config::Audit { log, retain, retain_max, on_failure, gate: None, key_file: None };
         Audit::start(settings, database, Around { waits, clock, counters }).await
     }
 }

@@ -213,6 +213,12 @@ pub(super) async fn after(pool: &AnyPool, position: i64) -> Result<Vec<Found>, R
     Ok(all)
 }
 
+pub(super) async fn lines_after(pool: &AnyPool, position: i64) -> Result<Vec<(i64, String)>, ReadError> {
+    let sql = "select position, record from audit where position > $1 order by position limit $2";
+    let lines = sqlx::query_as::<_, (i64, String)>(sql).bind(position).bind(ROWS);
+    Ok(lines.fetch_all(pool).await?)
+}
+
 pub(super) async fn shown(pool: &AnyPool, id: &str) -> Result<Vec<Found>, ReadError> {
     let short: String = id.chars().take(SHORT).collect();
     let values = vec![Value::Text(short), Value::Number(ROWS)];

@@ -37,6 +37,7 @@ impl Record {
             &mut self.authorities,
             &mut self.identities,
             &mut self.evidence,
+            &mut self.note,
         ] {
             left_out += cut(list);
         }
@@ -48,6 +49,7 @@ impl Record {
         let Self {
             time: _,
             sequence: _,
+            before,
             gate,
             id,
             verdict_id,
@@ -81,10 +83,12 @@ impl Record {
             failed,
             left_out: _,
             cache,
+            note,
             milliseconds: _,
             lost: _,
         } = self;
         let whole = [
+            before,
             gate,
             id,
             story,
@@ -98,7 +102,7 @@ impl Record {
             cache,
         ];
         let perhaps = [verdict_id, digest, media_type, moved_from, root, warning, policy];
-        let lists = [requirements, unmet, authorities, identities, evidence];
+        let lists = [requirements, unmet, authorities, identities, evidence, note];
         let details = signers.iter_mut().flat_map(of_signer).chain(failed.iter_mut().flat_map(of_failed));
         whole
             .into_iter()

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A blob that was refused.
     BlobRefused,
+    /// The signed head of the log.
+    Checkpoint,
     /// An answer to a manifest request.
     Manifest,
     /// Requests that were refused, summed up.
@@ -17,6 +19,10 @@ pub enum Kind {
     Reload,
     /// A request that was refused before it was known what it is for.
     RequestRefused,
+    /// The gate began to serve.
+    Start,
+    /// The gate ends.
+    Stop,
 }
 
 impl Kind {
@@ -25,10 +31,13 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BlobRefused => "blob-refused",
+            Self::Checkpoint => "checkpoint",
             Self::Manifest => "manifest",
             Self::Refusals => "refusals",
             Self::Reload => "reload",
             Self::RequestRefused => "request-refused",
+            Self::Start => "start",
+            Self::Stop => "stop",
         }
     }
 }

@@ -5,8 +5,10 @@ use pullgate_config::Config;
 /// Their keys, as they are written, and whether they are the same in two configurations.
 type Setting = (&'static str, fn(&Config, &Config) -> bool);
 
-const SETTINGS: [Setting; 6] = [
+const SETTINGS: [Setting; 8] = [
     ("admin.address", |a, b| a.admin.address == b.admin.address),
+    ("audit.gate", |a, b| a.audit.gate == b.audit.gate),
+    ("audit.key_file", |a, b| a.audit.key_file == b.audit.key_file),
     ("audit.log", |a, b| a.audit.log == b.audit.log),
     ("audit.on_failure", |a, b| a.audit.on_failure == b.audit.on_failure),
     ("listen.address", |a, b| a.listen.address == b.listen.address),

@@ -1,0 +1,80 @@
+//! The chain of records, over restarts and rotations, and its signed heads.
+
+use super::*;
+use crate::key::LogKey;
+use crate::read::Reader;
+use crate::verify::{Altered, Outcome, Verifier};
+
+async fn run(folder: &Path, records: usize) {
+    let audit = settings(AuditLog::File(folder.join("log"))).start(&folder.join("audit.db")).await.unwrap();
+    for _ in 0..records {
+        audit.write(record()).await.unwrap();
+    }
+    let time = Timestamp::from_second(1_800_000_000).unwrap();
+    audit.end(Record::new(Kind::Stop, &DecisionId::random(), time, Word::Permit)).await;
+    drop(audit);
+    wait_until(|| !folder.join("audit.db-wal").exists()).await;
+}
+
+fn key(folder: &Path) -> LogKey {
+    LogKey::load(&folder.join(LogKey::FILE), &host()).unwrap()
+}
+
+async fn of_rows(folder: &Path) -> Outcome {
+    let (reader, key) = (Reader::open(&folder.join("audit.db")).await.unwrap(), key(folder));
+    let mut verifier = Verifier::new(Some(key.public()));
+    reader.lines_after(0).await.unwrap().iter().for_each(|(_, line)| verifier.look(line));
+    verifier.end()
+}
+
+fn of_lines(folder: &Path) -> Outcome {
+    let key = key(folder);
+    let mut verifier = Verifier::new(Some(key.public()));
+    std::fs::read_to_string(folder.join("log")).unwrap().lines().for_each(|line| verifier.look(line));
+    verifier.end()
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_over_restarts_in_lines_and_rows_and_its_head_is_signed_at_each_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 1..=3 {
+        run(folder.path(), 10).await;
+        // Ten, the stop, and the head.
+        for outcome in [of_rows(folder.path()).await, of_lines(folder.path())] {
+            assert_eq!((outcome.records, outcome.heads, outcome.finding), (n * 12, n, None));
+            assert_eq!(outcome.last.unwrap().0, n * 12);
+            assert_eq!(outcome.signed.unwrap().0, n * 12 - 1);
+        }
+        if n == 2 {
+            // Of a log that somebody else rotates the rows know where the chain goes on.
+            std::fs::copy(folder.path().join("log"), folder.path().join("kept")).unwrap();
+            std::fs::write(folder.path().join("log"), "").unwrap();
+            run(folder.path(), 0).await;
+            let (rows, lines) = (of_rows(folder.path()).await, of_lines(folder.path()));
+            assert_eq!((rows.records, rows.finding), (n * 12 + 2, None));
+            assert_eq!((lines.first.unwrap().0, lines.finding), (n * 12 + 1, None));
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_changed_in_the_database_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 10).await;
+    execute(folder.path(), "update audit set record = replace(record, 'permit', 'deny') where position = 4")
+        .await;
+    let finding = of_rows(folder.path()).await.finding.unwrap();
+    assert_eq!((finding.sequence, finding.what), (4, Altered::Changed));
+}
+
+#[tokio::test]
+async fn lines_name_their_gate_and_one_without_a_usable_key_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), 1).await;
+    assert_eq!(lines(&folder.path().join("log"))[0]["gate"], host());
+    std::fs::write(folder.path().join(LogKey::FILE), "nonsense").unwrap();
+    let started =
+        settings(AuditLog::File(folder.path().join("log"))).start(&folder.path().join("audit.db")).await;
+    assert!(matches!(started, Err(StartError::Key(_))), "{started:?}");
+}

@@ -1,0 +1,30 @@
+//! `pullgate audit key`: the public half of the log's key.
+
+use super::super::{Exit, complain, print};
+use super::Format;
+use crate::audit::LogKey;
+
+pub(super) const EXAMPLES: &str = "\
+The first line is what `audit verify --key` and other readers of signed notes (C2SP) take; the rest is the same key as PEM, for
+cosign and openssl.
+
+Examples:
+  pullgate audit key --config pullgate.toml
+  pullgate audit key --config pullgate.toml --format pem > gate.pub
+  openssl pkey -pubin -in gate.pub -outform DER | tail -c 32 | sha256sum
+                                                       its fingerprint
+
+Exit codes: 0 there is one, 1 there is none yet, 2 usage.";
+
+pub(super) fn run(key: Option<&LogKey>, format: Format) -> Exit {
+    let Some(key) = key else {
+        complain("there is no log key yet: the gate makes it at its first start\n");
+        return Exit::No;
+    };
+    print(&match format {
+        Format::Note => format!("{}\n", key.public().as_note_key()),
+        Format::Pem => key.public().as_pem(),
+        Format::Text => format!("{}\n{}", key.public().as_note_key(), key.public().as_pem()),
+    });
+    Exit::Success
+}

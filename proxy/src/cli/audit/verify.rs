@@ -1,0 +1,150 @@
+//! `pullgate audit verify`: whether anybody altered the log.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::PathBuf;
+
+use super::super::{Exit, complain, failed, print};
+use crate::audit::read::{ReadError, Reader};
+use crate::audit::verify::{Altered, Finding, Outcome, Verifier};
+use crate::audit::{LogKey, PublicKey};
+use crate::cli::paint::Paint;
+
+pub(super) const EXAMPLES: &str = "\
+Each record holds the hash of the one before, and the gate signs the newest every five minutes and when it stops. Without a
+file the database is followed, with one an export or a log file. Keep the public key (`audit key`) and heads away from the
+gate's machine: who has its key can write a whole log anew, and who cuts its end off leaves what is before whole.
+
+Examples:
+  pullgate audit verify --config pullgate.toml         the database
+  pullgate audit verify november.jsonl --key 'pullgate/gate-1+1f0c2d3e+AX…'
+                                                       an export, far from the gate
+
+Exit codes: 0 whole, 1 not whole, 2 usage, or the log cannot be read.";
+
+/// The arguments of `audit verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// An export or a log file in place of the database
+    #[arg(value_name = "FILE")]
+    pub(super) lines: Option<PathBuf>,
+    /// The public key, as `audit key` prints it; without it that of the configuration
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+/// The key of the command line, or that of the gate.
+fn key(arguments: &Arguments, own: Option<&LogKey>) -> Result<Option<PublicKey>, Exit> {
+    match &arguments.key {
+        Some(text) => PublicKey::parse(text).map(Some).map_err(|fault| {
+            failed(&fault);
+            Exit::Usage
+        }),
+        None => Ok(own.map(|key| key.public().clone())),
+    }
+}
+
+/// Follows a file of lines.
+pub(super) fn of_lines(arguments: &Arguments, own: Option<&LogKey>) -> Exit {
+    let Some(file) = &arguments.lines else { return Exit::Usage };
+    let key = match key(arguments, own) {
+        Ok(key) => key,
+        Err(exit) => return exit,
+    };
+    let opened = match File::open(file) {
+        Ok(opened) => opened,
+        Err(fault) => {
+            failed(&fault);
+            return Exit::Usage;
+        }
+    };
+    let mut verifier = Verifier::new(key.as_ref());
+    for line in BufReader::new(opened).lines() {
+        match line {
+            Ok(line) if verifier.is_done() => drop(line),
+            Ok(line) => verifier.look(&line),
+            Err(fault) => {
+                failed(&fault);
+                return Exit::Usage;
+            }
+        }
+    }
+    tell(&verifier.end(), key.as_ref())
+}
+
+/// Follows the database.
+pub(super) async fn of_rows(
+    reader: &Reader,
+    arguments: &Arguments,
+    own: Option<&LogKey>,
+) -> Result<Exit, ReadError> {
+    let key = match key(arguments, own) {
+        Ok(key) => key,
+        Err(exit) => return Ok(exit),
+    };
+    let mut verifier = Verifier::new(key.as_ref());
+    let mut last = 0;
+    loop {
+        let page = reader.lines_after(last).await?;
+        let Some((end, _)) = page.last() else { break };
+        last = *end;
+        page.iter().for_each(|(_, line)| verifier.look(line));
+        if verifier.is_done() {
+            break;
+        }
+    }
+    Ok(tell(&verifier.end(), key.as_ref()))
+}
+
+fn tell(outcome: &Outcome, key: Option<&PublicKey>) -> Exit {
+    let paint = Paint::of(&io::stdout());
+    let Outcome { records, unchained, first, last, signed, heads, lost, finding } = outcome;
+    if *records == 0 {
+        complain("there is no record\n");
+        return Exit::No;
+    }
+    let mut text = String::new();
+    if let (Some((from, since)), Some((to, until))) = (first, last) {
+        text.push_str(&format!(
+            "{} from record {from} ({since:.3}) to record {to} ({until:.3})\n",
+            paint.good("holds")
+        ));
+    }
+    match (key, signed) {
+        (Some(key), Some((number, at))) => text
+            .push_str(&format!("signed up to record {number} ({at:.3}), {heads} heads, by {}\n", key.name())),
+        (Some(key), None) => {
+            text.push_str(&format!("no head by {} is in it: only the chain was followed\n", key.name()))
+        }
+        (None, _) => text.push_str("without a key only the chain was followed: `--key`\n"),
+    }
+    if *unchained > 0 {
+        text.push_str(&format!("{unchained} records of an earlier release are in no chain\n"));
+    }
+    if *lost > 0 {
+        text.push_str(&format!("{lost} records were lost, as the gate itself tells\n"));
+    }
+    let exit = match finding {
+        Some(finding) => {
+            text.push_str(&format!("{} {}\n", paint.bad("not whole:"), said(finding)));
+            Exit::No
+        }
+        None => Exit::Success,
+    };
+    print(&text);
+    exit
+}
+
+fn said(finding: &Finding) -> String {
+    let Finding { sequence, time, what } = finding;
+    let at = time.map_or(String::new(), |time| format!(" ({time:.3})"));
+    match what {
+        Altered::Changed => format!("record {sequence}{at} was changed"),
+        Altered::Dropped => format!("records before record {sequence}{at} were dropped"),
+        Altered::Head => format!(
+            "the signed head in record {sequence}{at} is not that of these records, or not by this key"
+        ),
+        Altered::PutIn => format!("record {sequence}{at} was put in"),
+        Altered::Unreadable => format!("what stands where record {sequence}{at} should is no record"),
+    }
+}

@@ -1,0 +1,210 @@
+//! `pullgate audit` as an auditor meets it: on the log of thirty mixed pulls, beside no gate, from a copy, and altered.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panic")]
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pullgate::audit::{
+    Around, Audit, Client, Counters, DecisionId, Kind, Reason, Record, Signer, Waits, Word, texts,
+};
+use pullgate::clock::Clock;
+use pullgate_config::{AuditLog, OnFailure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const RELEASE: &str = "release@corp.example (https://issuer.example)";
+const MALLORY: &str = "mallory@corp.example (https://issuer.example)";
+
+/// A state folder with the log of thirty pulls: ten clients, three images, of which one is not signed as it should be.
+struct Log {
+    folder: TempDir,
+    denied: String,
+}
+
+impl Log {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let waits = Waits::all(Duration::from_secs(60));
+        let around = Around { waits, clock: Clock::system(), counters: Counters::default() };
+        let settings = pullgate_config::Audit {
+            log: AuditLog::File(folder.path().join("audit.jsonl")),
+            retain: Duration::from_secs(400 * 86_400),
+            retain_max: None,
+            on_failure: OnFailure::Count,
+            gate: Some("gate-1".to_owned()),
+            key_file: None,
+        };
+        let audit = Audit::start(settings, &state.join("audit.db"), around).await.unwrap();
+        let mut denied = String::new();
+        for n in 0..30 {
+            let record = pull(n);
+            if n == 5 {
+                denied = record.id.chars().take(12).collect();
+            }
+            audit.write(record).await.unwrap();
+        }
+        let stop = Record::new(Kind::Stop, &DecisionId::random(), time(30), Word::Permit);
+        audit.end(stop).await;
+        texts::keep(&state.join(texts::FOLDER), "sha256:3f8a91c0", "unmatched = \"deny\"\n\n[[policy]]\n")
+            .unwrap();
+        Self { folder, denied }
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let database = self.folder.path().join("state/audit.db");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+        command.args(["audit", "--file"]).arg(database).args(arguments).stdin(Stdio::null());
+        let output = command.env("HOME", self.folder.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn time(n: i64) -> Timestamp {
+    "2026-11-01T00:00:00Z"
+        .parse::<Timestamp>()
+        .unwrap()
+        .checked_add(jiff::SignedDuration::from_hours(n))
+        .unwrap()
+}
+
+fn pull(n: i64) -> Record {
+    let is_denied = n % 3 == 2;
+    let verdict = if is_denied { Word::Deny } else { Word::Permit };
+    let mut record = Record::new(Kind::Manifest, &DecisionId::random(), time(n), verdict);
+    let image = ["app", "web", "tool"][usize::try_from(n % 3).unwrap()];
+    record.method = "GET".to_owned();
+    record.repository = format!("ghcr.io/myorg/{image}");
+    record.reference = "v1".to_owned();
+    record.digest = Some(format!("sha256:{image}"));
+    record.policy = Some("production".to_owned());
+    record.policy_revision = "sha256:3f8a91c0".to_owned();
+    record.client = Some(Client {
+        address: format!("10.0.0.{}:4000", n % 10),
+        forwarded: None,
+        names: Vec::new(),
+        user_agent: "containerd/2.1.0".to_owned(),
+    });
+    if is_denied {
+        record.unmet = vec!["policy.toml:3".to_owned()];
+        let code = "unknown-authority".to_owned();
+        let location = Some("policy.toml:3".to_owned());
+        record.reasons =
+            vec![Reason { code: code.clone(), location, text: "signed by somebody else".to_owned() }];
+        let (by, layout) = (MALLORY.to_owned(), "sig-tag".to_owned());
+        record.signers =
+            vec![Signer { by, layout, attests: None, authorities: Vec::new(), code: Some(code) }];
+    } else {
+        record.ground = "satisfied".to_owned();
+        record.identities = vec![RELEASE.to_owned()];
+    }
+    record
+}
+
+#[tokio::test]
+async fn who_ran_an_image_between_two_dates_and_who_signed_it_is_one_command() {
+    let log = Log::new().await;
+    let november = ["--since", "2026-11-01", "--until", "2026-11-02"];
+    let (code, out, err) = log.run(&[&["search", "--digest", "sha256:app"], &november[..]].concat());
+    assert_eq!((code, out.lines().count()), (0, 8), "{out}{err}");
+    assert!(out.lines().all(|line| line.contains("ghcr.io/myorg/app:v1") && line.contains(RELEASE)), "{out}");
+    let times: Vec<&str> = out.lines().map(|line| &line[..19]).collect();
+    assert!(times.is_sorted_by(|a, b| a >= b), "the newest first: {out}");
+    let (code, out, _) = log.run(&["search", "--identity", "mallory@*", "--format", "json"]);
+    let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, records.len()), (0, 10));
+    assert!(records.iter().all(|record| record["verdict"] == "deny" && record["gate"] == "gate-1"));
+    let (code, out, err) = log.run(&["search", "--client", "10.0.0.1", "--limit", "1", "--format", "csv"]);
+    assert_eq!((code, out.lines().count()), (0, 2), "a heading and a row: {out}");
+    assert!(err.contains("2 more"), "{err}");
+    assert_eq!(log.run(&["search", "--tag", "v2"]).0, 1, "nothing is found");
+    assert_eq!(log.run(&["search", "--since", "yesterday"]).0, 2);
+}
+
+#[tokio::test]
+async fn a_refused_developer_shows_the_id_and_gets_the_page_with_line_and_cure() {
+    let log = Log::new().await;
+    let (code, out, err) = log.run(&["show", &log.denied]);
+    assert_eq!(code, 0, "{err}");
+    for said in [
+        "deny",
+        "ghcr.io/myorg/tool",
+        "10.0.0.5",
+        MALLORY,
+        "unknown-authority",
+        "policy.toml:3",
+        "cure",
+        "sig-tag",
+    ] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    let (code, out, _) = log.run(&["policy", "3f8a", "--at", "policy.toml:3"]);
+    assert!(code == 0 && out.contains(">    3 | [[policy]]"), "{out}");
+    assert_eq!(log.run(&["policy", "ffff"]).0, 1);
+    assert_eq!((log.run(&["show", "000000000000"]).0, log.run(&["show", "no-id"]).0), (1, 2));
+    assert_eq!(log.run(&["--file", "/nonexistent", "show", "0000"]).0, 2);
+}
+
+#[tokio::test]
+async fn the_log_of_last_month_is_proven_whole_and_a_changed_byte_is_found() {
+    let log = Log::new().await;
+    let (code, out, err) = log.run(&["verify"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(
+        out.contains("from record 1 (2026-11-01T00:00:00.000Z) to record 32")
+            && out.contains("signed up to record 31"),
+        "{out}"
+    );
+    let (code, month, _) = log.run(&["export", "--since", "2026-11-01"]);
+    assert_eq!((code, month.lines().count()), (0, 32));
+    assert_eq!(month, std::fs::read_to_string(log.path("audit.jsonl")).unwrap(), "byte for byte");
+    let (_, key, _) = log.run(&["key", "--format", "note"]);
+    std::fs::write(log.path("month.jsonl"), &month).unwrap();
+    let of_month = |text: &str| {
+        std::fs::write(log.path("month.jsonl"), text).unwrap();
+        log.run(&["verify", log.path("month.jsonl").to_str().unwrap(), "--key", key.trim()])
+    };
+    assert_eq!(of_month(&month).0, 0);
+    let (code, out, _) = of_month(&month.replacen("10.0.0.7", "10.0.0.8", 1));
+    assert!(code == 1 && out.contains("record 8 (2026-11-01T07:00:00.000Z) was changed"), "{out}");
+    let dropped: String =
+        month.lines().enumerate().filter(|(n, _)| *n != 9).map(|(_, line)| format!("{line}\n")).collect();
+    let (code, out, _) = of_month(&dropped);
+    assert!(code == 1 && out.contains("records before record 11"), "{out}");
+    let (code, pem, _) = log.run(&["key", "--format", "pem"]);
+    assert!(code == 0 && pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
+}
+
+#[tokio::test]
+async fn a_siem_gets_every_record_by_its_schema_and_a_spreadsheet_a_table() {
+    let log = Log::new().await;
+    let (_, lines, _) = log.run(&["export"]);
+    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: std::collections::BTreeSet<_> =
+        records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["checkpoint", "manifest", "stop"]);
+    let (_, table, _) = log.run(&["export", "--format", "csv", "--until", "2026-11-01T03:00:00Z"]);
+    assert_eq!(table.lines().count(), 4, "{table}");
+    let columns = |line: &str| line.split(',').count();
+    assert!(table.lines().all(|line| columns(line) == columns(table.lines().next().unwrap())), "{table}");
+}
+
+#[test]
+fn every_question_teaches_by_example() {
+    let help = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pullgate")).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["export", "key", "policy", "search", "show", "verify"] {
+        let text = help(&["audit", command, "--help"]);
+        assert!(text.contains("Examples:") && text.contains("Exit codes:"), "{command}: {text}");
+    }
+    assert!(help(&["completions", "bash"]).contains("pullgate__subcmd__audit"), "it is completed");
+}
