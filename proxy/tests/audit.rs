@@ -79,7 +79,11 @@ fn pull(n: i64) -> Record {
     let is_denied = n % 3 == 2;
     let verdict = if is_denied { Word::Deny } else { Word::Permit };
     let mut record = Record::new(Kind::Manifest, &DecisionId::random(), time(n), verdict);
-    let image = ["app", "web", "tool"][usize::try_from(n % 3).unwrap()];
+    let image = match n % 3 {
+        0 => "app",
+        1 => "web",
+        _ => "tool",
+    };
     record.method = "GET".to_owned();
     record.repository = format!("ghcr.io/myorg/{image}");
     record.reference = "v1".to_owned();
@@ -115,7 +119,7 @@ async fn who_ran_an_image_between_two_dates_and_who_signed_it_is_one_command() {
     let (code, out, err) = log.run(&[&["search", "--digest", "sha256:app"], &november[..]].concat());
     assert_eq!((code, out.lines().count()), (0, 8), "{out}{err}");
     assert!(out.lines().all(|line| line.contains("ghcr.io/myorg/app:v1") && line.contains(RELEASE)), "{out}");
-    let times: Vec<&str> = out.lines().map(|line| &line[..19]).collect();
+    let times: Vec<String> = out.lines().map(|line| line.chars().take(19).collect()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "the newest first: {out}");
     let (code, out, _) = log.run(&["search", "--identity", "mallory@*", "--format", "json"]);
     let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -80,7 +80,8 @@ impl Audit {
         let pulls = Arc::new(Status::new(Whose::Pulls, counters.clone()));
         let strangers = Arc::new(Status::new(Whose::Strangers, counters));
         let gate: Arc<str> = gate.unwrap_or_else(host).into();
-        let key = log_key(key_file.unwrap_or_else(|| database.with_file_name(LogKey::FILE)), &gate)?;
+        let key =
+            log_key(&key_file.unwrap_or_else(|| database.with_file_name(LogKey::FILE)), database, &gate)?;
         let (log, end) = open(target.clone(), Rotation::PULLS)?;
         let refused = refusals(&target, &strangers);
         let keeping = Keeping {
@@ -246,9 +247,14 @@ impl Audit {
 
 /// The key of the log: beside the database, or where the configuration says. Without one that was given nothing starts; one
 /// that cannot be made beside the database leaves heads unsigned.
-fn log_key(path: PathBuf, gate: &str) -> Result<Option<Arc<LogKey>>, StartError> {
-    match LogKey::load_or_create(&path, gate) {
-        Ok(key) => Ok(Some(Arc::new(key))),
+fn log_key(path: &Path, database: &Path, gate: &str) -> Result<Option<Arc<LogKey>>, StartError> {
+    match LogKey::load_or_create(path, gate) {
+        Ok(key) => {
+            if let Err(error) = key.public().publish(database) {
+                tracing::warn!(%error, "the public key of the log cannot be put beside its database");
+            }
+            Ok(Some(Arc::new(key)))
+        }
         Err(fault @ KeyError::NoKey(_)) => Err(StartError::Key(fault)),
         Err(fault) => {
             tracing::warn!(%fault, "heads of the pull log are not signed");

@@ -15,6 +15,8 @@ const PUBLIC_BYTES: usize = 32;
 const ALGORITHM: u8 = 1;
 /// Bytes of the hash by which a signed note names its key.
 const ID_BYTES: usize = 4;
+/// The file of the public keys, beside the database.
+const PUBLIC: &str = "log.pub";
 /// Base64 letters of a line in PEM.
 const PEM_LINE: usize = 64;
 
@@ -115,6 +117,26 @@ impl PublicKey {
         let key = bytes.strip_prefix(&[ALGORITHM]).and_then(|key| key.try_into().ok());
         let key = Self { name: name.to_owned(), key: key.ok_or(KeyError::NoPublicKey)? };
         if hex::encode(key.id()) == id && !name.is_empty() { Ok(key) } else { Err(KeyError::NoPublicKey) }
+    }
+
+    /// The public keys of a gate's log, the newest last: they lie beside its database, for whoever may read that.
+    #[must_use]
+    pub fn read(database: &Path) -> Vec<Self> {
+        let text = fs::read_to_string(database.with_file_name(PUBLIC)).unwrap_or_default();
+        text.lines().filter_map(|line| Self::parse(line).ok()).collect()
+    }
+
+    /// Puts it beside the database, behind those before it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn publish(&self, database: &Path) -> io::Result<()> {
+        if Self::read(database).last() == Some(self) {
+            return Ok(());
+        }
+        let path = database.with_file_name(PUBLIC);
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
+        file.write_all(format!("{}\n", self.as_note_key()).as_bytes())
     }
 
     /// As signed notes name it: `NAME+HASH+KEY` (C2SP signed-note, a verifier key).

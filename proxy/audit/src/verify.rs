@@ -73,7 +73,7 @@ struct Link {
 /// Follows the chain, line by line, oldest first.
 #[derive(Debug)]
 pub struct Verifier<'a> {
-    key: Option<&'a PublicKey>,
+    keys: &'a [PublicKey],
     outcome: Outcome,
     /// The record before: its number, its time and the hash of its line.
     before: Option<(u64, Timestamp, Hash)>,
@@ -82,10 +82,10 @@ pub struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    /// Begins; without a key only the chain is followed.
+    /// Begins; without keys only the chain is followed.
     #[must_use]
-    pub fn new(key: Option<&'a PublicKey>) -> Self {
-        Self { key, outcome: Outcome::default(), before: None, broken: None }
+    pub fn new(keys: &'a [PublicKey]) -> Self {
+        Self { keys, outcome: Outcome::default(), before: None, broken: None }
     }
 
     /// Whether it need not go on.
@@ -170,14 +170,20 @@ impl<'a> Verifier<'a> {
     }
 
     fn look_at_head(&mut self, link: &Link) {
-        let (Kind::Checkpoint, Some(key)) = (link.kind, self.key) else { return };
+        if link.kind != Kind::Checkpoint || self.keys.is_empty() {
+            return;
+        }
         let fits = |head: &Head| hex::encode(head.hash) == link.before && head.sequence < link.sequence;
-        match note::check(&link.note, key) {
-            Checked::Signed(head) if fits(&head) => {
+        let signed = self.keys.iter().find_map(|key| match note::check(&link.note, key) {
+            Checked::Signed(head) if fits(&head) => Some(head),
+            Checked::Signed(_) | Checked::Unsigned => None,
+        });
+        match signed {
+            Some(head) => {
                 self.outcome.heads += 1;
                 self.outcome.signed = Some((head.sequence, link.time));
             }
-            Checked::Signed(_) | Checked::Unsigned => {
+            None => {
                 let what = Altered::Head;
                 self.outcome.finding = Some(Finding { sequence: link.sequence, time: Some(link.time), what });
             }

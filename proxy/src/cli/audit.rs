@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use super::paint::Paint;
 use super::{Exit, complain, configuration, failed};
-use crate::audit::LogKey;
+use crate::audit::PublicKey;
 use crate::audit::read::{Progress, ReadError, Reader};
 
 mod export;
@@ -53,7 +53,7 @@ enum Action {
     Policy(policy::Arguments),
     /// Find records, the newest first
     #[command(after_help = search::EXAMPLES)]
-    Search(search::Arguments),
+    Search(Box<search::Arguments>),
     /// Tell one answer as a page: what was asked, what was found, which line refused, what cures it
     #[command(after_help = show::EXAMPLES)]
     Show(show::Arguments),
@@ -75,48 +75,41 @@ enum Format {
 
 /// Reads the log.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let (file, settings) = match &arguments.file {
-        Some(file) => (file.clone(), None),
+    let file = match &arguments.file {
+        Some(file) => file.clone(),
         None => match configuration::load(arguments.config.as_deref()) {
-            Ok(loaded) => (loaded.config.state.join(DATABASE), Some(loaded.config.audit)),
+            Ok(loaded) => loaded.config.state.join(DATABASE),
             Err(faults) => {
                 complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
                 return Exit::Usage;
             }
         },
     };
-    let key = own_key(&file, settings);
+    let keys = PublicKey::read(&file);
     match &arguments.action {
-        Action::Key { format } => return key::run(key.as_ref(), *format),
+        Action::Key { format } => return key::run(&keys, *format),
         Action::Policy(arguments) => return policy::run(&file, arguments),
         Action::Verify(arguments) if arguments.lines.is_some() => {
-            return verify::of_lines(arguments, key.as_ref());
+            return verify::of_lines(arguments, &keys);
         }
         Action::Export(_) | Action::Search(_) | Action::Show(_) | Action::Verify(_) => {}
     }
-    match asked(&file, &arguments.action, key.as_ref()).await {
+    match asked(&file, &arguments.action, &keys).await {
         Ok(exit) => exit,
         Err(fault) => unreadable(&fault),
     }
 }
 
-async fn asked(file: &Path, action: &Action, key: Option<&LogKey>) -> Result<Exit, ReadError> {
+async fn asked(file: &Path, action: &Action, keys: &[PublicKey]) -> Result<Exit, ReadError> {
     let reader = Reader::open(file).await?;
     match action {
         Action::Export(arguments) => export::run(&reader, arguments).await,
         Action::Search(arguments) => search::run(&reader, arguments).await,
         Action::Show(arguments) => show::run(&reader, arguments).await,
-        Action::Verify(arguments) => verify::of_rows(&reader, arguments, key).await,
+        Action::Verify(arguments) => verify::of_rows(&reader, arguments, keys).await,
         // Answered without a database.
         Action::Key { .. } | Action::Policy(_) => Ok(Exit::Success),
     }
-}
-
-/// The key of the gate, where this user may read it: its public half is all that is used.
-fn own_key(database: &Path, settings: Option<pullgate_config::Audit>) -> Option<LogKey> {
-    let (gate, file) = settings.map_or((None, None), |settings| (settings.gate, settings.key_file));
-    let file = file.unwrap_or_else(|| database.with_file_name(LogKey::FILE));
-    LogKey::load(&file, &gate.unwrap_or_else(crate::audit::host)).ok()
 }
 
 /// A log that is not there, or not to be read, answers no question.

@@ -28,7 +28,7 @@ fn log(records: u64, key: &LogKey) -> Vec<String> {
 }
 
 fn verified(lines: &[String], key: &PublicKey) -> Outcome {
-    let mut verifier = Verifier::new(Some(key));
+    let mut verifier = Verifier::new(std::slice::from_ref(key));
     lines.iter().for_each(|line| verifier.look(line));
     verifier.end()
 }

@@ -5,9 +5,9 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;
 
 use super::super::{Exit, complain, failed, print};
+use crate::audit::PublicKey;
 use crate::audit::read::{ReadError, Reader};
 use crate::audit::verify::{Altered, Finding, Outcome, Verifier};
-use crate::audit::{LogKey, PublicKey};
 use crate::cli::paint::Paint;
 
 pub(super) const EXAMPLES: &str = "\
@@ -28,27 +28,28 @@ pub(super) struct Arguments {
     /// An export or a log file in place of the database
     #[arg(value_name = "FILE")]
     pub(super) lines: Option<PathBuf>,
-    /// The public key, as `audit key` prints it; without it that of the configuration
+    /// A public key, as `audit key` prints it; without one those beside the database
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    key: Vec<String>,
 }
 
-/// The key of the command line, or that of the gate.
-fn key(arguments: &Arguments, own: Option<&LogKey>) -> Result<Option<PublicKey>, Exit> {
-    match &arguments.key {
-        Some(text) => PublicKey::parse(text).map(Some).map_err(|fault| {
-            failed(&fault);
-            Exit::Usage
-        }),
-        None => Ok(own.map(|key| key.public().clone())),
+/// The keys of the command line, or those of the gate.
+fn keys(arguments: &Arguments, own: &[PublicKey]) -> Result<Vec<PublicKey>, Exit> {
+    if arguments.key.is_empty() {
+        return Ok(own.to_vec());
     }
+    let parsed: Result<Vec<_>, _> = arguments.key.iter().map(|text| PublicKey::parse(text)).collect();
+    parsed.map_err(|fault| {
+        failed(&fault);
+        Exit::Usage
+    })
 }
 
 /// Follows a file of lines.
-pub(super) fn of_lines(arguments: &Arguments, own: Option<&LogKey>) -> Exit {
+pub(super) fn of_lines(arguments: &Arguments, own: &[PublicKey]) -> Exit {
     let Some(file) = &arguments.lines else { return Exit::Usage };
-    let key = match key(arguments, own) {
-        Ok(key) => key,
+    let keys = match keys(arguments, own) {
+        Ok(keys) => keys,
         Err(exit) => return exit,
     };
     let opened = match File::open(file) {
@@ -58,7 +59,7 @@ pub(super) fn of_lines(arguments: &Arguments, own: Option<&LogKey>) -> Exit {
             return Exit::Usage;
         }
     };
-    let mut verifier = Verifier::new(key.as_ref());
+    let mut verifier = Verifier::new(&keys);
     for line in BufReader::new(opened).lines() {
         match line {
             Ok(line) if verifier.is_done() => drop(line),
@@ -69,20 +70,20 @@ pub(super) fn of_lines(arguments: &Arguments, own: Option<&LogKey>) -> Exit {
             }
         }
     }
-    tell(&verifier.end(), key.as_ref())
+    tell(&verifier.end(), &keys)
 }
 
 /// Follows the database.
 pub(super) async fn of_rows(
     reader: &Reader,
     arguments: &Arguments,
-    own: Option<&LogKey>,
+    own: &[PublicKey],
 ) -> Result<Exit, ReadError> {
-    let key = match key(arguments, own) {
-        Ok(key) => key,
+    let keys = match keys(arguments, own) {
+        Ok(keys) => keys,
         Err(exit) => return Ok(exit),
     };
-    let mut verifier = Verifier::new(key.as_ref());
+    let mut verifier = Verifier::new(&keys);
     let mut last = 0;
     loop {
         let page = reader.lines_after(last).await?;
@@ -93,10 +94,10 @@ pub(super) async fn of_rows(
             break;
         }
     }
-    Ok(tell(&verifier.end(), key.as_ref()))
+    Ok(tell(&verifier.end(), &keys))
 }
 
-fn tell(outcome: &Outcome, key: Option<&PublicKey>) -> Exit {
+fn tell(outcome: &Outcome, keys: &[PublicKey]) -> Exit {
     let paint = Paint::of(&io::stdout());
     let Outcome { records, unchained, first, last, signed, heads, lost, finding } = outcome;
     if *records == 0 {
@@ -110,7 +111,7 @@ fn tell(outcome: &Outcome, key: Option<&PublicKey>) -> Exit {
             paint.good("holds")
         ));
     }
-    match (key, signed) {
+    match (keys.last(), signed) {
         (Some(key), Some((number, at))) => text
             .push_str(&format!("signed up to record {number} ({at:.3}), {heads} heads, by {}\n", key.name())),
         (Some(key), None) => {

@@ -1,7 +1,7 @@
 //! The chain of records, over restarts and rotations, and its signed heads.
 
 use super::*;
-use crate::key::LogKey;
+use crate::key::{LogKey, PublicKey};
 use crate::read::Reader;
 use crate::verify::{Altered, Outcome, Verifier};
 
@@ -16,20 +16,20 @@ async fn run(folder: &Path, records: usize) {
     wait_until(|| !folder.join("audit.db-wal").exists()).await;
 }
 
-fn key(folder: &Path) -> LogKey {
-    LogKey::load(&folder.join(LogKey::FILE), &host()).unwrap()
+fn keys(folder: &Path) -> Vec<PublicKey> {
+    PublicKey::read(&folder.join("audit.db"))
 }
 
 async fn of_rows(folder: &Path) -> Outcome {
-    let (reader, key) = (Reader::open(&folder.join("audit.db")).await.unwrap(), key(folder));
-    let mut verifier = Verifier::new(Some(key.public()));
+    let (reader, keys) = (Reader::open(&folder.join("audit.db")).await.unwrap(), keys(folder));
+    let mut verifier = Verifier::new(&keys);
     reader.lines_after(0).await.unwrap().iter().for_each(|(_, line)| verifier.look(line));
     verifier.end()
 }
 
 fn of_lines(folder: &Path) -> Outcome {
-    let key = key(folder);
-    let mut verifier = Verifier::new(Some(key.public()));
+    let keys = keys(folder);
+    let mut verifier = Verifier::new(&keys);
     std::fs::read_to_string(folder.join("log")).unwrap().lines().for_each(|line| verifier.look(line));
     verifier.end()
 }
@@ -73,6 +73,12 @@ async fn lines_name_their_gate_and_one_without_a_usable_key_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), 1).await;
     assert_eq!(lines(&folder.path().join("log"))[0]["gate"], host());
+    let first = keys(folder.path());
+    std::fs::remove_file(folder.path().join(LogKey::FILE)).unwrap();
+    run(folder.path(), 1).await;
+    let both = keys(folder.path());
+    assert_eq!((first.len(), both.len()), (1, 2), "a key that was replaced is known still");
+    assert_eq!((both.first(), of_rows(folder.path()).await.heads), (first.first(), 2));
     std::fs::write(folder.path().join(LogKey::FILE), "nonsense").unwrap();
     let started =
         settings(AuditLog::File(folder.path().join("log"))).start(&folder.path().join("audit.db")).await;
