@@ -1,5 +1,5 @@
 //! `pullgate audit` as an auditor meets it: on the log of thirty mixed pulls, beside no gate, from a copy, and altered.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panic")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic")]
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
