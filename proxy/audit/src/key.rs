@@ -135,7 +135,7 @@ impl PublicKey {
             return Ok(());
         }
         let path = database.with_file_name(PUBLIC);
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         file.write_all(format!("{}\n", self.as_note_key()).as_bytes())
     }
 

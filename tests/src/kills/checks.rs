@@ -8,7 +8,7 @@ use super::world::{ELSEWHERE, Gate, REPOSITORY, World};
 use crate::clients::http;
 
 /// What may stand in a state folder. Anything else was left over.
-const STATE: [&str; 15] = [
+const STATE: [&str; 18] = [
     "audit.db",
     "audit.db-shm",
     "audit.db-wal",
@@ -21,6 +21,9 @@ const STATE: [&str; 15] = [
     "cache.running",
     "documents",
     "lock",
+    "log.key",
+    "log.pub",
+    "policies",
     "seal.key",
     "tmp",
     "unproven",
