@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revision};
 use pullgate_policy::readers::Readers;
@@ -69,6 +70,8 @@ pub struct Listen {
     pub denied_head_status: DeniedHeadStatus,
     /// TLS; plain HTTP where none.
     pub tls: Option<Tls>,
+    /// Networks of proxies whose word for a client's address is believed, in the pull log.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `listen.tls`.

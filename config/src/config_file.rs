@@ -1,10 +1,11 @@
 //! The configuration file.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
 use crate::limits;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use pullgate_policy::oci::Registry;
 
@@ -124,8 +125,27 @@ fn listen(context: &mut Context<'_, '_>, file: &mut Table) -> (Listen, Option<At
         }
     }
     listen.tls = tls::read(context, &mut table);
+    listen.trusted_proxies = networks(context, &mut table);
     table.finish(context);
     (listen, registry)
+}
+
+fn networks(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<IpNet> {
+    const KEY: &str = "trusted_proxies";
+    let Some(written) = table.strings(context, KEY) else { return Vec::new() };
+    let mut networks = Vec::new();
+    for text in written.value {
+        let one = text.value.parse::<IpNet>().or_else(|_| text.value.parse::<IpAddr>().map(IpNet::from));
+        match one {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = format!("`{KEY}` has an entry that is neither an address nor a network");
+                let hint = "for example \"10.0.0.7\" or \"10.0.0.0/8\"";
+                context.advise(&text.span, Code::ValueInvalid, message, hint);
+            }
+        }
+    }
+    networks
 }
 
 fn address(

@@ -98,6 +98,7 @@ pub(crate) fn listen() -> Listen {
         default_registry: None,
         denied_head_status: DeniedHeadStatus::Forbidden,
         tls: None,
+        trusted_proxies: Vec::new(),
     }
 }
 

@@ -16,8 +16,7 @@ use pullgate_policy::policy::{
 };
 use pullgate_verify::Sct;
 
-const CONFIG: &str = r#"
-policy = "policies/policy.toml"
+const CONFIG: &str = r#"policy = "policies/policy.toml"
 state = "/var/lib/pullgate"
 seal_key_file = "seal.key"
 admin.address = "0.0.0.0:6001"
@@ -25,6 +24,7 @@ admin.address = "0.0.0.0:6001"
 address = "[::1]:6000"
 default_registry = "docker.io"
 denied_head_status = 300
+trusted_proxies = ["10.0.0.0/8", "::1"]
 [cache]
 blobs_max = "512MiB"
 tag_ttl = "0s"
@@ -37,7 +37,6 @@ retain_max = "16MiB"
 on_failure = "refuse"
 gate = "gate-1"
 key_file = "log.key"
-
 [upstream."docker.io"]
 [upstream."ghcr.io"]
 credentials = { docker_config = "docker-config.json" }
@@ -124,6 +123,7 @@ fn what_the_configuration_says_arrives() {
     let listen = &config.listen;
     assert_eq!([listen.address, config.admin.address].map(|one| one.port()), [6000, 6001]);
     assert_eq!(listen.default_registry, Some(Registry::docker_hub()));
+    assert_eq!(listen.trusted_proxies, ["10.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()));
     assert_eq!(listen.denied_head_status, DeniedHeadStatus::MultipleChoices);
     let files = [Some(&config.state), config.seal_key_file.as_ref(), config.audit.key_file.as_ref()];
     let paths = ["/var/lib/pullgate", "/etc/pullgate/seal.key", "/etc/pullgate/log.key"].map(PathBuf::from);

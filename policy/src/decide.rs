@@ -14,7 +14,7 @@ use crate::expression::Image;
 use crate::identity::Name;
 use crate::oci::{Digest, Document, Manifest, manifest::Foreign};
 use crate::policy::{
-    Block, ForeignLayers, Governing, IndexRule, Mode, Policy, PolicySet, Revisions, Rule, Unmatched,
+    Block, ForeignLayers, Governing, IndexRule, Location, Mode, Policy, PolicySet, Revisions, Rule, Unmatched,
 };
 use crate::text;
 use crate::time::later;
@@ -226,16 +226,25 @@ fn judge_within(
         return Outcome::Undecided(undecided);
     }
     let (signers, failed) = (signers::all(evidence, &unmet), signers::failed(evidence));
+    let met = met_beside(policy, &unmet);
     let (reasons, skipped): (Vec<_>, Vec<_>) =
         unmet.into_iter().map(|unmet| (unmet.reason, unmet.skipped)).unzip();
     let reasons =
         unpassed(policy, evidence).into_iter().chain(foreign(policy, document)).chain(reasons).collect();
     let denial = denial(policy, reasons).with_skipped(skipped.into_iter().flatten().collect());
-    let denial = denial.with_signers(signers, failed);
+    let denial = denial.with_signers(signers, failed).with_met(met);
     match policy.mode {
         Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
         Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),
     }
+}
+
+/// Where the requirements stand that were met beside those that were not.
+fn met_beside(policy: &Policy, unmet: &[unmet::Unmet]) -> Vec<Location> {
+    let Rule::Requirements(requirements) = &policy.rule else { return Vec::new() };
+    let is_unmet =
+        |location: &Location| unmet.iter().any(|unmet| unmet.reason.location.as_ref() == Some(location));
+    requirements.iter().map(|one| one.location.clone()).filter(|location| !is_unmet(location)).collect()
 }
 
 /// Why what is dressed as evidence did not leave as that: of what people can do about it, this is first.

@@ -10,6 +10,7 @@ use crate::audit::Audit;
 use crate::health::Health;
 use crate::live::Live;
 use crate::pull::handles::{self, Handles};
+use crate::stories::Stories;
 use crate::trust::{KnownRoots, News, Roots};
 
 /// A running gate: the handles of pulls, and what stands around them. What pulls use can be named on the gate itself.
@@ -23,6 +24,8 @@ pub struct App {
     pub health: Health,
     /// Trust roots that are refreshed.
     pub roots: Roots,
+    /// What one client asks for under one root.
+    pub stories: Stories,
     /// The configuration that the process started with.
     pub started: Config,
 }
@@ -32,7 +35,14 @@ impl App {
     #[must_use]
     pub fn new(pull: handles::Parts, audit: Audit, health: Health, roots: Roots) -> Arc<Self> {
         let started = pull.live.config().clone();
-        Arc::new(Self { pull: Handles::new(pull), audit, health, roots, started })
+        Arc::new(Self {
+            pull: Handles::new(pull),
+            audit,
+            health,
+            roots,
+            stories: Stories::default(),
+            started,
+        })
     }
 
     /// Puts another load of the configuration in force, whole.

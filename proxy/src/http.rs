@@ -6,6 +6,7 @@
 mod answer;
 pub mod body;
 mod crowd;
+mod forwarded;
 pub mod handler;
 mod head_timeout;
 pub mod listen;

@@ -29,6 +29,7 @@ pub mod state;
 #[cfg(test)]
 #[path = "../upstream/src/still.rs"]
 mod still;
+pub mod stories;
 pub mod telemetry;
 mod tls;
 pub mod trust;

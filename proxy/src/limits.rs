@@ -106,3 +106,7 @@ pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
 /// Those among them that one request has judged anew. Over it: undecided, `overload`; the next request goes on from there.
 pub const ROOTS_JUDGED: usize = 32;
+/// Hops of `Forwarded` or `X-Forwarded-For` that are read, the nearest first. Over it: the last that was read counts.
+pub const FORWARDED_HOPS: usize = 16;
+/// Stories of clients that are told apart at once. Over it: those that are idle go, then all.
+pub const STORIES: usize = 20_000;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use pullgate_config::{Config, DeniedHeadStatus};
 use pullgate_policy::oci::{Registry, Repository};
@@ -145,6 +146,12 @@ impl Live {
     #[must_use]
     pub fn clients(&self) -> Option<&Clients> {
         self.clients.as_deref()
+    }
+
+    /// Proxies whose word for a client's address is believed, in the pull log.
+    #[must_use]
+    pub fn trusted_proxies(&self) -> &[IpNet] {
+        &self.config.listen.trusted_proxies
     }
 
     /// How a denied HEAD is answered.

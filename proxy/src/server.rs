@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crate::limits;
 use pullgate_config::{AuditLog, Config, Diagnostics};
@@ -22,6 +23,7 @@ use crate::pull::handles::Parts;
 use crate::seal_key;
 use crate::state::State;
 use crate::store::{Availability, Grants, Store, StoreError, folder};
+use crate::stories::Told;
 use crate::trust::{Copies, Keep, Roots};
 use crate::waits::Waits;
 
@@ -33,6 +35,9 @@ mod supervisor;
 pub mod trust_refresh;
 
 pub use sockets::Sockets;
+
+/// How often it is looked which stories have gone quiet.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Why a gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +127,7 @@ pub async fn start_with(
     ];
     watch_health(&app);
     watch_blobs(&app);
+    tokio::spawn(tell_of_blobs(Arc::downgrade(&app)));
     keep_policy(&app, app.live().config());
     announce(&app, addresses);
     let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
@@ -254,6 +260,22 @@ fn watch_blobs(app: &Arc<App>) {
     });
 }
 
+/// Tells of the blobs of each story that has gone quiet, as long as the gate runs.
+async fn tell_of_blobs(app: Weak<App>) {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        let Some(app) = app.upgrade() else { return };
+        write_blobs(&app, Told::Quiet).await;
+    }
+}
+
+async fn write_blobs(app: &App, told: Told) {
+    for record in app.stories.blobs(told, app.clock.now()) {
+        // The blobs have left: a record that cannot be written is counted by the log itself.
+        let _ = app.audit.write(record).await;
+    }
+}
+
 /// Keeps the text of the policy that is in force from now on. The gate serves without it, and says so.
 fn keep_policy(app: &App, config: &Config) {
     let Some(text) = &config.policy.text else { return };
@@ -297,6 +319,7 @@ impl Running {
             let _ = task.await;
         }
         let app = &self.app;
+        write_blobs(app, Told::All).await;
         app.audit.end(Record::of_gate(Kind::Stop, app.live().revisions(), app.clock.now(), &[])).await;
         app.store.store().close().await;
     }

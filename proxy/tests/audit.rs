@@ -200,13 +200,35 @@ async fn a_siem_gets_every_record_by_its_schema_and_a_spreadsheet_a_table() {
     assert!(table.lines().all(|line| columns(line) == columns(table.lines().next().unwrap())), "{table}");
 }
 
+#[tokio::test]
+async fn the_verdict_on_a_digest_is_a_signed_verification_summary() {
+    use base64::Engine as _;
+    let log = Log::new().await;
+    for (digest, result) in [("sha256:app", "PASSED"), ("sha256:tool", "FAILED")] {
+        let (code, out, err) = log.run(&["vsa", digest]);
+        assert_eq!(code, 0, "{err}");
+        let envelope: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
+        let payload = base64::engine::general_purpose::STANDARD.decode(envelope["payload"].as_str().unwrap());
+        let statement: Value = serde_json::from_slice(&payload.unwrap()).unwrap();
+        assert_eq!(statement["predicateType"], "https://slsa.dev/verification_summary/v1");
+        let predicate = &statement["predicate"];
+        assert_eq!(
+            (&predicate["verificationResult"], &predicate["verifier"]["id"]),
+            (&result.into(), &"urn:pullgate:gate-1".into())
+        );
+        assert_eq!(predicate["policy"]["digest"]["sha256"], "3f8a91c0");
+    }
+    assert_eq!(log.run(&["vsa", "sha256:other"]).0, 1);
+}
+
 #[test]
 fn every_question_teaches_by_example() {
     let help = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_pullgate")).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    for command in ["export", "key", "policy", "search", "show", "verify"] {
+    for command in ["export", "key", "policy", "search", "show", "verify", "vsa"] {
         let text = help(&["audit", command, "--help"]);
         assert!(text.contains("Examples:") && text.contains("Exit codes:"), "{command}: {text}");
     }

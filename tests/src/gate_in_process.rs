@@ -280,7 +280,7 @@ impl Gate {
         self.app().audit.flush().await;
         let text = fs::read_to_string(self.path("audit.jsonl")).expect("the pull log");
         let of_gate =
-            |record: &Value| ["checkpoint", "start", "stop"].iter().any(|kind| record["kind"] == *kind);
+            |record: &Value| ["blobs", "checkpoint", "start", "stop"].iter().any(|kind| record["kind"] == *kind);
         text.lines().map(record).filter(|record| !of_gate(record)).collect()
     }
 

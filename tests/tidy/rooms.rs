@@ -188,7 +188,7 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "limits", "counters", "hash", "key", "fault", "id", "record", "note", "chain", "verify", "texts",
+            "limits", "counters", "hash", "key", "fault", "id", "record", "note", "chain", "verify", "vsa", "texts",
             "facts", "read", "waits", "tally", "log", "lines", "status", "taken", "database", "writer",
             "queues", "audit",
         ],
@@ -222,6 +222,7 @@ const PACKAGES: [Rooms; 7] = [
             "tls",
             "live",
             "pull",
+            "stories",
             "app",
             "http",
             "server",

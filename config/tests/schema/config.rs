@@ -37,6 +37,8 @@ pub(crate) struct Listen {
     /// What a denied HEAD gets: 403 (default) or 300.
     #[schemars(extend("enum" = [300, 403]))]
     denied_head_status: Option<u16>,
+    /// Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed, in the pull log. Default: none.
+    trusted_proxies: Option<Vec<String>>,
     tls: Option<Tls>,
 }
 

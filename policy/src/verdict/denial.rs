@@ -27,6 +27,8 @@ pub struct Denial {
 struct Pieces {
     signers: Vec<Signer>,
     failed: Vec<Failed>,
+    #[serde(default)]
+    met: Vec<Location>,
 }
 
 /// Who signed something about what was denied, by a signature that holds.
@@ -87,7 +89,20 @@ impl Denial {
 
     /// The same denial, with who did sign, and which pieces do not hold.
     pub(crate) fn with_signers(self, signers: Vec<Signer>, failed: Vec<Failed>) -> Self {
-        Self { pieces: Box::new(Pieces { signers, failed }), ..self }
+        let met = self.pieces.met;
+        Self { pieces: Box::new(Pieces { signers, failed, met }), ..self }
+    }
+
+    /// The same denial, with the requirements that were met all the same.
+    pub(crate) fn with_met(mut self, met: Vec<Location>) -> Self {
+        self.pieces.met = met;
+        self
+    }
+
+    /// Where the requirements stand that were met.
+    #[must_use]
+    pub fn met(&self) -> &[Location] {
+        &self.pieces.met
     }
 
     /// Who signed something about it by a signature that holds, and why that did not count.

@@ -24,6 +24,7 @@ mod taken;
 mod tally;
 pub mod texts;
 pub mod verify;
+pub mod vsa;
 mod waits;
 mod writer;
 

@@ -10,8 +10,8 @@ use jiff::civil::Date;
 
 use super::paint::Paint;
 use super::{Exit, complain, configuration, failed};
-use crate::audit::PublicKey;
 use crate::audit::read::{Progress, ReadError, Reader};
+use crate::audit::{LogKey, PublicKey};
 
 mod export;
 mod key;
@@ -19,6 +19,7 @@ mod policy;
 mod search;
 mod show;
 mod verify;
+mod vsa;
 
 /// The file of the pull log's database, in the state folder.
 const DATABASE: &str = "audit.db";
@@ -60,6 +61,9 @@ enum Action {
     /// See whether anybody altered the log, from when to when it holds
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
+    /// Print the verdict on a digest as a signed Verification Summary, for others to check
+    #[command(after_help = vsa::EXAMPLES)]
+    Vsa(vsa::Arguments),
 }
 
 /// How the key is printed.
@@ -75,10 +79,10 @@ enum Format {
 
 /// Reads the log.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let file = match &arguments.file {
-        Some(file) => file.clone(),
+    let (file, key) = match &arguments.file {
+        Some(file) => (file.clone(), None),
         None => match configuration::load(arguments.config.as_deref()) {
-            Ok(loaded) => loaded.config.state.join(DATABASE),
+            Ok(loaded) => (loaded.config.state.join(DATABASE), loaded.config.audit.key_file),
             Err(faults) => {
                 complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
                 return Exit::Usage;
@@ -92,21 +96,36 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
         Action::Verify(arguments) if arguments.lines.is_some() => {
             return verify::of_lines(arguments, &keys);
         }
-        Action::Export(_) | Action::Search(_) | Action::Show(_) | Action::Verify(_) => {}
+        Action::Export(_) | Action::Search(_) | Action::Show(_) | Action::Verify(_) | Action::Vsa(_) => {}
     }
-    match asked(&file, &arguments.action, &keys).await {
+    match asked(&file, &arguments.action, (&keys, key)).await {
         Ok(exit) => exit,
         Err(fault) => unreadable(&fault),
     }
 }
 
-async fn asked(file: &Path, action: &Action, keys: &[PublicKey]) -> Result<Exit, ReadError> {
+async fn asked(
+    file: &Path,
+    action: &Action,
+    (keys, key_file): (&[PublicKey], Option<PathBuf>),
+) -> Result<Exit, ReadError> {
     let reader = Reader::open(file).await?;
     match action {
         Action::Export(arguments) => export::run(&reader, arguments).await,
         Action::Search(arguments) => search::run(&reader, arguments).await,
         Action::Show(arguments) => show::run(&reader, arguments).await,
         Action::Verify(arguments) => verify::of_rows(&reader, arguments, keys).await,
+        Action::Vsa(arguments) => {
+            let key_file = key_file.unwrap_or_else(|| file.with_file_name(LogKey::FILE));
+            // Its name is in no envelope.
+            match LogKey::load(&key_file, "") {
+                Ok(key) => vsa::run(&reader, arguments, &key).await,
+                Err(fault) => {
+                    failed(&fault);
+                    Ok(Exit::Usage)
+                }
+            }
+        }
         // Answered without a database.
         Action::Key { .. } | Action::Policy(_) => Ok(Exit::Success),
     }

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::answer::{self, set};
 use super::body::Body;
+use super::forwarded;
 use super::listing;
 use super::range::{self, Wanted};
 use super::record::{self, RequestFacts};
@@ -47,7 +48,15 @@ pub async fn traced(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Re
         Err(_panic) => {
             let headers = agent.map(|agent| (USER_AGENT, agent)).into_iter().collect();
             let id = DecisionId::random();
-            let asked = RequestFacts { client: address, names: Vec::new(), method, headers, id, started };
+            let asked = RequestFacts {
+                client: address,
+                forwarded: None,
+                names: Vec::new(),
+                method,
+                headers,
+                id,
+                started,
+            };
             panicked(&app, &asked, &target).await
         }
     }
@@ -77,6 +86,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
     clients::hide(&mut parts.headers);
     let mut asked = RequestFacts {
         client: peer.address,
+        forwarded: forwarded::client(peer.address.ip(), &parts.headers, live.trusted_proxies()),
         names: Vec::new(),
         method: parts.method.clone(),
         headers: std::mem::take(&mut parts.headers),
@@ -236,7 +246,7 @@ async fn manifest(
     let pull = Pull { repository: target.repository.clone(), reference, accept };
     let answer = pull::manifest(&app.pull, &pull).await;
     // No content leaves without a record (A530); where that is compulsory, it is written first (A512).
-    let (record, answered) = match answer {
+    let (mut record, answered) = match answer {
         Ok((pulled, live)) => {
             let mut record = record::served(app.clock.now(), &live, asked, &pull, &pulled);
             let policy = record.policy.as_deref().unwrap_or_default();
@@ -246,6 +256,7 @@ async fn manifest(
         }
         Err((refusal, live)) => (refused_manifest(app, &live, asked, &pull, &refusal), Err(refusal)),
     };
+    app.stories.tell(&mut record);
     let written = match &answered {
         Ok(_) => app.audit.write(record).await,
         Err(refusal) => app.audit.write_refusal(record::whose(refusal), record).await,
@@ -286,14 +297,19 @@ async fn blob_answer(
     let found = match blob::blob(&app.pull, &target.repository, digest, asks).await {
         Ok(found) => found,
         Err((refusal, live)) => {
-            let record =
+            let mut record =
                 record::blob_refused(app.clock.now(), &live, asked, &target.repository, &digest, &refusal);
+            app.stories.tell(&mut record);
             let written = app.audit.write_refusal(record::whose(&refusal), record).await;
             written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
             return Err(refusal);
         }
     };
     app.metrics.blob_served(target.repository.registry().as_str());
+    let pull::blob::Leaving { blob: found, root } = found;
+    if let (Some(root), &Method::GET) = (root, &asked.method) {
+        app.stories.blob(record::client(asked), &target.repository, &root);
+    }
     let mut response = match found {
         Blob::Evidence(bytes) => part_of_bytes(&asked.headers, &bytes)?,
         Blob::Sized(length) => match range::wanted(&asked.headers, length) {

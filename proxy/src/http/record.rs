@@ -1,6 +1,6 @@
 //! The audit record of an answer: request, verdict, and the evidence that it rests on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use http::header::USER_AGENT;
@@ -24,6 +24,8 @@ use crate::route;
 pub struct RequestFacts {
     /// Who asked.
     pub client: SocketAddr,
+    /// The address that a trusted proxy names.
+    pub forwarded: Option<IpAddr>,
     /// The names that it proved.
     pub names: Vec<String>,
     /// GET or HEAD.
@@ -61,7 +63,7 @@ pub fn served(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, pu
             }
         }
         Content::Permitted(permitted) => {
-            rests_on(&mut record, permitted.permit());
+            rests_on(&mut record, live, permitted.permit());
             if let Basis::Grant(grant) = permitted.basis() {
                 record.root = Some(grant.permit().subject().digest.to_string());
             }
@@ -76,7 +78,7 @@ pub fn served(now: Timestamp, live: &Live, asked: &RequestFacts, pull: &Pull, pu
     record
 }
 
-fn rests_on(record: &mut Record, permit: &Permit) {
+fn rests_on(record: &mut Record, live: &Live, permit: &Permit) {
     permit.ground().as_str().clone_into(&mut record.ground);
     record.policy = permit.policy().map(ToString::to_string);
     for met in permit.met() {
@@ -92,11 +94,17 @@ fn rests_on(record: &mut Record, permit: &Permit) {
     }
     match permit.ground() {
         Ground::WarnOnly(denial) => denied(record, denial),
-        Ground::Exempt { owner, location } => record.reasons.push(Reason {
-            code: "exempt".to_owned(),
-            location: Some(location.to_string()),
-            text: format!("exempt, {owner} answers for it"),
-        }),
+        Ground::Exempt { owner, location } => {
+            // It stands in the policy under which the permit counts now.
+            let exemption = live.policy().exemptions.iter().find(|one| one.location == *location);
+            let why =
+                exemption.map(|one| format!(", until {}: {}", one.until, one.reason)).unwrap_or_default();
+            record.reasons.push(Reason {
+                code: "exempt".to_owned(),
+                location: Some(location.to_string()),
+                text: format!("exempt, {owner} answers for it{why}"),
+            });
+        }
         Ground::EachChild | Ground::Satisfied | Ground::Unchecked => {}
     }
 }
@@ -181,16 +189,21 @@ fn begun(
 }
 
 fn by_whom(record: &mut Record, asked: &RequestFacts) {
-    let agent =
-        asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    record.client = Some(Client {
-        address: asked.client.to_string(),
-        forwarded: None,
-        names: asked.names.clone(),
-        user_agent: agent.unwrap_or_default(),
-    });
+    record.client = Some(client(asked));
     record.method = asked.method.to_string();
     record.milliseconds = u64::try_from(asked.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+}
+
+/// Who asked.
+pub(super) fn client(asked: &RequestFacts) -> Client {
+    let agent =
+        asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Client {
+        address: asked.client.to_string(),
+        forwarded: asked.forwarded.map(|address| address.to_string()),
+        names: asked.names.clone(),
+        user_agent: agent.unwrap_or_default(),
+    }
 }
 
 fn word(refusal: &Refusal) -> Word {
@@ -228,6 +241,7 @@ fn denied(record: &mut Record, denial: &Denial) {
         code: failed.code.as_str().to_owned(),
     }));
     record.unmet.extend(denial.reasons().filter_map(|reason| Some(reason.location.as_ref()?.to_string())));
+    record.requirements.extend(denial.met().iter().map(ToString::to_string));
 }
 
 fn why(record: &mut Record, live: &Live, asked: &RequestFacts, refusal: &Refusal) {

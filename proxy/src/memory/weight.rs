@@ -102,7 +102,7 @@ fn texts(denial: &Denial) -> usize {
             + signer.attests.as_ref().map_or(0, String::len)
             + names
     });
-    let failed = size_of_val(denial.failed());
+    let failed = size_of_val(denial.failed()) + size_of_val(denial.met());
     let reasons = reasons.map(|reason| size_of::<Reason>() + reason.text.len());
     reasons.chain(signers).sum::<usize>() + judged + failed
 }

@@ -27,6 +27,15 @@ pub enum Blob {
     Sized(u64),
 }
 
+/// A blob that may leave, and what its leave rests on.
+#[derive(Debug)]
+pub struct Leaving {
+    /// The blob.
+    pub blob: Blob,
+    /// The root whose permit counts for it; none of evidence.
+    pub root: Option<Digest>,
+}
+
 /// What is asked for of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
@@ -45,7 +54,7 @@ pub async fn blob(
     repository: &Repository,
     digest: Digest,
     asks: Asks,
-) -> Result<Blob, (Refusal, Arc<Live>)> {
+) -> Result<Leaving, (Refusal, Arc<Live>)> {
     for _ in 0..super::DECIDED_AGAIN_MAX {
         let live = app.live();
         let found = under(app, &live, (repository, digest), asks).await;
@@ -61,7 +70,7 @@ async fn under(
     live: &Arc<Live>,
     (repository, digest): (&Repository, Digest),
     asks: Asks,
-) -> Result<Blob, Refusal> {
+) -> Result<Leaving, Refusal> {
     let leave = order::leave(app, live, repository, Some(&digest)).await?;
     // A manifest's bytes never leave by this door: old containerd tries it after a 403 (A024, A134).
     if is_manifest(app, repository, digest).await? {
@@ -79,7 +88,9 @@ async fn under(
             Digest::Sha512(_) if is_manifest(app, repository, copy.sha256).await? => {
                 Err(Refusal::Missing(Missing::Blob))
             }
-            Digest::Sha256(_) | Digest::Sha512(_) => Ok(Blob::Evidence(copy.bytes)),
+            Digest::Sha256(_) | Digest::Sha512(_) => {
+                Ok(Leaving { blob: Blob::Evidence(copy.bytes), root: None })
+            }
         };
     }
     let grant = match granted? {
@@ -98,13 +109,14 @@ async fn granted_blob(
     live: &Arc<Live>,
     grant: &Grant,
     asks: Asks,
-) -> Result<Blob, Refusal> {
+) -> Result<Leaving, Refusal> {
     known_by_sha256(app, live, grant).await?;
     other_name::not_blocked(app, live, grant).await?;
-    match asks {
-        Asks::Bytes => open(app, live, grant).await,
-        Asks::Size => size(app, live, grant).await,
-    }
+    let blob = match asks {
+        Asks::Bytes => open(app, live, grant).await?,
+        Asks::Size => size(app, live, grant).await?,
+    };
+    Ok(Leaving { blob, root: Some(grant.permit().subject().digest) })
 }
 
 /// Costs the upstream a HEAD at most, and nothing where the repository's own upstream has had the blob (A026).

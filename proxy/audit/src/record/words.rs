@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A blob that was refused.
     BlobRefused,
+    /// Blobs that were served under one root, counted.
+    Blobs,
     /// The signed head of the log.
     Checkpoint,
     /// An answer to a manifest request.
@@ -31,6 +33,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BlobRefused => "blob-refused",
+            Self::Blobs => "blobs",
             Self::Checkpoint => "checkpoint",
             Self::Manifest => "manifest",
             Self::Refusals => "refusals",

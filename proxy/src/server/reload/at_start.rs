@@ -40,6 +40,7 @@ mod tests {
         "clients",
         "listen.default_registry",
         "listen.denied_head_status",
+        "listen.trusted_proxies",
         "policy",
         "upstream",
     ];
