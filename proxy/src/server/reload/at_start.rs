@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     /// What a reload puts in force; a table stands for all that is in it.
-    const AT_ONCE: [&str; 11] = [
+    const AT_ONCE: [&str; 12] = [
         "audit.retain",
         "audit.retain_max",
         "cache.blobs_max",
