@@ -222,13 +222,28 @@ async fn the_verdict_on_a_digest_is_a_signed_verification_summary() {
     assert_eq!(log.run(&["vsa", "sha256:other"]).0, 1);
 }
 
+#[tokio::test]
+async fn an_export_of_another_gate_is_imported_and_read_like_its_own() {
+    let log = Log::new().await;
+    let (_, month, _) = log.run(&["export"]);
+    std::fs::write(log.path("month.jsonl"), format!("{month}nonsense\n")).unwrap();
+    let (from, to) = (log.path("month.jsonl"), log.path("month.db"));
+    let import = ["import", from.to_str().unwrap(), "--to", to.to_str().unwrap()];
+    let (code, out, err) = log.run(&import);
+    assert!(code == 1 && out.starts_with("32 records") && err.contains("1 lines"), "{out}{err}");
+    let search = ["--file", to.to_str().unwrap(), "search", "--gate", "gate-1", "--digest", "sha256:web"];
+    let found = Command::new(env!("CARGO_BIN_EXE_pullgate")).arg("audit").args(search).output().unwrap();
+    assert_eq!(String::from_utf8(found.stdout).unwrap().lines().count(), 10);
+    assert_eq!(log.run(&import).0, 2, "what is there stays as it is");
+}
+
 #[test]
 fn every_question_teaches_by_example() {
     let help = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_pullgate")).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    for command in ["export", "key", "policy", "search", "show", "verify", "vsa"] {
+    for command in ["export", "import", "key", "policy", "search", "show", "verify", "vsa"] {
         let text = help(&["audit", command, "--help"]);
         assert!(text.contains("Examples:") && text.contains("Exit codes:"), "{command}: {text}");
     }

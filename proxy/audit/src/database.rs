@@ -18,10 +18,12 @@ mod carry_over;
 mod catch_up;
 mod file;
 mod horizon;
+mod import;
 mod insert;
 mod retention;
 mod rows;
 
+pub use self::import::{ImportError, Imported, import};
 pub(super) use self::retention::Bounds;
 pub(super) use self::rows::Row;
 
@@ -102,17 +104,7 @@ impl Database {
     /// [`StartError::Newer`].
     pub(super) async fn open(file: &Path, keeping: Keeping) -> Result<Self, StartError> {
         let Keeping { bounds, clock, pulls, strangers, lines } = keeping;
-        let sqlite = Sqlite {
-            file: file.to_owned(),
-            pragmas: PRAGMAS,
-            lock_wait: LOCK_WAIT,
-            schema: &[
-                ("audit", include_str!("migrations/0001_audit.sql")),
-                ("refused", include_str!("migrations/0002_refused.sql")),
-                ("what", include_str!("migrations/0003_what.sql")),
-            ],
-            strange: Strange::StaysThere,
-        };
+        let sqlite = sqlite(file);
         let retention = Retention::new(bounds, clock, Arc::clone(&pulls));
         let tried = Instant::now();
         let mut database = Self {
@@ -351,6 +343,20 @@ impl Database {
             Ok(()) => self.works(&[]),
             Err(error) => self.fails(Some(error.to_string())),
         }
+    }
+}
+
+fn sqlite(file: &Path) -> Sqlite {
+    Sqlite {
+        file: file.to_owned(),
+        pragmas: PRAGMAS,
+        lock_wait: LOCK_WAIT,
+        schema: &[
+            ("audit", include_str!("migrations/0001_audit.sql")),
+            ("refused", include_str!("migrations/0002_refused.sql")),
+            ("what", include_str!("migrations/0003_what.sql")),
+        ],
+        strange: Strange::StaysThere,
     }
 }
 

@@ -30,6 +30,7 @@ mod writer;
 
 pub use audit::{Around, Audit, Refused};
 pub use counters::Counters;
+pub use database::{ImportError, Imported, import};
 pub use facts::Facts;
 pub use fault::{StartError, Unwritable};
 pub use hash::{Hash, hash};

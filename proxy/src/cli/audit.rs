@@ -14,6 +14,7 @@ use crate::audit::read::{Progress, ReadError, Reader};
 use crate::audit::{LogKey, PublicKey};
 
 mod export;
+mod import;
 mod key;
 mod policy;
 mod search;
@@ -42,6 +43,9 @@ enum Action {
     /// Print records as they were written, oldest first: for a SIEM, or for `audit import`
     #[command(after_help = export::EXAMPLES)]
     Export(export::Arguments),
+    /// Make a database of other gates' exports, to be read by --file
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Arguments),
     /// Print the public key by which the gate signs its log
     #[command(after_help = key::EXAMPLES)]
     Key {
@@ -92,6 +96,7 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
     let keys = PublicKey::read(&file);
     match &arguments.action {
         Action::Key { format } => return key::run(&keys, *format),
+        Action::Import(arguments) => return import::run(arguments).await,
         Action::Policy(arguments) => return policy::run(&file, arguments),
         Action::Verify(arguments) if arguments.lines.is_some() => {
             return verify::of_lines(arguments, &keys);
@@ -127,7 +132,7 @@ async fn asked(
             }
         }
         // Answered without a database.
-        Action::Key { .. } | Action::Policy(_) => Ok(Exit::Success),
+        Action::Import(_) | Action::Key { .. } | Action::Policy(_) => Ok(Exit::Success),
     }
 }
 

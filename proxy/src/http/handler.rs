@@ -306,7 +306,7 @@ async fn blob_answer(
         }
     };
     app.metrics.blob_served(target.repository.registry().as_str());
-    let pull::blob::Leaving { blob: found, root } = found;
+    let blob::Leaving { blob: found, root } = found;
     if let (Some(root), &Method::GET) = (root, &asked.method) {
         app.stories.blob(record::client(asked), &target.repository, &root);
     }
