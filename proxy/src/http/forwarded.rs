@@ -1,5 +1,5 @@
-//! The client's address where proxies stand between: believed of those in `listen.trusted_proxies`, and of nobody else. It is
-//! for the pull log alone; no verdict, right or limit rests on it.
+//! The client's address where proxies stand between: believed of those in `listen.trusted_proxies`, and of nobody else. It
+//! is for the pull log alone; no verdict, right or limit rests on it.
 
 use std::net::{IpAddr, SocketAddr};
 
