@@ -122,6 +122,14 @@ Examples:
   pullgate completions zsh > ~/.zfunc/_pullgate
   pullgate completions fish > ~/.config/fish/completions/pullgate.fish";
 
+const MAN_EXAMPLES: &str = "\
+Examples:
+  pullgate man | man -l -                              the program
+  pullgate man verify | man -l -                       one of its commands
+  pullgate man > /usr/local/share/man/man1/pullgate.1
+
+Exit codes: 0 printed, 2 no such command.";
+
 /// A registry mirror that only lets signed images through.
 #[derive(Debug, Parser)]
 #[command(name = "pullgate", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -150,6 +158,12 @@ enum Command {
         /// Exit after the table: 0 when each outcome is what it should be, 1 otherwise
         #[arg(long)]
         once: bool,
+    },
+    /// Print a manual page, as roff
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The command that it is about; without one, the program
+        command: Option<String>,
     },
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
@@ -229,6 +243,7 @@ pub fn run(cli: Cli) -> ExitCode {
                 demo::run(lasting, Paint::of(&io::stdout())).await.unwrap_or_else(|fault| failed(&fault))
             })
         }
+        Command::Man { command } => man(command.as_deref()),
         Command::Serve(ConfigArgument { config }) => {
             heaps::settle();
             with_runtime(serve::run(config))
@@ -247,6 +262,30 @@ fn completions(shell: clap_complete::Shell) -> Exit {
     clap_complete::generate(shell, &mut Cli::command(), "pullgate", &mut script);
     print(&String::from_utf8_lossy(&script));
     Exit::Success
+}
+
+fn man(command: Option<&str>) -> Exit {
+    let mut program = Cli::command();
+    program.build();
+    let about = match command {
+        None => Some(&program),
+        Some(name) => program.find_subcommand(name),
+    };
+    let Some(about) = about else {
+        complain(&format!(
+            "{}: no such command; `pullgate help` lists them\n",
+            Paint::of(&io::stderr()).bad("error")
+        ));
+        return Exit::Usage;
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(about.clone()).render(&mut page) {
+        Ok(()) => {
+            print(&String::from_utf8_lossy(&page));
+            Exit::Success
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 fn with_runtime(work: impl Future<Output = Exit>) -> Exit {

@@ -110,7 +110,7 @@ impl Drop for Demo {
 fn help_teaches_by_example_and_the_version_is_told() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!((code, version.trim()), (0, concat!("pullgate ", env!("CARGO_PKG_VERSION"))));
-    for command in ["serve", "verify", "check", "demo", "completions", ""] {
+    for command in ["serve", "verify", "check", "demo", "completions", "man", ""] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let (code, help, _) = run(&arguments);
         assert_eq!(code, 0, "{command}");
@@ -131,6 +131,7 @@ fn a_wrong_command_line_exits_2_and_says_so_on_standard_error() {
         &["verify", "--explain", "threshold", "alpine"],
         &["check", "--format", "xml"],
         &["completions", "tcl"],
+        &["man", "pull"],
     ] {
         let (code, out, error) = run(arguments);
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
@@ -153,6 +154,16 @@ fn completions_exist_for_the_usual_shells() {
         let (code, script, _) = run(&["completions", shell]);
         assert_eq!(code, 0);
         assert!(script.contains("pullgate") && script.contains("verify"), "{shell}");
+    }
+}
+
+#[test]
+fn each_command_has_its_page_of_the_manual() {
+    for (command, title) in [("", "pullgate"), ("verify", "pullgate-verify"), ("serve", "pullgate-serve")] {
+        let arguments: Vec<&str> = ["man", command].into_iter().filter(|word| !word.is_empty()).collect();
+        let (code, page, _) = run(&arguments);
+        assert_eq!(code, 0, "{command}");
+        assert!(page.contains(&format!(".TH {title} 1")) && page.contains("Exit codes"), "{command}: {page}");
     }
 }
 
