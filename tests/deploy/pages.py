@@ -64,3 +64,26 @@ def follow(page):
             if wrong:
                 found.append(f"$ {command}{wrong}")
     return found
+
+
+def on_a_machine(page, heading):
+    """A script that types the part of a page below a heading, block by block, each output between marks.
+
+    A block `toml` whose first line names a file is written there, and the gate has a minute to take it.
+    """
+    text = pathlib.Path(page).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    script, expected = [], []
+    for kind, content in re.findall(r"^```(sh|text|toml)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        if kind == "toml":
+            file = content.split("\n")[0].removeprefix("# ")
+            script.append(f"before=$(reloads)\ncat >{file} <<'WRITTEN'\n{content}WRITTEN\nin_force \"$before\"\n")
+        elif kind == "sh":
+            script.append(f"echo '<<<<'\n{content}echo '>>>>'\n")
+            expected.append([content, None])
+        else:
+            expected[-1][1] = content
+    return script, expected
+
+
+def outputs(told):
+    return re.findall(r"^<<<<\n(.*?)^>>>>$", told.replace("\r", ""), re.MULTILINE | re.DOTALL)
