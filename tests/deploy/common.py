@@ -16,9 +16,9 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-TOOLS = pathlib.Path(os.environ.get("PULLGATE_TOOLS", TARGET / "tools" / "bin"))
-GATE = pathlib.Path(os.environ.get("PULLGATE_BINARY", TARGET / "debug" / "pullgate"))
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+TOOLS = pathlib.Path(os.environ.get("PULLGATE_TOOLS", TARGET / "tools" / "bin")).resolve()
+GATE = pathlib.Path(os.environ.get("PULLGATE_BINARY", TARGET / "debug" / "pullgate")).resolve()
 
 # How long something that is started may take, seconds: machines of CI are slow, and nothing here measures speed.
 PATIENCE = 120

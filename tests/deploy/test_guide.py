@@ -26,7 +26,12 @@ cp "$(dirname "$(awk '/^policy/ { print $2 }' /tmp/demo.log)")/release.pub" /etc
 printf '[upstream."registry.corp.example"]\\nurl = "http://%s"\\n' "$(awk '/^upstream/ { print $2 }' /tmp/demo.log)" >>/etc/pullgate/pullgate.toml
 mkdir -p /etc/containerd && cp "$containerd" /etc/containerd/config.toml
 rm -rf /etc/containerd/certs.d
-journalctl() { cat /var/log/gate.log; }
+# A record is written behind its answer: as somebody who types, this looks a moment later.
+journalctl() {
+    size=-1
+    until [ "$size" = "$(stat -c %s /var/log/gate.log)" ]; do size=$(stat -c %s /var/log/gate.log); sleep 1; done
+    cat /var/log/gate.log
+}
 """
 
 HELPERS = """
