@@ -14,7 +14,7 @@ mkdir -p "$STAGE/completions" "$STAGE/man"
 install -m 0755 "$program" "$STAGE/pullgate"
 for shell in bash zsh fish; do "$program" completions "$shell" >"$STAGE/completions/pullgate.$shell"; done
 "$program" man | gzip -9n >"$STAGE/man/pullgate.1.gz"
-for command in check completions demo man serve trust verify; do
+for command in $("$program" help | sed -n '/^Commands:/,/^Options:/s/^  \([a-z-]*\) .*/\1/p' | grep -vx help); do
     "$program" man "$command" | gzip -9n >"$STAGE/man/pullgate-$command.1.gz"
 done
 {

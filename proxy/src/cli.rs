@@ -18,6 +18,7 @@ mod demo;
 mod explain;
 mod heaps;
 mod image;
+mod node_config;
 mod paint;
 mod progress;
 mod serve;
@@ -130,6 +131,19 @@ Examples:
 
 Exit codes: 0 printed, 2 no such command.";
 
+const NODE_CONFIG_EXAMPLES: &str = "\
+Without --write, --undo or --check it prints the files, each below its path. It writes nothing
+where a pull could still go around the gate, and says how.
+
+Examples:
+  pullgate node-config containerd                      what it would be
+  pullgate node-config containerd --write              from now on this node asks the gate alone
+  pullgate node-config containerd --check              is it still so
+  pullgate node-config containerd --undo               as it was before
+  pullgate node-config podman --write --gate https://gate.example:5000
+
+Exit codes: 0 done, or closed; 1 a way around, or a file cannot be written; 2 usage.";
+
 /// A registry mirror that only lets signed images through.
 #[derive(Debug, Parser)]
 #[command(name = "pullgate", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -165,6 +179,9 @@ enum Command {
         /// The command that it is about; without one, the program
         command: Option<String>,
     },
+    /// Print or install the mirror configuration of a runtime
+    #[command(after_help = NODE_CONFIG_EXAMPLES)]
+    NodeConfig(node_config::Arguments),
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
@@ -244,6 +261,7 @@ pub fn run(cli: Cli) -> ExitCode {
             })
         }
         Command::Man { command } => man(command.as_deref()),
+        Command::NodeConfig(arguments) => node_config::run(&arguments),
         Command::Serve(ConfigArgument { config }) => {
             heaps::settle();
             with_runtime(serve::run(config))

@@ -110,7 +110,7 @@ impl Drop for Demo {
 fn help_teaches_by_example_and_the_version_is_told() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!((code, version.trim()), (0, concat!("pullgate ", env!("CARGO_PKG_VERSION"))));
-    for command in ["serve", "verify", "check", "demo", "completions", "man", ""] {
+    for command in ["serve", "verify", "check", "demo", "completions", "man", "node-config", ""] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let (code, help, _) = run(&arguments);
         assert_eq!(code, 0, "{command}");

@@ -20,10 +20,6 @@ KUBERNETES = "1.30.0"
 
 # What the chart has of other folders: Helm reads nothing outside its own.
 COPIES = {
-    "node-config.sh": DEPLOY / "node" / "node-config.sh",
-    "hosts.toml": DEPLOY / "containerd" / "hosts.toml",
-    "pullgate.conf": DEPLOY / "podman" / "pullgate.conf",
-    "policy.json": DEPLOY / "podman" / "policy.json",
     "rules.yml": DEPLOY / "observe" / "rules.yml",
     "alerts.yml": DEPLOY / "observe" / "alerts.yml",
 }
@@ -148,7 +144,8 @@ class Chart(unittest.TestCase):
             (container / "config.toml").write_text((DEPLOY / "containerd" / "config-1.x.toml").read_text(encoding="utf-8"))
             self.step(root, "node", "--set", "port=5999")
             written = (container / "certs.d" / "_default" / "hosts.toml").read_text()
-            self.assertEqual(written, COPIES["hosts.toml"].read_text(encoding="utf-8").replace(":5000", ":5999"))
+            shipped = (DEPLOY / "containerd" / "hosts.toml").read_text(encoding="utf-8")
+            self.assertEqual(written, shipped.replace(":5000", ":5999"))
             key = (root / "key" / "seal.key").read_bytes()
             self.assertEqual((len(key), (root / "key" / "seal.key").stat().st_mode & 0o777), (32, 0o400))
             self.step(root, "node", "--set", "port=5999,nodeConfig.action=undo")
@@ -156,20 +153,14 @@ class Chart(unittest.TestCase):
             self.assertEqual((root / "key" / "seal.key").read_bytes(), key, "a key stays")
 
     def step(self, root, case, *more):
-        """Runs the script of the init step with the rendered ConfigMap, on folders of its own."""
-        things = objects(case, *more)
-        data = next(thing["data"] for thing in things if thing["kind"] == "ConfigMap" and "hosts.toml" in thing["data"])
-        (root / "node-config").mkdir(exist_ok=True)
-        for name, text in data.items():
-            (root / "node-config" / name).write_text(text)
-        step = next(container for container in gate_pod(things)["initContainers"] if container["name"] == "node")
-        script = step["args"][0]
-        for folder in ("/state", "/key", "/node-config"):
-            script = script.replace(f" {folder}", f" {root}{folder}").replace(f">{folder}", f">{root}{folder}")
+        """Runs the script of the init step on folders of its own."""
         if os.geteuid() != 0:
             skip("chart-init", "only root can give a file to another user")
-        environment = {one["name"]: one["value"] for one in step["env"]}
-        run(*step["command"], script, env={**os.environ, **environment, "NODE": str(root / "node")})
+        step = next(container for container in gate_pod(objects(case, *more))["initContainers"] if container["name"] == "node")
+        script = step["args"][0].replace("/usr/bin/pullgate", str(GATE))
+        for folder in ("/state", "/key", "/node"):
+            script = script.replace(f" {folder}", f" {root}{folder}").replace(f">{folder}", f">{root}{folder}")
+        run(*step["command"], script)
 
 
 def secrets(folder):
@@ -186,91 +177,6 @@ def secrets(folder):
     (folder / "seal" / "seal.key").write_bytes(bytes(range(32)))
     for path in folder.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
-
-
-class NodeConfig(unittest.TestCase):
-    """deploy/node/node-config.sh, on the files of a made node."""
-
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.node = pathlib.Path(self.folder.name)
-        (self.node / "etc" / "containerd").mkdir(parents=True)
-        (self.node / "etc" / "containerd" / "config.toml").write_text((DEPLOY / "containerd" / "config-2.x.toml").read_text(encoding="utf-8"))
-
-    def config(self, *words, status=0, gate="http://127.0.0.1:5000"):
-        environment = {**os.environ, "NODE": str(self.node), "GATE": gate}
-        return run("sh", DEPLOY / "node" / "node-config.sh", *words, status=status, env=environment)
-
-    def files(self):
-        return {str(path.relative_to(self.node)): path.read_text() for path in self.node.rglob("*") if path.is_file()}
-
-    def test_what_stood_there_comes_back_byte_for_byte(self):
-        registries = self.node / "etc" / "containers" / "registries.conf.d"
-        registries.mkdir(parents=True)
-        (self.node / "etc" / "containers" / "policy.json").write_text('{"default":[{"type":"reject"}]}')
-        before = self.files()
-        for runtime in ("containerd", "cri-o"):
-            self.config("check", runtime, status=1)
-            self.config("write", runtime)
-            self.config("write", runtime)
-            self.assertIn("closed", self.config("check", runtime))
-            self.assertNotEqual(self.files(), before)
-            self.config("undo", runtime)
-            self.assertEqual(self.files(), before)
-            self.assertIn("nothing of ours", self.config("undo", runtime))
-
-    def test_the_files_are_those_of_the_other_folders(self):
-        self.config("write", "containerd")
-        self.config("write", "cri-o")
-        files = self.files()
-        for name, source in (
-            ("etc/containerd/certs.d/_default/hosts.toml", "containerd/hosts.toml"),
-            ("etc/containers/registries.conf.d/zz-pullgate.conf", "podman/pullgate.conf"),
-            ("etc/containers/policy.json", "podman/policy.json"),
-        ):
-            self.assertEqual(files[name], (DEPLOY / source).read_text(encoding="utf-8"))
-
-    def test_another_gate_stands_in_every_file_and_tls_allows_no_plain_http(self):
-        for runtime in ("containerd", "cri-o"):
-            self.config("write", runtime, gate="https://gate.example:5443")
-        files = self.files()
-        self.assertIn('server = "https://gate.example:5443"\n', files["etc/containerd/certs.d/_default/hosts.toml"])
-        conf = files["etc/containers/registries.conf.d/zz-pullgate.conf"]
-        self.assertIn('location = "gate.example:5443/ghcr.io"\n', conf)
-        self.assertNotIn("\ninsecure", conf)
-        self.assertNotIn("127.0.0.1", conf)
-
-    def test_what_would_go_around_is_refused_and_nothing_is_changed(self):
-        own = self.node / "etc" / "containerd" / "certs.d" / "ghcr.io"
-        own.mkdir(parents=True)
-        before = self.files()
-        self.assertIn("certs.d/ghcr.io: wins over _default", self.config("write", "containerd", status=1))
-        own.rmdir()
-        (self.node / "etc" / "containerd" / "config.toml").write_text('version = 3\n')
-        self.assertIn("no config_path", self.config("write", "containerd", status=1))
-        later = self.node / "etc" / "containers" / "registries.conf.d" / "zzz-mine.conf"
-        later.parent.mkdir(parents=True)
-        later.write_text("")
-        self.assertIn("zzz-mine.conf: is read after ours", self.config("write", "cri-o", status=1))
-        later.rename(later.with_name("aa-mine.conf"))
-        self.config("write", "cri-o")
-        self.config("undo", "cri-o")
-        self.assertEqual({name for name in self.files() if "mine" not in name}, set(before))
-
-    def test_a_changed_file_is_seen(self):
-        self.config("write", "containerd")
-        hosts = self.node / "etc" / "containerd" / "certs.d" / "_default" / "hosts.toml"
-        hosts.write_text('server = "https://docker.io"\n[host."http://127.0.0.1:5000"]\n')
-        self.assertIn("is not what", self.config("check", "containerd", status=1))
-
-    def test_a_wrong_word_changes_nothing(self):
-        before = self.files()
-        for words in (("write",), ("write", "podmann"), ("wipe", "containerd")):
-            self.config(*words, status=1)
-        self.config("write", "containerd", status=1, gate="127.0.0.1:5000")
-        self.assertNotIn("etc/containerd/certs.d/_default/hosts.toml", self.files())
-        self.assertTrue(set(before) <= set(self.files()))
 
 
 if __name__ == "__main__":

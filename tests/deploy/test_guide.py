@@ -2,11 +2,11 @@
 
 import unittest
 
+import test_package
 from common import DEPLOY, GATE, metric_names, skip
 from machine import typed
 from pages import differs, on_a_machine, outputs
 from test_observe import rules, series_of
-from test_package import Package
 
 try:
     import yaml
@@ -45,9 +45,9 @@ in_force() {
 
 class Guide(unittest.TestCase):
     def test_the_rollout_is_what_happens_when_it_is_typed(self):
-        Package.setUpClass()
-        self.addCleanup(Package.doClassCleanups)
-        package = Package().package("0.1.0")
+        test_package.Package.setUpClass()
+        self.addCleanup(test_package.Package.doClassCleanups)
+        package = test_package.Package().package("0.1.0")
         script, expected = on_a_machine(GUIDE, "Rollout")
         first = script[0].replace("pullgate_0.1.0_amd64.deb", package.name)
         told = typed(

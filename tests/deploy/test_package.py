@@ -40,7 +40,7 @@ class Package(unittest.TestCase):
         said = {word for row in re.findall(r"^\| (`/.*?) \|", page, re.MULTILINE) for word in row.split("`")[1::2]}
         self.assertFalse({file for file in files if not any(file == word or (word.endswith("/") and file.startswith(word)) for word in said)})
         self.assertFalse({word for word in said if not any(file.startswith(word) for file in files)})
-        subcommands = re.findall(r"^  (\w+) ", run(GATE, "help").split("Commands:")[1].split("Options:")[0], re.MULTILINE)
+        subcommands = re.findall(r"^  ([\w-]+) ", run(GATE, "help").split("Commands:")[1].split("Options:")[0], re.MULTILINE)
         for command in set(subcommands) - {"help"}:
             self.assertIn(f"/usr/share/man/man1/pullgate-{command}.1.gz", files, "a command without its page: build.sh lists them")
         fields = run("dpkg-deb", "--field", self.package("0.1.0"))
@@ -69,10 +69,10 @@ stop
 command -v man >/dev/null || man() { :; }
 man --warnings -l /usr/share/man/man1/pullgate-verify.1.gz 2>&1 >/dev/null | sed 's/^/CLAIM man says /'
 mkdir -p /etc/containerd && cp "$containerd" /etc/containerd/config.toml
-sh /usr/share/pullgate/node/node-config.sh write containerd >/dev/null
+pullgate node-config containerd --write >/dev/null
 if dpkg -r pullgate >/tmp/removed 2>&1; then claim "removed while containerd asks nobody else"; fi
 grep -o 'containerd asks this gate and nobody else' /tmp/removed | sed 's/^/CLAIM refused: /'
-sh /usr/share/pullgate/node/node-config.sh undo containerd >/dev/null
+pullgate node-config containerd --undo >/dev/null
 dpkg -r pullgate >/dev/null
 [ -e /usr/bin/pullgate ] || left=no
 claim "removed, $left program: $(ls /etc/pullgate | tr '\\n' ' ')"
