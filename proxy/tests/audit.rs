@@ -152,6 +152,9 @@ async fn a_refused_developer_shows_the_id_and_gets_the_page_with_line_and_cure()
     let (code, out, _) = log.run(&["policy", "3f8a", "--at", "policy.toml:3"]);
     assert!(code == 0 && out.contains(">    3 | [[policy]]"), "{out}");
     assert_eq!(log.run(&["policy", "ffff"]).0, 1);
+    let explain =
+        Command::new(env!("CARGO_BIN_EXE_pullgate")).args(["verify", "--explain", &log.denied]).output();
+    assert!(String::from_utf8(explain.unwrap().stdout).unwrap().contains("pullgate audit show"));
     assert_eq!((log.run(&["show", "000000000000"]).0, log.run(&["show", "no-id"]).0), (1, 2));
     assert_eq!(log.run(&["--file", "/nonexistent", "show", "0000"]).0, 2);
 }

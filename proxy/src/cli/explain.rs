@@ -11,10 +11,21 @@ pub(super) fn run(text: &str) -> Exit {
             print(&format!("{code}\n  cause  {}\n  cure   {}\n", code.cause(), code.cure()));
             Exit::Success
         }
+        None if is_id(text) => {
+            print(&format!(
+                "{text} is the id of an answer, no code: `pullgate audit show {text}` tells what it was, and why\n"
+            ));
+            Exit::Success
+        }
         None => {
             let known: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
             complain(&format!("error: no such code; there are\n  {}\n", known.join("\n  ")));
             Exit::Usage
         }
     }
+}
+
+/// Whether it is what a refused client was shown.
+fn is_id(text: &str) -> bool {
+    (12..=32).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

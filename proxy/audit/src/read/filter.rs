@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::record::Word;
 
 /// Milliseconds of a day.
-const DAY: i64 = 24 * 60 * 60 * 1_000;
+pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// A pattern: `*` is any text, `?` one character, all else itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,8 @@ impl Filter {
         }
         if let Some(client) = client {
             conditions.and(
-                "(w.client = $ or instr(char(10) || w.names || char(10), char(10) || $ || char(10)) > 0)",
+                "w.what in (select what from what where client = $ union select what from what \
+                 where names <> '' and instr(char(10) || names || char(10), char(10) || $ || char(10)) > 0)",
                 text(client),
             );
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
-use super::filter::{Conditions, Filter, Value};
+use super::filter::{Conditions, DAY, Filter, Value};
 use super::sums::{bound, time};
 use super::{Found, ROWS, ReadError};
 use crate::record::Record;
@@ -31,8 +31,12 @@ pub struct Progress {
 pub struct Search {
     pool: AnyPool,
     filter: Filter,
-    /// Places that are still to be looked at, the newest first.
+    /// Places of a day that are still to be looked at, the newest first.
     ranges: VecDeque<(i64, i64)>,
+    /// That day.
+    day: i64,
+    /// Days that are still to be asked for such places, the newest first.
+    days: VecDeque<i64>,
     progress: Progress,
     pulls: VecDeque<Found>,
     strangers: VecDeque<Found>,
@@ -42,12 +46,16 @@ pub struct Search {
 
 impl Search {
     pub(super) async fn new(pool: AnyPool, filter: Filter) -> Result<Self, ReadError> {
-        let ranges = ranges(&pool, &filter).await?;
-        let all = ranges.iter().map(|(first, last)| (last - first + 1).unsigned_abs()).sum();
+        let days = days(&pool, &filter).await?;
+        let ends = "select coalesce(max(position) - min(position) + 1, 0) from audit";
+        let all: i64 = sqlx::query_scalar(ends).fetch_one(&pool).await?;
+        let all = all.unsigned_abs();
         Ok(Self {
             pool,
             filter,
-            ranges,
+            ranges: VecDeque::new(),
+            day: 0,
+            days,
             progress: Progress { done: 0, all },
             pulls: VecDeque::new(),
             strangers: VecDeque::new(),
@@ -69,9 +77,9 @@ impl Search {
         while self.strangers.is_empty() && self.strangers_before.is_some() {
             self.look_at_strangers().await?;
         }
-        if self.pulls.is_empty() && !self.ranges.is_empty() {
+        if self.pulls.is_empty() && self.is_going_on() {
             self.look_at_pulls().await?;
-            if self.pulls.is_empty() && !self.ranges.is_empty() {
+            if self.pulls.is_empty() && self.is_going_on() {
                 return Ok(Step::Nothing);
             }
         }
@@ -97,17 +105,31 @@ impl Search {
         }
     }
 
+    fn is_going_on(&self) -> bool {
+        !self.ranges.is_empty() || !self.days.is_empty()
+    }
+
     async fn look_at_pulls(&mut self) -> Result<(), ReadError> {
+        if self.ranges.is_empty()
+            && let Some(day) = self.days.pop_front()
+        {
+            self.day = day;
+            self.ranges = ranges(&self.pool, &self.filter, day).await?;
+        }
         let Some((first, last)) = self.ranges.pop_front() else { return Ok(()) };
         let from = last.saturating_sub(STEP - 1).max(first);
         let mut conditions = Conditions {
             sql: String::new(),
             values: vec![Value::Number(from), Value::Number(last), Value::Number(ROWS)],
         };
+        // Where a clock was set, places of one day lie among those of another.
+        conditions.and("a.time >= $", Value::Number(self.day.saturating_mul(DAY)));
+        conditions.and("a.time < $", Value::Number(self.day.saturating_add(1).saturating_mul(DAY)));
         self.filter.rows(&mut conditions);
         self.filter.facts(&mut conditions);
+        let join = if conditions.sql.contains("w.") { "join what w on w.what = a.what" } else { "" };
         let sql = format!(
-            "select a.position, a.record, a.time from audit a join what w on w.what = a.what \
+            "select a.position, a.record, a.time from audit a {join} \
              where a.position between $1 and $2{} order by a.position desc limit $3",
             conditions.sql
         );
@@ -165,13 +187,22 @@ fn found(row: &AnyRow, position: Option<i64>) -> Result<Option<Found>, ReadError
     Ok(record.map(|record| Found { position, time, record, line }))
 }
 
-/// Where it can lie, the newest first.
-async fn ranges(pool: &AnyPool, filter: &Filter) -> Result<VecDeque<(i64, i64)>, ReadError> {
+/// The days of which there is anything, as far as they are asked for, the newest first.
+async fn days(pool: &AnyPool, filter: &Filter) -> Result<VecDeque<i64>, ReadError> {
     let mut conditions = Conditions::default();
     filter.days(&mut conditions);
+    let sql = format!("select distinct d.day from days d where 1 = 1{} order by d.day desc", conditions.sql);
+    let rows = bound(sql, &conditions).fetch_all(pool).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Where it can lie in a day, the newest first: what is read of a log is no more than what is shown of it needs.
+async fn ranges(pool: &AnyPool, filter: &Filter, day: i64) -> Result<VecDeque<(i64, i64)>, ReadError> {
+    let mut conditions = Conditions { sql: String::new(), values: vec![Value::Number(day)] };
     filter.facts(&mut conditions);
+    let join = if conditions.sql.contains("w.") { "join what w on w.what = d.what" } else { "" };
     let sql = format!(
-        "select d.first_position, d.last_position from days d join what w on w.what = d.what where 1 = 1{} \
+        "select d.first_position, d.last_position from days d {join} where d.day = $1{} \
          order by d.last_position desc",
         conditions.sql
     );

@@ -131,8 +131,10 @@ pub(super) async fn total(pool: &AnyPool, filter: &Filter) -> Result<Total, Read
     let mut conditions = Conditions::default();
     filter.days(&mut conditions);
     filter.facts(&mut conditions);
+    // Where no fact is asked for, the days alone know.
+    let join = if conditions.sql.contains("w.") { "join what w on w.what = d.what" } else { "" };
     let sql = format!(
-        "select cast(coalesce(sum(d.count), 0) as bigint) from days d join what w on w.what = d.what where 1 = 1{}",
+        "select cast(coalesce(sum(d.count), 0) as bigint) from days d {join} where 1 = 1{}",
         conditions.sql
     );
     let count: i64 = bound(sql, &conditions).fetch_one(pool).await?.try_get(0)?;
