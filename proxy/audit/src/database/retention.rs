@@ -153,7 +153,7 @@ impl Retention {
             return Ok(Done::Part);
         }
         // A share of them at once: rows that are large are few, and the newest stay.
-        let share = "select (max(position) - min(position)) / $1 from audit";
+        let share = "select ((select max(position) from audit) - (select min(position) from audit)) / $1";
         let share = sqlx::query_scalar::<_, Option<i64>>(share).bind(SHARE_AT_ONCE).fetch_one(pool).await?;
         let step = share.unwrap_or_default().clamp(1, PRUNED_AT_ONCE);
         let of_pulls = "delete from audit where position < (select min(position) from audit) + $1";

@@ -47,7 +47,8 @@ pub struct Search {
 impl Search {
     pub(super) async fn new(pool: AnyPool, filter: Filter) -> Result<Self, ReadError> {
         let days = days(&pool, &filter).await?;
-        let ends = "select coalesce(max(position) - min(position) + 1, 0) from audit";
+        let ends =
+            "select coalesce((select max(position) from audit) - (select min(position) from audit) + 1, 0)";
         let all: i64 = sqlx::query_scalar(ends).fetch_one(&pool).await?;
         let all = all.unsigned_abs();
         Ok(Self {
