@@ -21,6 +21,7 @@ use crate::time::later;
 use crate::verdict::{Denial, Ground, Met, Permit, PermitParts, Reason, Subject, Undecided, Verdict};
 
 pub mod fallback;
+mod holders;
 mod matching;
 mod meet;
 mod signers;

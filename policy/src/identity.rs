@@ -85,7 +85,7 @@ pub struct Identity {
     pub san: String,
     /// Fulcio's extensions by name (`source_repository_uri`, …).
     pub claims: BTreeMap<String, String>,
-    /// The certificate's key, where it is one that the policy lists: it signs once, by whatever name (A233).
+    /// The certificate's key: it signs once, by whatever name (A233).
     pub held: Option<KeyId>,
 }
 
@@ -117,29 +117,37 @@ impl SanKind {
     }
 }
 
-/// What makes two signatures be by one signer, for thresholds: the key, or issuer and name (A233).
+/// What tells of a signer who it is, for thresholds: a key, a name, a subject. Signatures that share one of these are by one
+/// signer, whatever else they say (A233).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PrincipalKey(String);
+pub struct Mark(String);
 
 impl Principal {
-    /// The signer for the purpose of counting. Two certificates of one identity are one; so is one identity under two
-    /// trust tables.
+    /// All that tells who it is. One certificate has all of its marks under each trust table and each authority to which it
+    /// leads; so have two certificates of one key, of one subject, or with a name in common.
     #[must_use]
-    pub fn key(&self) -> PrincipalKey {
+    pub fn marks(&self) -> Vec<Mark> {
+        let key = |id: &KeyId| Mark(format!("key {id}"));
         match self {
-            Self::Certificate(Certified { held: Some(id), .. })
-            | Self::Identity(Identity { held: Some(id), .. })
-            | Self::Key(id) => PrincipalKey(format!("key {id}")),
-            Self::Certificate(certified) => PrincipalKey(certified.signer()),
-            Self::Identity(identity) => {
-                // A workflow that is written in another case is no other signer (A233).
-                let san = match forge::folds(&identity.san) {
-                    true => identity.san.to_ascii_lowercase(),
-                    false => identity.san.clone(),
-                };
-                PrincipalKey(format!("identity {:?} {san:?}", identity.issuer))
+            Self::Certificate(certified) => {
+                let subject = Some(certified.subject.to_lowercase()).filter(|subject| !subject.is_empty());
+                let names = certified.names.iter().map(|name| name_mark(name.as_str()));
+                let marks = certified.held.iter().map(key).chain(names);
+                marks.chain(subject.map(|subject| Mark(format!("subject {subject:?}")))).collect()
             }
+            Self::Identity(identity) => {
+                identity.held.iter().map(key).chain([name_mark(&identity.san)]).collect()
+            }
+            Self::Key(id) => vec![key(id)],
         }
+    }
+}
+
+/// A name in another case is no other signer (A233): an address or a host anywhere, a workflow where its forge has it so.
+fn name_mark(name: &str) -> Mark {
+    match !name.contains("://") || forge::folds(name) {
+        true => Mark(format!("name {:?}", name.to_lowercase())),
+        false => Mark(format!("name {name:?}")),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::identity::{Name, PrincipalKey};
+use crate::identity::Name;
 
 /// Pairs as many authorities as possible with principals of their own; each pair names the piece of evidence.
-pub(super) fn maximum(edges: &[(Name, PrincipalKey, usize)]) -> Vec<(Name, usize)> {
-    let mut holder: BTreeMap<&PrincipalKey, (&Name, usize)> = BTreeMap::new();
+pub(super) fn maximum(edges: &[(Name, usize, usize)]) -> Vec<(Name, usize)> {
+    let mut holder: BTreeMap<&usize, (&Name, usize)> = BTreeMap::new();
     let names: BTreeSet<&Name> = edges.iter().map(|(name, _, _)| name).collect();
     for name in names {
         assign(name, edges, &mut holder, &mut BTreeSet::new());
@@ -19,9 +19,9 @@ pub(super) fn maximum(edges: &[(Name, PrincipalKey, usize)]) -> Vec<(Name, usize
 /// Finds an augmenting path from `name` (Kuhn's algorithm); each principal is visited once.
 fn assign<'a>(
     name: &'a Name,
-    edges: &'a [(Name, PrincipalKey, usize)],
-    holder: &mut BTreeMap<&'a PrincipalKey, (&'a Name, usize)>,
-    visited: &mut BTreeSet<&'a PrincipalKey>,
+    edges: &'a [(Name, usize, usize)],
+    holder: &mut BTreeMap<&'a usize, (&'a Name, usize)>,
+    visited: &mut BTreeSet<&'a usize>,
 ) -> bool {
     for (_, principal, position) in edges.iter().filter(|(candidate, _, _)| candidate == name) {
         if !visited.insert(principal) {
@@ -42,10 +42,9 @@ fn assign<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{KeyId, Principal};
 
-    fn edge(name: &str, key: &str) -> (Name, PrincipalKey, usize) {
-        (Name::new(name), Principal::Key(KeyId::of_spki(key.as_bytes())).key(), 0)
+    fn edge(name: &str, key: &str) -> (Name, usize, usize) {
+        (Name::new(name), usize::from(key.as_bytes()[0]), 0)
     }
 
     #[test]

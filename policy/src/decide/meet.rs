@@ -7,13 +7,14 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::holders::Holders;
 use super::signers::Seen;
 use super::unmet::{Near, Skipped, Unmet};
 use super::{matching, unmet};
 use crate::code::Code;
 use crate::evidence::{AttestationFacts, Evidence, Logged, Predicate, Source};
 use crate::expression::{About, Image};
-use crate::identity::{Authority, Name, Principal, PrincipalKey, Transparency, Uses};
+use crate::identity::{Authority, Name, Principal, Transparency, Uses};
 use crate::limits;
 use crate::oci::{Digest, Document};
 use crate::policy::{Asks, ClaimedReference, Policy, PolicySet, Requirement, Rule};
@@ -87,10 +88,11 @@ fn one(
 ) -> Result<(Met, Timestamp), Unmet> {
     let (mut pieces, mut skipped) = pieces(requirement, evidence, subject);
     // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
-    pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal.key(), piece.source));
+    pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal, piece.source));
     let authorities: Vec<&Authority> =
         requirement.any_of.iter().filter_map(|name| set.authorities.get(name)).collect();
-    let mut edges: Vec<(Name, PrincipalKey, usize)> = Vec::new();
+    let mut edges: Vec<(Name, usize, usize)> = Vec::new();
+    let mut holders = Holders::default();
     let mut seen = Vec::new();
     for (position, piece) in pieces.iter().enumerate() {
         let named = match worth(requirement, &authorities, piece, when) {
@@ -102,10 +104,15 @@ fn one(
             }
         };
         seen.push(piece.seen(Ok(named.iter().map(|authority| authority.name.clone()).collect())));
-        let (signer, known) = (piece.principal.key(), edges.len());
+        let holder = holders.add(piece.principal);
+        // It may be by whom two others are by, who were two signers so far.
+        for (_, signer, _) in &mut edges {
+            *signer = holders.of(*signer);
+        }
+        let (signer, known) = (holders.of(holder), edges.len());
         for authority in named {
-            if !edges.iter().any(|(name, principal, _)| *name == authority.name && *principal == signer) {
-                edges.push((authority.name.clone(), signer.clone(), position));
+            if !edges.iter().any(|(name, other, _)| *name == authority.name && *other == signer) {
+                edges.push((authority.name.clone(), signer, position));
             }
         }
         if edges.len() == known {

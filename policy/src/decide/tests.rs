@@ -5,5 +5,6 @@ pub(crate) mod fixture;
 mod asked;
 mod evidence;
 mod properties;
+mod signers;
 mod standing;
 mod undecided;

@@ -38,7 +38,7 @@ pub struct Certified {
     pub subject: String,
     /// The subject alternative names of the kinds that can be asked for.
     pub names: BTreeSet<AltName>,
-    /// The certificate's key, where it is one that the policy lists (A233).
+    /// The certificate's key (A233).
     pub held: Option<KeyId>,
 }
 
@@ -86,16 +86,6 @@ impl fmt::Display for Holder {
         let names = self.names.iter().map(AltName::as_str);
         let all: Vec<_> = names.chain(self.subject.as_deref()).map(text::escape).collect();
         f.write_str(&all.join(", "))
-    }
-}
-
-impl Certified {
-    /// What makes two certificates be of one signer: the subject; where there is none, the names.
-    pub(super) fn signer(&self) -> String {
-        match self.subject.as_str() {
-            "" => format!("certificate {:?}", self.names),
-            subject => format!("certificate {subject:?}"),
-        }
     }
 }
 
@@ -189,16 +179,23 @@ mod tests {
         }
     }
 
+    fn share(one: &Certified, other: &Certified) -> bool {
+        let marks = |certified: &Certified| Principal::Certificate(certified.clone()).marks();
+        marks(one).iter().any(|mark| marks(other).contains(mark))
+    }
+
     #[test]
-    fn a233_certificates_of_one_subject_or_around_one_listed_key_are_one_signer() {
-        let key = |certified: &Certified| Principal::Certificate(certified.clone()).key();
-        let one = certified("CN=ci", &[email("a@corp.example")]);
-        let again = certified("CN=ci", &[email("b@corp.example")]);
-        assert_eq!(key(&one), key(&again));
-        let unnamed = |name: &str| certified("", &[email(name)]);
-        assert_ne!(key(&unnamed("a@corp.example")), key(&unnamed("b@corp.example")));
-        let listed = KeyId::of_spki(b"k");
-        let held = Certified { held: Some(listed), ..one };
-        assert_eq!(key(&held), Principal::Key(listed).key());
+    fn a233_certificates_of_one_key_one_subject_or_with_a_name_in_common_are_one_signer() {
+        let key = |name: &str| Some(KeyId::of_spki(name.as_bytes()));
+        let of = |subject: &str, names: &[AltName], name: &str| Certified {
+            held: key(name),
+            ..certified(subject, names)
+        };
+        let one = of("CN=ci", &[email("a@corp.example")], "k");
+        assert!(share(&one, &of("CN=other", &[email("b@corp.example")], "k")), "one key");
+        assert!(share(&one, &of("CN=CI", &[email("b@corp.example")], "l")), "one subject in another case");
+        assert!(share(&one, &of("", &[dns("x"), email("A@corp.example")], "l")), "one name");
+        assert!(!share(&one, &of("CN=other", &[email("b@corp.example")], "l")), "nothing in common");
+        assert!(!share(&of("", &[dns("a")], "k"), &of("", &[dns("b")], "l")), "no subject is not one");
     }
 }

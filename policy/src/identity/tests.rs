@@ -244,7 +244,7 @@ fn a233_a242_a_workflow_of_ones_own_repository_is_its_own_in_any_case() {
     let own = authority(IdentityPattern::Exact(corp.into()), &[]);
     let other = identity(corp, &[("source_repository_uri", "https://git.corp.example/a/b")]);
     assert_eq!(own.recognises(&Principal::Identity(other)), Err(Code::CallerUnpinned));
-    let key = |san: &str| Principal::Identity(identity(san, &[])).key();
+    let key = |san: &str| Principal::Identity(identity(san, &[])).marks();
     assert_eq!(key(san), key(SAN), "one signer for a threshold");
     assert_ne!(key(corp), key("https://git.corp.example/a/b/w.yml"));
     let pinned = authority(

@@ -30,7 +30,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Res
     {
         return Err(Code::SignatureInvalid.into());
     }
-    let held = request.keys.get(&key.id()).map(PublicKey::id);
+    let held = Some(key.id());
     let mut attempts: Vec<_> = tables(request)
         .into_iter()
         .map(|((table, under), demand)| proof((request, &table), (under, demand), (signed, leaf), held))

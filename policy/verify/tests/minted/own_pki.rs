@@ -16,7 +16,7 @@ use rcgen::{
 };
 
 use crate::anchors::constrained;
-use crate::ask::{MANIFEST, Question, TRUST, bundle};
+use crate::ask::{MANIFEST, Question, TRUST, bundle, identity};
 use crate::pki::{Entry, Leaf, Pki, between_by, changed_leaf, key, pem, uri};
 use crate::stamp;
 use crate::stamps::{signature_of, stamped};
@@ -317,9 +317,27 @@ fn a233_a_listed_key_in_a_companys_certificate_signs_once() {
     let question = question.with_key(listed, Transparency::Required);
     let signed = company.services.bundle(&leaf, MANIFEST, Entry::Whole);
     let evidence = question.ask(vec![bundle(&signed)]);
-    let signers: Vec<_> = evidence.signatures.iter().map(|one| one.facts().principal.key()).collect();
-    assert_eq!(signers.len(), 2);
-    assert_eq!(signers[0], signers[1]);
+    let marks: Vec<_> = evidence.signatures.iter().map(|one| one.facts().principal.marks()).collect();
+    assert_eq!(marks.len(), 2);
+    assert!(marks[0].iter().any(|mark| marks[1].contains(mark)));
+}
+
+#[test]
+fn a233_one_certificate_under_a_trust_table_and_under_the_file_is_one_signer() {
+    let pki = Pki::new();
+    let claims = changed_leaf(pki.issuer(), p256(), |of| {
+        of.subject_alt_names = vec![SanType::Rfc822Name("ci@corp.example".try_into().unwrap())];
+    });
+    let mut question = Question::new(vec![pki.table(TRUST)], vec![identity(Transparency::Required)]);
+    let roots = Roots::from_pem(file(&[pki.certificate()]).as_bytes()).unwrap();
+    let roots = question.keys.insert_roots(roots);
+    question.authorities.push(authority(roots, Transparency::Required));
+    let evidence = question.ask(vec![bundle(&pki.bundle(&claims, MANIFEST, Entry::Whole))]);
+    let principals: Vec<_> = evidence.signatures.iter().map(|one| &one.facts().principal).collect();
+    let [Principal::Identity(_), Principal::Certificate(_)] = principals.as_slice() else {
+        panic!("{principals:?}")
+    };
+    assert!(principals[0].marks().iter().any(|mark| principals[1].marks().contains(mark)));
 }
 
 #[test]
