@@ -109,4 +109,4 @@ pub const ROOTS_JUDGED: usize = 32;
 /// Hops of `Forwarded` or `X-Forwarded-For` that are read, the nearest first. Over it: the last that was read counts.
 pub const FORWARDED_HOPS: usize = 16;
 /// Stories of clients that are told apart at once. Over it: those that are idle go, then all.
-pub const STORIES: usize = 20_000;
+pub const STORIES: usize = 8_192;

@@ -279,8 +279,9 @@ impl Gate {
     pub async fn records(&self) -> Vec<Value> {
         self.app().audit.flush().await;
         let text = fs::read_to_string(self.path("audit.jsonl")).expect("the pull log");
-        let of_gate =
-            |record: &Value| ["blobs", "checkpoint", "start", "stop"].iter().any(|kind| record["kind"] == *kind);
+        let of_gate = |record: &Value| {
+            ["blobs", "checkpoint", "start", "stop"].iter().any(|kind| record["kind"] == *kind)
+        };
         text.lines().map(record).filter(|record| !of_gate(record)).collect()
     }
 

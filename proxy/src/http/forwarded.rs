@@ -9,21 +9,27 @@ use ipnet::IpNet;
 
 use crate::limits::FORWARDED_HOPS;
 
-/// What most proxies write; the last entry is the newest.
+/// What most proxies write, at the end of what came; the last entry is the newest.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address that the last trusted proxy names, of those behind it; none where the peer is no such proxy, or says nothing
-/// that can be read.
+/// that can be read. Where there is an `X-Forwarded-For`, a `Forwarded` is not read: a proxy that writes the first passes on the
+/// second as its client wrote it.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !is_trusted(&peer.to_canonical()) {
         return None;
     }
-    let named = if headers.contains_key(FORWARDED) { FORWARDED } else { X_FORWARDED_FOR };
-    let texts: Vec<&str> = headers.get_all(&named).iter().filter_map(|value| value.to_str().ok()).collect();
+    let named = if headers.contains_key(&X_FORWARDED_FOR) { X_FORWARDED_FOR } else { FORWARDED };
+    // A line that is no text is read all the same: it must not hide what a proxy wrote behind it.
+    let texts: Vec<_> =
+        headers.get_all(&named).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let mut nearest = None;
     for hop in texts.iter().rev().flat_map(|text| text.rsplit(',')).take(FORWARDED_HOPS) {
-        let address = if named == FORWARDED { of_forwarded(hop) } else { address(hop) };
+        // Half of a quoted text: what stands in it was written by nobody who is trusted.
+        let is_whole = hop.matches('"').count().is_multiple_of(2);
+        let read = if named == FORWARDED { of_forwarded(hop) } else { address(hop) };
+        let address = read.filter(|_| is_whole);
         // What stands further left is no longer vouched for.
         let Some(address) = address else { return nearest };
         nearest = Some(address);
@@ -53,13 +59,18 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn named(peer: &str, headers: &[(&str, &str)]) -> Option<String> {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].iter().map(|net| net.parse().unwrap()).collect();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            map.append(
+                HeaderName::try_from(*name).unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         client(peer.parse().unwrap(), &map, &trusted).map(|address| address.to_string())
     }
@@ -80,7 +91,16 @@ mod tests {
                 vec![("forwarded", "for=203.0.113.1, For=\"[2001:db8::7]:4711\";proto=https")],
                 Some("2001:db8::7"),
             ),
-            ("10.0.0.1", vec![("forwarded", "for=_hidden"), (x, "192.0.2.7")], None),
+            ("10.0.0.1", vec![("forwarded", "for=_hidden")], None),
+            // What a client sends of the other header is passed on by its proxy.
+            ("10.0.0.1", vec![("forwarded", "for=203.0.113.66"), (x, "192.0.2.7")], Some("192.0.2.7")),
+            ("10.0.0.1", vec![(x, "203.0.113.1, \u{e9}, 192.0.2.7")], Some("192.0.2.7")),
+            ("10.0.0.1", vec![(x, "203.0.113.1"), (x, "\u{e9}, 192.0.2.7")], Some("192.0.2.7")),
+            (
+                "10.0.0.1",
+                vec![("forwarded", "for=\"x, for=203.0.113.1, for=10.0.0.3\", for=10.0.0.2")],
+                Some("10.0.0.2"),
+            ),
             ("fd00::1", vec![(x, "192.0.2.7:80")], Some("192.0.2.7")),
         ] {
             assert_eq!(named(peer, &headers).as_deref(), expected, "{peer} {headers:?}");

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::Evidence;
+use pullgate_policy::limits::LOG_FIELD_BYTES;
 use pullgate_policy::oci::{Digest, Reference, Repository};
 use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
@@ -196,8 +197,13 @@ fn by_whom(record: &mut Record, asked: &RequestFacts) {
 
 /// Who asked.
 pub(super) fn client(asked: &RequestFacts) -> Client {
-    let agent =
-        asked.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    // As much as a record shows, and one byte by which it shows that there was more: stories keep it.
+    let shown = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        let cut = bytes.get(..=LOG_FIELD_BYTES).unwrap_or(bytes);
+        String::from_utf8_lossy(cut).into_owned()
+    };
+    let agent = asked.headers.get(USER_AGENT).map(shown);
     Client {
         address: asked.client.to_string(),
         forwarded: asked.forwarded.map(|address| address.to_string()),

@@ -55,6 +55,8 @@ pub const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 pub const CHECK_BYTES: u64 = 64 * 1024 * 1024;
 /// Corrupt files of one database that lie aside. Over it: the oldest goes.
 pub const CORRUPT_KEPT: usize = 3;
+/// Blobs that are removed at once where `blobs_max` has become smaller, while others wait for the index.
+pub const GOING: usize = 64;
 /// Blobs whose hash is remembered. Over it: all are hashed anew when next served.
 pub const KNOWN_BLOBS: usize = 65_536;
 /// Bytes that blobs leave free on the disk, for the databases and the log.

@@ -30,7 +30,7 @@ async fn another_blobs_max_counts_from_its_reload_on() {
     }
     assert!(stage.gate.app().store.blobs().used() > 3 * MIB as u64);
     let text = std::fs::read_to_string(stage.gate.path("pullgate.toml")).unwrap();
-    stage.gate.write("pullgate.toml", &text.replace("4MiB", "2200KiB"));
+    stage.gate.write("pullgate.toml", text.replace("4MiB", "2200KiB"));
     // What is being read goes later: a transfer can be joined for a moment after its end.
     let begun = Instant::now();
     while stage.gate.app().store.blobs().used() > 2200 << 10 {

@@ -21,7 +21,7 @@ use super::{BlobFault, Flight, Sender, Shared, TransferState, UpstreamError};
 use crate::descriptors;
 use crate::files::{Shelf, Stamp};
 use crate::folder::StateFolder;
-use crate::limits::{DISK_REST, HASH_BYTES, KNOWN_BLOBS};
+use crate::limits::{DISK_REST, GOING, HASH_BYTES, KNOWN_BLOBS};
 
 #[derive(Debug)]
 pub(super) struct BlobFiles {
@@ -97,11 +97,16 @@ impl BlobFiles {
     /// the next blob that wants room.
     pub(super) fn keep_at_most(&self, blobs_max: u64) {
         self.blobs_max.store(blobs_max, Ordering::Relaxed);
-        let mut index = lock(&self.index);
-        index.set_max(blobs_max);
-        let over = index.used().saturating_sub(blobs_max);
-        let going = index.oldest(over);
-        self.remove(&mut index, going);
+        lock(&self.index).set_max(blobs_max);
+        loop {
+            // In steps: who wants a blob meanwhile waits for one of them, not for all.
+            let mut index = lock(&self.index);
+            let over = index.used().saturating_sub(blobs_max);
+            let going: Vec<_> = index.oldest(over).into_iter().take(GOING).collect();
+            if going.is_empty() || !self.remove(&mut index, going) {
+                return;
+            }
+        }
     }
 
     pub(super) fn used(&self) -> u64 {
