@@ -14,6 +14,7 @@ mod context;
 mod defaults;
 mod diagnostic;
 mod files;
+mod foreign;
 pub mod limits;
 mod policy_file;
 mod reader;
@@ -37,6 +38,7 @@ pub use config::{
 };
 pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
+pub use foreign::foreign_toml;
 pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
 pub use trust::{TrustLocation, TrustOrigin, TrustRefresh, TrustSource};

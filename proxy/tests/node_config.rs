@@ -66,7 +66,7 @@ fn what_stood_there_comes_back_byte_for_byte() {
         }
         assert_ne!(files(&node), before, "{runtime}");
         let (code, told) = run(&node, &[runtime, "--check"]);
-        assert_eq!((code, told.as_str()), (0, "closed: there is no other host to go to\n"));
+        assert_eq!((code, told.as_str()), (0, "as written, and nothing that was looked at goes around it\n"));
         assert_eq!(run(&node, &[runtime, "--undo"]).0, 0);
         assert_eq!(files(&node), before, "{runtime}");
         let (code, told) = run(&node, &[runtime, "--undo"]);
@@ -122,53 +122,113 @@ fn another_gate_stands_in_every_file_and_tls_allows_no_plain_http() {
     }
 }
 
+/// Runtime, a file and its text, and what is said of it.
+const WAYS: &[(&str, &str, &str, &str)] = &[
+    ("containerd", "etc/containerd/certs.d/ghcr.io/hosts.toml", "", "certs.d/ghcr.io: wins over _default"),
+    ("containerd", "etc/containerd/config.toml", "version = 2\n", "no config_path"),
+    (
+        "containerd",
+        "etc/containerd/config.toml",
+        "# config_path = \"/etc/containerd/certs.d\"\n",
+        "no config_path",
+    ),
+    (
+        "containerd",
+        "etc/containerd/config.toml",
+        "config_path = \"/etc/containerd/certs.d:/etc/docker/certs.d\"\n",
+        "no config_path",
+    ),
+    (
+        "containerd",
+        "etc/containerd/config.toml",
+        "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"docker.io\"]\n",
+        "ends at the registry itself",
+    ),
+    (
+        "containerd",
+        "etc/containerd/config.toml",
+        "version = 2\n[plugins.\"io.containerd.transfer.v1.local\"]\nconfig_path = \"/etc/containerd/certs.d\"\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"\"\n",
+        "no config_path",
+    ),
+    (
+        "containerd",
+        "etc/containerd/config.toml",
+        "version = 2\nimports = [\"/etc/containerd/more.toml\"]\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n\
+             config_path = \"/etc/containerd/certs.d\"\n",
+        "imports",
+    ),
+    ("containerd", "etc/containerd/config.toml", "version = 2\n[plugins\n", "is no TOML"),
+    (
+        "podman",
+        "etc/containers/registries.conf",
+        "[[registry]]\nprefix = \"docker.io/library\"\nlocation = \"docker.io/library\"\n",
+        "docker.io/library",
+    ),
+    (
+        "cri-o",
+        "etc/containers/registries.conf.d/aa-mine.conf",
+        "[[registry]]\nlocation = \"ghcr.io/myorg\"\n",
+        "ghcr.io/myorg",
+    ),
+    (
+        "podman",
+        "usr/share/containers/registries.conf.d/aa.conf",
+        "[[registry]]\nprefix = \"*.io\"\nlocation = \"mirror.example\"\n",
+        "*.io",
+    ),
+    ("cri-o", "etc/crio/policies/team.json", "{}", "replaces policy.json"),
+    (
+        "cri-o",
+        "etc/crio/crio.conf.d/10.conf",
+        "[crio.image]\nsignature_policy = \"/etc/own.json\"\n",
+        "replaces policy.json",
+    ),
+    (
+        "k3s",
+        "etc/rancher/k3s/config.yaml",
+        "\"disable-default-registry-endpoint\": false\n",
+        "ask somebody else",
+    ),
+    ("k3s", "etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: no\n", "ask somebody else"),
+    ("k3s", "etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: False\n", "ask somebody else"),
+    (
+        "k3s",
+        "etc/rancher/k3s/config.yaml",
+        "{disable-default-registry-endpoint: false}\n",
+        "ask somebody else",
+    ),
+    (
+        "k3s",
+        "etc/rancher/k3s/config.yaml",
+        "? disable-default-registry-endpoint\n: false\n",
+        "ask somebody else",
+    ),
+    (
+        "k3s",
+        "etc/rancher/k3s/config.yaml",
+        "\"disable-default\\x2dregistry-endpoint\": false\n",
+        "ask somebody else",
+    ),
+    ("k3s", "var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl", "", "a template of yours"),
+    ("cri-o", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
+    ("podman", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
+    ("docker", "etc/docker/certs.d/ghcr.io/ca.crt", "", "certs.d/ghcr.io: wins over _default"),
+    ("docker", "etc/docker/daemon.json", "{}", "containerd-snapshotter"),
+    ("docker", "etc/docker/daemon.json", "not json", "containerd-snapshotter"),
+    (
+        "docker",
+        "etc/docker/daemon.json",
+        "{\"features\":{\"containerd-snapshotter\":true},\"registry-mirrors\":[]}",
+        "end at Docker Hub",
+    ),
+    ("k3s", "etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: false\n", "ask somebody else"),
+    ("rke2", "etc/rancher/rke2/config.yaml.d/a.yaml", "embedded-registry: true\n", "ask somebody else"),
+];
+
 #[test]
 fn a_way_around_is_named_and_nothing_is_written() {
-    for (runtime, path, text, says) in [
-        (
-            "containerd",
-            "etc/containerd/certs.d/ghcr.io/hosts.toml",
-            "",
-            "certs.d/ghcr.io: wins over _default",
-        ),
-        ("containerd", "etc/containerd/config.toml", "version = 2\n", "no config_path"),
-        (
-            "containerd",
-            "etc/containerd/config.toml",
-            "# config_path = \"/etc/containerd/certs.d\"\n",
-            "no config_path",
-        ),
-        (
-            "containerd",
-            "etc/containerd/config.toml",
-            "config_path = \"/etc/containerd/certs.d:/etc/docker/certs.d\"\n",
-            "no config_path",
-        ),
-        (
-            "containerd",
-            "etc/containerd/config.toml",
-            "config_path = \"/etc/containerd/certs.d\"\n[plugins.cri.registry.mirrors.\"docker.io\"]\n",
-            "ends at the registry itself",
-        ),
-        ("cri-o", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
-        ("podman", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
-        ("docker", "etc/docker/certs.d/ghcr.io/ca.crt", "", "certs.d/ghcr.io: wins over _default"),
-        ("docker", "etc/docker/daemon.json", "{}", "containerd-snapshotter"),
-        ("docker", "etc/docker/daemon.json", "not json", "containerd-snapshotter"),
-        (
-            "docker",
-            "etc/docker/daemon.json",
-            "{\"features\":{\"containerd-snapshotter\":true},\"registry-mirrors\":[]}",
-            "end at Docker Hub",
-        ),
-        (
-            "k3s",
-            "etc/rancher/k3s/config.yaml",
-            "disable-default-registry-endpoint: false\n",
-            "ask somebody else",
-        ),
-        ("rke2", "etc/rancher/rke2/config.yaml.d/a.yaml", "embedded-registry: true\n", "ask somebody else"),
-    ] {
+    for &(runtime, path, text, says) in WAYS {
         let node = node();
         put(&node, path, text);
         let before = files(&node);
@@ -178,6 +238,55 @@ fn a_way_around_is_named_and_nothing_is_written() {
             assert!(told.contains("a pull could go around the gate") && told.contains(says), "{told}");
         }
         assert_eq!(files(&node), before, "{path}");
+    }
+}
+
+#[test]
+fn a_link_is_no_folder_that_is_trusted() {
+    for (runtime, link, says) in [
+        ("containerd", "etc/containerd/certs.d/docker.io", "certs.d/docker.io: wins over _default"),
+        ("containerd", "etc/containerd/certs.d", "certs.d: is a link"),
+        ("containerd", "etc/containerd/certs.d/_default", "_default: is a link"),
+        ("docker", "etc/docker/certs.d/ghcr.io", "certs.d/ghcr.io: wins over _default"),
+        ("podman", "etc/containers/registries.conf.d", "registries.conf.d: is a link"),
+    ] {
+        // Leads to nothing below this root, as one with an absolute target does where the node is mounted.
+        let node = node();
+        let link = node.path().join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("/nowhere/on/this/machine", link).unwrap();
+        for action in ["--write", "--check"] {
+            let (code, told) = run(&node, &[runtime, action]);
+            assert_eq!(code, 1, "{told}");
+            assert!(told.contains(says), "{told}");
+        }
+    }
+}
+
+#[test]
+fn what_leaves_the_gate_alone_is_no_way_around() {
+    let node = node();
+    put(&node, "etc/containers/registries.conf", "unqualified-search-registries = [\"docker.io\"]\n");
+    put(
+        &node,
+        "etc/containers/registries.conf.d/000-names.conf",
+        "[aliases]\nalpine = \"docker.io/library/alpine\"\n",
+    );
+    put(
+        &node,
+        "etc/containers/registries.conf.d/aa.conf",
+        "[[registry]]\nlocation = \"docker.io.example\"\n",
+    );
+    put(&node, "etc/crio/crio.conf", "[crio.image]\nsignature_policy = \"\"\n");
+    put(
+        &node,
+        "etc/rancher/k3s/config.yaml",
+        "# embedded-registry: true\ndisable-default-registry-endpoint: true\n",
+    );
+    for runtime in RUNTIMES {
+        let (code, told) = run(&node, &[runtime, "--write"]);
+        assert_eq!(code, 0, "{told}");
+        assert_eq!(run(&node, &[runtime, "--check"]).0, 0, "{runtime}");
     }
 }
 

@@ -99,6 +99,7 @@ const PACKAGES: [Rooms; 7] = [
             "limits",
             "code",
             "suggest",
+            "foreign",
             "secret",
             "source",
             "reader",

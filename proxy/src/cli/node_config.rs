@@ -219,7 +219,7 @@ fn done(arguments: &Arguments) -> Result<String, Fault> {
                 return Err(Fault::Differs(path.clone()));
             }
         }
-        return Ok("closed: there is no other host to go to\n".to_owned());
+        return Ok("as written, and nothing that was looked at goes around it\n".to_owned());
     }
     let mut told = String::new();
     for (file, path) in &files {
