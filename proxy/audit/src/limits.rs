@@ -24,6 +24,8 @@ pub const AUDIT_MISSING_OF_ONE: u64 = 60;
 pub const AUDIT_MISSING_OF_A_CLIENT: u64 = 600;
 /// Such records within a minute. Over it: summed up.
 pub const AUDIT_MISSING: u64 = 6_000;
+/// User agents of one client and day that the roll-up tells apart. Over it: one entry for the others, in the roll-up alone.
+pub const AUDIT_AGENTS_OF_A_CLIENT: usize = 64;
 /// Sums of refusals within a minute. Over it: one sum for each code.
 pub const AUDIT_TALLY_SUMS: usize = 256;
 /// Clients, codes and repositories told apart within a minute, of refusals under a policy. Over it: not counted apart.

@@ -152,16 +152,21 @@ impl Retention {
         if sqlx::query(of_strangers).bind(PRUNED_AT_ONCE).execute(pool).await?.rows_affected() > 0 {
             return Ok(Done::Part);
         }
-        // A share of them at once: rows that are large are few, and the newest stay.
+        let of_roll_up = shrink_roll_up(pool).await?;
+        // A share of them at once: rows that are large are few, and the newest stay, the last of all whatever comes.
         let share = "select ((select max(position) from audit) - (select min(position) from audit)) / $1";
         let share = sqlx::query_scalar::<_, Option<i64>>(share).bind(SHARE_AT_ONCE).fetch_one(pool).await?;
         let step = share.unwrap_or_default().clamp(1, PRUNED_AT_ONCE);
-        let of_pulls = "delete from audit where position < (select min(position) from audit) + $1";
-        if sqlx::query(of_pulls).bind(step).execute(pool).await?.rows_affected() > 0 {
+        let of_pulls = "delete from audit where position < (select min(position) from audit) + $1 \
+                        and position < (select max(position) from audit)";
+        let of_pulls = sqlx::query(of_pulls).bind(step).execute(pool).await?.rows_affected();
+        if of_pulls > 0 {
             self.look_at_the_oldest(pool, Fits::No).await?;
+        }
+        if of_pulls + of_roll_up > 0 {
             return Ok(Done::Part);
         }
-        // Not even an empty table fits.
+        // Not even one row fits.
         Ok(Done::All)
     }
 
@@ -206,6 +211,29 @@ enum Fits {
 /// The place of the oldest row.
 async fn first_position(pool: &AnyPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select coalesce(min(position), 0) from audit").fetch_one(pool).await
+}
+
+/// Deletes a share of what is counted of rows that are gone, the oldest days first, and the facts that no day names any
+/// more: a roll-up that only grew would leave no room for a row.
+async fn shrink_roll_up(pool: &AnyPool) -> Result<u64, sqlx::Error> {
+    let first = first_position(pool).await?;
+    let gone = "select count(*) from days where last_position < $1";
+    let gone = sqlx::query_scalar::<_, i64>(gone).bind(first).fetch_one(pool).await?;
+    let step = gone.saturating_add(SHARE_AT_ONCE - 1) / SHARE_AT_ONCE;
+    let of_days = "delete from days where (day, what) in \
+                   (select day, what from days where last_position < $1 order by day limit $2)";
+    let of_days = sqlx::query(of_days).bind(first).bind(step.min(PRUNED_AT_ONCE));
+    let of_days = of_days.execute(pool).await?.rows_affected();
+    if of_days > 0 {
+        // Who looks for them reads the table: nothing is to be found where no day went.
+        let unnamed = "delete from what where what in (select what from what where not exists \
+                       (select 1 from days where days.what = what.what) limit $1)";
+        sqlx::query(unnamed).bind(PRUNED_AT_ONCE).execute(pool).await?;
+    }
+    let shown = "delete from shown where (short, position) in \
+                 (select short, position from shown where position < $1 limit $2)";
+    let shown = sqlx::query(shown).bind(first).bind(PRUNED_AT_ONCE).execute(pool).await?;
+    Ok(of_days + shown.rows_affected())
 }
 
 /// Bytes of pages in use; those that are free are used before the file grows.

@@ -6,9 +6,11 @@ use crate::facts::Facts;
 use crate::record::Record;
 use pullgate_store::sqlite;
 
+mod known;
 mod put;
 
-pub(super) use self::put::{Known, put};
+pub(super) use self::known::Known;
+pub(super) use self::put::put;
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000;

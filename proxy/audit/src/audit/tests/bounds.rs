@@ -127,3 +127,67 @@ async fn a606_what_strangers_caused_goes_before_any_row_of_a_pull() {
     assert!(count(folder, "select count(*) from refused").await < 3_000);
     assert_eq!(audit.retention(), Condition::Good);
 }
+
+#[tokio::test]
+async fn a606_a_client_that_calls_itself_ever_something_else_has_one_entry_for_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
+    let settings = kept_for(90 * DAY, &clock, &folder.path().join("audit.log"));
+    let audit = settings.start(&folder.path().join("audit.db")).await.unwrap();
+    let most = crate::limits::AUDIT_AGENTS_OF_A_CLIENT;
+    for (client, agents) in [("10.0.0.1:1", most), ("10.0.0.2:1", most + 50)] {
+        for n in 0..agents {
+            let (address, user_agent) = (client.to_owned(), format!("agent/{n}"));
+            let client = Some(Client { address, forwarded: None, names: vec![], user_agent });
+            audit.write(Record { client, ..at(&clock) }).await.unwrap();
+        }
+        audit.flush().await;
+    }
+    let facts = |client: &str| format!("select count(*) from what where client = '{client}'");
+    let folder = folder.path();
+    assert_eq!(
+        count(folder, &facts("10.0.0.1")).await,
+        i64::try_from(most).unwrap(),
+        "as many as it may have"
+    );
+    assert_eq!(count(folder, &facts("10.0.0.2")).await, i64::try_from(most).unwrap() + 1);
+    assert_eq!(count(folder, "select sum(count) from rollup where agent = '(others)'").await, 50);
+    let own = "select count(*) from audit where record like '%agent/113%'";
+    assert_eq!(count(folder, own).await, 1, "the record keeps its own");
+}
+
+#[tokio::test]
+async fn a606_facts_without_end_leave_room_for_rows_of_pulls() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
+    let log = folder.path().join("audit.log");
+    let most = 4 * MIB;
+    let settings = Settings { retain_max: Some(most), ..kept_for(90 * DAY, &clock, &log) };
+    let audit = settings.start(&folder.path().join("audit.db")).await.unwrap();
+    for n in 0..8_000 {
+        // Each from another address, with a name of its own.
+        let (address, user_agent) = (format!("10.0.{}.{}:1", n / 250, n % 250), format!("{n:0250}"));
+        let client = Some(Client { address, forwarded: None, names: vec![], user_agent });
+        audit.write(Record { client, ..at(&clock) }).await.unwrap();
+        if n % 500 == 0 {
+            audit.flush().await;
+        }
+    }
+    audit.flush().await;
+    let honest = at(&clock);
+    let own = format!("select count(*) from audit where id = '{}'", honest.id);
+    audit.write(honest).await.unwrap();
+    for _ in 0..40 {
+        audit.flush().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let folder = folder.path();
+    assert_eq!(count(folder, &own).await, 1, "the newest row is there");
+    let kept = rows(folder).await;
+    assert!(kept > 500, "{kept}");
+    let facts = count(folder, "select count(*) from what").await;
+    assert!(facts < 6_000, "{facts}");
+    let used = "select (p.page_count - f.freelist_count) * s.page_size from pragma_page_count p, \
+                pragma_freelist_count f, pragma_page_size s";
+    assert!(count(folder, used).await <= i64::try_from(most).unwrap(), "it fits");
+}

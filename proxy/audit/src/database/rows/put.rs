@@ -1,10 +1,12 @@
 //! Rows of pulls, what repeats in them, and their count by day: in one transaction, a statement for many.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::{Any, AssertSqlSafe, Transaction};
 
 use super::Row;
+use super::known::Known;
 use crate::facts::{COLUMNS as FACTS, Facts, Name};
 use pullgate_store::sqlite;
 
@@ -14,27 +16,8 @@ const ROWS_OF_A_STATEMENT: usize = 20;
 const COLUMNS: usize = 6;
 /// Columns of a day's count.
 const DAY_COLUMNS: usize = 7;
-/// Facts of a day that are known to be there, so that they are not written again. Over it: forgotten, and written again.
-const KNOWN: usize = 20_000;
 /// Digits of an id that people are shown.
 const SHORT: usize = 12;
-
-/// Facts that are in the table, with this day.
-#[derive(Debug, Default)]
-pub(in crate::database) struct Known(HashSet<(i64, Name)>);
-
-impl Known {
-    pub(in crate::database) fn forget(&mut self) {
-        self.0.clear();
-    }
-
-    fn add(&mut self, facts: (i64, Name)) {
-        if self.0.len() >= KNOWN {
-            self.forget();
-        }
-        self.0.insert(facts);
-    }
-}
 
 /// What came of facts in one day.
 #[derive(Debug, Clone, Copy)]
@@ -50,22 +33,26 @@ pub(in crate::database) async fn put(
     rows: &[(i64, &Row)],
     known: &mut Known,
 ) -> Result<(), sqlx::Error> {
-    let mut names: HashMap<&Facts, Name> = HashMap::new();
-    let mut sums: BTreeMap<(i64, Name), (Sum, &Facts)> = BTreeMap::new();
+    let mut names: HashMap<(i64, &Facts), (Name, Cow<'_, Facts>)> = HashMap::new();
+    let mut sums: BTreeMap<(i64, Name), Sum> = BTreeMap::new();
     let mut named: Vec<(i64, &Row, Name)> = Vec::with_capacity(rows.len());
     for (position, row) in rows {
-        let name = *names.entry(&row.facts).or_insert_with(|| row.facts.name());
+        let told_apart = || {
+            let facts = known.told_apart(row.day(), &row.facts);
+            (facts.name(), facts)
+        };
+        let name = names.entry((row.day(), &row.facts)).or_insert_with(told_apart).0;
         let one = Sum { count: row.count, time: (row.time, row.time), position: (*position, *position) };
-        sums.entry((row.day(), name)).and_modify(|(sum, _)| sum.add(one)).or_insert((one, &row.facts));
+        sums.entry((row.day(), name)).and_modify(|sum| sum.add(one)).or_insert(one);
         named.push((*position, row, name));
     }
-    for ((day, name), (_, facts)) in &sums {
-        if !known.0.contains(&(*day, *name)) {
+    for ((day, _), (name, facts)) in &names {
+        if !known.has((*day, *name)) {
             put_facts(open, facts, *name, *day).await?;
             known.add((*day, *name));
         }
     }
-    let sums: Vec<_> = sums.into_iter().map(|(of, (sum, _))| (of, sum)).collect();
+    let sums: Vec<_> = sums.into_iter().collect();
     for sums in sums.chunks(ROWS_OF_A_STATEMENT) {
         put_sums(open, sums).await?;
     }
