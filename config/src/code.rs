@@ -104,6 +104,7 @@ codes! {
     Warning SealKeyInState = "seal-key-in-state", "The seal key lies where what it seals lies.";
     Error SecretInline = "secret-inline", "A secret in the configuration file.";
     Warning SecretPermissions = "secret-permissions", "A file with a secret that everybody may read.";
+    Warning ShadowUnusable = "shadow-unusable", "The policy of `audit.shadow` has faults: no pull is judged by it.";
     Error SizeInvalid = "size-invalid", "Not one integer and `KiB`, `MiB`, `GiB` or `TiB`.";
     Error Syntax = "syntax", "Not TOML.";
     Error ThresholdImpossible = "threshold-impossible", "A threshold that can never be met.";

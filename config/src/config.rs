@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use pullgate_policy::identity::Name;
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revision};
 use pullgate_policy::readers::Readers;
@@ -36,10 +37,21 @@ pub struct Config {
     pub upstreams: BTreeMap<Registry, Upstream>,
     /// The policy with its keys and trust roots.
     pub policy: Policies,
+    /// The policy of `audit.shadow`, by which pulls are judged as well.
+    pub shadow: Option<Shadow>,
     /// The content hash of every file that was read.
     pub fingerprint: Revision,
     /// Every file that was read, to be watched.
     pub watched: Vec<PathBuf>,
+}
+
+/// A policy by which pulls are judged as well, and that changes no answer.
+#[derive(Debug, Clone)]
+pub enum Shadow {
+    /// The file has faults: nothing is judged by it. The first of them, and how many more.
+    Broken(String),
+    /// The policy.
+    Policies(Box<Policies>),
 }
 
 /// The policy with what it names.
@@ -49,6 +61,8 @@ pub struct Policies {
     pub set: PolicySet,
     /// The keys of their authorities.
     pub keys: Arc<KeyRing>,
+    /// The file of each authority that is known by a key.
+    pub key_files: BTreeMap<Name, PathBuf>,
     /// The trust tables of their authorities, as far as they need no refresh.
     pub trust: Arc<TrustSet>,
     /// Where each trust table comes from, by name.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use pullgate_policy::oci::Registry;
 
 use crate::code::Code;
-use crate::config::{Admin, Audit, AuditLog, Cache, Config, DeniedHeadStatus, Listen, OnFailure};
+use crate::config::{Admin, Audit, AuditLog, Cache, Config, DeniedHeadStatus, Listen, OnFailure, Shadow};
 use crate::context::Context;
 use crate::files::Files;
 use crate::policy_file::Surroundings;
@@ -41,7 +41,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     let (listen, default_registry) = listen(&mut context, &mut file);
     let admin = admin(&mut context, &mut file, listen.address);
     let cache = cache(&mut context, &mut file);
-    let audit = audit(&mut context, &mut file);
+    let (audit, shadow) = audit(&mut context, &mut file);
     let clients = clients::read(&mut context, &mut file, &listen);
     let upstreams = upstream::read_all(&mut context, &mut file);
     if let Some(name) = default_registry {
@@ -50,6 +50,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     file.finish(&mut context);
     let around = Surroundings { upstreams: Some(&upstreams), permit_ttl: cache.permit_ttl, now };
     let policy = policy_file::read(&mut context, &policy?, around)?;
+    let shadow = shadow.map(|name| self::shadow(&mut context, &name, around));
     let (fingerprint, watched) = (files.fingerprint(), files.watched());
     let upstreams = upstreams.tables;
     Some(Config {
@@ -62,6 +63,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
         audit,
         upstreams,
         policy,
+        shadow,
         fingerprint,
         watched,
     })
@@ -216,9 +218,32 @@ fn retain_max(context: &mut Context<'_, '_>, table: &mut Table) -> Option<u64> {
     Some(size)
 }
 
-fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
+/// The policy of `audit.shadow`. Its faults are told, and are none of the configuration: a gate does not fail of what it
+/// only tries.
+fn shadow(context: &mut Context<'_, '_>, name: &At<String>, around: Surroundings<'_>) -> Shadow {
+    let path = context.text.beside(&name.value);
+    let mut files = context.files.apart();
+    let read = policy_file::alone(&mut files, &path, around.now);
+    let found = files.take_diagnostics();
+    context.files.take_in(files);
+    match read {
+        Some(mut policies) if !found.has_faults() => {
+            policies.set.permit_ttl = around.permit_ttl;
+            Shadow::Policies(Box::new(policies))
+        }
+        Some(_) | None => {
+            let why = found.summary();
+            let message = format!("no pull is judged by the policy of `shadow`: {why}");
+            let hint = "the gate goes on without it; mend the file, or take the key away";
+            context.advise(&name.span, Code::ShadowUnusable, message, hint);
+            Shadow::Broken(why)
+        }
+    }
+}
+
+fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> (Audit, Option<At<String>>) {
     let mut audit = defaults::audit();
-    let Some(mut table) = file.table(context, "audit") else { return audit };
+    let Some(mut table) = file.table(context, "audit") else { return (audit, None) };
     if let Some(log) = table.filled(context, "log")
         && log.value != "stdout"
     {
@@ -232,6 +257,7 @@ fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> Audit {
     audit.on_failure = table.word(context, "on_failure", &words, audit.on_failure);
     audit.gate = table.filled(context, "gate").map(|gate| gate.value);
     audit.key_file = table.filled(context, "key_file").map(|key| context.text.beside(&key.value));
+    let shadow = table.filled(context, "shadow");
     table.finish(context);
-    audit
+    (audit, shadow)
 }

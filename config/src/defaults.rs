@@ -66,11 +66,13 @@ pub fn defaults(state: PathBuf) -> Config {
                 permit_ttl: limits::PERMIT_TTL,
             },
             keys: Arc::new(KeyRing::default()),
+            key_files: BTreeMap::new(),
             trust: Arc::new(tables),
             sources: trust::built_in_sources(),
             file: None,
             text: None,
         },
+        shadow: None,
         fingerprint: Revision::of([]),
         watched: Vec::new(),
     }

@@ -61,6 +61,18 @@ impl<'a> Files<'a> {
         self.source.whole(path)
     }
 
+    /// Other files from the same place, whose faults are their own.
+    pub(crate) fn apart(&self) -> Self {
+        Self::new(self.source)
+    }
+
+    /// Takes over what others have read, to be watched and hashed with the rest; their diagnostics stay theirs.
+    pub(crate) fn take_in(&mut self, others: Self) {
+        for (path, content) in others.read {
+            self.read.entry(path).or_insert(content);
+        }
+    }
+
     /// A file's content. The first reading counts: the bytes that are judged are those of the revision (A411).
     pub(crate) fn content(&mut self, path: &Path, most: u64) -> Result<Arc<Content>, Unreadable> {
         let source = self.source;

@@ -13,6 +13,7 @@ mod config_file;
 mod context;
 mod defaults;
 mod diagnostic;
+mod expectations;
 mod files;
 mod foreign;
 pub mod limits;
@@ -34,10 +35,11 @@ pub use against::{Against, against};
 pub use code::{Code, Severity};
 pub use config::{
     Admin, Audit, AuditLog, Cache, Clients, Config, Credentials, DeniedHeadStatus, Issuer, IssuerKeys,
-    Listen, OnFailure, Policies, Tls, Upstream,
+    Listen, OnFailure, Policies, Shadow, Tls, Upstream,
 };
 pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
+pub use expectations::{Expect, Expectations, ExpectedVerdict};
 pub use foreign::foreign_toml;
 pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
@@ -107,5 +109,19 @@ pub fn load_policy_with(
     match policies {
         Some(policies) if !warnings.has_faults() => Ok(LoadedPolicy { policies, warnings }),
         Some(_) | None => Err(warnings),
+    }
+}
+
+/// Reads the expectations at `path` from the disk.
+///
+/// # Errors
+/// [`Diagnostics`]: every fault at once.
+pub fn load_expectations(path: &Path) -> Result<Expectations, Diagnostics> {
+    let mut files = files::Files::new(&Disk);
+    let read = expectations::read(&mut files, path);
+    let found = files.take_diagnostics();
+    match read {
+        Some(expectations) if !found.has_faults() => Ok(expectations),
+        Some(_) | None => Err(found),
     }
 }

@@ -96,6 +96,7 @@ fn policies(
     Policies {
         set,
         keys: Arc::new(authorities.keys),
+        key_files: authorities.paths,
         trust: Arc::new(trust.set),
         sources: trust.sources,
         file: Some(path),

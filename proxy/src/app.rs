@@ -10,6 +10,7 @@ use crate::audit::Audit;
 use crate::health::Health;
 use crate::live::Live;
 use crate::pull::handles::{self, Handles};
+use crate::shadow::Shadow;
 use crate::stories::Stories;
 use crate::trust::{KnownRoots, News, Roots};
 
@@ -26,6 +27,8 @@ pub struct App {
     pub roots: Roots,
     /// What one client asks for under one root.
     pub stories: Stories,
+    /// Pulls that wait to be judged by another policy as well.
+    pub shadow: Shadow,
     /// The configuration that the process started with.
     pub started: Config,
 }
@@ -41,6 +44,7 @@ impl App {
             health,
             roots,
             stories: Stories::default(),
+            shadow: Shadow::default(),
             started,
         })
     }
@@ -53,6 +57,12 @@ impl App {
         drop(roots);
         // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
         self.memory.forget_denials();
+    }
+
+    /// Another load of the configuration under the trust roots of this moment: it is not put in force.
+    #[must_use]
+    pub fn apart(&self, live: &Live) -> Live {
+        over(&self.roots.lock(), live, self.clock.now())
     }
 
     /// Puts the trust roots of this moment under the configuration that is in force.

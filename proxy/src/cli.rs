@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use self::image::Image;
+use pullgate_policy::oci::Image;
+
 use self::paint::Paint;
 
 mod audit;
@@ -17,11 +18,12 @@ mod configuration;
 mod demo;
 mod explain;
 mod heaps;
-mod image;
 mod node_config;
 mod paint;
+mod policy;
 mod progress;
 mod serve;
+mod survey;
 mod trust;
 mod verify;
 
@@ -95,6 +97,33 @@ Examples:
 
 Exit codes: 0 every table that an authority uses counts, 2 usage or configuration, 3 one does not.
 Those of `refresh`: its own --help.";
+
+const SURVEY_EXAMPLES: &str = "\
+Who signed, before there is a policy: every signature and attestation in every layout that holds
+under a trust table or a key that is known, of an index and of each of its platforms; then the
+[authority] and [[policy]] lines that admit exactly these signers. All but those lines is comment:
+the output is a policy file. A signature by a key says nothing of the key: name those you know.
+
+Examples:
+  pullgate survey ghcr.io/myorg/app:v1                 who signed it, and the lines that admit them
+  pullgate survey --key release.pub ghcr.io/myorg/app:v1
+                                                       is it by this key?
+  pullgate survey --images images.txt > policy.toml    begin a policy from what runs now
+  kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u | pullgate survey --images -
+
+Exit codes: 0 somebody signed each image, 1 nobody signed one, 2 usage or configuration, 3 one could
+not be looked at, or not everywhere; the worst counts: 2 before 3 before 1 before 0.";
+
+const POLICY_EXAMPLES: &str = "\
+A policy is judged again on what the gate has kept: the manifests and the evidence of what was
+pulled. It is the function that judges pulls; nobody is asked, and a running gate is not touched.
+What was not kept is unknown, and is said to be.
+
+Examples:
+  pullgate policy diff --config pullgate.toml next.toml
+                                                       what would change, by image and client
+  pullgate policy test --config pullgate.toml expected.toml
+                                                       does it still say what it must?";
 
 const DEMO_EXAMPLES: &str = "\
 Starts a registry of recorded images, really signed by cosign, puts the gate before it with a
@@ -182,9 +211,18 @@ enum Command {
     /// Print or install the mirror configuration of a runtime
     #[command(after_help = NODE_CONFIG_EXAMPLES)]
     NodeConfig(node_config::Arguments),
+    /// Try a policy on what was pulled, or on what a site expects of it
+    #[command(after_help = POLICY_EXAMPLES)]
+    Policy {
+        #[command(subcommand)]
+        command: policy::Command,
+    },
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
+    /// Tell who signed images, and the policy that would admit exactly them
+    #[command(after_help = SURVEY_EXAMPLES)]
+    Survey(survey::Arguments),
     /// Show the trust tables, or bring them up to date
     #[command(after_help = TRUST_EXAMPLES)]
     Trust(trust::Arguments),
@@ -262,10 +300,12 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         Command::Man { command } => man(command.as_deref()),
         Command::NodeConfig(arguments) => node_config::run(&arguments),
+        Command::Policy { command } => with_runtime(policy::run(command)),
         Command::Serve(ConfigArgument { config }) => {
             heaps::settle();
             with_runtime(serve::run(config))
         }
+        Command::Survey(arguments) => with_runtime(survey::run(&arguments)),
         Command::Trust(arguments) => with_runtime(trust::run(&arguments)),
         Command::Verify(arguments) => match &arguments.explain {
             Some(code) => explain::run(code),

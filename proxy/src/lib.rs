@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod route;
 mod seal_key;
 pub mod server;
+pub mod shadow;
 pub mod slots;
 pub mod state;
 #[cfg(test)]

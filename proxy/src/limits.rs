@@ -110,3 +110,13 @@ pub const ROOTS_JUDGED: usize = 32;
 pub const FORWARDED_HOPS: usize = 16;
 /// Stories of clients that are told apart at once. Over it: those that are idle go, then all.
 pub const STORIES: usize = 8_192;
+/// Bytes of a list of images that a command reads. Over it: refused.
+pub const IMAGE_LIST_BYTES: u64 = 4 * MIB;
+/// Answered pulls that wait to be judged by the policy of `audit.shadow`. Over it: counted as `skipped`, and not judged.
+pub const SHADOW_QUEUE: usize = 1_024;
+/// How long after its answer a pull is judged by that policy at the earliest: the answer has left by then.
+pub const SHADOW_AFTER: Duration = Duration::from_millis(100);
+/// Manifests of which it is remembered what that policy said. Over it: the oldest are forgotten, and judged again.
+pub const SHADOW_REMEMBERED: usize = 1_024;
+/// For how long.
+pub const SHADOW_REMEMBERED_FOR: Duration = Duration::from_secs(60);

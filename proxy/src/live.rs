@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use pullgate_config::{Config, DeniedHeadStatus};
+use pullgate_config::{Config, DeniedHeadStatus, Policies};
 use pullgate_policy::oci::{Registry, Repository};
 use pullgate_policy::policy::{PolicySet, Revisions};
 use pullgate_verify::TrustSet;
@@ -87,6 +87,21 @@ impl Live {
         Self {
             config,
             loaded_trust: Arc::clone(&self.loaded_trust),
+            handshakes: self.handshakes.clone(),
+            clients: self.clients.clone(),
+            upstreams: self.upstreams.clone(),
+            aliases: self.aliases.clone(),
+        }
+    }
+
+    /// The same load under another policy, which is in force nowhere: for what was pulled to be judged again.
+    #[must_use]
+    pub fn judging_by(&self, policies: Policies) -> Self {
+        let (loaded_trust, mut config) = (Arc::clone(&policies.trust), self.config.clone());
+        config.policy = policies;
+        Self {
+            config,
+            loaded_trust,
             handshakes: self.handshakes.clone(),
             clients: self.clients.clone(),
             upstreams: self.upstreams.clone(),

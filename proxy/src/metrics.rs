@@ -17,6 +17,7 @@ mod connections;
 mod costs;
 mod labels;
 mod rooms;
+mod shadow;
 mod trust;
 mod upstreams;
 
@@ -25,6 +26,8 @@ use self::costs::CostSeries;
 use self::labels::Names;
 use self::rooms::RoomSeries;
 pub use self::rooms::{Look, Room};
+pub use self::shadow::Said;
+use self::shadow::ShadowLabels;
 pub use self::trust::TrustGauges;
 use self::trust::TrustSeries;
 use self::upstreams::UpstreamSeries;
@@ -49,6 +52,7 @@ struct Families {
     verdicts: Family<VerdictLabels, Counter>,
     undecided: Family<CodeLabels, Counter>,
     refused: Family<CodeLabels, Counter>,
+    shadows: Family<ShadowLabels, Counter>,
     stages: Family<StageLabels, Histogram>,
     requests: Family<RequestLabels, Counter>,
     caches: Family<CacheLabels, Counter>,
@@ -138,6 +142,7 @@ impl Families {
             verdicts: Family::default(),
             undecided: Family::default(),
             refused: Family::default(),
+            shadows: Family::default(),
             stages: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 16))),
             requests: Family::default(),
             caches: Family::default(),
@@ -162,6 +167,8 @@ impl Families {
         registry.register("undecided", "Answers without a verdict", self.undecided.clone());
         let refused = "Requests refused before it was known what they are for";
         registry.register("requests_refused", refused, self.refused.clone());
+        let shadows = "Pulls judged by the policy of audit.shadow as well";
+        registry.register("shadow_verdicts", shadows, self.shadows.clone());
         registry.register_with_unit("stage", "Time in a stage of a pull", Unit::Seconds, self.stages.clone());
         registry.register("upstream_requests", "Requests to upstreams", self.requests.clone());
         registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
@@ -212,6 +219,12 @@ impl Metrics {
     /// Counts a request that was refused before it was known what it is for; `code` is one of a closed set.
     pub fn request_refused(&self, code: &'static str) {
         self.0.families.refused.get_or_create(&CodeLabels { code }).inc();
+    }
+
+    /// Counts what the policy of `audit.shadow` says of a pull, beside what was said.
+    pub fn shadow(&self, was: Said, would_be: Said) {
+        let labels = ShadowLabels { was: was.as_str(), would_be: would_be.as_str() };
+        self.0.families.shadows.get_or_create(&labels).inc();
     }
 
     /// Counts the time of a stage.

@@ -35,6 +35,7 @@ pub mod order;
 mod other_name;
 mod prefetch;
 mod recall;
+pub mod replay;
 pub mod resolve;
 mod rooms;
 mod scope;

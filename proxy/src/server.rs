@@ -30,6 +30,7 @@ use crate::waits::Waits;
 pub mod issuer_refresh;
 mod open_files;
 pub mod reload;
+mod shadow;
 mod sockets;
 mod supervisor;
 pub mod trust_refresh;
@@ -129,6 +130,7 @@ pub async fn start_with(
     watch_blobs(&app);
     tokio::spawn(tell_of_blobs(Arc::downgrade(&app)));
     keep_policy(&app, app.live().config());
+    shadow::begin(&app);
     announce(&app, addresses);
     let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
     // A start is no pull: one that cannot be recorded is counted by the log itself.
@@ -142,13 +144,7 @@ pub async fn start_with(
 /// # Errors
 /// [`ServeError`].
 pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDir), ServeError> {
-    let unusable = |source| {
-        ServeError::Store(StoreError::Folder(folder::FolderError::Unusable {
-            path: std::env::temp_dir(),
-            source,
-        }))
-    };
-    let (folder, waits) = (tempfile::tempdir().map_err(unusable)?, Waits::default());
+    let (folder, waits) = (temporary()?, Waits::default());
     // What a gate on this state has fetched is read, and nothing is written.
     let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
@@ -158,6 +154,41 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
     let app = app(config, store, &key_file, Clock::system(), copies, waits).await?;
     trust_refresh::fetch_missing(&app).await;
     Ok((app, folder))
+}
+
+/// A gate without listeners on what another process keeps in `state`, which stays as it is: for what was pulled to be
+/// judged again. What is fetched is kept in `own`, else in a folder that goes with it.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn beside(
+    mut config: Config,
+    own: Option<&Path>,
+    clock: Clock,
+) -> Result<(Arc<App>, tempfile::TempDir), ServeError> {
+    let (folder, waits) = (temporary()?, Waits::default());
+    let own = own.unwrap_or(folder.path());
+    let store = match own == config.state {
+        true => Store::open(own, waits.store).await,
+        false => Store::beside(&config.state, own, waits.store).await,
+    };
+    let named = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
+    // Where there is none nothing was kept under it, and none is made there.
+    let key_file = if named.exists() { named } else { own.join("seal.key") };
+    let copies = Copies::of(&config.state, Keep::No);
+    folder.path().clone_into(&mut config.state);
+    config.audit.log = AuditLog::File(folder.path().join("audit.log"));
+    let app = app(config, store.map_err(ServeError::Store)?, &key_file, clock, copies, waits).await?;
+    Ok((app, folder))
+}
+
+fn temporary() -> Result<tempfile::TempDir, ServeError> {
+    tempfile::tempdir().map_err(|source| {
+        ServeError::Store(StoreError::Folder(folder::FolderError::Unusable {
+            path: std::env::temp_dir(),
+            source,
+        }))
+    })
 }
 
 async fn app(

@@ -85,9 +85,13 @@ impl Demo {
     }
 
     fn verify(&self, arguments: &[&str]) -> (i32, String, String) {
-        let config = self.folder.join("pullgate.toml");
-        let mut command = pullgate(self.home.path());
-        said(&command.arg("verify").arg("--config").arg(config).args(arguments).output().unwrap())
+        self.run("verify", "pullgate.toml", arguments)
+    }
+
+    fn run(&self, command: &str, config: &str, arguments: &[&str]) -> (i32, String, String) {
+        let config = self.folder.join(config);
+        let mut program = pullgate(self.home.path());
+        said(&program.arg(command).arg("--config").arg(config).args(arguments).output().unwrap())
     }
 
     fn interrupt(mut self) -> i32 {
@@ -110,7 +114,7 @@ impl Drop for Demo {
 fn help_teaches_by_example_and_the_version_is_told() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!((code, version.trim()), (0, concat!("pullgate ", env!("CARGO_PKG_VERSION"))));
-    for command in ["serve", "verify", "check", "demo", "completions", "man", "node-config", ""] {
+    for command in ["serve", "verify", "check", "demo", "survey", "completions", "man", "node-config", ""] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let (code, help, _) = run(&arguments);
         assert_eq!(code, 0, "{command}");
@@ -283,6 +287,31 @@ fn verify_explains_what_was_found_and_what_is_missing() {
         for words in words {
             assert!(out.contains(words), "{image}: {words} is not in {out}");
         }
+    }
+}
+
+#[test]
+fn a_survey_of_keyless_signatures_gives_lines_that_admit_them_and_no_other() {
+    let demo = Demo::start();
+    let image = |name: &str| format!("demo.example/shop/{name}:v1");
+    let (good, stranger) = (image("keyless-bundle"), image("other-branch"));
+    let (code, lines, error) = demo.run("survey", "pullgate.toml", &[&good]);
+    assert_eq!((code, error.as_str()), (0, ""), "{lines}");
+    for words in
+        ["[trust.corp]", "trusted_root = \"/", "release.yml@refs/heads/main", "source_repository_uri"]
+    {
+        assert!(lines.contains(words), "{words} is not in {lines}");
+    }
+    std::fs::write(demo.folder.join("surveyed.toml"), &lines).unwrap();
+    let config = std::fs::read_to_string(demo.folder.join("pullgate.toml")).unwrap();
+    let config = config.replace("policy = \"policy.toml\"", "policy = \"surveyed.toml\"");
+    std::fs::write(demo.folder.join("second.toml"), config).unwrap();
+    for (command, image, expected) in
+        [("check", None, 0), ("verify", Some(&good), 0), ("verify", Some(&stranger), 1)]
+    {
+        let images: Vec<&str> = image.into_iter().map(String::as_str).collect();
+        let (code, out, error) = demo.run(command, "second.toml", &images);
+        assert_eq!(code, expected, "{lines}\n{out}{error}");
     }
 }
 

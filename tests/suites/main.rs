@@ -17,6 +17,7 @@ mod manifest;
 mod operators;
 mod policy;
 mod process;
+mod replay;
 mod stage;
 mod store;
 mod upstream;

@@ -114,6 +114,7 @@ const PACKAGES: [Rooms; 7] = [
             "scope",
             "policy_file",
             "config_file",
+            "expectations",
             "against",
         ],
         circles: &[
@@ -180,6 +181,7 @@ const PACKAGES: [Rooms; 7] = [
             "documents",
             "blobs",
             "sqlite",
+            "copy",
             "loss",
             "db",
             "store",
@@ -224,6 +226,7 @@ const PACKAGES: [Rooms; 7] = [
             "live",
             "pull",
             "stories",
+            "shadow",
             "app",
             "http",
             "server",

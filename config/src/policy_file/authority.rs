@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -24,6 +25,8 @@ pub(super) struct Authorities {
     pub(super) keys: KeyRing,
     /// In the order of the authorities' names: part of the policy's revision.
     pub(super) key_files: Vec<Arc<Content>>,
+    /// Where the keys of each were read.
+    pub(super) paths: BTreeMap<Name, PathBuf>,
     owners: BTreeMap<KeyId, Name>,
     /// Trust tables of which it was told what cannot be used.
     told: BTreeSet<Name>,
@@ -226,6 +229,7 @@ fn key(
         }
     };
     authorities.key_files.push(content);
+    authorities.paths.insert(name.clone(), context.text.beside(&file.value));
     if keys.len() > 1 {
         let message = format!("{} holds {} keys", quoted(&file.value), keys.len());
         context.advise(&file.span, Code::KeySeveral, message, "one authority each, joined by `any_of`");

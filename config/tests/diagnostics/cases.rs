@@ -281,6 +281,7 @@ pub(crate) const CASES: &[Case] = &[
         Code::SealKeyInState,
         Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
     ),
+    case(Code::ShadowUnusable, Part::Config("", "[audit]\nshadow = \"absent.toml\"\n")),
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
     case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),
     case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),

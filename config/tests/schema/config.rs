@@ -142,6 +142,8 @@ pub(crate) struct Audit {
     retain_max: Option<String>,
     /// What a log that cannot be written does to pulls.
     on_failure: Option<OnFailure>,
+    /// A policy file by which every pull is judged as well; it changes no answer.
+    shadow: Option<String>,
     /// Names the gate in its records. Default: the host's name.
     gate: Option<String>,
     /// The Ed25519 key (PEM) that signs heads of the log. Default: `log.key` in `state`, made at the first start.

@@ -161,7 +161,7 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 }
 
 /// Parses a time of the command line, by the clock of now.
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(in crate::cli) fn since(text: &str) -> Result<Timestamp, String> {
     moment(text, Timestamp::now())
 }
 

@@ -12,8 +12,8 @@ use crate::server;
 
 mod advice;
 mod evidence;
-mod judge;
-mod report;
+pub(super) mod judge;
+pub(super) mod report;
 mod requirement;
 mod text;
 

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use pullgate_config::Shadow;
 use pullgate_policy::code::Code;
 use pullgate_policy::oci::{Digest, Reference};
 use tracing::Instrument as _;
@@ -27,6 +28,7 @@ use crate::app::App;
 use crate::audit::{DecisionId, Record, Refused};
 use crate::clients::{self, Peer};
 use crate::live::Live;
+use crate::metrics::Said;
 use crate::pull::blob::{Asks, Blob};
 use crate::pull::{self, Content, Pull, Pulled, Remembered, blob};
 use crate::refusal::Refusal;
@@ -252,9 +254,14 @@ async fn manifest(
             let policy = record.policy.as_deref().unwrap_or_default();
             app.metrics.verdict(policy, "permit", pulled.content.ground());
             record.verdict_id = rests_on(app, asked, &pulled).await;
+            tried(app, &live, &record);
             (record, Ok(pulled))
         }
-        Err((refusal, live)) => (refused_manifest(app, &live, asked, &pull, &refusal), Err(refusal)),
+        Err((refusal, live)) => {
+            let record = refused_manifest(app, &live, asked, &pull, &refusal);
+            tried(app, &live, &record);
+            (record, Err(refusal))
+        }
     };
     app.stories.tell(&mut record);
     let written = match &answered {
@@ -264,6 +271,17 @@ async fn manifest(
     written.map_err(|_| Refusal::undecided(Code::AuditUnwritable))?;
     let pulled = answered?;
     Ok(answer::manifest(&pulled, target, &pull.reference, &asked.method))
+}
+
+/// Has a pull judged by the policy of `audit.shadow` as well, where there is one. Nobody waits for it.
+fn tried(app: &App, live: &Live, record: &Record) {
+    if !matches!(live.config().shadow, Some(Shadow::Policies(_))) {
+        return;
+    }
+    let Some(answered) = record::answered(record) else { return };
+    if let Err(was) = app.shadow.judge(answered) {
+        app.metrics.shadow(was, Said::Skipped);
+    }
 }
 
 /// The record of a manifest request that gets no content; a denial is counted.

@@ -16,9 +16,12 @@ use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 use super::respond;
 use crate::audit::{Client, DecisionId, Failed, Kind, Reason, Record, Refused, Signer, Word};
 use crate::live::Live;
+use crate::metrics::Said;
+use crate::pull::replay::{Content as Replayable, Replayed};
 use crate::pull::{Content, Pull, Pulled, Remembered};
 use crate::refusal::Refusal;
 use crate::route;
+use crate::shadow::Answered;
 
 /// A request, as its record tells of it.
 #[derive(Debug, Clone)]
@@ -291,4 +294,53 @@ fn did_not_count(evidence: &Evidence) -> impl Iterator<Item = Reason> {
         location: None,
         text: format!("{} {}: {}", rejected.source.layout.as_str(), rejected.source.blob, rejected.detail),
     })
+}
+
+/// A pull to be judged by another policy as well; none where nothing was judged.
+#[must_use]
+pub fn answered(record: &Record) -> Option<Answered> {
+    let was = match (record.verdict, record.ground.as_str()) {
+        (Word::Deny, _) => Said::Deny,
+        (Word::Permit, "warn-only") => Said::Warn,
+        (Word::Permit, _) => Said::Permit,
+        (Word::Missing | Word::Refused | Word::Undecided, _) => return None,
+    };
+    let digest = record.digest.as_ref()?.parse().ok()?;
+    let root = record.root.as_ref().and_then(|root| root.parse().ok());
+    let content = Replayable { repository: record.repository.parse().ok()?, digest, root };
+    let mut shadow = Record::new(Kind::Shadow, &DecisionId::random(), record.time, record.verdict);
+    shadow.verdict_id = Some(record.id.clone());
+    shadow.client.clone_from(&record.client);
+    shadow.method.clone_from(&record.method);
+    shadow.repository.clone_from(&record.repository);
+    shadow.upstream.clone_from(&record.upstream);
+    shadow.reference.clone_from(&record.reference);
+    shadow.digest.clone_from(&record.digest);
+    shadow.root.clone_from(&record.root);
+    Some(Answered { content, was, record: shadow, at: tokio::time::Instant::now() })
+}
+
+/// Fills in what the other policy says.
+pub fn would_be(record: &mut Record, by: &Live, verdict: &Replayed) {
+    if let Ok(repository) = record.repository.parse()
+        && let Governing::Policy(policy, _) = by.policy().governing(&repository)
+    {
+        record.policy = Some(policy.name.to_string());
+    }
+    record.revisions(by.revisions());
+    match verdict {
+        Replayed::Deny(denial) => {
+            (record.verdict, record.status) = (Word::Deny, 403);
+            denied(record, denial);
+        }
+        Replayed::Permit(permit) => {
+            (record.verdict, record.status) = (Word::Permit, 200);
+            rests_on(record, by, permit);
+        }
+        Replayed::Unknown(unknown) => {
+            (record.verdict, record.status) = (Word::Undecided, 503);
+            let (code, text) = (unknown.code().to_owned(), unknown.text().to_owned());
+            record.reasons.push(Reason { code, location: None, text });
+        }
+    }
 }

@@ -13,6 +13,7 @@ fn used() -> Metrics {
     metrics.verdict("production", "permit", "satisfied");
     metrics.undecided(Code::Deadline);
     metrics.request_refused("unknown-registry");
+    metrics.shadow(Said::Permit, Said::Deny);
     metrics.stage("resolve", Duration::from_millis(3));
     metrics.upstream_request("ghcr.io", "manifest", "200");
     metrics.cache("verdicts", CacheResult::Hit);
@@ -34,6 +35,7 @@ fn names_and_labels_are_those_of_the_documentation() {
     for line in [
         "pullgate_verdicts_total{policy=\"production\",verdict=\"permit\",ground=\"satisfied\"} 1",
         "pullgate_undecided_total{code=\"deadline\"} 1",
+        "pullgate_shadow_verdicts_total{was=\"permit\",would_be=\"deny\"} 1",
         "pullgate_stage_seconds_count{stage=\"resolve\"} 1",
         "pullgate_upstream_requests_total{upstream=\"ghcr.io\",kind=\"manifest\",status=\"200\"} 1",
         "pullgate_verify_hashed_bytes_bucket{le=\"4096.0\"} 1",

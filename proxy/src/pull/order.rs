@@ -1,6 +1,6 @@
 //! The one order in which it is asked whether content may leave. Everybody walks here: the pull that memory alone can
-//! answer, the pull that goes on, the root of a grant, the last permit, `pullgate verify`. The order of this page is
-//! the security argument, and the types keep it:
+//! answer, the pull that goes on, the root of a grant, the last permit, `pullgate verify`, a replay. The order of this
+//! page is the security argument, and the types keep it:
 //!
 //! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a
 //!    [`Leave`].
@@ -57,6 +57,8 @@ pub enum Walk {
     Last,
     /// A pull.
     Pull,
+    /// What was pulled, judged again by another policy: by what is kept, and nothing that is remembered counts.
+    Replay,
     /// The root of a grant.
     Root,
 }
@@ -94,11 +96,11 @@ impl Walk {
             // What is granted grants as its own root says, and not as another's.
             (Remembered::Grant, Self::Root) => Reach::Nowhere,
             (Remembered::Denial, Self::Last | Self::Pull | Self::Root) => Reach::Memory,
-            (Remembered::Denial, Self::Fast) => Reach::Nowhere,
             (Remembered::ServableEvidence, Self::Afresh | Self::Pull) => Reach::Asking,
             // Evidence grants nothing, and what cannot be asked for cannot be read.
             (Remembered::ServableEvidence, Self::Fast | Self::Last | Self::Root) => Reach::Nowhere,
-            (Remembered::Permit | Remembered::Grant | Remembered::Denial, Self::Afresh) => Reach::Nowhere,
+            (Remembered::Denial, Self::Afresh | Self::Fast) => Reach::Nowhere,
+            (Remembered::Grant | Remembered::Permit, Self::Afresh) | (_, Self::Replay) => Reach::Nowhere,
         }
     }
 }
@@ -289,7 +291,7 @@ async fn permit(app: &Handles, live: &Live, walk: Walk, cleared: &Cleared) -> Op
                 .cache("verdicts", if permit.is_some() { CacheResult::Hit } else { CacheResult::Miss });
         }
         // That of a root is no verdict of its own, and what is not in memory is asked for again.
-        Walk::Afresh | Walk::Fast | Walk::Root => {}
+        Walk::Afresh | Walk::Fast | Walk::Replay | Walk::Root => {}
     }
     permit
 }

@@ -295,6 +295,11 @@ pub(super) async fn keep_denial(
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
 }
 
+/// Keeps what was collected for no verdict.
+pub(super) async fn keep_fetched(app: &Handles, subject: &Subject, collected: &Collected) {
+    keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
+}
+
 /// Keeps where evidence lay. What was permitted once stays so in the record of it: `last_permit` decides anew by what is
 /// kept, and a policy that was wrong for an hour must not take away what it says again (A148). What is gone is not kept:
 /// a signature that was taken away permits nothing, also while the upstream is away (A122).

@@ -107,6 +107,8 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
             super::trust_refresh::recall(app).await;
             app.metrics.reload(ReloadResult::Applied);
             app.health.set(COMPONENT, Condition::Good);
+            let (component, condition) = super::shadow::condition(config);
+            app.health.set(component, condition);
             wait_for_restart(app, &waiting);
             tracing::info!(%policy, changes = changes.join("; "), "the configuration was reloaded");
             let said = if changes.is_empty() { vec![policy.to_string()] } else { changes };

@@ -1,12 +1,13 @@
 //! Manifests and evidence by digest. Bytes from the disk are as untrusted as bytes from a socket (A506).
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES};
 use bytes::Bytes;
-use pullgate_policy::content::{Intact, Untrusted};
+use pullgate_policy::content::{DigestMismatch, Intact, Untrusted};
 use pullgate_policy::limits::EVIDENCE_ITEM_BYTES;
 use pullgate_policy::oci::Digest;
 use tokio::sync::Semaphore;
@@ -24,6 +25,10 @@ use crate::unknown::{Known, Unknown};
 #[derive(Debug, Clone)]
 pub struct Documents(Arc<Inner>);
 
+/// The folder of documents that something permitted rests on.
+const PERMITTED: &str = "documents";
+/// The folder of the others.
+const UNPROVEN: &str = "unproven";
 /// How many documents are read and written at once.
 const AT_ONCE: usize = 16;
 
@@ -31,6 +36,8 @@ const AT_ONCE: usize = 16;
 struct Inner {
     permitted: Part,
     unproven: Part,
+    /// Those of a folder that another process holds: they are read, and nothing of them is touched.
+    beside: Vec<Shelf>,
     /// Threads that read and write: the disk does no more for more of them, and each takes memory.
     threads: Semaphore,
     lost: AtomicU64,
@@ -58,14 +65,22 @@ impl Documents {
     /// The documents of a state folder.
     #[must_use]
     pub fn new(folder: &StateFolder) -> Self {
-        Self::within(folder, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES)
+        Self::within(folder, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES, Vec::new())
     }
 
-    fn within(folder: &StateFolder, permitted: u64, unproven: u64) -> Self {
+    /// The same, and those of another state folder, which stays as it is.
+    #[must_use]
+    pub fn beside(folder: &StateFolder, state: &Path) -> Self {
+        let others = [PERMITTED, UNPROVEN].map(|name| Shelf::of(state, name));
+        Self::within(folder, PERMITTED_FILES_BYTES, UNPROVEN_FILES_BYTES, others.into())
+    }
+
+    fn within(folder: &StateFolder, permitted: u64, unproven: u64, beside: Vec<Shelf>) -> Self {
         let part = |name, most| Part { shelf: Shelf::new(folder, name), most, used: Mutex::new(0) };
         Self(Arc::new(Inner {
-            permitted: part("documents", permitted),
-            unproven: part("unproven", unproven),
+            permitted: part(PERMITTED, permitted),
+            unproven: part(UNPROVEN, unproven),
+            beside,
             threads: Semaphore::new(AT_ONCE),
             lost: AtomicU64::new(0),
         }))
@@ -133,13 +148,23 @@ impl Documents {
 
 impl Inner {
     fn find(&self, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
-        match self.permitted.find(digest) {
+        let own = match self.permitted.find(digest) {
             Ok(Some(found)) => Ok(Some(found)),
             permitted => match (self.unproven.find(digest), permitted) {
                 (Ok(None), Err(unknown)) => Err(unknown),
                 (unproven, _) => unproven,
             },
-        }
+        };
+        let others = self.beside.iter().map(|shelf| match read(shelf, digest)? {
+            Some(Ok(intact)) => Ok(Some(intact)),
+            Some(Err(_)) | None => Ok(None),
+        });
+        others.fold(own, |found, other| match (found, other) {
+            (Ok(Some(found)), _) => Ok(Some(found)),
+            (Ok(None), other) => other,
+            (Err(unknown), Ok(None)) => Err(unknown),
+            (Err(_), other) => other,
+        })
     }
 
     fn keep(&self, digest: &Digest, bytes: &Bytes) -> io::Result<()> {
@@ -197,22 +222,10 @@ impl Inner {
 
 impl Part {
     fn find(&self, digest: &Digest) -> Known<Option<Intact<Bytes>>> {
-        let (file, stamp) = match self.shelf.open(digest) {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(None),
-            Err(error) if is_in_the_way(&error) => return Ok(None),
-            Err(error) => return Err(unknown(digest, &error)),
-        };
-        let mut bytes = Vec::new();
-        if stamp.size() <= EVIDENCE_ITEM_BYTES {
-            // As many as there are: a buffer that grows is copied, and is twice there meanwhile.
-            bytes.reserve_exact(usize::try_from(stamp.size()).unwrap_or(0));
-            let read = file.take(EVIDENCE_ITEM_BYTES).read_to_end(&mut bytes);
-            read.map_err(|error| unknown(digest, &error))?;
-        }
-        match Untrusted::new(Bytes::from(bytes)).check(digest) {
-            Ok(intact) => Ok(Some(intact)),
-            Err(mismatch) => {
+        match read(&self.shelf, digest)? {
+            None => Ok(None),
+            Some(Ok(intact)) => Ok(Some(intact)),
+            Some(Err(mismatch)) => {
                 tracing::warn!(%digest, error = %mismatch, "a stored document was altered or is not whole, and is removed");
                 let _ = self.shelf.remove(digest);
                 Ok(None)
@@ -256,6 +269,24 @@ impl Part {
     fn used(&self) -> MutexGuard<'_, u64> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The file of a digest, and whether its bytes still hash to it.
+fn read(shelf: &Shelf, digest: &Digest) -> Known<Option<Result<Intact<Bytes>, DigestMismatch>>> {
+    let (file, stamp) = match shelf.open(digest) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(None),
+        Err(error) if is_in_the_way(&error) => return Ok(None),
+        Err(error) => return Err(unknown(digest, &error)),
+    };
+    let mut bytes = Vec::new();
+    if stamp.size() <= EVIDENCE_ITEM_BYTES {
+        // As many as there are: a buffer that grows is copied, and is twice there meanwhile.
+        bytes.reserve_exact(usize::try_from(stamp.size()).unwrap_or(0));
+        let read = file.take(EVIDENCE_ITEM_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| unknown(digest, &error))?;
+    }
+    Ok(Some(Untrusted::new(Bytes::from(bytes)).check(digest)))
 }
 
 /// What a file takes on the disk, about.

@@ -69,6 +69,11 @@ impl Shelf {
         Self { state: folder.path().to_owned(), name, tmp: folder.tmp() }
     }
 
+    /// The same of a folder that another process holds: for reading.
+    pub(super) fn of(state: &Path, name: &'static str) -> Self {
+        Self { state: state.to_owned(), name, tmp: state.join("tmp") }
+    }
+
     /// Opens a file for reading; none when there is none or it is a link, a FIFO or has a second name.
     pub(super) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Stamp)>> {
         match self.open_any(digest) {

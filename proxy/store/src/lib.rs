@@ -8,6 +8,7 @@
 pub mod blobs;
 pub mod clock;
 mod condition;
+mod copy;
 pub mod db;
 pub mod descriptors;
 pub mod documents;

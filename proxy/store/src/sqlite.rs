@@ -24,7 +24,7 @@ pub use self::mark::{Mark, drop_log, remove_log};
 pub use self::read_only::read_only;
 
 /// What a path keeps as it is in a URL.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
+pub(crate) const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 /// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
 const CORRUPT: [i64; 2] = [11, 26];
 /// What the name of a corrupt file ends in, before the time at which it was moved aside.

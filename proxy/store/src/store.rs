@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use crate::copy::{self, CopyFault};
 use crate::db::{Bounds, Database, DatabaseError};
 use crate::documents::Documents;
 use crate::folder::{FolderError, StateFolder};
 use crate::limits::{DATABASE_DISK_SHARE, DATABASE_LOOK_EVERY, PRUNE_EVERY};
 use crate::waits::Waits;
+
+/// The file of the rows.
+const DATABASE: &str = "cache.db";
 
 /// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`](crate::Blobs)): they know the
 /// upstream's errors.
@@ -26,6 +30,9 @@ pub enum StoreError {
     /// The database was made by a later release.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The rows of another process cannot be read.
+    #[error(transparent)]
+    Copy(#[from] CopyFault),
 }
 
 impl Store {
@@ -37,6 +44,19 @@ impl Store {
         let folder = StateFolder::open(path)?;
         let database = Database::open(folder.path(), waits).await?;
         let documents = Documents::new(&folder);
+        Ok(Self { folder, database, documents })
+    }
+
+    /// What another process, or none, keeps in `state`, as it is at this moment: rows are copied into `own`, documents are
+    /// read where they lie, and whatever is written goes into `own`. Nothing in `state` is touched.
+    ///
+    /// # Errors
+    /// [`StoreError`]: `own` cannot be had, the rows cannot be copied, or a later release wrote them.
+    pub async fn beside(state: &Path, own: &Path, waits: Waits) -> Result<Self, StoreError> {
+        let folder = StateFolder::open(own)?;
+        copy::copy(&state.join(DATABASE), &folder.path().join(DATABASE), waits.known).await?;
+        let database = Database::open(folder.path(), waits).await?;
+        let documents = Documents::beside(&folder, state);
         Ok(Self { folder, database, documents })
     }
 

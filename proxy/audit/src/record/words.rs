@@ -21,6 +21,8 @@ pub enum Kind {
     Reload,
     /// A request that was refused before it was known what it is for.
     RequestRefused,
+    /// What the policy of `audit.shadow` would have said of a pull, and is another thing than was said.
+    Shadow,
     /// The gate began to serve.
     Start,
     /// The gate ends.
@@ -39,6 +41,7 @@ impl Kind {
             Self::Refusals => "refusals",
             Self::Reload => "reload",
             Self::RequestRefused => "request-refused",
+            Self::Shadow => "shadow",
             Self::Start => "start",
             Self::Stop => "stop",
         }

@@ -6,7 +6,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::oci::{Document, Manifest, Reference, Repository};
+use pullgate_policy::oci::{Document, Image, Manifest, Reference, Repository};
 use pullgate_policy::policy::{Governing, Mode};
 use pullgate_policy::verdict::{self, Denial, Ground, Verdict};
 use pullgate_verify::Rest;
@@ -14,7 +14,6 @@ use pullgate_verify::Rest;
 use super::report::{Child, Governed, Reason, Report, Word};
 use super::{evidence, requirement};
 use crate::accept::Accept;
-use crate::cli::image::Image;
 use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::pull::order::{self, At, Found, Open, Standing, Walk};
@@ -23,7 +22,7 @@ use crate::refusal::{Missing, Refusal};
 use crate::route::{Registries as _, RouteFault};
 
 /// Judges one image.
-pub(super) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
+pub(in crate::cli) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
     let live = app.live();
     let asked = Image { repository: canonical(&live, &asked.repository), reference: asked.reference.clone() };
     let mut report = Report::about(asked.to_string());
@@ -35,7 +34,7 @@ pub(super) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
 }
 
 /// The repository under its registry's own name, where an alias was written.
-fn canonical(live: &Live, repository: &Repository) -> Repository {
+pub(in crate::cli) fn canonical(live: &Live, repository: &Repository) -> Repository {
     live.find(repository.registry().as_str())
         .and_then(|registry| Repository::new(registry, repository.path()).ok())
         .unwrap_or_else(|| repository.clone())

@@ -11,44 +11,44 @@ use pullgate_policy::text;
 use serde::Serialize;
 
 /// The version of the JSON shape.
-pub(super) const VERSION: u32 = 1;
+pub(in crate::cli) const VERSION: u32 = 1;
 
 /// All images.
 #[derive(Debug, Serialize)]
-pub(super) struct Reports {
-    pub(super) version: u32,
+pub(in crate::cli) struct Reports {
+    pub(in crate::cli) version: u32,
     /// The policy by which they were judged: SHA-256 of its text and its keys.
-    pub(super) policy_revision: String,
+    pub(in crate::cli) policy_revision: String,
     /// The trust roots by which evidence was verified.
-    pub(super) trust_revision: String,
-    pub(super) images: Vec<Report>,
+    pub(in crate::cli) trust_revision: String,
+    pub(in crate::cli) images: Vec<Report>,
 }
 
 /// One image.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) image: String,
-    pub(super) digest: Option<Digest>,
-    pub(super) media_type: Option<String>,
+pub(in crate::cli) struct Report {
+    pub(in crate::cli) image: String,
+    pub(in crate::cli) digest: Option<Digest>,
+    pub(in crate::cli) media_type: Option<String>,
     /// The children of an index: its permit carries them.
-    pub(super) children: Vec<Child>,
-    pub(super) policy: Option<Governed>,
-    pub(super) verdict: Word,
-    pub(super) ground: Option<&'static str>,
-    pub(super) valid_until: Option<Timestamp>,
-    pub(super) reasons: Vec<Reason>,
-    pub(super) looked: Vec<Looked>,
-    pub(super) evidence: Vec<Piece>,
-    pub(super) rejected: Vec<Rejected>,
-    pub(super) requirements: Vec<Requirement>,
+    pub(in crate::cli) children: Vec<Child>,
+    pub(in crate::cli) policy: Option<Governed>,
+    pub(in crate::cli) verdict: Word,
+    pub(in crate::cli) ground: Option<&'static str>,
+    pub(in crate::cli) valid_until: Option<Timestamp>,
+    pub(in crate::cli) reasons: Vec<Reason>,
+    pub(in crate::cli) looked: Vec<Looked>,
+    pub(in crate::cli) evidence: Vec<Piece>,
+    pub(in crate::cli) rejected: Vec<Rejected>,
+    pub(in crate::cli) requirements: Vec<Requirement>,
     /// What was refused of the upstream's words, with what would allow it.
-    pub(super) refused: Vec<String>,
+    pub(in crate::cli) refused: Vec<String>,
 }
 
 /// A verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Word {
+pub(in crate::cli) enum Word {
     Deny,
     Permit,
     Undecided,
@@ -56,78 +56,78 @@ pub(super) enum Word {
 
 /// A child of an index.
 #[derive(Debug, Serialize)]
-pub(super) struct Child {
-    pub(super) digest: Option<Digest>,
-    pub(super) platform: Option<String>,
+pub(in crate::cli) struct Child {
+    pub(in crate::cli) digest: Option<Digest>,
+    pub(in crate::cli) platform: Option<String>,
 }
 
 /// The policy that governs.
 #[derive(Debug, Serialize)]
-pub(super) struct Governed {
-    pub(super) name: String,
-    pub(super) scope: String,
-    pub(super) mode: &'static str,
-    pub(super) location: String,
+pub(in crate::cli) struct Governed {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) scope: String,
+    pub(in crate::cli) mode: &'static str,
+    pub(in crate::cli) location: String,
 }
 
 /// Why not, or why only with a warning.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Reason {
-    pub(super) code: String,
-    pub(super) text: String,
-    pub(super) location: Option<String>,
+pub(in crate::cli) struct Reason {
+    pub(in crate::cli) code: String,
+    pub(in crate::cli) text: String,
+    pub(in crate::cli) location: Option<String>,
 }
 
 /// One place where evidence may lie.
 #[derive(Debug, Serialize)]
-pub(super) struct Looked {
-    pub(super) layout: Layout,
-    pub(super) manifests: Vec<Digest>,
+pub(in crate::cli) struct Looked {
+    pub(in crate::cli) layout: Layout,
+    pub(in crate::cli) manifests: Vec<Digest>,
     /// The code of why it could not be asked.
-    pub(super) unread: Option<String>,
+    pub(in crate::cli) unread: Option<String>,
 }
 
 /// A signature or an attestation whose cryptography holds.
 #[derive(Debug, Serialize)]
-pub(super) struct Piece {
+pub(in crate::cli) struct Piece {
     /// The predicate type of an attestation; none for a signature.
-    pub(super) predicate_type: Option<String>,
-    pub(super) signed_by: Who,
-    pub(super) logged: bool,
+    pub(in crate::cli) predicate_type: Option<String>,
+    pub(in crate::cli) signed_by: Who,
+    pub(in crate::cli) logged: bool,
     /// The code of why it is not.
-    pub(super) not_logged: Option<String>,
+    pub(in crate::cli) not_logged: Option<String>,
     /// What logs vouch for.
-    pub(super) log_entries: Vec<Entry>,
-    pub(super) time: Option<Timestamp>,
+    pub(in crate::cli) log_entries: Vec<Entry>,
+    pub(in crate::cli) time: Option<Timestamp>,
     /// Whose clock told it: `log` or `timestamp-authority`.
-    pub(super) clock: Option<&'static str>,
+    pub(in crate::cli) clock: Option<&'static str>,
     /// `verified`, where a signed certificate timestamp was asked for.
-    pub(super) sct: Option<&'static str>,
+    pub(in crate::cli) sct: Option<&'static str>,
     /// The `docker-reference` of the payload, which opens nothing.
-    pub(super) claimed_reference: Option<String>,
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(in crate::cli) claimed_reference: Option<String>,
+    pub(in crate::cli) annotations: BTreeMap<String, String>,
     /// The authorities for which it counts.
-    pub(super) counts_as: Vec<String>,
+    pub(in crate::cli) counts_as: Vec<String>,
     /// The code of why it counts for none.
-    pub(super) why_not: Option<String>,
+    pub(in crate::cli) why_not: Option<String>,
     /// What would make it right.
-    pub(super) cure: Option<String>,
-    pub(super) found: Found,
+    pub(in crate::cli) cure: Option<String>,
+    pub(in crate::cli) found: Found,
 }
 
 /// An entry of a transparency log about this very signature.
 #[derive(Debug, Serialize)]
-pub(super) struct Entry {
-    pub(super) log: String,
-    pub(super) index: Option<u64>,
+pub(in crate::cli) struct Entry {
+    pub(in crate::cli) log: String,
+    pub(in crate::cli) index: Option<u64>,
     /// `inclusion-proof`, `signed-entry-timestamp`, or both.
-    pub(super) by: Vec<&'static str>,
+    pub(in crate::cli) by: Vec<&'static str>,
 }
 
 /// A key, an identity, or a holder of a certificate of the policy's own authorities.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Who {
+pub(in crate::cli) enum Who {
     Certificate { trust: String, ca: String, subject: String, names: Vec<String> },
     Key(String),
     Identity { trust: String, issuer: String, name: String, claims: BTreeMap<String, String> },
@@ -135,41 +135,48 @@ pub(super) enum Who {
 
 /// Where a piece was found.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Found {
-    pub(super) layout: Layout,
-    pub(super) manifest: Digest,
-    pub(super) blob: Digest,
+pub(in crate::cli) struct Found {
+    pub(in crate::cli) layout: Layout,
+    pub(in crate::cli) manifest: Digest,
+    pub(in crate::cli) blob: Digest,
 }
 
 /// A piece that is worth nothing, and why.
 #[derive(Debug, Serialize)]
-pub(super) struct Rejected {
-    pub(super) code: String,
-    pub(super) detail: String,
+pub(in crate::cli) struct Rejected {
+    pub(in crate::cli) code: String,
+    pub(in crate::cli) detail: String,
     /// What would make it right.
-    pub(super) cure: &'static str,
-    pub(super) found: Found,
+    pub(in crate::cli) cure: &'static str,
+    pub(in crate::cli) found: Found,
 }
 
 /// A requirement, judged alone.
 #[derive(Debug, Serialize)]
-pub(super) struct Requirement {
-    pub(super) location: String,
-    pub(super) asks: String,
-    pub(super) met: bool,
+pub(in crate::cli) struct Requirement {
+    pub(in crate::cli) location: String,
+    pub(in crate::cli) asks: String,
+    pub(in crate::cli) met: bool,
     /// The authorities that met it.
-    pub(super) by: Vec<String>,
+    pub(in crate::cli) by: Vec<String>,
     /// Why it is not met.
-    pub(super) reason: Option<Reason>,
+    pub(in crate::cli) reason: Option<Reason>,
     /// The command that would meet it, where signing is what is missing.
-    pub(super) command: Option<String>,
+    pub(in crate::cli) command: Option<String>,
     /// What alone keeps a signer from meeting it, where signing is not what is missing.
-    pub(super) nearly: Option<String>,
+    pub(in crate::cli) nearly: Option<String>,
+}
+
+impl Child {
+    /// Whether it is what BuildKit adds to an index about another child.
+    pub(in crate::cli) fn attests(&self) -> bool {
+        self.platform.as_deref() == Some("unknown/unknown")
+    }
 }
 
 impl Report {
     /// A report of which nothing is known yet.
-    pub(super) fn about(image: String) -> Self {
+    pub(in crate::cli) fn about(image: String) -> Self {
         Self {
             image,
             digest: None,

@@ -45,7 +45,35 @@ pub(crate) async fn find_with_outcome(
     now: Timestamp,
 ) -> Known<Option<(Collected, KeptOutcome)>> {
     let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
-    let Some(kept) = young(app, &sealed, subject, age, now) else { return Ok(None) };
+    match young(app, &sealed, subject, age, now) {
+        Some(kept) => read(app, live, subject, kept).await,
+        None => Ok(None),
+    }
+}
+
+/// The same, however old it is: for who asks what would have been said of it.
+///
+/// # Errors
+/// [`Unknown`](crate::store::Unknown).
+pub(crate) async fn find_of_any_age(
+    app: &Handles,
+    live: &Live,
+    subject: &Subject,
+) -> Known<Option<Collected>> {
+    let Some(sealed) = app.store.evidence(subject).await? else { return Ok(None) };
+    match CollectedEvidence::open(&app.seal, &sealed, subject) {
+        Some(kept) => Ok(read(app, live, subject, kept).await?.map(|(collected, _)| collected)),
+        None => Ok(None),
+    }
+}
+
+/// The pieces of a record, where every one of them is still there.
+async fn read(
+    app: &Handles,
+    live: &Live,
+    subject: &Subject,
+    kept: CollectedEvidence,
+) -> Known<Option<(Collected, KeptOutcome)>> {
     let Ok(mut held) = app.evidence_budget.begin(&subject.repository).await else { return Ok(None) };
     let mut all = Vec::new();
     for (layout, digest) in kept.manifests.iter().copied() {

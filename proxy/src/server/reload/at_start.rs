@@ -30,9 +30,10 @@ mod tests {
     use super::*;
 
     /// What a reload puts in force; a table stands for all that is in it.
-    const AT_ONCE: [&str; 12] = [
+    const AT_ONCE: [&str; 13] = [
         "audit.retain",
         "audit.retain_max",
+        "audit.shadow",
         "cache.blobs_max",
         "cache.deny_ttl",
         "cache.permit_ttl",

@@ -34,7 +34,8 @@ async fn there(documents: &Documents, numbers: std::ops::Range<u32>) -> Vec<u32>
 #[tokio::test]
 async fn a607_bytes_are_counted_as_they_come_and_those_used_longest_ago_go_at_once() {
     let root = tempfile::tempdir().unwrap();
-    let documents = Documents::within(&StateFolder::open(root.path()).unwrap(), u64::MAX, 8 * FILE_BYTES);
+    let documents =
+        Documents::within(&StateFolder::open(root.path()).unwrap(), u64::MAX, 8 * FILE_BYTES, Vec::new());
     for n in 0..8 {
         documents.keep(&numbered(n)).await;
         aged(&path(root.path(), &numbered(n).digest()), u64::from(100 - n));
@@ -45,7 +46,7 @@ async fn a607_bytes_are_counted_as_they_come_and_those_used_longest_ago_go_at_on
     assert!(found.len() <= 8 && found.contains(&8) && !found.contains(&0), "{found:?}");
     assert_eq!(documents.fill().1.used, found.len() as u64 * FILE_BYTES);
     // The same by what another run has left.
-    let documents = Documents::within(&StateFolder::open(&root.path().join("x")).unwrap(), 0, 0);
+    let documents = Documents::within(&StateFolder::open(&root.path().join("x")).unwrap(), 0, 0, Vec::new());
     assert_eq!(documents.fill().1.used, 0);
 }
 
@@ -53,7 +54,7 @@ async fn a607_bytes_are_counted_as_they_come_and_those_used_longest_ago_go_at_on
 async fn a607_what_nothing_rests_on_takes_no_room_from_what_is_permitted() {
     let root = tempfile::tempdir().unwrap();
     let folder = StateFolder::open(root.path()).unwrap();
-    let documents = Documents::within(&folder, 4 * FILE_BYTES, 8 * FILE_BYTES);
+    let documents = Documents::within(&folder, 4 * FILE_BYTES, 8 * FILE_BYTES, Vec::new());
     documents.keep(&numbered(0)).await;
     documents.0.rest_on(&[numbered(0).digest()]);
     for n in 1..50 {
@@ -71,7 +72,7 @@ async fn a607_what_nothing_rests_on_takes_no_room_from_what_is_permitted() {
     }
     let permitted = documents.fill().0;
     assert!(permitted.used <= permitted.most, "{permitted:?}");
-    let documents = Documents::within(&folder, 2 * FILE_BYTES, FILE_BYTES);
+    let documents = Documents::within(&folder, 2 * FILE_BYTES, FILE_BYTES, Vec::new());
     documents.prune().await;
     assert_eq!(documents.fill().0.used, 2 * FILE_BYTES);
     assert_eq!(documents.fill().1.used, FILE_BYTES);

@@ -3,19 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pullgate_policy::oci::name::{NameInvalid, ReferenceInvalid};
-use pullgate_policy::oci::{Reference, Repository};
+use super::name::{NameInvalid, ReferenceInvalid};
+use super::{Reference, Repository};
 
 /// An image: a repository and a tag or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image {
-    pub(super) repository: Repository,
-    pub(super) reference: Reference,
+pub struct Image {
+    /// The repository.
+    pub repository: Repository,
+    /// The tag or the digest.
+    pub reference: Reference,
 }
 
 /// Why a text is no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ImageInvalid {
+pub enum ImageInvalid {
     /// The registry or the repository.
     #[error("not a repository: {0}")]
     Name(#[from] NameInvalid),

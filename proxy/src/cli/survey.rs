@@ -1,0 +1,147 @@
+//! `pullgate survey`: who signed images, without any policy, and the lines that would admit exactly them.
+//!
+//! It judges as `verify` does, by a policy of its own under which everybody counts whose signature can be checked: every
+//! trust table and every key that is known.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pullgate_policy::oci::Reference;
+
+use self::everybody::Keys;
+use self::names::Names;
+use self::report::{Report, Reports};
+use super::paint::Paint;
+use super::verify::judge;
+use super::{Exit, Format, Image, complain, configuration, print, progress, serve};
+use crate::app::App;
+use crate::limits::IMAGE_LIST_BYTES;
+use crate::server;
+
+mod everybody;
+mod lines;
+mod names;
+mod report;
+mod text;
+
+/// The arguments of `survey`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The images
+    #[arg(value_name = "IMAGE", required_unless_present = "list")]
+    images: Vec<Image>,
+    /// Read more of them from this file, one a line, or from standard input where it is `-`
+    #[arg(long = "images", value_name = "FILE")]
+    list: Option<PathBuf>,
+    /// Look for signatures by this public key too; those of the policy are looked for anyway
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The configuration file; without it the built-in defaults
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Looks at the images, one after the other.
+pub(super) async fn run(arguments: &Arguments) -> Exit {
+    let loaded = match configuration::load(arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
+            return Exit::Usage;
+        }
+    };
+    let (images, keys) = match (images(arguments), Keys::of(&loaded.config.policy, &arguments.keys)) {
+        (Ok(images), Ok(keys)) => (images, keys),
+        (Err(why), _) | (_, Err(why)) => {
+            complain(&format!("error: {why}\n"));
+            return Exit::Usage;
+        }
+    };
+    let sources = loaded.config.policy.sources.clone();
+    let mut config = loaded.config;
+    config.policy = everybody::policies(&config.policy, &keys);
+    // The folder lives as long as the look.
+    let (app, _folder) = match server::ephemeral(config).await {
+        Ok(made) => made,
+        Err(error) => {
+            serve::report(&error);
+            return Exit::Usage;
+        }
+    };
+    let (mut reports, mut names) = (Vec::new(), Names::default());
+    for image in &images {
+        let report = progress::during(&image.to_string(), surveyed(&app, image, (&keys, &mut names))).await;
+        if arguments.format == Format::Text {
+            print(&text::render(&report, Paint::of(&io::stdout())));
+        }
+        reports.push(report);
+    }
+    let lines = lines::admitting(&reports, &keys, &sources);
+    match arguments.format {
+        Format::Json => {
+            let reports = Reports { version: report::VERSION, images: &reports, lines: &lines };
+            print(&format!("{}\n", serde_json::to_string_pretty(&reports).unwrap_or_default()));
+        }
+        Format::Text => print(&lines),
+    }
+    reports.iter().fold(Exit::Success, |exit, report| exit.worse(exit_of(report)))
+}
+
+/// The images of the command line, then those of the list.
+fn images(arguments: &Arguments) -> Result<Vec<Image>, String> {
+    let mut images = arguments.images.clone();
+    if let Some(path) = &arguments.list {
+        images.extend(listed(path)?);
+    }
+    if images.is_empty() { Err("no image is named".to_owned()) } else { Ok(images) }
+}
+
+/// The images of a file, or of standard input; empty lines and those that begin with `#` are none.
+pub(super) fn listed(path: &Path) -> Result<Vec<Image>, String> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().take(IMAGE_LIST_BYTES + 1).read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::File::open(path).and_then(|file| {
+            let mut text = String::new();
+            file.take(IMAGE_LIST_BYTES + 1).read_to_string(&mut text).map(|_| text)
+        })
+    };
+    let text = text.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if text.len() as u64 > IMAGE_LIST_BYTES {
+        return Err(format!("{} is larger than {} bytes", path.display(), IMAGE_LIST_BYTES));
+    }
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let image = |(at, line): (usize, &str)| {
+        let shown = pullgate_policy::text::escape(line);
+        line.parse().map_err(|error| format!("{}:{at}: {shown}: {error}", path.display()))
+    };
+    lines.map(image).collect()
+}
+
+/// One image, and the children of an index.
+async fn surveyed(app: &Arc<App>, image: &Image, (keys, names): (&Keys, &mut Names)) -> Report {
+    let judged = judge::image(&app.pull, image).await;
+    let mut children = Vec::new();
+    for child in judged.children.iter().filter(|child| !child.attests()) {
+        let Some(digest) = child.digest else { continue };
+        let one = Image { repository: image.repository.clone(), reference: Reference::Digest(digest) };
+        let about = judge::image(&app.pull, &one).await;
+        children.push(Report::of(about, child.platform.clone(), Vec::new(), (keys, &mut *names)));
+    }
+    Report::of(judged, None, children, (keys, names))
+}
+
+fn exit_of(report: &Report) -> Exit {
+    match report.found() {
+        report::Found::Admissible => Exit::Success,
+        report::Found::Nobody => Exit::No,
+        report::Found::NotLookedAt => Exit::Undecided,
+    }
+}

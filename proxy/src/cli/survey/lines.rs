@@ -1,0 +1,240 @@
+//! The lines of a policy that admit exactly those who signed: each authority by its key or its whole identity, each
+//! repository by its own name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use pullgate_config::{TrustOrigin, TrustSource};
+use pullgate_policy::oci::Image;
+use pullgate_policy::{limits, text};
+
+use super::everybody::Keys;
+use super::report::{Found, Kind, Piece, Report};
+use crate::cli::verify::report::Who;
+
+/// Tables that every policy has.
+const BUILT_IN: [&str; 2] = ["github", "sigstore"];
+
+/// A signer, as an authority.
+struct Signer<'a> {
+    who: &'a Who,
+    name: String,
+    /// Whether each of its signatures is in a log.
+    logged: bool,
+}
+
+/// What the images of one repository ask for together.
+#[derive(Default)]
+struct Repository<'a> {
+    signatures: Vec<&'a Piece>,
+    attestations: Vec<&'a Piece>,
+    /// Of an index whose children stand for themselves.
+    each_child: bool,
+    remarks: Vec<String>,
+}
+
+/// The lines for all images together; empty where nobody signed any.
+pub(super) fn admitting(reports: &[Report], keys: &Keys, sources: &[TrustSource]) -> String {
+    let repositories = repositories(reports);
+    let asked = || repositories.values().flat_map(Repository::asked);
+    let signers = signers(asked());
+    let mut lines = String::new();
+    for remark in repositories.values().flat_map(|repository| &repository.remarks) {
+        let _ = writeln!(lines, "# {remark}");
+    }
+    if signers.is_empty() {
+        return lines;
+    }
+    lines.push_str(
+        "# Admits exactly those who signed; `pullgate check` reads it, `pullgate policy test` tries it.\n",
+    );
+    let tables: BTreeSet<&str> = signers.iter().filter_map(|signer| signer.trust()).collect();
+    for name in tables {
+        trust(&mut lines, name, sources);
+    }
+    for signer in &signers {
+        authority(&mut lines, signer, keys);
+    }
+    for (name, repository) in &repositories {
+        policy(&mut lines, name, repository, &signers);
+    }
+    lines
+}
+
+fn repositories(reports: &[Report]) -> BTreeMap<String, Repository<'_>> {
+    let mut repositories: BTreeMap<String, Repository<'_>> = BTreeMap::new();
+    for report in reports {
+        let Ok(image) = report.image.parse::<Image>() else { continue };
+        let repository = repositories.entry(image.repository.to_string()).or_default();
+        match report.found() {
+            Found::Admissible => {}
+            Found::Nobody => repository.remarks.push(format!("{}: nobody signed it", report.image)),
+            Found::NotLookedAt => repository.remarks.push(format!("{}: {}", report.image, report.says)),
+        }
+        if report.stands_by_its_children() {
+            repository.each_child = true;
+            let children = report.children.iter().flat_map(|child| child.signers(Kind::Signature));
+            repository.signatures.extend(children);
+        } else {
+            repository.signatures.extend(report.signers(Kind::Signature));
+            if report.signers(Kind::Signature).is_empty() {
+                repository.attestations.extend(report.signers(Kind::Attestation));
+            }
+        }
+    }
+    for (name, repository) in &mut repositories {
+        if !repository.signatures.is_empty() && !repository.attestations.is_empty() {
+            let remark =
+                format!("{name}: some images are only attested, and are not admitted by a signature");
+            repository.remarks.push(remark);
+        }
+    }
+    repositories
+}
+
+impl<'a> Repository<'a> {
+    /// The pieces that its requirement is about.
+    fn asked(&self) -> impl Iterator<Item = &'a Piece> {
+        let pieces = if self.signatures.is_empty() { &self.attestations } else { &self.signatures };
+        pieces.iter().copied()
+    }
+}
+
+/// Each signer once.
+fn signers<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Signer<'a>> {
+    let mut signers: Vec<Signer<'a>> = Vec::new();
+    for piece in pieces {
+        if let Some(known) = signers.iter_mut().find(|signer| *signer.who == piece.signed_by) {
+            known.logged &= piece.logged;
+            continue;
+        }
+        signers.push(Signer { who: &piece.signed_by, name: piece.name.clone(), logged: piece.logged });
+    }
+    signers
+}
+
+impl Signer<'_> {
+    fn trust(&self) -> Option<&str> {
+        match self.who {
+            Who::Identity { trust, .. } => Some(trust),
+            Who::Certificate { .. } | Who::Key(_) => None,
+        }
+    }
+}
+
+fn trust(lines: &mut String, name: &str, sources: &[TrustSource]) {
+    let source = sources.iter().find(|source| source.name.as_str() == name);
+    match source.map(|source| &source.origin) {
+        Some(TrustOrigin::File(path)) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let _ = writeln!(
+                lines,
+                "\n[trust.{}]\ntrusted_root = {}",
+                key(name),
+                quoted(&path.to_string_lossy())
+            );
+        }
+        Some(TrustOrigin::Tuf) => {
+            let _ = writeln!(lines, "\n# [trust.{}] as in your policy", key(name));
+        }
+        Some(TrustOrigin::BuiltIn) | None if BUILT_IN.contains(&name) => {}
+        Some(TrustOrigin::BuiltIn) | None => {
+            let _ = writeln!(lines, "\n# [trust.{}] as in your policy", key(name));
+        }
+    }
+}
+
+fn authority(lines: &mut String, signer: &Signer<'_>, keys: &Keys) {
+    let _ = writeln!(lines, "\n[authority.{}]", signer.name);
+    match signer.who {
+        Who::Key(fingerprint) => {
+            let file = keys.find(fingerprint).map(|known| known.file.to_string_lossy().into_owned());
+            let _ = writeln!(lines, "key = {} # {fingerprint}", quoted(&file.unwrap_or_default()));
+            if !signer.logged {
+                lines.push_str("transparency = \"optional\" # not every signature is in a log\n");
+            }
+        }
+        // Whose PKI it is the policy says alone; a survey looks for none.
+        Who::Certificate { .. } => lines.push_str("# as in your policy\n"),
+        Who::Identity { trust, issuer, name, claims } => {
+            if trust != "sigstore" {
+                let _ = writeln!(lines, "trust = {}", quoted(trust));
+            }
+            let _ = writeln!(lines, "issuer = {}\nidentity = {}", quoted(issuer), quoted(name));
+            // Whoever calls a shared workflow has its identity: the caller is pinned (A242).
+            if let Some(caller) = claims.get("source_repository_uri") {
+                let _ = writeln!(lines, "claims = {{ source_repository_uri = {} }}", quoted(caller));
+            }
+            if !signer.logged {
+                lines.push_str("transparency = \"none\" # by the clock of a timestamp authority\n");
+            }
+        }
+    }
+}
+
+fn policy(lines: &mut String, repository: &str, asks: &Repository<'_>, signers: &[Signer<'_>]) {
+    let by: BTreeSet<&str> = signers
+        .iter()
+        .filter(|signer| asks.asked().any(|piece| piece.signed_by == *signer.who))
+        .map(|signer| signer.name.as_str())
+        .collect();
+    if by.is_empty() {
+        return;
+    }
+    let by: Vec<String> = by.into_iter().map(quoted).collect();
+    let name: String = repository.chars().rev().take(limits::REASON_PHRASE_BYTES).collect();
+    let name: String = name.chars().rev().collect();
+    let _ = writeln!(lines, "\n[[policy]]\nname = {}\nscope = [{}]", quoted(&name), quoted(repository));
+    if asks.each_child {
+        lines.push_str("index = \"each-child\" # no index is signed, each platform is\n");
+    }
+    lines.push_str("[[policy.require]]\n");
+    if asks.signatures.is_empty() {
+        let types: BTreeSet<&str> =
+            asks.attestations.iter().filter_map(|piece| piece.predicate_type.as_deref()).collect();
+        let types: Vec<String> = types.into_iter().map(quoted).collect();
+        match types.as_slice() {
+            [one] => {
+                let _ = writeln!(lines, "attestation = {one}");
+            }
+            several => {
+                let _ = writeln!(lines, "attestation = [{}]", several.join(", "));
+            }
+        }
+    }
+    let _ = writeln!(lines, "signed_by = {{ any_of = [{}] }}", by.join(", "));
+}
+
+/// A name as a key of TOML.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+}
+
+/// A text as a basic string of TOML; what could be shown otherwise than it is stands as an escape.
+fn quoted(value: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            c if text::is_unsafe(c) => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_an_image_cannot_end_its_string_or_its_line() {
+        assert_eq!(quoted("a\"\n\\\u{202e}b"), "\"a\\\"\\U0000000a\\\\\\U0000202eb\"");
+        assert_eq!((key("corp"), key("a b"), key("")), ("corp".into(), "\"a b\"".into(), "\"\"".into()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What would break: policies that are tried before they are in force, by the program as a site runs it.
+
+mod diff;
+mod expected;
+mod run;
+mod shadow;
+mod survey;
