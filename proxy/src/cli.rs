@@ -98,33 +98,6 @@ Examples:
 Exit codes: 0 every table that an authority uses counts, 2 usage or configuration, 3 one does not.
 Those of `refresh`: its own --help.";
 
-const SURVEY_EXAMPLES: &str = "\
-Who signed, before there is a policy: every signature and attestation in every layout that holds
-under a trust table or a key that is known, of an index and of each of its platforms; then the
-[authority] and [[policy]] lines that admit exactly these signers. All but those lines is comment:
-the output is a policy file. A signature by a key says nothing of the key: name those you know.
-
-Examples:
-  pullgate survey ghcr.io/myorg/app:v1                 who signed it, and the lines that admit them
-  pullgate survey --key release.pub ghcr.io/myorg/app:v1
-                                                       is it by this key?
-  pullgate survey --images images.txt > policy.toml    begin a policy from what runs now
-  kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u | pullgate survey --images -
-
-Exit codes: 0 somebody signed each image, 1 nobody signed one, 2 usage or configuration, 3 one could
-not be looked at, or not everywhere; the worst counts: 2 before 3 before 1 before 0.";
-
-const POLICY_EXAMPLES: &str = "\
-A policy is judged again on what the gate has kept: the manifests and the evidence of what was
-pulled. It is the function that judges pulls; nobody is asked, and a running gate is not touched.
-What was not kept is unknown, and is said to be.
-
-Examples:
-  pullgate policy diff --config pullgate.toml next.toml
-                                                       what would change, by image and client
-  pullgate policy test --config pullgate.toml expected.toml
-                                                       does it still say what it must?";
-
 const DEMO_EXAMPLES: &str = "\
 Starts a registry of recorded images, really signed by cosign, puts the gate before it with a
 policy of its own, pulls each image by tag, by digest and by HEAD, and prints what came of it.
@@ -212,7 +185,7 @@ enum Command {
     #[command(after_help = NODE_CONFIG_EXAMPLES)]
     NodeConfig(node_config::Arguments),
     /// Try a policy on what was pulled, or on what a site expects of it
-    #[command(after_help = POLICY_EXAMPLES)]
+    #[command(after_help = policy::EXAMPLES)]
     Policy {
         #[command(subcommand)]
         command: policy::Command,
@@ -221,7 +194,7 @@ enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
     /// Tell who signed images, and the policy that would admit exactly them
-    #[command(after_help = SURVEY_EXAMPLES)]
+    #[command(after_help = survey::EXAMPLES)]
     Survey(survey::Arguments),
     /// Show the trust tables, or bring them up to date
     #[command(after_help = TRUST_EXAMPLES)]

@@ -26,6 +26,22 @@ mod names;
 mod report;
 mod text;
 
+pub(super) const EXAMPLES: &str = "\
+Who signed, before there is a policy: every signature and attestation in every layout that holds
+under a trust table or a key that is known, of an index and of each of its platforms; then the
+[authority] and [[policy]] lines that admit exactly these signers. All but those lines is comment:
+the output is a policy file. A signature by a key says nothing of the key: name those you know.
+
+Examples:
+  pullgate survey ghcr.io/myorg/app:v1                 who signed it, and the lines that admit them
+  pullgate survey --key release.pub ghcr.io/myorg/app:v1
+                                                       is it by this key?
+  pullgate survey --images images.txt > policy.toml    begin a policy from what runs now
+  kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u | pullgate survey --images -
+
+Exit codes: 0 somebody signed each image, 1 nobody signed one, 2 usage or configuration, 3 one could
+not be looked at, or not everywhere; the worst counts: 2 before 3 before 1 before 0.";
+
 /// The arguments of `survey`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
