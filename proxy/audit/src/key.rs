@@ -90,6 +90,12 @@ impl LogKey {
         &self.public
     }
 
+    /// Whether this is its public half, whatever the gate is called there.
+    #[must_use]
+    pub fn is_of(&self, public: &PublicKey) -> bool {
+        self.public.key == public.key
+    }
+
     /// A signature over bytes.
     #[must_use]
     pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {

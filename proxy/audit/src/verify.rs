@@ -1,6 +1,6 @@
 //! Whether anybody altered the log: the chain of hashes, and the signed heads in it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::hash::{self, Hash};
@@ -19,6 +19,9 @@ pub struct Finding {
     pub what: Altered,
 }
 
+/// The time between two signed heads, as long as anything comes: five minutes, and one for a machine that is slow.
+const HEADS_APART: SignedDuration = SignedDuration::from_mins(6);
+
 /// What was done to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Altered {
@@ -30,6 +33,8 @@ pub enum Altered {
     Head,
     /// It was not there, or stood elsewhere.
     PutIn,
+    /// From this record on no head is signed, longer than the gate ever leaves its head unsigned.
+    Unsigned,
     /// It is no record.
     Unreadable,
 }
@@ -70,6 +75,13 @@ struct Link {
     note: Vec<String>,
 }
 
+/// Whether a start between two heads has been taken for the reason why none was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excuse {
+    Left,
+    Taken,
+}
+
 /// Follows the chain, line by line, oldest first.
 #[derive(Debug)]
 pub struct Verifier<'a> {
@@ -77,6 +89,10 @@ pub struct Verifier<'a> {
     outcome: Outcome,
     /// The record before: its number, its time and the hash of its line.
     before: Option<(u64, Timestamp, Hash)>,
+    /// The first record behind the newest signed head: its number and its time.
+    behind: Option<(u64, Timestamp)>,
+    /// Since when a head is due: a gate that was killed signs again only after its start, and is let off once.
+    due: Option<(Timestamp, Excuse)>,
     /// A link that does not hold: that the record behind it fits tells which of the two was changed.
     broken: Option<Finding>,
 }
@@ -85,13 +101,19 @@ impl<'a> Verifier<'a> {
     /// Begins; without keys only the chain is followed.
     #[must_use]
     pub fn new(keys: &'a [PublicKey]) -> Self {
-        Self { keys, outcome: Outcome::default(), before: None, broken: None }
+        Self { keys, outcome: Outcome::default(), before: None, behind: None, due: None, broken: None }
     }
 
     /// Whether it need not go on.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.outcome.finding.is_some()
+    }
+
+    /// Signed heads that hold, up to here.
+    #[must_use]
+    pub fn heads(&self) -> u64 {
+        self.outcome.heads
     }
 
     /// The next line.
@@ -118,15 +140,20 @@ impl<'a> Verifier<'a> {
                 return;
             }
         }
+        let heads = self.outcome.heads;
         if self.broken.is_none() {
             self.look_at_head(&link);
         }
+        let is_head = self.outcome.heads > heads;
         if self.is_done() {
             return;
         }
         let this = (link.sequence, link.time);
         if link.sequence > 0 && (!link.before.is_empty() || link.sequence == 1) {
             self.outcome.first.get_or_insert(this);
+            if !is_head {
+                self.fall_behind(&link);
+            }
         }
         if self.broken.is_none() {
             self.outcome.last = Some(this);
@@ -182,6 +209,7 @@ impl<'a> Verifier<'a> {
             Some(head) => {
                 self.outcome.heads += 1;
                 self.outcome.signed = Some((head.sequence, link.time));
+                (self.behind, self.due) = (None, None);
             }
             None => {
                 let what = Altered::Head;
@@ -190,11 +218,29 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    fn fall_behind(&mut self, link: &Link) {
+        self.behind.get_or_insert((link.sequence, link.time));
+        match (&self.due, link.kind == Kind::Start) {
+            (None, _) => self.due = Some((link.time, Excuse::Left)),
+            (Some((_, Excuse::Left)), true) => self.due = Some((link.time, Excuse::Taken)),
+            (Some(_), _) => {}
+        }
+    }
+
+    /// What no head covers though one should: who has no key can write all of it anew.
+    fn uncovered(&self) -> Option<Finding> {
+        let ((sequence, since), (due, _), (_, until, _)) = (self.behind?, self.due?, self.before?);
+        let is_due = until.duration_since(due) > HEADS_APART;
+        let is_bare = self.outcome.signed.is_none() || is_due;
+        let found = Finding { sequence, time: Some(since), what: Altered::Unsigned };
+        (is_bare && !self.keys.is_empty()).then_some(found)
+    }
+
     /// What it came to.
     #[must_use]
     pub fn end(mut self) -> Outcome {
         if self.outcome.finding.is_none() {
-            self.outcome.finding = self.broken.take();
+            self.outcome.finding = self.broken.take().or_else(|| self.uncovered());
         }
         self.outcome
     }

@@ -33,6 +33,13 @@ fn verified(lines: &[String], key: &PublicKey) -> Outcome {
     verifier.end()
 }
 
+/// What is said without a key, where no head is expected.
+fn followed(lines: &[String]) -> Outcome {
+    let mut verifier = Verifier::new(&[]);
+    lines.iter().for_each(|line| verifier.look(line));
+    verifier.end()
+}
+
 fn key() -> (tempfile::TempDir, LogKey) {
     let folder = tempfile::tempdir().unwrap();
     let key = LogKey::load_or_create(&folder.path().join("key"), "gate").unwrap();
@@ -96,10 +103,10 @@ fn what_the_gate_tells_as_lost_is_no_alteration_and_is_counted() {
     (record.sequence, record.lost) = (8, 3);
     record.before = hex::encode(hash::hash(lines[3].as_bytes()));
     lines.push(record.into_line());
-    let outcome = verified(&lines, key.public());
+    let outcome = followed(&lines);
     assert_eq!((outcome.lost, outcome.last, outcome.finding), (3, Some((8, time(8))), None));
     lines.remove(3);
-    let found = verified(&lines, key.public()).finding.unwrap();
+    let found = followed(&lines).finding.unwrap();
     assert_eq!(found.what, Altered::Dropped, "one more than it tells");
 }
 
@@ -116,6 +123,44 @@ fn records_of_a_release_that_chained_none_are_said_to_be_unknown() {
     record.sequence = 8;
     record.before = hex::encode(hash::hash(lines[2].as_bytes()));
     lines.push(record.into_line());
-    let outcome = verified(&lines, key.public());
+    let outcome = followed(&lines);
     assert_eq!((outcome.unchained, outcome.first, outcome.finding), (3, Some((8, time(8))), None));
+}
+
+/// The log of somebody who writes it anew from this record on, without the key: heads become records of another kind.
+fn rewritten(lines: &[String], from: usize) -> Vec<String> {
+    let mut anew: Vec<String> = lines[..from].to_vec();
+    for line in &lines[from..] {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        if record["kind"] == "checkpoint" {
+            record["kind"] = "reload".into();
+            record.as_object_mut().unwrap().remove("note");
+        }
+        if let Some(before) = anew.last() {
+            record["before"] = hex::encode(hash::hash(before.as_bytes())).into();
+        }
+        anew.push(record.to_string());
+    }
+    anew
+}
+
+#[test]
+fn a_log_written_anew_without_the_key_has_no_head_and_does_not_hold() {
+    let (_folder, key) = key();
+    let whole = log(1_000, &key);
+    let found = |from: usize| verified(&rewritten(&whole, from), key.public()).finding;
+    let unsigned = |sequence| Some(Finding { sequence, time: Some(time(sequence)), what: Altered::Unsigned });
+    assert_eq!(found(0), unsigned(1), "all of it");
+    assert_eq!(found(10), unsigned(11), "behind the first head, for longer than no head is signed");
+    let mut idle = whole[..10].to_vec();
+    let mut record: serde_json::Value = serde_json::from_str(&whole[10]).unwrap();
+    record["time"] = time(100_000).to_string().into();
+    idle.push(record.to_string());
+    assert_eq!(
+        verified(&idle, key.public()).finding,
+        None,
+        "nobody pulled for a day: nothing was to be signed"
+    );
+    assert_eq!(found(991), None, "what came a moment ago is not signed yet, in an honest log either");
+    assert_eq!(followed(&rewritten(&whole, 0)).finding, None, "without a key only the chain is followed");
 }
