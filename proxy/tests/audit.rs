@@ -226,6 +226,39 @@ async fn the_verdict_on_a_digest_is_a_signed_verification_summary() {
 }
 
 #[tokio::test]
+async fn what_somebody_put_into_the_log_is_not_signed_for_and_no_log_without_a_head_is_whole() {
+    let log = Log::new().await;
+    let (_, month, _) = log.run(&["export"]);
+    let forged = month
+        .lines()
+        .next()
+        .unwrap()
+        .replace("sha256:app", "sha256:evil")
+        .replace("sha256:tool", "sha256:evil");
+    let forged = forged.replace("sha256:web", "sha256:evil");
+    std::fs::write(log.path("forged.jsonl"), format!("{month}{forged}\n")).unwrap();
+    let (from, to) = (log.path("forged.jsonl"), log.path("state/forged.db"));
+    assert_eq!(log.run(&["import", from.to_str().unwrap(), "--to", to.to_str().unwrap()]).0, 0);
+    let vsa = |digest: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
+        let output = command.args(["audit", "--file"]).arg(&to).args(["vsa", digest]).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(vsa("sha256:app").0, 0, "what the gate signed is there still");
+    let (code, err) = vsa("sha256:evil");
+    assert!(code == 1 && err.contains("no head of this log"), "{err}");
+    // An hour of pulls, and nobody signed it.
+    let bare: String = month.lines().take(20).map(|line| format!("{line}\n")).collect();
+    std::fs::write(log.path("bare.jsonl"), bare).unwrap();
+    let (_, key, _) = log.run(&["key", "--format", "note"]);
+    let (code, out, _) = log.run(&["verify", log.path("bare.jsonl").to_str().unwrap(), "--key", key.trim()]);
+    assert!(
+        code == 1 && out.contains("from record 1 ") && out.contains("no head is signed by this key"),
+        "{out}"
+    );
+}
+
+#[tokio::test]
 async fn an_export_of_another_gate_is_imported_and_read_like_its_own() {
     let log = Log::new().await;
     let (_, month, _) = log.run(&["export"]);

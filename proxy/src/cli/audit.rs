@@ -14,6 +14,7 @@ use crate::audit::read::{Progress, ReadError, Reader};
 use crate::audit::{LogKey, PublicKey};
 
 mod export;
+mod fit;
 mod import;
 mod key;
 mod policy;
@@ -124,7 +125,7 @@ async fn asked(
             let key_file = key_file.unwrap_or_else(|| file.with_file_name(LogKey::FILE));
             // Its name is in no envelope.
             match LogKey::load(&key_file, "") {
-                Ok(key) => vsa::run(&reader, arguments, &key).await,
+                Ok(key) => vsa::run(&reader, arguments, (&key, keys)).await,
                 Err(fault) => {
                     failed(&fault);
                     Ok(Exit::Usage)

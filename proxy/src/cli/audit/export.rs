@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use super::super::{Exit, put};
+use super::fit::fit;
 use super::since;
 use crate::audit::Record;
 use crate::audit::read::{Filter, ReadError, Reader};
@@ -74,8 +75,10 @@ pub(super) async fn run(reader: &Reader, arguments: &Arguments) -> Result<Exit, 
     Ok(if printed { Exit::Success } else { Exit::No })
 }
 
-/// A record as a line of the table (RFC 4180). What a spreadsheet would take for a formula begins with an apostrophe.
+/// A record as a line of the table (RFC 4180), without characters that steer a screen. What a spreadsheet would take for a
+/// formula has an apostrophe before it, wherever the spreadsheet parts a cell.
 pub(super) fn csv(record: &Record) -> String {
+    let record = &fit(record);
     let client = record.client.as_ref();
     let reason = record.reasons.first();
     let text = |text: Option<&String>| text.cloned().unwrap_or_default();
@@ -107,17 +110,30 @@ pub(super) fn csv(record: &Record) -> String {
     format!("{}\n", quoted.join(","))
 }
 
+/// What parts the fields of a table, in one country or another.
+const PARTS: [char; 6] = [',', ';', '|', '\t', '\n', '\r'];
+
 fn quoted(field: &str) -> String {
-    let guarded = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{field}")
-    } else {
-        field.to_owned()
-    };
-    if guarded.contains([',', '"', '\n', '\r']) {
+    let guarded = guarded(field);
+    if guarded.contains([',', ';', '"', '\n', '\r']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
         guarded
     }
+}
+
+fn guarded(field: &str) -> String {
+    let mut guarded = String::with_capacity(field.len());
+    let mut begins = true;
+    for c in field.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') {
+            guarded.push('\'');
+        }
+        // Blanks and quotes before it are stripped by some.
+        begins = PARTS.contains(&c) || (begins && (c.is_whitespace() || c == '"'));
+        guarded.push(c);
+    }
+    guarded
 }
 
 #[cfg(test)]
@@ -132,6 +148,13 @@ mod tests {
             ("say \"no\"", "\"say \"\"no\"\"\""),
             ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
             ("-1", "'-1"),
+            ("x;=1+1", "\"x;'=1+1\""),
+            ("a, =1", "\"a, '=1\""),
+            (" =1+1", " '=1+1"),
+            ("\t@a", "\t'@a"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("\"=1", "\"\"\"'=1\""),
+            ("app@sha256:0a-b", "app@sha256:0a-b"),
         ] {
             assert_eq!(quoted(field), expected);
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pullgate_policy::text;
 
 use super::super::{Exit, complain, put};
+use super::fit::fit;
 use super::{Scan, export, since};
 use crate::audit::Word;
 use crate::audit::read::{Filter, Found, Glob, ReadError, Reader, Step, Total};
@@ -231,7 +231,7 @@ fn line(found: &Found, format: Format) -> String {
 
 /// `2026-11-30 12:00:00  deny  ghcr.io/myorg/app:v1  10.0.0.7  no-signature  7f3c00d1e2a4`
 fn people(found: &Found, paint: Paint) -> String {
-    let record = &found.record;
+    let record = &fit(&found.record);
     let word = format!("{:<9}", record.verdict.as_str());
     let word = match (record.verdict, record.ground.as_str()) {
         (Word::Permit, "warn-only") => paint.odd("warned   "),
@@ -256,5 +256,5 @@ fn people(found: &Found, paint: Paint) -> String {
         format!("  {}", record.identities.join(", "))
     };
     let (time, id) = (found.time.strftime("%Y-%m-%d %H:%M:%S"), record.id.get(..12).unwrap_or(&record.id));
-    format!("{time}  {word}  {}{times}  {client}  {why}  {}{signers}\n", text::escape(&what), paint.dim(id))
+    format!("{time}  {word}  {}{times}  {client}  {why}  {}{signers}\n", what, paint.dim(id))
 }

@@ -7,6 +7,7 @@ use pullgate_policy::code::Code;
 
 use super::super::{Exit, complain, print};
 use super::Scan;
+use super::fit::fit;
 use crate::audit::read::{Filter, Found, ReadError, Reader, Step};
 use crate::audit::{Record, Word};
 use crate::cli::paint::Paint;
@@ -93,13 +94,13 @@ async fn story(reader: &Reader, one: &Found) -> Result<String, ReadError> {
         ..Filter::default()
     };
     let mut search = reader.search(filter).await?;
-    let mut text = format!("\nstory {story}, an hour around it\n");
+    let mut text = format!("\nstory {}, an hour around it\n", fit(&one.record).story);
     let mut listed = 0;
     while listed < OF_STORY
         && let Some(found) = search.next().await?
     {
-        let Record { method, reference, verdict, id, .. } = &found.record;
-        let this = if *id == one.record.id { "  (this one)" } else { "" };
+        let Record { method, reference, verdict, .. } = &fit(&found.record);
+        let this = if found.record.id == one.record.id { "  (this one)" } else { "" };
         line(
             &mut text,
             &format!("{:.3}  {method:<4}  {:<9}  {reference}{this}", found.time, verdict.as_str()),
@@ -116,6 +117,7 @@ fn line(text: &mut String, said: &str) {
 
 /// A record as a page.
 fn page(record: &Record, paint: Paint) -> String {
+    let record = &fit(record);
     let mut text = String::new();
     let word = match record.verdict {
         Word::Permit => paint.good("permit"),

@@ -83,18 +83,34 @@ pub(super) async fn of_rows(
         Ok(keys) => keys,
         Err(exit) => return Ok(exit),
     };
-    let mut verifier = Verifier::new(&keys);
+    Ok(tell(&follow(reader, &keys).await?.outcome, &keys))
+}
+
+/// What came of following the rows.
+pub(super) struct Followed {
+    outcome: Outcome,
+    /// The place of the newest signed head that holds: rows before it are as the gate wrote them.
+    pub(super) signed: Option<i64>,
+}
+
+/// Follows the rows, the oldest first.
+pub(super) async fn follow(reader: &Reader, keys: &[PublicKey]) -> Result<Followed, ReadError> {
+    let (mut verifier, mut signed, mut heads) = (Verifier::new(keys), None, 0);
     let mut last = 0;
-    loop {
+    while !verifier.is_done() {
         let page = reader.lines_after(last).await?;
-        let Some((end, _)) = page.last() else { break };
-        last = *end;
-        page.iter().for_each(|(_, line)| verifier.look(line));
-        if verifier.is_done() {
+        if page.is_empty() {
             break;
         }
+        for (position, line) in page {
+            verifier.look(&line);
+            last = position;
+            if verifier.heads() > heads {
+                (heads, signed) = (verifier.heads(), Some(position));
+            }
+        }
     }
-    Ok(tell(&verifier.end(), &keys))
+    Ok(Followed { outcome: verifier.end(), signed })
 }
 
 fn tell(outcome: &Outcome, keys: &[PublicKey]) -> Exit {
@@ -146,6 +162,10 @@ fn said(finding: &Finding) -> String {
             "the signed head in record {sequence}{at} is not that of these records, or not by this key"
         ),
         Altered::PutIn => format!("record {sequence}{at} was put in"),
+        Altered::Unsigned => format!(
+            "from record {sequence}{at} on no head is signed by this key, though the gate signs one every five minutes: \
+             anybody could have written those records"
+        ),
         Altered::Unreadable => format!("what stands where record {sequence}{at} should is no record"),
     }
 }

@@ -4,13 +4,15 @@ use pullgate_policy::text;
 
 use super::super::{Exit, complain, print};
 use super::Scan;
+use super::verify::follow;
 use crate::audit::read::{Filter, Glob, ReadError, Reader, Step};
-use crate::audit::{LogKey, vsa};
+use crate::audit::{LogKey, PublicKey, vsa};
 
 pub(super) const EXAMPLES: &str = "\
 What the newest record about a digest says its policy's requirements came to, as an in-toto Verification Summary (v1) in a
 DSSE envelope, signed by the log's key: run it as the gate's user. An exemption, or a policy without requirements, is no
-such verdict.
+such verdict. Only a record that a head signed by this key covers is one: the log is followed first, and what came since the
+newest head is signed within five minutes.
 
 Examples:
   pullgate audit vsa --config pullgate.toml sha256:… > vsa.json
@@ -34,7 +36,14 @@ pub(super) struct Arguments {
     verifier: Option<String>,
 }
 
-pub(super) async fn run(reader: &Reader, arguments: &Arguments, key: &LogKey) -> Result<Exit, ReadError> {
+pub(super) async fn run(
+    reader: &Reader,
+    arguments: &Arguments,
+    (key, public): (&LogKey, &[PublicKey]),
+) -> Result<Exit, ReadError> {
+    let own: Vec<PublicKey> = public.iter().filter(|public| key.is_of(public)).cloned().collect();
+    // A row that somebody put in says what he likes: it is not signed for.
+    let signed = follow(reader, &own).await?.signed;
     let repository = arguments.repository.as_deref().map(Glob::new);
     let filter = Filter { digest: Some(arguments.digest.clone()), repository, ..Filter::default() };
     let (mut search, scan) = (reader.search(filter).await?, Scan::new());
@@ -46,6 +55,14 @@ pub(super) async fn run(reader: &Reader, arguments: &Arguments, key: &LogKey) ->
                 let record = &found.record;
                 if record.digest.as_deref() != Some(&arguments.digest) || !vsa::is_summed_up(record) {
                     continue;
+                }
+                if found.position.is_none_or(|position| signed.is_none_or(|head| position >= head)) {
+                    complain(&format!(
+                        "what is said last of {} is covered by no head of this log that holds: ask again in five minutes, \
+                         or see `audit verify`\n",
+                        text::escape(&arguments.digest)
+                    ));
+                    return Ok(Exit::No);
                 }
                 let verifier = match &arguments.verifier {
                     Some(verifier) => verifier.clone(),
