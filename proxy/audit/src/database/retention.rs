@@ -109,10 +109,12 @@ impl Retention {
         let day = oldest.div_euclid(DAY);
         let mut deleted = 0;
         for (table, bound) in [
-            // Rows lie in the order of time but for clocks that were set: the oldest places are looked at.
+            // Rows lie in the order of time but for clocks that were set: the oldest places are looked at. The newest stays,
+            // the head of an idle gate: behind it the chain goes on at the next start.
             (
                 "delete from audit where position in (select position from \
-                 (select position, time from audit order by position limit $2) where time < $1)",
+                 (select position, time from audit order by position limit $2) where time < $1) \
+                 and position < (select max(position) from audit)",
                 oldest,
             ),
             (

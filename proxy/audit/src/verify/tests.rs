@@ -112,7 +112,6 @@ fn what_the_gate_tells_as_lost_is_no_alteration_and_is_counted() {
 
 #[test]
 fn records_of_a_release_that_chained_none_are_said_to_be_unknown() {
-    let (_folder, key) = key();
     let mut lines: Vec<String> = Vec::new();
     for n in 5..=7 {
         let mut record = Record::new(Kind::Manifest, &DecisionId::random(), time(n), Word::Permit);

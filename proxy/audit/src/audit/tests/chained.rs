@@ -59,6 +59,28 @@ async fn the_chain_goes_on_over_restarts_in_lines_and_rows_and_its_head_is_signe
 }
 
 #[tokio::test]
+async fn the_chain_goes_on_behind_an_idle_time_in_which_all_rows_got_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::from_second(1_800_000_000).unwrap());
+    // Lines that nobody can read again: the rows alone say where the chain goes on.
+    let settings = || Settings { clock: clock.clone(), ..settings(AuditLog::File("/dev/null".into())) };
+    for start in 1..=2 {
+        let audit = settings().start(&folder.path().join("audit.db")).await.unwrap();
+        for _ in 0..5 {
+            audit.write(Record { time: clock.now(), ..record() }).await.unwrap();
+        }
+        audit.end(Record { kind: Kind::Stop, time: clock.now(), ..record() }).await;
+        clock.advance(Duration::from_secs(3_600));
+        audit.flush().await;
+        drop(audit);
+        wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+        let outcome = of_rows(folder.path()).await;
+        assert_eq!(outcome.finding, None, "start {start}");
+        assert_eq!(outcome.records, 1, "the head alone stays");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_somebody_changed_in_the_database_is_found() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), 10).await;
