@@ -182,7 +182,8 @@ impl Question {
         let source = Source { layout: Layout::Referrers, manifest: subject, blob: subject };
         // Whom the certificate names is the policy's to compare.
         let pattern = IdentityPattern::Exact(String::new());
-        let by = By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() };
+        let by =
+            By::Identity { issuer: IdentityPattern::Exact(String::new()), pattern, claims: BTreeMap::new() };
         Ok(Self {
             subject,
             artifact,

@@ -9,8 +9,8 @@ use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::expression::{About, Condition, Image};
 use pullgate_policy::identity::{Authority, Name};
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, EvidencePasses, ForeignLayers, Governing, IndexRule, Location, Mode, OnUndecided,
-    Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, ClaimedReference, Every, EvidencePasses, ForeignLayers, Governing, IndexRule, Location, Mode,
+    OnUndecided, Policy, PolicySet, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::provenance::Provenance;
 use pullgate_policy::scope::Scope;
@@ -120,6 +120,9 @@ fn policy(authority: &Authority, scopes: &[String]) -> Result<PolicySet, Failed>
         annotations: BTreeMap::new(),
         claimed_reference: ClaimedReference::Reported,
         max_age: None,
+        min_age: None,
+        every: Every::One,
+        or: Vec::new(),
         condition: None,
         slsa: None,
     };

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use pullgate_policy::oci::{Digest, Registry, Repository};
 use pullgate_policy::policy::{
-    Asks, Block, ClaimedReference, Covers, Exemption, Governing, Mode, Policy, PredicateType, Requirement,
-    Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, Every, Exemption, Governing, Mode, Policy, PredicateType,
+    Requirement, Rule, Unmatched,
 };
 use pullgate_policy::text;
 
@@ -58,10 +58,14 @@ fn canonical(config: &Config, repository: &Repository) -> Repository {
 
 fn asked(policy: &Policy) -> Vec<String> {
     let mut lines = match &policy.rule {
+        Rule::Deny(reason) => vec![format!("{}: refused: {}", policy.location, text::escape(reason))],
         Rule::InsecurePermitAnything => {
             vec![format!("{}: nothing (insecure_permit_anything)", policy.location)]
         }
-        Rule::Requirements(requirements) => requirements.iter().map(requirement).collect(),
+        Rule::Requirements(requirements) => requirements
+            .iter()
+            .map(|one| one.alternatives().map(requirement).collect::<Vec<_>>().join("; or "))
+            .collect(),
     };
     match policy.mode {
         Mode::Enforce => {}
@@ -90,11 +94,20 @@ fn requirement(one: &Requirement) -> String {
         ClaimedReference::Reported => "",
         ClaimedReference::Required => ", whose payload names this repository",
     };
-    let age = one.max_age.map(|age| format!(", at most {} old", written(age))).unwrap_or_default();
+    let old = |age: Option<_>, most: &str| age.map(|age| format!(", at {most} {} old", written(age)));
+    let age = [old(one.min_age, "least"), old(one.max_age, "most")].into_iter().flatten().collect::<String>();
+    let every = match one.every {
+        Every::One => "",
+        Every::Each => ", each of them",
+    };
     let slsa = one.slsa.as_ref().map(|slsa| format!(", slsa {slsa}")).unwrap_or_default();
     let condition =
         one.condition.as_ref().map(|condition| format!(", where {}", text::escape(condition.as_str())));
-    format!("{}: {what} by {who}{with}{named}{age}{slsa}{}", one.location, condition.unwrap_or_default())
+    format!(
+        "{}: {what} by {who}{with}{named}{age}{every}{slsa}{}",
+        one.location,
+        condition.unwrap_or_default()
+    )
 }
 
 fn no_scope(unmatched: Unmatched) -> &'static str {

@@ -76,7 +76,9 @@ codes! {
     Warning IdentityPartial = "identity-partial", "An identity or a pattern that is only a part of what certificates of this issuer have.";
     Warning IdentityWildcard = "identity-wildcard", "A `*` in an identity that is compared byte for byte.";
     Warning InsecurePermitAnything = "insecure-permit-anything", "A policy that checks nothing.";
+    Error IssuerImpossible = "issuer-impossible", "An issuer that no certificate can have.";
     Error IssuerMissing = "issuer-missing", "An identity without its issuer.";
+    Warning IssuerOpen = "issuer-open", "A pattern of issuers that strangers have, too.";
     Warning IssuerScheme = "issuer-scheme", "An issuer that is no https:// address.";
     Warning IssuerSlash = "issuer-slash", "A slash at the end of a well-known issuer, which has none.";
     Error KeyCertificate = "key-certificate", "A certificate where a public key belongs.";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::limits;
 use jiff::Timestamp;
 use pullgate_policy::identity::Name;
-use pullgate_policy::policy::{Mode, Policy, PolicySet, Revision, Revisions, Rule, Unmatched};
+use pullgate_policy::policy::{Mode, Policy, PolicySet, Revision, Revisions, Unmatched};
 
 use crate::code::Code;
 use crate::config::Policies;
@@ -23,8 +23,11 @@ mod exceptions;
 mod expression;
 mod holder;
 mod identity;
+mod issuer;
+mod predicate;
 mod require;
 mod rule;
+mod strangers;
 
 /// What bears upon a policy, and stands elsewhere.
 #[derive(Clone, Copy)]
@@ -119,8 +122,7 @@ fn closes_everything(context: &mut Context<'_, '_>, policies: &[Policy], unmatch
 
 /// A gate that gates nothing is allowed, and says so (A410). What has faults is not judged by what is left of it.
 fn nothing_enforced(context: &mut Context<'_, '_>, policies: &[Policy], unmatched: Unmatched) {
-    let enforces =
-        |policy: &Policy| policy.mode == Mode::Enforce && matches!(policy.rule, Rule::Requirements(_));
+    let enforces = |policy: &Policy| policy.mode == Mode::Enforce && policy.rule.refuses();
     if context.files.has_faults() || policies.iter().any(enforces) {
         return;
     }

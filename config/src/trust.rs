@@ -19,6 +19,10 @@ use crate::defaults;
 use crate::reader::{At, Entries, Table};
 use crate::value::Zero;
 
+mod loose;
+
+use loose::Loose;
+
 /// Where the built-in tables are refreshed from.
 const MIRRORS: [(&str, &str); 2] =
     [("github", "https://tuf-repo.github.com"), ("sigstore", "https://tuf-repo-cdn.sigstore.dev")];
@@ -45,6 +49,8 @@ pub enum TrustOrigin {
     BuiltIn,
     /// A pinned file.
     File(PathBuf),
+    /// Certificates and keys, pinned.
+    Files(Vec<PathBuf>),
     /// Nothing.
     Tuf,
 }
@@ -167,6 +173,7 @@ pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table, now: Timesta
 fn keeps_the_instance(table: &Table) -> bool {
     !table.has("trusted_root")
         && !table.has("sct")
+        && !loose::KEYS.iter().any(|key| table.has(key))
         && !["root", "target"].iter().any(|key| table.has_within("tuf", key))
 }
 
@@ -176,6 +183,8 @@ type Read = (TrustSource, Option<TrustTable>);
 struct Written {
     head: Range<usize>,
     file: Option<At<String>>,
+    /// The loose files, where there are any.
+    loose: Option<Loose>,
     sct: Sct,
     max_age: Option<Duration>,
     /// Where `max_age` stands.
@@ -200,6 +209,7 @@ fn one(context: &mut Context<'_, '_>, name: &str, mut table: Table, given: Optio
     let words = [("required", Sct::Required), ("none", Sct::None)];
     let sct = table.word(context, "sct", &words, Sct::Required);
     let file = table.string(context, "trusted_root");
+    let loose = loose::read(context, &mut table);
     let anchor = given.as_ref().and_then(|(source, _)| Some(source.refresh.as_ref()?.anchor.clone()));
     let tuf = match (table.has("tuf"), table.table(context, "tuf")) {
         (false, _) => Tuf::Absent,
@@ -208,7 +218,7 @@ fn one(context: &mut Context<'_, '_>, name: &str, mut table: Table, given: Optio
             .map_or(Tuf::Faulty, |read| Tuf::Read(Box::new(read))),
     };
     table.finish(context);
-    let written = Written { head, file, sct, max_age, aged, tuf };
+    let written = Written { head, file, loose, sct, max_age, aged, tuf };
     match given {
         Some((source, table)) => more(written, source, table),
         None => redefined(context, name, written),
@@ -229,14 +239,23 @@ fn more(written: Written, source: TrustSource, table: Option<TrustTable>) -> Opt
 
 /// A table of the author's own.
 fn redefined(context: &mut Context<'_, '_>, name: &str, written: Written) -> Option<Read> {
-    let Written { head, file, sct, max_age, aged, tuf } = written;
+    let Written { head, file, loose, sct, max_age, aged, tuf } = written;
+    if let Some(loose) = loose {
+        return match (file, tuf) {
+            (None, Tuf::Absent) => {
+                pinned_for_ever(context, aged);
+                loose::table(context, name, loose, sct)
+            }
+            (Some(_), _) | (None, Tuf::Read(_) | Tuf::Faulty) => {
+                let message = "loose files, `trusted_root` or `tuf`: one of the three";
+                context.report(&loose.place, Code::ValueInvalid, message);
+                None
+            }
+        };
+    }
     match (file, tuf) {
         (Some(file), Tuf::Absent) => {
-            if let Some(span) = aged {
-                let message = "a pinned file does not expire, so `max_age` says nothing";
-                let hint = "leave it out; `pullgate trust` shows how old the file is";
-                context.advise(&span, Code::ValueInvalid, message, hint);
-            }
+            pinned_for_ever(context, aged);
             pinned(context, name, &file, sct)
         }
         (Some(file), Tuf::Read(_) | Tuf::Faulty) => {
@@ -252,10 +271,18 @@ fn redefined(context: &mut Context<'_, '_>, name: &str, written: Written) -> Opt
         (None, Tuf::Faulty) => None,
         (None, Tuf::Absent) => {
             let message = format!("`trust.{name}` has no key `trusted_root`, and no `tuf`");
-            let hint = "trusted_root = \"corp/trusted_root.json\", or tuf = { url = \"…\", root = \"…\" }";
+            let hint = "trusted_root = \"corp/trusted_root.json\", or tuf = { url = \"…\", root = \"…\" }, or `rekor_keys` and its kin";
             context.advise(&head, Code::MissingKey, message, hint);
             None
         }
+    }
+}
+
+fn pinned_for_ever(context: &mut Context<'_, '_>, aged: Option<Range<usize>>) {
+    if let Some(span) = aged {
+        let message = "a pinned file does not expire, so `max_age` says nothing";
+        let hint = "leave it out; `pullgate trust` shows how old the file is";
+        context.advise(&span, Code::ValueInvalid, message, hint);
     }
 }
 

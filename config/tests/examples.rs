@@ -80,7 +80,7 @@ fn the_examples_of_the_policy_page_are_one_policy() {
     let loaded = loaded.unwrap_or_else(|faults| panic!("{}", faults.render(Style::Plain)));
     let warned: Vec<Code> = loaded.warnings.iter().map(|one| one.code).collect();
     assert_eq!(warned, [Code::InsecurePermitAnything], "{}", loaded.warnings.render(Style::Plain));
-    assert_eq!(loaded.config.policy.set.policies.len(), 4);
+    assert_eq!(loaded.config.policy.set.policies.len(), 5);
     let repository: Repository = "ghcr.io/myorg/myrepo".parse().unwrap();
     let lines = pullgate_config::against(&loaded.config, &repository, None, jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(lines.policy.unwrap().0, "myrepo", "the most specific scope governs");

@@ -92,6 +92,7 @@ on_undecided = { zzz = 1 }
 zzz = 1
 signed_by = { zzz = 1 }
 slsa = { zzz = 1 }
+attestation = { zzz = 1 }
 "#;
 
 /// Keys of later releases, which the reader knows in order to refuse them, by table.
@@ -102,6 +103,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
     let tables = [
         ("`admin`", "Admin"),
         ("`allow`", "Allow"),
+        ("`attestation`", "ExactType"),
         ("`audit`", "Audit"),
         ("`authority.a`", "Authority"),
         ("`block`", "Block"),

@@ -206,7 +206,7 @@ fn what_the_policy_says_arrives() {
     assert!(matches!(&release.by, By::Keys(keys) if keys.len() == 1));
     let hub = set.authorities.get(&Name::new("hub")).unwrap();
     let By::Identity { issuer, pattern, claims } = &hub.by else { panic!("{hub:?}") };
-    assert_eq!(issuer, "https://issuer.example");
+    assert_eq!(issuer.as_str(), "https://issuer.example");
     assert!(matches!(pattern, IdentityPattern::Exact(text) if text == "someone@corp.example"));
     assert_eq!(claims.get("runner_environment").unwrap(), "self-hosted");
     let [production, open] = set.policies.as_slice() else { panic!("{:?}", set.policies) };

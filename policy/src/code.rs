@@ -48,6 +48,7 @@ codes! {
     ManifestTooLarge = "manifest-too-large", "The manifest is larger than 4 MiB.", "Build an image with fewer layers or annotations.";
     ManifestUnsupported = "manifest-unsupported", "A manifest type the gate does not judge; Docker schema 1 is one.", "Convert the image to OCI or Docker schema 2, for example with `skopeo copy --format oci`.";
     NotGranted = "not-granted", "No permitted manifest of this repository, known to the gate, lists this blob.", "Pull the image's manifest through the gate first.";
+    PolicyDenies = "policy-denies", "The policy that governs this repository says no to everything in it.", "Pull from where its reason says, or ask its owner.";
     RegistryUnknown = "registry-unknown", "The registry has no `[upstream]` table.", "Add one to the configuration if nodes may pull from it.";
     ScopeUnmatched = "scope-unmatched", "No policy's scope matches this repository, and `unmatched` is \"deny\".", "Add a policy with a scope for the repository.";
 
@@ -59,6 +60,7 @@ codes! {
     NoEvidence = "no-evidence", "Nothing that could be a signature or attestation was found for this digest.", "Sign the digest: `cosign sign IMAGE@DIGEST`.";
     NoSignature = "no-signature", "No verified signature by an authority that the requirement names.", "Sign with one of the named authorities, or name the signer in the policy.";
     Threshold = "threshold", "Fewer distinct authorities signed than the threshold asks for.", "Have another of the named authorities sign, each with a key or identity of its own.";
+    TooYoung = "too-young", "What would meet the requirement was signed less long ago than its min_age.", "Wait: `ripe_at` of the record says until when.";
 
     // Why one piece of evidence did not count.
     AnnotationMissing = "annotation-missing", "The signed payload lacks an annotation that the requirement asks for.", "Sign with `-a KEY=VALUE`.";

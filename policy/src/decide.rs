@@ -68,6 +68,10 @@ pub fn without_evidence(
         Governing::Unmatched(Unmatched::Permit) => given(None, Ground::Unchecked, Timestamp::MAX),
         Governing::Unmatched(Unmatched::Warn) => given(None, Ground::WarnOnly(unmatched()), Timestamp::MAX),
         Governing::Policy(policy, _) => match (&policy.rule, policy.mode, foreign(policy, document)) {
+            (Rule::Deny(reason), Mode::Enforce, _) => Some(Verdict::Deny(refused_by_name(policy, reason))),
+            (Rule::Deny(reason), Mode::Warn, _) => {
+                given(Some(policy), Ground::WarnOnly(refused_by_name(policy, reason)), Timestamp::MAX)
+            }
             // No evidence can mend it, so it costs no request and is never undecided. It also stands here for the
             // children of a permitted index, which are served under its grant (A130).
             (_, Mode::Enforce, Some(reason)) => Some(Verdict::Deny(denial(policy, vec![reason]))),
@@ -81,6 +85,21 @@ pub fn without_evidence(
             (Rule::Requirements(_), _, _) => None,
         },
     }
+}
+
+/// The denial of a policy that says no to everything, before anything is known of a subject; none where it warns only, or
+/// asks for something.
+#[must_use]
+pub fn refused(policy: &Policy) -> Option<Denial> {
+    match (&policy.rule, policy.mode) {
+        (Rule::Deny(reason), Mode::Enforce) => Some(refused_by_name(policy, reason)),
+        (Rule::Deny(_), Mode::Warn) | (Rule::InsecurePermitAnything | Rule::Requirements(_), _) => None,
+    }
+}
+
+fn refused_by_name(policy: &Policy, reason: &str) -> Denial {
+    let (text, location) = (format!("denied: {}", text::escape(reason)), Some(policy.location.clone()));
+    denial(policy, vec![Reason { code: Code::PolicyDenies, location, text }])
 }
 
 /// Whether it is an index that says nothing which a child's own permit does not bear out.
@@ -228,12 +247,15 @@ fn judge_within(
     }
     let (signers, failed) = (signers::all(evidence, &unmet), signers::failed(evidence));
     let met = met_beside(policy, &unmet);
+    // The last of them, where time alone is what is missing.
+    let ripe: Option<Vec<Timestamp>> = unmet.iter().map(|unmet| unmet.ripe_at).collect();
+    let ripe_at = ripe.filter(|_| foreign(policy, document).is_none()).and_then(|all| all.into_iter().max());
     let (reasons, skipped): (Vec<_>, Vec<_>) =
-        unmet.into_iter().map(|unmet| (unmet.reason, unmet.skipped)).unzip();
+        unmet.into_iter().map(|unmet| (*unmet.reason, unmet.skipped)).unzip();
     let reasons =
         unpassed(policy, evidence).into_iter().chain(foreign(policy, document)).chain(reasons).collect();
     let denial = denial(policy, reasons).with_skipped(skipped.into_iter().flatten().collect());
-    let denial = denial.with_signers(signers, failed).with_met(met);
+    let denial = denial.with_signers(signers, failed).with_met(met).with_ripe_at(ripe_at);
     match policy.mode {
         Mode::Enforce => Outcome::Decided(Verdict::Deny(denial)),
         Mode::Warn => permit(Ground::WarnOnly(denial), Vec::new(), Timestamp::MAX),

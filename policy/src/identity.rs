@@ -14,9 +14,12 @@ use crate::oci::Digest;
 use crate::text;
 
 mod certified;
+mod claims;
 mod nearly;
 
 pub use certified::{AltName, Certified, Holder, RootsId};
+use claims::ADDRESS_CLAIMS;
+pub use claims::{CALLER_CLAIMS, CLAIMS, OLD_CLAIMS, claim};
 pub use nearly::{Caller, Nearly};
 
 /// A name that the policy file gives to something: an authority, a trust table, a policy.
@@ -190,8 +193,8 @@ pub enum By {
     },
     /// By a certificate of a trust table.
     Identity {
-        /// The OIDC issuer, exactly.
-        issuer: String,
+        /// The OIDC issuer.
+        issuer: IdentityPattern,
         /// The identity.
         pattern: IdentityPattern,
         /// Claims that must be equal.
@@ -223,12 +226,12 @@ pub enum Transparency {
     Required,
 }
 
-/// The identity that an authority asks for.
+/// The identity, or the issuer, that an authority asks for.
 #[derive(Debug, Clone)]
 pub enum IdentityPattern {
     /// Byte for byte.
     Exact(String),
-    /// A regular expression over the whole identity.
+    /// A regular expression over the whole of it.
     Regex(WholeRegex),
 }
 
@@ -243,6 +246,17 @@ pub struct WholeRegex {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RegexInvalid(String);
+
+impl IdentityPattern {
+    /// It as its author wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(text) => text,
+            Self::Regex(regex) => regex.as_str(),
+        }
+    }
+}
 
 impl WholeRegex {
     /// Compiles `pattern` alone first, so that it cannot close the anchoring group, then anchored at both ends.
@@ -277,38 +291,6 @@ impl WholeRegex {
     }
 }
 
-/// Claims that pin who called a shared workflow (A242).
-pub const CALLER_CLAIMS: [&str; 3] =
-    ["source_repository_uri", "source_repository_owner_uri", "github_workflow_repository"];
-
-/// Claims that are the address of a repository or its owner.
-const ADDRESS_CLAIMS: [&str; 2] = ["source_repository_uri", "source_repository_owner_uri"];
-
-/// Fulcio's claims by name (Fulcio OID registry, 1.3.6.1.4.1.57264.1).
-pub const CLAIMS: [&str; 21] = [
-    "build_config_digest",
-    "build_config_uri",
-    "build_signer_digest",
-    "build_signer_uri",
-    "build_trigger",
-    "deployment_environment",
-    "github_workflow_name",
-    "github_workflow_ref",
-    "github_workflow_repository",
-    "github_workflow_sha",
-    "github_workflow_trigger",
-    "run_invocation_uri",
-    "runner_environment",
-    "source_repository_digest",
-    "source_repository_identifier",
-    "source_repository_owner_identifier",
-    "source_repository_owner_uri",
-    "source_repository_ref",
-    "source_repository_uri",
-    "source_repository_visibility",
-    "token_subject",
-];
-
 impl Authority {
     /// Tells whether `principal` is this authority.
     ///
@@ -335,12 +317,12 @@ impl Authority {
 
     fn recognises_identity(
         &self,
-        issuer: &str,
+        issuer: &IdentityPattern,
         pattern: &IdentityPattern,
         claims: &BTreeMap<String, String>,
         identity: &Identity,
     ) -> Result<(), Code> {
-        if self.trust != identity.trust || issuer != identity.issuer {
+        if self.trust != identity.trust || !issuer.is(&identity.issuer) {
             return Err(Code::UnknownAuthority);
         }
         // An e-mail address that reads like a workflow is neither (A239).

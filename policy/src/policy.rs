@@ -7,17 +7,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::expression::Condition;
 use crate::identity::{Authority, Name};
 use crate::oci::{Digest, Repository};
-use crate::provenance::Slsa;
 use crate::scope::Scope;
 
 mod changes;
 mod exempt;
 pub mod named;
 mod predicate;
+mod requirement;
 pub use predicate::{IndexRule, PredicateType, SIGNATURE_TYPE};
+pub use requirement::{Asks, ClaimedReference, Every, Requirement};
 
 /// The content hash of a policy (its text and the bytes of its keys) or of the trust roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -160,51 +160,23 @@ pub enum EvidencePasses {
 /// What a policy asks for.
 #[derive(Debug, Clone)]
 pub enum Rule {
+    /// Nothing can meet it: whatever is there is denied, for this reason.
+    Deny(String),
     /// Nothing; said loudly everywhere.
     InsecurePermitAnything,
     /// All of these; never empty (an empty list would permit, so [`crate::decide`] denies on one).
     Requirements(Vec<Requirement>),
 }
 
-/// One `[[policy.require]]`.
-#[derive(Debug, Clone)]
-pub struct Requirement {
-    /// Where it stands.
-    pub location: Location,
-    /// What kind of evidence it asks for.
-    pub asks: Asks,
-    /// The authorities of whom `threshold` must have signed.
-    pub any_of: Vec<Name>,
-    /// How many distinct authorities, each met by another key or identity. Zero is never met.
-    pub threshold: usize,
-    /// What the signed bytes must also say.
-    pub annotations: BTreeMap<String, String>,
-    /// What follows from the repository that a payload names.
-    pub claimed_reference: ClaimedReference,
-    /// How long ago it may have been signed, by a trusted clock.
-    pub max_age: Option<Duration>,
-    /// What must be true of the attestation.
-    pub condition: Option<Condition>,
-    /// What must be true of the attestation as provenance.
-    pub slsa: Option<Slsa>,
-}
-
-/// What follows from the repository that a simple-signing payload names, its `docker-reference` (A204).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimedReference {
-    /// It is told where it is another.
-    Reported,
-    /// It must be the repository that is judged.
-    Required,
-}
-
-/// What kind of evidence a requirement asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asks {
-    /// An attestation of any of these predicate types.
-    Attestation(Vec<PredicateType>),
-    /// A signature.
-    Signature,
+impl Rule {
+    /// Whether it can say no.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        match self {
+            Self::Deny(_) | Self::Requirements(_) => true,
+            Self::InsecurePermitAnything => false,
+        }
+    }
 }
 
 /// One `[[block]]`.
@@ -283,8 +255,20 @@ impl PolicySet {
     pub fn authorities_for(&self, repository: &Repository) -> Vec<&Authority> {
         let Governing::Policy(policy, _) = self.governing(repository) else { return Vec::new() };
         let Rule::Requirements(requirements) = &policy.rule else { return Vec::new() };
-        let names: std::collections::BTreeSet<_> = requirements.iter().flat_map(|one| &one.any_of).collect();
+        let alternatives = requirements.iter().flat_map(Requirement::alternatives);
+        let names: std::collections::BTreeSet<_> = alternatives.flat_map(|one| &one.any_of).collect();
         names.into_iter().filter_map(|name| self.authorities.get(name)).collect()
+    }
+
+    /// Whether anything is asked of each attestation about an image of this repository: then all of them must be known.
+    #[must_use]
+    pub fn asks_of_each(&self, repository: &Repository) -> bool {
+        let Governing::Policy(Policy { rule: Rule::Requirements(requirements), .. }, _) =
+            self.governing(repository)
+        else {
+            return false;
+        };
+        requirements.iter().flat_map(Requirement::alternatives).any(|one| one.every == Every::Each)
     }
 
     /// How many scopes are enforced; a gate with none gates nothing (A410).
@@ -292,7 +276,7 @@ impl PolicySet {
     pub fn enforcing_scopes(&self) -> usize {
         self.policies
             .iter()
-            .filter(|policy| policy.mode == Mode::Enforce && matches!(policy.rule, Rule::Requirements(_)))
+            .filter(|policy| policy.mode == Mode::Enforce && policy.rule.refuses())
             .map(|policy| policy.scopes.len())
             .sum()
     }

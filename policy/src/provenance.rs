@@ -39,6 +39,9 @@ pub struct Provenance {
     pub build_type: Option<String>,
     /// The SLSA build level that the builder's identity proves.
     pub level: Level,
+    /// What went into the build, as the predicate says: objects of `uri`, `name` and `digest`. None where any entry of the
+    /// list is malformed: nobody may take a part of it for the whole.
+    pub dependencies: Option<Value>,
 }
 
 /// A SLSA build level.
@@ -94,6 +97,7 @@ impl Provenance {
             commit: said.commit,
             build_type: said.build_type,
             level: Level::One,
+            dependencies: said.dependencies,
         };
         if let Principal::Identity(identity) = principal {
             read.certified(identity)?;

@@ -126,16 +126,13 @@ impl Scope {
     }
 
     /// Compares two scopes that match one repository: `Less` is more specific. Component by component from the left,
-    /// literal before partial before `*` before `**`.
+    /// literal before partial before `*` before `**`; where all are of one rank, by the first pattern that is another: one
+    /// that lies within the other is more specific.
     #[must_use]
     pub fn specificity(&self, other: &Self) -> Ordering {
-        let ranks = |scope: &Self| scope.components.iter().map(Component::rank).collect::<Vec<_>>();
-        let (mine, theirs) = (ranks(self), ranks(other));
-        mine.iter()
-            .zip(&theirs)
-            .map(|(a, b)| a.cmp(b))
-            .find(|order| *order != Ordering::Equal)
-            .unwrap_or(Ordering::Equal)
+        let pairs = || self.components.iter().zip(&other.components);
+        let by_rank = pairs().map(|(a, b)| a.rank().cmp(&b.rank())).find(|order| *order != Ordering::Equal);
+        by_rank.or_else(|| pairs().find(|(a, b)| a != b).map(|(a, b)| a.within(b))).unwrap_or(Ordering::Equal)
     }
 
     /// A repository that both scopes match with neither more specific, if there is one.
@@ -161,6 +158,20 @@ impl Component {
             Self::Partial(_) => 1,
             Self::Any => 2,
             Self::Rest => 3,
+        }
+    }
+
+    /// `Less` where every text that this matches is one that `other` matches, and not the other way round.
+    fn within(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            // A `*` is no character of a name, so that only a `*` can stand for it: what matches the pattern itself matches
+            // whatever the pattern does.
+            (Self::Partial(a), Self::Partial(b)) => match (glob_matches(b, a), glob_matches(a, b)) {
+                (true, false) => Ordering::Less,
+                (false, true) => Ordering::Greater,
+                (true, true) | (false, false) => Ordering::Equal,
+            },
+            (Self::Literal(_) | Self::Partial(_) | Self::Any | Self::Rest, _) => Ordering::Equal,
         }
     }
 

@@ -300,7 +300,9 @@ async fn reached(
     let now = app.clock.now();
     // What was denied under these revisions is, by the same evidence, denied still (A604).
     let denied = app.memory.denied(subject, live.revisions()).await;
+    // Where something is asked of each attestation, one that came since may say no: none is left out.
     if denied.is_none()
+        && !live.policy().asks_of_each(&subject.repository)
         && let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await
     {
         let evidence = verify::evidence(app, live, subject, document, &kept).await?;
@@ -322,7 +324,9 @@ async fn reached(
     let evidence = Evidence { unpassed, ..evidence };
     let decided = app.stage("decide", outcome(app, live, subject, document, evidence)).await?;
     let (outcome, evidence, collected) = match (step, decided) {
-        (Step::First, (first, evidence)) if verify::is_not_enough(&first) => {
+        (Step::First, (first, evidence))
+            if verify::is_not_enough(live.policy(), &subject.repository, &first) =>
+        {
             let before = (collected, evidence, rest);
             let (collected, evidence) = verify::further(app, live, open, before).await?;
             let (second, evidence) = outcome(app, live, subject, document, evidence).await?;

@@ -73,7 +73,7 @@ pub fn verify(asked: &Asked) -> Result<String, String> {
     for (table, transparency) in tables(&asked.trust)? {
         // Whom a certificate names is compared below, and exactly.
         let any = By::Identity {
-            issuer: String::new(),
+            issuer: IdentityPattern::Exact(String::new()),
             pattern: IdentityPattern::Exact(String::new()),
             claims: BTreeMap::new(),
         };

@@ -5,3 +5,4 @@ mod reload;
 mod revisions;
 mod trust_tables;
 mod whole_claims;
+mod words;

@@ -73,6 +73,7 @@ const PACKAGES: [Rooms; 7] = [
             "trust",
             "backend",
             "ring",
+            "loose",
             "found",
             "budget",
             "reading",

@@ -4,45 +4,26 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use pullgate_policy::forge::{self, GITLAB_ISSUER};
-use pullgate_policy::identity::{By, CALLER_CLAIMS, CLAIMS, IdentityPattern, WholeRegex};
+use pullgate_policy::identity::{By, CALLER_CLAIMS, CLAIMS, IdentityPattern, WholeRegex, claim};
 
+use super::issuer::{Issuer, read as issuer};
+use super::strangers::{self, Met};
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
 use crate::suggest::nearest;
 
-/// Identities that strangers have or could have: an expression that matches one of them is met by anybody (A404). The first
-/// two have no form at all, the others the forms in which certificates are issued to everyone.
-const STRANGERS: [&str; 6] = [
-    "3fJ9x!",
-    "q7",
-    "zq7x@kd83m.example",
-    "https://kd83m.example/q/7#z",
-    "https://github.com/zq7x/kd83m/.github/workflows/wv5.yml@refs/heads/jy2",
-    "https://gitlab.com/zq7x/kd83m//.gitlab-ci.yml@refs/heads/jy2",
-];
-
-/// Well-known issuers, none of which ends in a slash.
-const KNOWN: [&str; 6] = [
-    "https://accounts.google.com",
-    "https://agent.buildkite.com",
-    "https://github.com/login/oauth",
-    "https://gitlab.com",
-    "https://oauth2.sigstore.dev/auth",
-    "https://token.actions.githubusercontent.com",
-];
-
 /// A branch that does not exist anywhere.
 const STRANGE_BRANCH: &str = "refs/heads/zq7x-kd83m";
 
 pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Range<usize>) -> Option<By> {
-    let issuer = table.string(context, "issuer");
+    let issuer = issuer(context, table);
     let exact = table.string(context, "identity");
     let regex = table.string(context, "identity_regex");
     let place = exact.as_ref().or(regex.as_ref()).map(|text| text.span.clone());
     let claims = claims(context, table);
     let pattern = match (exact, regex) {
-        (None, None) if issuer.is_none() => {
+        (None, None) if issuer.is_absent() => {
             let message = format!("{} has neither a key nor an identity", table.called());
             let hint = "`key`, or `issuer` with `identity` or `identity_regex`, or `ca` with a name";
             context.advise(head, Code::AuthorityIncomplete, message, hint);
@@ -62,46 +43,33 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
         (Some(exact), None) => literal(context, exact),
         (None, Some(regex)) => expression(context, &regex, &claims).map(IdentityPattern::Regex),
     };
-    let Some(issuer) = issuer.filter(|issuer| !issuer.value.trim().is_empty()) else {
-        // Anybody may run an issuer that names whom it likes (A238).
-        let hint = "for GitHub Actions: issuer = \"https://token.actions.githubusercontent.com\"";
-        context.advise(
-            head,
-            Code::IssuerMissing,
-            "an identity is worth what its `issuer` is, which is missing",
-            hint,
-        );
-        return None;
+    let issuer = match issuer {
+        Issuer::Absent => {
+            // Anybody may run an issuer that names whom it likes (A238).
+            let hint = "for GitHub Actions: issuer = \"https://token.actions.githubusercontent.com\"";
+            let message = "an identity is worth what its `issuer` is, which is missing";
+            context.advise(head, Code::IssuerMissing, message, hint);
+            return None;
+        }
+        Issuer::Faulty => return None,
+        Issuer::Read(issuer) => issuer,
     };
-    if is_wildcard(&issuer.value) {
-        let message = "every issuer is meant, and an issuer is compared byte for byte";
-        context.advise(&issuer.span, Code::IdentityMatchesAnything, message, "name the one that you trust");
-        return None;
-    }
-    if let Some(known) = KNOWN.iter().find(|known| issuer.value.strip_suffix('/') == Some(known)) {
-        let hint = format!("issuer = \"{known}\"");
-        context.advise(&issuer.span, Code::IssuerSlash, "this issuer has no slash at its end", hint);
-    }
-    if !issuer.value.starts_with("https://") && !issuer.value.starts_with("http://") {
-        let hint = format!("issuer = \"https://{}\", if that is its address", issuer.value);
-        let message = "an issuer is compared byte for byte, and those of OpenID Connect begin with https://";
-        context.advise(&issuer.span, Code::IssuerScheme, message, hint);
-    }
     let pattern = pattern?;
-    if let Some(span) = place.filter(|_| is_partial(&issuer.value, &pattern)) {
+    if let Some(span) = place.filter(|_| is_partial(&issuer, &pattern)) {
         let message =
             "this is only a part of an identity, which ends in `@` and a ref; a pattern must match the whole";
         let hint = "write the whole identity, or end the pattern with `@refs/heads/main`";
         context.advise(&span, Code::IdentityPartial, message, hint);
     }
-    Some(By::Identity { issuer: issuer.value, pattern, claims })
+    Some(By::Identity { issuer, pattern, claims })
 }
 
 /// Whether no identity that ends in a ref, as those of workflows and pipelines do, can be meant: cosign matches a
 /// pattern anywhere, and a prefix that is enough there matches no identity here.
-fn is_partial(issuer: &str, pattern: &IdentityPattern) -> bool {
-    if !forge::is_github(issuer) && issuer != GITLAB_ISSUER {
-        return false;
+fn is_partial(issuer: &IdentityPattern, pattern: &IdentityPattern) -> bool {
+    match issuer {
+        IdentityPattern::Exact(issuer) if forge::is_github(issuer) || issuer == GITLAB_ISSUER => {}
+        IdentityPattern::Exact(_) | IdentityPattern::Regex(_) => return false,
     }
     match pattern {
         IdentityPattern::Exact(identity) => !identity.contains("@refs/") && !identity.contains('*'),
@@ -115,7 +83,7 @@ fn is_partial(issuer: &str, pattern: &IdentityPattern) -> bool {
 
 /// Keys of the keyless kind in an authority of the other.
 pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table, kind: &str) {
-    for key in ["issuer", "identity", "identity_regex", "claims"] {
+    for key in ["issuer", "issuer_regex", "identity", "identity_regex", "claims"] {
         if let Some(value) = table.take(key) {
             let message = format!("an authority is known in one way: `{key}` does not go with `{kind}`");
             context.advise(&value.span, Code::AuthorityIncomplete, message, "make two authorities of it");
@@ -172,9 +140,9 @@ fn expression(
     };
     // Claims that pin the caller leave room for a wide identity: any workflow of that one repository.
     let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
-    let strangers = STRANGERS.iter().filter(|stranger| regex.matches(stranger)).count();
-    let open = strangers > 0 || leaves_owner_open(&text.value);
-    if strangers == STRANGERS.len() || (open && !pinned) {
+    let met = strangers::of(&regex);
+    let open = met != Met::None || strangers::leaves_owner_open(&text.value);
+    if met == Met::All || (open && !pinned) {
         let message = "this matches identities of strangers";
         context.advise(
             &text.span,
@@ -227,28 +195,6 @@ fn leaves_branch_open(pattern: &str) -> bool {
     }
 }
 
-/// Tells whether what stands before the workflow or the branch matches a repository of a stranger, who can give a workflow
-/// and a branch any name: `https://github\.com/.*@refs/heads/main` is met by everybody's `main`.
-fn leaves_owner_open(pattern: &str) -> bool {
-    const BEFORE: [(&str, &str); 3] = [
-        (r"/\.github/", "https://github.com/zq7x/kd83m"),
-        ("/.github/", "https://github.com/zq7x/kd83m"),
-        ("//", "https://gitlab.com/zq7x/kd83m"),
-    ];
-    let matched =
-        |head: &str, stranger: &str| WholeRegex::new(head).is_ok_and(|regex| regex.matches(stranger));
-    let before = |(cut, stranger): (&str, &str)| {
-        pattern.rsplit_once(cut).is_some_and(|(head, _)| matched(head, stranger))
-    };
-    let workflow = pattern.rsplit_once("@refs").is_some_and(|(head, _)| {
-        STRANGERS
-            .iter()
-            .filter_map(|one| one.rsplit_once("@refs"))
-            .any(|(stranger, _)| matched(head, stranger))
-    });
-    workflow || BEFORE.into_iter().any(before)
-}
-
 fn claims(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, String> {
     let Some(mut written) = table.table(context, "claims") else { return BTreeMap::new() };
     let head = written.head.clone();
@@ -258,7 +204,7 @@ fn claims(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, 
         context.report(&head, Code::EmptyValue, "`claims` is empty");
     }
     for (name, (span, value)) in entries {
-        if !CLAIMS.contains(&name.as_str()) {
+        let Some(claim) = claim(&name) else {
             let hint = nearest(&name, CLAIMS).map_or_else(
                 || format!("claims are: {}", CLAIMS.join(", ")),
                 |near| format!("did you mean `{near}`?"),
@@ -270,12 +216,15 @@ fn claims(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<String, 
                 hint,
             );
             continue;
-        }
+        };
         let Some(text) = context.string(&name, value) else { continue };
         if text.value.is_empty() {
             context.report(&text.span, Code::EmptyValue, format!("the claim `{name}` is empty"));
         }
-        claims.insert(name, text.value);
+        if claims.insert(claim.to_owned(), text.value).is_some() {
+            let message = format!("`{name}` is another name of the claim `{claim}`, which is asked for too");
+            context.report(&span, Code::DuplicateName, message);
+        }
     }
     claims
 }
@@ -300,22 +249,6 @@ mod tests {
     }
 
     #[test]
-    fn a404_a_pattern_that_any_repository_meets_is_told_from_one_that_names_its_owner() {
-        for (pattern, expected) in [
-            (r"https://github\.com/.*@refs/heads/main", true),
-            (r"https://github\.com/.+/\.github/workflows/release\.yml@refs/heads/main", true),
-            (r"https://github\.com/[^/]+/[^/]+/\.github/workflows/ci\.yml@refs/tags/v1", true),
-            (r"https://gitlab\.com/.*//\.gitlab-ci\.yml@refs/heads/main", true),
-            (r"https://github\.com/myorg/.*/\.github/workflows/release\.yml@refs/heads/main", false),
-            (r"https://github\.com/myorg/app/\.github/workflows/.*@refs/heads/main", false),
-            (r"https://gitlab\.com/myorg/.*//\.gitlab-ci\.yml@refs/heads/main", false),
-            (r".*@corp\.example", false),
-        ] {
-            assert_eq!(leaves_owner_open(pattern), expected, "{pattern}");
-        }
-    }
-
-    #[test]
     fn a236_a_prefix_as_cosign_takes_it_is_told_from_what_can_be_a_whole_identity() {
         let (github, gitlab) = ("https://token.actions.githubusercontent.com", "https://gitlab.com");
         for (issuer, pattern, expected) in [
@@ -329,14 +262,16 @@ mod tests {
             ("https://issuer.example", r"https://issuer\.example/ci/", false),
         ] {
             let regex = IdentityPattern::Regex(WholeRegex::new(pattern).unwrap());
-            assert_eq!(is_partial(issuer, &regex), expected, "{issuer} {pattern}");
+            let by = IdentityPattern::Exact(issuer.to_owned());
+            assert_eq!(is_partial(&by, &regex), expected, "{issuer} {pattern}");
         }
         for (identity, expected) in [
             ("https://github.com/acme/app/.github/workflows/b.yml", true),
             ("https://github.com/acme/app/.github/workflows/b.yml@refs/heads/main", false),
         ] {
             let exact = IdentityPattern::Exact(identity.to_owned());
-            assert_eq!(is_partial(github, &exact), expected, "{identity}");
+            let by = IdentityPattern::Exact(github.to_owned());
+            assert_eq!(is_partial(&by, &exact), expected, "{identity}");
         }
     }
 

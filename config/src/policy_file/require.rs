@@ -2,63 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Uses};
-use pullgate_policy::policy::{Asks, ClaimedReference, PredicateType, Requirement, SIGNATURE_TYPE};
-use pullgate_policy::provenance::{SLSA_V1, SLSA_V02};
+use pullgate_policy::policy::{Asks, ClaimedReference, Every, Requirement};
 
 use super::authority::Authorities;
 use super::expression;
+use super::predicate::{asks, attestation, provenance_types};
 use crate::code::Code;
 use crate::context::{Context, quoted};
-use crate::reader::{At, Node, Table};
+use crate::reader::{At, Table};
 use crate::suggest::nearest;
 use crate::value::Zero;
-
-/// Names for predicate types that people write; anything else is the URI itself.
-const PREDICATES: [(&str, &[Written]); 4] = [
-    // cosign and the specification, and cosign 1.
-    (
-        "cyclonedx",
-        &[Written::Versioned("https://cyclonedx.org/bom"), Written::Exact("https://cyclonedx.org/schema")],
-    ),
-    ("slsa-provenance", &PROVENANCE),
-    // GitHub's actions write the version behind it.
-    ("spdx", &[Written::Versioned("https://spdx.dev/Document")]),
-    // cosign's own, and in-toto's.
-    (
-        "vuln",
-        &[
-            Written::Exact("https://cosign.sigstore.dev/attestation/vuln/v1"),
-            Written::Versioned("https://in-toto.io/attestation/vulns"),
-        ],
-    ),
-];
-
-const PROVENANCE: [Written; 2] = [Written::Exact(SLSA_V02), Written::Exact(SLSA_V1)];
-
-/// What a name stands for: each as tools write it.
-#[derive(Clone, Copy)]
-enum Written {
-    Exact(&'static str),
-    Versioned(&'static str),
-}
-
-impl From<Written> for PredicateType {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Exact(uri) => Self::Exact(uri.to_owned()),
-            Written::Versioned(uri) => Self::Versioned(uri.to_owned()),
-        }
-    }
-}
 
 pub(super) fn read(
     context: &mut Context<'_, '_>,
     mut table: Table,
     known: &Authorities,
 ) -> Option<Requirement> {
+    if !table.has("any") {
+        return one(context, table, known);
+    }
+    // Each is written as a requirement of its own; what stands beside them would be asked of nobody.
+    let listed = table.tables(context, "any");
+    let head = table.head.clone();
+    table.finish(context);
+    let listed = listed?;
+    let count = listed.len();
+    if count == 0 {
+        context.report(&head, Code::RequirementEmpty, "`any` is empty: it could never hold");
+    }
+    let read: Vec<_> = listed.into_iter().filter_map(|table| one(context, table, known)).collect();
+    let mut read = (read.len() == count).then_some(read)?.into_iter();
+    let first = read.next()?;
+    Some(Requirement { or: read.collect(), ..first })
+}
+
+fn one(context: &mut Context<'_, '_>, mut table: Table, known: &Authorities) -> Option<Requirement> {
     let location = context.location(&table);
+    // Asked for, so that a misspelt one finds its name.
+    if let Some(nested) = table.take("any") {
+        context.report(&nested.span, Code::ValueInvalid, "a requirement in `any` has no `any` of its own");
+    }
     let slsa = expression::slsa(context, &mut table);
     let attestation = attestation(context, &mut table);
     let asks = match (&attestation, &slsa) {
@@ -87,7 +73,9 @@ pub(super) fn read(
         table.table(context, "signed_by").and_then(|inner| signers(context, inner, known, asks.as_ref()));
     let annotations = annotations(context, &mut table);
     let claimed_reference = claimed_reference(context, &mut table, asks.as_ref());
-    let max_age = table.duration(context, "max_age", Zero::Refused, None);
+    let (min_age, max_age) = ages(context, &mut table);
+    let asked = condition.is_some() || slsa.is_some();
+    let every = every(context, &mut table, asked);
     table.finish(context);
     let (any_of, threshold) = signers?;
     let slsa = slsa.map(|slsa| slsa.value);
@@ -99,83 +87,40 @@ pub(super) fn read(
         annotations,
         claimed_reference,
         max_age,
+        min_age,
         condition,
         slsa,
+        every,
+        or: Vec::new(),
     })
 }
 
-fn provenance_types() -> Vec<PredicateType> {
-    PROVENANCE.map(PredicateType::from).to_vec()
-}
-
-/// One type, or a list of which any will do.
-fn attestation(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Vec<At<String>>> {
-    let value = table.take("attestation")?;
-    let span = value.span.clone();
-    let Node::Array(values) = value.value else {
-        return context.string("attestation", value).map(|text| vec![text]);
-    };
-    if values.is_empty() {
-        context.report(&span, Code::EmptyValue, "`attestation` is empty: no type is asked for");
+/// The window in which it must have been signed.
+fn ages(context: &mut Context<'_, '_>, table: &mut Table) -> (Option<Duration>, Option<Duration>) {
+    let place = table.place_of("min_age");
+    let min_age = table.duration(context, "min_age", Zero::Refused, None);
+    let max_age = table.duration(context, "max_age", Zero::Refused, None);
+    if let (Some(min), Some(max), Some(place)) = (min_age, max_age, place)
+        && min >= max
+    {
+        let message = "`min_age` is not below `max_age`: nothing could ever be both";
+        context.advise(&place, Code::DurationInvalid, message, "min_age = \"72h\", max_age = \"90d\"");
     }
-    Some(values.into_iter().filter_map(|value| context.string("attestation", value)).collect())
+    (min_age, max_age)
 }
 
-/// None where any of them is no type: what is asked for in its place would be less.
-fn asks(context: &mut Context<'_, '_>, texts: &[At<String>]) -> Option<Asks> {
-    let mut asked: Vec<PredicateType> = Vec::new();
-    let mut complete = !texts.is_empty();
-    for text in texts {
-        let types = types(context, text);
-        complete &= types.is_some();
-        for one in types.into_iter().flatten() {
-            if !asked.contains(&one) {
-                asked.push(one);
-            }
+/// Without a condition there is nothing that could be true of each.
+fn every(context: &mut Context<'_, '_>, table: &mut Table, asked: bool) -> Every {
+    match table.boolean(context, "every") {
+        Some(At { value: true, span }) if !asked => {
+            let message =
+                "`every` asks what `where` or `slsa` says of each attestation, and neither is there";
+            context.advise(&span, Code::ValueInvalid, message, "where = '…'");
+            Every::One
         }
+        Some(At { value: true, .. }) => Every::Each,
+        Some(At { value: false, .. }) | None => Every::One,
     }
-    complete.then_some(Asks::Attestation(asked))
-}
-
-fn types(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Vec<PredicateType>> {
-    if let Some((_, types)) = PREDICATES.iter().find(|(name, _)| *name == text.value) {
-        return Some(types.iter().copied().map(PredicateType::from).collect());
-    }
-    if text.value == SIGNATURE_TYPE {
-        let message = "a statement of this type is a signature and never counts as an attestation";
-        context.advise(
-            &text.span,
-            Code::ValueInvalid,
-            message,
-            "leave `attestation` out to ask for a signature",
-        );
-        return None;
-    }
-    if is_uri(&text.value) {
-        return Some(vec![PredicateType::Exact(text.value.clone())]);
-    }
-    let names = PREDICATES.map(|(name, _)| name);
-    let message =
-        format!("{} is neither a predicate type URI nor one of {}", quoted(&text.value), names.join(", "));
-    match nearest(&text.value, names) {
-        Some(near) => {
-            context.advise(&text.span, Code::ValueInvalid, message, format!("did you mean \"{near}\"?"))
-        }
-        None => context.report(&text.span, Code::ValueInvalid, message),
-    }
-    None
-}
-
-/// RFC 3986 §3: a scheme, a colon, something; here without spaces and controls. It is compared byte for byte.
-fn is_uri(text: &str) -> bool {
-    let scheme = |scheme: &str| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-    };
-    let split = text.split_once(':');
-    split.is_some_and(|(before, rest)| {
-        scheme(before) && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())
-    })
 }
 
 fn signers(
@@ -221,13 +166,13 @@ fn signers(
 /// How many different signers the authorities can ever be: one identity under two names signs as one (A233, A234).
 fn signers_at_most(any_of: &[Name], known: &Authorities) -> usize {
     let signer = |name: &Name| match known.by_name.get(name).and_then(Option::as_ref).map(|one| &one.by) {
-        Some(By::Identity { issuer, pattern: IdentityPattern::Exact(identity), .. }) => {
-            (issuer.clone(), identity.clone())
-        }
+        Some(By::Identity {
+            issuer: IdentityPattern::Exact(issuer),
+            pattern: IdentityPattern::Exact(identity),
+            ..
+        }) => (issuer.clone(), identity.clone()),
         Some(By::Certificate { holder, .. }) => (String::new(), format!("{holder:?}")),
-        Some(By::Identity { pattern: IdentityPattern::Regex(_), .. } | By::Keys(_)) | None => {
-            (String::new(), name.to_string())
-        }
+        Some(By::Identity { .. } | By::Keys(_)) | None => (String::new(), name.to_string()),
     };
     any_of.iter().map(signer).collect::<BTreeSet<_>>().len()
 }
@@ -316,34 +261,4 @@ fn annotations(context: &mut Context<'_, '_>, table: &mut Table) -> BTreeMap<Str
         }
     }
     annotations
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_predicate_type_is_a_uri_and_no_word() {
-        for (text, expected) in [
-            ("https://slsa.dev/provenance/v1", true),
-            ("urn:example:x", true),
-            ("slsa", false),
-            ("https:", false),
-            ("1https://x", false),
-            ("https://x y", false),
-            ("", false),
-        ] {
-            assert_eq!(is_uri(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn each_name_stands_for_predicate_types_of_its_own() {
-        let types = PREDICATES.iter().flat_map(|(_, types)| types.iter().copied());
-        let types: Vec<PredicateType> = types.map(PredicateType::from).collect();
-        for (at, one) in types.iter().enumerate() {
-            assert!(is_uri(one.uri()) && !one.is(SIGNATURE_TYPE));
-            assert!(types.iter().skip(at + 1).all(|other| !other.is(one.uri()) && !one.is(other.uri())));
-        }
-    }
 }

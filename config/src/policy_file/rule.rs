@@ -57,13 +57,14 @@ fn one(
     let location = context.location(&table);
     let modes = [("enforce", Mode::Enforce), ("warn", Mode::Warn)];
     let mode = table.word(context, "mode", &modes, Mode::Enforce);
+    let denies = denies(context, &mut table);
     let on_undecided = on_undecided(context, &mut table);
     let foreign = [("deny", ForeignLayers::Deny), ("permit", ForeignLayers::Permit)];
     let foreign_layers = table.word(context, "foreign_layers", &foreign, ForeignLayers::Deny);
     let evidence = evidence(context, &mut table);
     let indexes = [("itself", IndexRule::Itself), ("each-child", IndexRule::EachChild)];
     let index = table.word(context, "index", &indexes, IndexRule::Itself);
-    let rule = rule(context, &mut table, authorities);
+    let rule = denies.unwrap_or_else(|| rule(context, &mut table, authorities));
     table.finish(context);
     let scopes = scopes.into_iter().map(|scope| scope.value).collect();
     Some(Policy {
@@ -77,6 +78,32 @@ fn one(
         index,
         rule: rule?,
     })
+}
+
+/// `deny` in place of everything that would be asked; none where it is not there.
+fn denies(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Option<Rule>> {
+    let Some(deny) = table.boolean(context, "deny") else {
+        if let Some(reason) = table.take("reason") {
+            let message = "`reason` says why a policy denies, and this one asks for something";
+            context.advise(&reason.span, Code::ValueInvalid, message, "deny = true, or a comment");
+        }
+        return None;
+    };
+    let reason = if deny.value { table.required(context, "reason") } else { table.filled(context, "reason") };
+    let others =
+        ["require", "insecure_permit_anything", "on_undecided", "evidence", "index", "foreign_layers"];
+    for other in others {
+        if let Some(value) = table.take(other) {
+            let message = format!("`{other}` has no effect where everything is denied");
+            context.report(&value.span, Code::ValueInvalid, message);
+        }
+    }
+    if !deny.value {
+        let hint = "leave it out: requirements are what there is else";
+        context.advise(&deny.span, Code::ValueInvalid, "`deny` is `true` or absent", hint);
+        return Some(None);
+    }
+    Some(reason.map(|reason| Rule::Deny(reason.value)))
 }
 
 fn rule(context: &mut Context<'_, '_>, table: &mut Table, authorities: &Authorities) -> Option<Rule> {

@@ -37,6 +37,14 @@ pub(crate) enum Unmatched {
 pub(crate) struct Trust {
     /// A trusted_root.json, pinned: it is not refreshed and does not expire.
     trusted_root: Option<String>,
+    /// In place of a trusted root: certificate authorities in PEM.
+    fulcio_ca: Option<Files>,
+    /// In place of a trusted root: public keys of transparency logs (Rekor v1).
+    rekor_keys: Option<Files>,
+    /// In place of a trusted root: public keys of certificate logs.
+    ct_keys: Option<Files>,
+    /// In place of a trusted root: chains of timestamp authorities in PEM, the root last.
+    tsa_chain: Option<Files>,
     /// The TUF repository that the trusted root is refreshed from.
     tuf: Option<Tuf>,
     /// How long the table counts after its TUF metadata has expired. Default: "7d"; for "sigstore" and "github" for ever.
@@ -44,6 +52,15 @@ pub(crate) struct Trust {
     max_age: Option<String>,
     /// Whether a certificate must carry a signed certificate timestamp. Default: "required".
     sct: Option<Sct>,
+}
+
+/// One file, or several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) enum Files {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// A TUF repository.
@@ -87,6 +104,8 @@ pub(crate) struct Authority {
     subject: Option<String>,
     /// Who vouches for the identity, byte for byte.
     issuer: Option<String>,
+    /// The same as a regular expression over the whole issuer.
+    issuer_regex: Option<String>,
     /// The subject alternative name of the certificate, byte for byte.
     identity: Option<String>,
     /// The same as a regular expression over the whole name.
@@ -143,6 +162,11 @@ pub(crate) struct Policy {
     /// Requirements, of which every one must hold.
     #[schemars(length(min = 1))]
     require: Option<Vec<Require>>,
+    /// In place of requirements: nothing is served.
+    #[schemars(extend("const" = true))]
+    deny: Option<bool>,
+    /// Why everything is denied.
+    reason: Option<String>,
     /// In place of requirements: nothing is checked.
     #[schemars(extend("const" = true))]
     insecure_permit_anything: Option<bool>,
@@ -215,8 +239,25 @@ pub(crate) struct LastPermit {
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) enum Types {
-    One(String),
-    Several(Vec<String>),
+    One(Type),
+    Several(Vec<Type>),
+}
+
+/// A short name, a URI, or any text in a table of its own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) enum Type {
+    Named(String),
+    Exact(ExactType),
+}
+
+/// A predicate type that is no URI, byte for byte.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct ExactType {
+    r#type: String,
 }
 
 /// One condition: a signature, or with `attestation` an attestation.
@@ -224,8 +265,13 @@ pub(crate) enum Types {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) struct Require {
-    signed_by: SignedBy,
-    /// "slsa-provenance", "spdx", "cyclonedx", "vuln", or a predicate type URI; or a list of which any will do.
+    /// In place of everything else: requirements of which one will do.
+    #[schemars(length(min = 1))]
+    any: Option<Vec<Self>>,
+    /// Compulsory but beside `any`.
+    signed_by: Option<SignedBy>,
+    /// "slsa-provenance", "spdx", "cyclonedx", "openvex", "vsa", "test-result", "vuln", or a predicate type URI; or a list
+    /// of which any will do.
     attestation: Option<Types>,
     /// What the signed payload must say besides.
     annotations: Option<BTreeMap<String, String>>,
@@ -234,6 +280,11 @@ pub(crate) struct Require {
     /// How long ago, at most, a trusted clock saw the signing.
     #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
     max_age: Option<String>,
+    /// How long ago, at least, a trusted clock saw the signing.
+    #[schemars(extend("pattern" = "^[0-9]+[smhd]$"))]
+    min_age: Option<String>,
+    /// Each attestation of the type by these authorities must meet `where` and `slsa`, not one of them.
+    every: Option<bool>,
     /// An expression (CEL) over `predicate`, `statement`, `provenance`, `identity` and `image`.
     #[serde(rename = "where")]
     condition: Option<String>,

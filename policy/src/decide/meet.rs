@@ -24,6 +24,11 @@ use crate::time::later;
 use crate::verdict::Met;
 
 mod children;
+mod every;
+mod ripe;
+
+use every::contradicted;
+use ripe::{any, ripe_at};
 
 /// What is judged, and when.
 type When<'a> = (&'a Image, Timestamp);
@@ -43,10 +48,7 @@ pub(super) fn all(
     let mut unmet = Vec::new();
     let mut until = Timestamp::MAX;
     for requirement in requirements {
-        let about = (evidence, &evidence.subject);
-        let met_or_not = one(set, requirement, about, when)
-            .or_else(|why| children::all(set, requirement, (evidence, document), when).ok_or(why));
-        match met_or_not {
+        match any(set, requirement, (evidence, document), when) {
             Ok((how, expiry)) => {
                 until = until.min(expiry);
                 met.push(how);
@@ -79,8 +81,20 @@ impl Piece<'_> {
     }
 }
 
-/// How what is known about `subject` meets a requirement.
+/// How what is known about `subject` meets a requirement; and where age alone is missing, when it will.
 fn one(
+    set: &PolicySet,
+    requirement: &Requirement,
+    about: (&Evidence, &Digest),
+    when: When<'_>,
+) -> Result<(Met, Timestamp), Unmet> {
+    attempt(set, requirement, about, when).map_err(|unmet| {
+        let ripe_at = ripe_at(set, requirement, about, when);
+        unmet.ripe(ripe_at)
+    })
+}
+
+fn attempt(
     set: &PolicySet,
     requirement: &Requirement,
     (evidence, subject): (&Evidence, &Digest),
@@ -94,6 +108,10 @@ fn one(
     let mut edges: Vec<(Name, usize, usize)> = Vec::new();
     let mut holders = Holders::default();
     let mut seen = Vec::new();
+    if let Some(code) = contradicted(requirement, &authorities, (&pieces, evidence), (subject, when.0)) {
+        skipped.push(Skipped { near: Near::Requirement, code });
+        return Err(unmet::unmet(requirement, evidence, 0, &skipped));
+    }
     for (position, piece) in pieces.iter().enumerate() {
         let named = match worth(requirement, &authorities, piece, when) {
             Ok(named) => named,
@@ -186,16 +204,12 @@ fn pieces<'a>(
         }
         Asks::Attestation(types) => {
             for facts in evidence.attestations.iter().map(|attestation| attestation.facts()) {
-                let is_object = match facts.predicate {
-                    Predicate::Kept => predicate(facts).is_object(),
-                    Predicate::Left => true,
-                };
                 if facts.subject != *subject {
                     skipped.push(Skipped { near: Near::Broken, code: Code::SubjectMismatch });
                 } else if !types.iter().any(|one| one.is(&facts.predicate_type)) {
                     // The signed statement decides, exactly: no prefix, no hint of the envelope (A212, A213).
                     skipped.push(Skipped { near: Near::Kind, code: Code::PredicateType });
-                } else if !is_object {
+                } else if !is_object(facts) {
                     skipped.push(Skipped { near: Near::Broken, code: Code::PredicateInvalid });
                 } else {
                     pieces.push(Piece {
@@ -273,10 +287,16 @@ fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> R
         return Err(Code::TimeInFuture);
     }
     match (requirement.max_age, piece.time) {
+        (None, _) => {}
+        (Some(_), None) => return Err(Code::AgeUnknown),
+        (Some(age), Some(time)) if now < later(time, age) => {}
+        (Some(_), Some(_)) => return Err(Code::AttestationTooOld),
+    }
+    match (requirement.min_age, piece.time) {
         (None, _) => Ok(()),
         (Some(_), None) => Err(Code::AgeUnknown),
-        (Some(age), Some(time)) if now < later(time, age) => Ok(()),
-        (Some(_), Some(_)) => Err(Code::AttestationTooOld),
+        (Some(age), Some(time)) if later(time, age) <= now => Ok(()),
+        (Some(_), Some(_)) => Err(Code::TooYoung),
     }
 }
 
@@ -288,6 +308,13 @@ fn claims(requirement: &Requirement, piece: &Piece<'_>, image: &Image) -> Result
             Ok(())
         }
         ClaimedReference::Required => Err(Code::ClaimedReferenceMismatch),
+    }
+}
+
+fn is_object(facts: &AttestationFacts) -> bool {
+    match facts.predicate {
+        Predicate::Kept => predicate(facts).is_object(),
+        Predicate::Left => true,
     }
 }
 

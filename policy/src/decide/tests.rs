@@ -8,3 +8,4 @@ mod properties;
 mod signers;
 mod standing;
 mod undecided;
+mod words;

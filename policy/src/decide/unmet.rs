@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::signers::Seen;
 use crate::code::Code;
 use crate::evidence::Evidence;
@@ -36,11 +38,13 @@ pub(super) struct Skipped {
 /// A requirement that is not met.
 pub(super) struct Unmet {
     /// Why.
-    pub(super) reason: Reason,
+    pub(super) reason: Box<Reason>,
     /// The codes of the evidence that did not count for it.
     pub(super) skipped: Vec<Reason>,
     /// Each piece of the kind that is asked for.
     pub(super) seen: Vec<Seen>,
+    /// When it will be met, where age is all that is missing.
+    pub(super) ripe_at: Option<Timestamp>,
 }
 
 /// Says what is missing, most useful words first; `signed` is how many distinct authorities did sign.
@@ -87,9 +91,32 @@ pub(super) fn unmet(
         })
         .collect();
     Unmet {
-        reason: Reason { code, location: Some(requirement.location.clone()), text },
+        reason: Box::new(Reason { code, location: Some(requirement.location.clone()), text }),
         skipped,
         seen: Vec::new(),
+        ripe_at: None,
+    }
+}
+
+impl Unmet {
+    /// The same, of what time alone will mend.
+    pub(super) fn ripe(mut self, at: Option<Timestamp>) -> Self {
+        if let Some(at) = at {
+            self.reason.text.push_str(&format!("; old enough at {at}"));
+        }
+        Self { ripe_at: at, ..self }
+    }
+
+    /// Of requirements of which any would do, none of which is met: told by the first, with the reasons of the others
+    /// beside it.
+    pub(super) fn of_any(self, others: Vec<Self>) -> Self {
+        others.into_iter().fold(self, |mut first, other| {
+            first.ripe_at = first.ripe_at.into_iter().chain(other.ripe_at).min();
+            first.skipped.push(*other.reason);
+            first.skipped.extend(other.skipped);
+            first.seen.extend(other.seen);
+            first
+        })
     }
 }
 

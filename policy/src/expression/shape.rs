@@ -10,7 +10,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use cel::{ParseErrors, Program};
 
 use super::{ConditionFault, FaultKind, Remark, RemarkKind, anchors};
-use crate::identity::{CLAIMS, WholeRegex};
+use crate::identity::{CLAIMS, WholeRegex, claim};
 use crate::limits;
 
 /// What an expression may name.
@@ -36,7 +36,7 @@ const FUNCTIONS: [&str; 14] = [
 const FIELDS: [(&str, &[&str]); 3] = [
     ("identity", &["claims", "issuer", "key", "kind", "subject"]),
     ("image", &["artifact_type", "digest", "media_type", "registry", "repository"]),
-    ("provenance", &["build_type", "builder", "commit", "level", "ref", "source"]),
+    ("provenance", &["build_type", "builder", "commit", "dependencies", "level", "ref", "source"]),
 ];
 
 /// Looks at the text before the compiler, which goes as deep as the text says.
@@ -181,6 +181,7 @@ impl Walk<'_> {
                     None => return Ok(()),
                 }
             }
+            _ if self.is_claims(of) && claim(field).is_some() => return Ok(()),
             _ if self.is_claims(of) => &CLAIMS,
             _ => return Ok(()),
         };

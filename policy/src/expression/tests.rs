@@ -5,6 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::identity::{Identity, Name, SanKind};
 
+mod dependencies;
+
 fn principal() -> Principal {
     Principal::Identity(Identity {
         trust: Name::new("sigstore"),
@@ -12,7 +14,10 @@ fn principal() -> Principal {
         kind: SanKind::Uri,
         san: "https://github.com/myorg/app/.github/workflows/ci.yml@refs/heads/main".to_owned(),
         held: None,
-        claims: BTreeMap::from([("build_trigger".to_owned(), "push".to_owned())]),
+        claims: BTreeMap::from([
+            ("build_trigger".to_owned(), "push".to_owned()),
+            ("source_repository_visibility_at_signing".to_owned(), "private".to_owned()),
+        ]),
     })
 }
 
@@ -53,6 +58,9 @@ fn what_is_true_holds_and_what_is_false_does_not() {
         "predicate.score > 5 && predicate.score + 1 == 8",
         "predicate.findings.all(f, f.severity != 'critical')",
         "identity.issuer == 'https://token.actions.githubusercontent.com' && identity.claims.build_trigger == 'push'",
+        "identity.claims.source_repository_visibility_at_signing == 'private'",
+        "identity.claims.source_repository_visibility == 'private'",
+        "identity.claims['source_repository_visibility'] == 'private'",
         "identity.subject.startsWith('https://github.com/myorg/')",
         "image.registry == 'ghcr.io' && image['repository'] == 'myorg/app'",
         "provenance.commit == 'c0ffee' && provenance.level >= 1",

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::parts::Named;
 use super::{About, Image};
-use crate::identity::{Principal, SanKind};
+use crate::identity::{OLD_CLAIMS, Principal, SanKind};
 use crate::limits;
 use crate::provenance::Provenance;
 
@@ -52,6 +52,7 @@ fn provenance(found: &Provenance) -> Cel {
         ("commit", some(&found.commit)),
         ("build_type", some(&found.build_type)),
         ("level", Some(Cel::Int(i64::from(found.level.number())))),
+        ("dependencies", found.dependencies.as_ref().filter(|all| !are_too_large(&[*all], &AGAIN)).map(json)),
     ])
 }
 
@@ -67,7 +68,9 @@ fn identity(principal: &Principal) -> Cel {
                 SanKind::OtherName => "other",
                 SanKind::Uri => "uri",
             };
-            let claims = identity.claims.iter().map(|(name, value)| (Key::from(name.as_str()), text(value)));
+            let old = OLD_CLAIMS.iter().filter_map(|(old, name)| Some((*old, identity.claims.get(*name)?)));
+            let claims = identity.claims.iter().map(|(name, value)| (name.as_str(), value)).chain(old);
+            let claims = claims.map(|(name, value)| (Key::from(name), text(value)));
             map([
                 ("issuer", Some(text(&identity.issuer))),
                 ("subject", Some(text(&identity.san))),

@@ -57,7 +57,7 @@ impl Authority {
                 let other = claims.iter().find(|(name, value)| !identity.claims_as(name, value));
                 other.map(|(name, _)| Nearly::Claim(name.clone(), identity.claims.get(name).cloned()))
             }
-            Err(_) if *issuer != identity.issuer => named.then(|| near_issuer(issuer, identity)).flatten(),
+            Err(_) if !issuer.is(&identity.issuer) => named.then(|| near_issuer(issuer, identity)).flatten(),
             Err(_) if self.trust != identity.trust => {
                 named.then(|| Nearly::Trust(identity.trust.to_string()))
             }
@@ -75,8 +75,14 @@ impl IdentityPattern {
     }
 }
 
-fn near_issuer(issuer: &str, identity: &Identity) -> Option<Nearly> {
+fn near_issuer(issuer: &IdentityPattern, identity: &Identity) -> Option<Nearly> {
     let is = identity.issuer.clone();
+    let issuer = match issuer {
+        IdentityPattern::Exact(issuer) => issuer.as_str(),
+        IdentityPattern::Regex(regex) => {
+            return regex.part_of(&is).map(|part| Nearly::Part(part.to_owned(), is.clone()));
+        }
+    };
     if issuer.trim_end_matches('/') == is.trim_end_matches('/') {
         return Some(Nearly::Slash(is));
     }
@@ -180,7 +186,7 @@ mod tests {
             uses: Uses::Both,
             transparency: Transparency::Required,
             trust: Name::new("sigstore"),
-            by: By::Identity { issuer: issuer.to_owned(), pattern, claims: BTreeMap::new() },
+            by: By::Identity { issuer: exact(issuer), pattern, claims: BTreeMap::new() },
         }
     }
 

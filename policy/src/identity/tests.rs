@@ -21,7 +21,7 @@ fn authority(pattern: IdentityPattern, claims: &[(&str, &str)]) -> Authority {
         transparency: Transparency::Required,
         trust: Name::new("sigstore"),
         by: By::Identity {
-            issuer: ISSUER.into(),
+            issuer: IdentityPattern::Exact(ISSUER.into()),
             pattern,
             claims: claims.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         },
@@ -258,4 +258,65 @@ fn a233_a242_a_workflow_of_ones_own_repository_is_its_own_in_any_case() {
     assert_eq!(called("https://github.com/myorg/caller", "push"), Ok(()));
     assert_eq!(called("https://github.com/myorg/caller2", "push"), Err(Code::ClaimMismatch));
     assert_eq!(called("https://github.com/myorg/caller", "PUSH"), Err(Code::ClaimMismatch));
+}
+
+/// Fulcio's directory (`docs/oid-info.md`), but for issuers (.1, .8) and user names (.7).
+#[test]
+fn claims_have_fulcios_own_names_and_old_ones_stand_for_them() {
+    const FULCIO: [&str; 20] = [
+        "GitHub Workflow Trigger",
+        "GitHub Workflow SHA",
+        "GitHub Workflow Name",
+        "GitHub Workflow Repository",
+        "GitHub Workflow Ref",
+        "Build Signer URI",
+        "Build Signer Digest",
+        "Runner Environment",
+        "Source Repository URI",
+        "Source Repository Digest",
+        "Source Repository Ref",
+        "Source Repository Identifier",
+        "Source Repository Owner URI",
+        "Source Repository Owner Identifier",
+        "Build Config URI",
+        "Build Config Digest",
+        "Build Trigger",
+        "Run Invocation URI",
+        "Source Repository Visibility At Signing",
+        "Deployment Environment",
+    ];
+    let named = FULCIO.map(|name| name.to_lowercase().replace(' ', "_"));
+    for name in &named {
+        assert_eq!(claim(name), Some(name.as_str()), "{name}");
+    }
+    // In its code already, and not yet in the directory.
+    let others: Vec<_> = CLAIMS.into_iter().filter(|one| !named.iter().any(|name| name == one)).collect();
+    assert_eq!(others, ["token_subject"]);
+    assert_eq!(claim("source_repository_visibility"), Some("source_repository_visibility_at_signing"));
+    assert_eq!(claim("source_repository_visible"), None);
+    assert!(OLD_CLAIMS.iter().all(|(old, name)| !CLAIMS.contains(old) && CLAIMS.contains(name)));
+}
+
+#[test]
+fn a236_an_issuer_by_a_pattern_is_met_whole() {
+    let whole = WholeRegex::new(r"https://token\.actions\.[a-z]+\.ghe\.com").unwrap();
+    let by = |issuer: &str| {
+        let holder = Identity { issuer: issuer.to_owned(), ..identity(SAN, &[]) };
+        let by = By::Identity {
+            issuer: IdentityPattern::Regex(whole.clone()),
+            pattern: IdentityPattern::Exact(SAN.into()),
+            claims: BTreeMap::new(),
+        };
+        let exact = authority(IdentityPattern::Exact(SAN.into()), &[]);
+        Authority { by, ..exact }.recognises(&Principal::Identity(holder))
+    };
+    assert_eq!(by("https://token.actions.acme.ghe.com"), Ok(()));
+    for other in [
+        "https://token.actions.acme.ghe.com/evil",
+        "https://token.actions.acme.ghe.com.evil",
+        "xhttps://token.actions.acme.ghe.com",
+        ISSUER,
+    ] {
+        assert_eq!(by(other), Err(Code::UnknownAuthority), "{other}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What predicates say, field by field.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Source;
 
@@ -12,6 +12,7 @@ pub(super) struct Said {
     pub(super) reference: Option<String>,
     pub(super) commit: Option<String>,
     pub(super) build_type: Option<String>,
+    pub(super) dependencies: Option<Value>,
 }
 
 /// SLSA v0.2: `builder`, `buildType`, `invocation.configSource`. BuildKit writes the same.
@@ -26,6 +27,7 @@ pub(super) fn v02(predicate: &Value) -> Said {
         reference,
         commit: one(named.into_iter().chain(config.and_then(commit)).collect()),
         build_type: text(predicate, "/buildType"),
+        dependencies: dependencies(predicate.get("materials")),
     }
 }
 
@@ -68,7 +70,28 @@ pub(super) fn v1(predicate: &Value) -> Said {
         reference: one(references),
         commit: one(commits),
         build_type: text(definition, "/buildType"),
+        dependencies: dependencies(definition.get("resolvedDependencies")),
     }
+}
+
+/// A list of resources in one form; none where there is none, or one of them is malformed.
+fn dependencies(listed: Option<&Value>) -> Option<Value> {
+    listed?.as_array()?.iter().map(dependency).collect::<Option<Vec<_>>>().map(Value::Array)
+}
+
+fn dependency(listed: &Value) -> Option<Value> {
+    let listed = listed.as_object()?;
+    let mut read = Map::new();
+    for (key, value) in listed.iter().filter(|(_, value)| !value.is_null()) {
+        let fits = match key.as_str() {
+            "uri" | "name" => value.is_string(),
+            "digest" => value.as_object().is_some_and(|digests| digests.values().all(Value::is_string)),
+            _ => continue,
+        };
+        fits.then_some(())?;
+        read.insert(key.clone(), value.clone());
+    }
+    Some(Value::Object(read))
 }
 
 /// The value that all agree on (A216).

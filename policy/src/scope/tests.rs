@@ -65,6 +65,30 @@ fn the_more_specific_scope_wins_from_the_left() {
 }
 
 #[test]
+fn a405_a_pattern_within_another_is_more_specific_and_ranks_come_first() {
+    for (winner, loser) in [
+        ("r.io/a/app-v*", "r.io/a/app-*"),
+        ("r.io/a/app-*-v*", "r.io/a/app-*"),
+        ("r.io/a/app-*b*", "r.io/a/*a*"),
+        ("r.io/ab*/**", "r.io/a*/**"),
+        ("r.io/ab*/x-*", "r.io/a*/x-v*"),
+        // As it was: the first component in which ranks differ decides, wherever a pattern lies within another.
+        ("r.io/app-*/b", "r.io/app-v*/*"),
+        ("r.io/app-*/b*", "r.io/app-v*/**"),
+    ] {
+        assert_eq!(scope(winner).specificity(&scope(loser)), Ordering::Less, "{winner} {loser}");
+        assert_eq!(scope(loser).specificity(&scope(winner)), Ordering::Greater, "{winner} {loser}");
+        assert_eq!(scope(winner).tie(&scope(loser)), None);
+    }
+    for (a, b) in
+        [("r.io/a/app-*", "r.io/a/*-v1"), ("r.io/a*/x-v*", "r.io/*a/x-*"), ("r.io/a/x*y", "r.io/a/xy*")]
+    {
+        assert_eq!(scope(a).specificity(&scope(b)), Ordering::Equal, "{a} {b}");
+        assert!(scope(a).tie(&scope(b)).is_some(), "{a} {b}");
+    }
+}
+
+#[test]
 fn scopes_of_different_lengths_never_tie() {
     for (short, long) in [("r.io/a", "r.io/a/b"), ("r.io/a/*", "r.io/a/*/**")] {
         assert_eq!(scope(short).tie(&scope(long)), None, "{short} {long}");

@@ -1,5 +1,6 @@
 //! A denial, and everything that is reported of it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -29,6 +30,8 @@ struct Pieces {
     failed: Vec<Failed>,
     #[serde(default)]
     met: Vec<Location>,
+    #[serde(default)]
+    ripe_at: Option<Timestamp>,
 }
 
 /// Who signed something about what was denied, by a signature that holds.
@@ -89,8 +92,7 @@ impl Denial {
 
     /// The same denial, with who did sign, and which pieces do not hold.
     pub(crate) fn with_signers(self, signers: Vec<Signer>, failed: Vec<Failed>) -> Self {
-        let met = self.pieces.met;
-        Self { pieces: Box::new(Pieces { signers, failed, met }), ..self }
+        Self { pieces: Box::new(Pieces { signers, failed, ..*self.pieces }), ..self }
     }
 
     /// The same denial, with the requirements that were met all the same.
@@ -103,6 +105,18 @@ impl Denial {
     #[must_use]
     pub fn met(&self) -> &[Location] {
         &self.pieces.met
+    }
+
+    /// The same denial, of what would be permitted from a time on if nothing else changed.
+    pub(crate) fn with_ripe_at(mut self, ripe_at: Option<Timestamp>) -> Self {
+        self.pieces.ripe_at = ripe_at;
+        self
+    }
+
+    /// When it would be permitted, where its age is all that is missing.
+    #[must_use]
+    pub fn ripe_at(&self) -> Option<Timestamp> {
+        self.pieces.ripe_at
     }
 
     /// Who signed something about it by a signature that holds, and why that did not count.

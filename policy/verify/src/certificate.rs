@@ -58,7 +58,7 @@ const CLAIMS: [(ObjectIdentifier, &str, Form); 21] = [
     (fulcio("1.3.6.1.4.1.57264.1.19"), "build_config_digest", Form::Der),
     (fulcio("1.3.6.1.4.1.57264.1.20"), "build_trigger", Form::Der),
     (fulcio("1.3.6.1.4.1.57264.1.21"), "run_invocation_uri", Form::Der),
-    (fulcio("1.3.6.1.4.1.57264.1.22"), "source_repository_visibility", Form::Der),
+    (fulcio("1.3.6.1.4.1.57264.1.22"), "source_repository_visibility_at_signing", Form::Der),
     (fulcio("1.3.6.1.4.1.57264.1.23"), "deployment_environment", Form::Der),
     (fulcio("1.3.6.1.4.1.57264.1.24"), "token_subject", Form::Der),
 ];

@@ -161,6 +161,17 @@ impl PublicKey {
         }
     }
 
+    /// How protobuf-specs names such a key of a log.
+    pub(crate) fn details(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::EcdsaP256 => "PKIX_ECDSA_P256_SHA_256",
+            Algorithm::EcdsaP384 => "PKIX_ECDSA_P384_SHA_384",
+            Algorithm::EcdsaP521 => "PKIX_ECDSA_P521_SHA_512",
+            Algorithm::Ed25519 => "PKIX_ED25519",
+            Algorithm::Rsa => "PKIX_RSA_PKCS1V15_4096_SHA256",
+        }
+    }
+
     /// The key's bytes as its name in signed notes is made of them.
     pub(crate) fn note_bytes(&self) -> &[u8] {
         match self.note_kind() {

@@ -25,6 +25,7 @@ mod key;
 mod keyed;
 mod keyless;
 mod legacy;
+mod loose;
 mod material;
 mod proto;
 mod reading;
@@ -41,6 +42,7 @@ pub use certificate::holder::subject;
 pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Attesting, Carried, Found, Item, Request, Statement};
 pub use key::{JwkFault, JwkSet, KeyFault, PublicKey};
+pub use loose::{LooseFault, LooseRoot};
 pub use ring::KeyRing;
 pub use subjects::named_subjects;
 pub use trust::{

@@ -153,6 +153,10 @@ pub struct Record {
     /// `file:line` of each requirement that was not met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
+    /// When it would be permitted, where its age is all that is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "perhaps_to_the_millisecond")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub ripe_at: Option<Timestamp>,
     /// The authorities that met requirements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorities: Vec<String>,
@@ -240,6 +244,7 @@ impl Record {
             trust_revision: String::new(),
             requirements: Vec::new(),
             unmet: Vec::new(),
+            ripe_at: None,
             authorities: Vec::new(),
             identities: Vec::new(),
             evidence: Vec::new(),

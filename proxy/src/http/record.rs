@@ -236,6 +236,7 @@ fn denied(record: &mut Record, denial: &Denial) {
         record.digest = Some(judged.digest.to_string());
         record.media_type = Some(judged.media_type.clone());
     }
+    record.ripe_at = denial.ripe_at();
     record.reasons.extend(reasons(denial));
     record.signers.extend(denial.signers().iter().map(|signer| Signer {
         by: signer.by.clone(),

@@ -216,8 +216,10 @@ pub async fn standing(
             match rule(app, live, &subject, document) {
                 Ok(Some(permit)) => return Ok(Standing::Found(Found::Ruled(Box::new(permit)))),
                 Ok(None) => {}
-                // No scope matches, and no exemption names it: it may belong to what one names.
-                Err(Refusal::Denied(denial)) if denial.first().code == Code::ScopeUnmatched => {
+                // No exemption names it where nothing else is let out: it may belong to what one names.
+                Err(Refusal::Denied(denial))
+                    if matches!(denial.first().code, Code::PolicyDenies | Code::ScopeUnmatched) =>
+                {
                     return match granted(app, live, walk, leave, document).await {
                         (Some(permitted), _) => Ok(Standing::Found(Found::Granted(Box::new(permitted)))),
                         (None, _) => Err(Refusal::Denied(denial)),

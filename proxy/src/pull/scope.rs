@@ -10,11 +10,15 @@ use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::Grants;
 
-/// Refuses a repository that no scope matches under `unmatched = "deny"`.
+/// Refuses a repository that no scope matches under `unmatched = "deny"`, and one whose policy says no to everything.
 pub(super) fn governed(live: &Live, repository: &Repository) -> Result<(), Refusal> {
     match live.policy().governing(repository) {
         Governing::Unmatched(Unmatched::Deny) => Err(Refusal::Denied(Box::new(decide::unmatched()))),
-        Governing::Unmatched(Unmatched::Permit | Unmatched::Warn) | Governing::Policy(..) => Ok(()),
+        Governing::Policy(policy, _) => match decide::refused(policy) {
+            Some(denial) => Err(Refusal::Denied(Box::new(denial))),
+            None => Ok(()),
+        },
+        Governing::Unmatched(Unmatched::Permit | Unmatched::Warn) => Ok(()),
     }
 }
 

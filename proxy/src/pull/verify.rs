@@ -100,8 +100,11 @@ pub async fn about(
     Ok((evidence, rest))
 }
 
-/// Whether what is about the subject itself does not meet its policy.
-pub fn is_not_enough(outcome: &Outcome) -> bool {
+/// Whether what is about the subject itself does not meet its policy, or is not all that the policy asks about.
+pub fn is_not_enough(policy: &PolicySet, repository: &Repository, outcome: &Outcome) -> bool {
+    if policy.asks_of_each(repository) {
+        return true;
+    }
     match outcome {
         Outcome::Decided(Verdict::Deny(_)) => true,
         Outcome::Decided(Verdict::Permit(permit)) => matches!(permit.ground(), Ground::WarnOnly(_)),

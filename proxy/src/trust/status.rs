@@ -157,12 +157,12 @@ fn one(
     let expires = match (&source.origin, versions) {
         (_, Some(versions)) => Some(versions.expires),
         (TrustOrigin::BuiltIn, None) => Some(SNAPSHOTS_EXPIRED),
-        (TrustOrigin::File(_) | TrustOrigin::Tuf, None) => None,
+        (TrustOrigin::File(_) | TrustOrigin::Files(_) | TrustOrigin::Tuf, None) => None,
     };
     let stale_from = expires.and_then(|expires| source.stale_from(expires));
     let state = match (&source.origin, expires) {
         _ if stale_from.is_some_and(|from| now >= from) => TableState::Stale,
-        (TrustOrigin::File(_), _) => TableState::Pinned,
+        (TrustOrigin::File(_) | TrustOrigin::Files(_), _) => TableState::Pinned,
         (TrustOrigin::BuiltIn, _) if versions.is_none() => TableState::Snapshot,
         (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(expires)) if now < expires => TableState::Fresh,
         (TrustOrigin::BuiltIn | TrustOrigin::Tuf, Some(_)) => TableState::Expired,
@@ -170,6 +170,8 @@ fn one(
     };
     let current = match &source.origin {
         TrustOrigin::File(path) => modified(path),
+        // The oldest of them.
+        TrustOrigin::Files(paths) => paths.iter().filter_map(|path| modified(path)).min(),
         TrustOrigin::BuiltIn => refreshed.or(Some(SNAPSHOTS_EXPIRED)),
         TrustOrigin::Tuf => refreshed,
     };
@@ -177,12 +179,16 @@ fn one(
     Status {
         name: text::escape(source.name.as_str()),
         origin: match (&source.origin, versions) {
-            (TrustOrigin::File(_), _) => "file",
+            (TrustOrigin::File(_) | TrustOrigin::Files(_), _) => "file",
             (TrustOrigin::Tuf, _) | (TrustOrigin::BuiltIn, Some(_)) => "tuf",
             (TrustOrigin::BuiltIn, None) => "built-in",
         },
         file: match &source.origin {
             TrustOrigin::File(path) => Some(text::escape(&path.display().to_string())),
+            TrustOrigin::Files(paths) => {
+                let shown: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+                Some(text::escape(&shown.join(", ")))
+            }
             TrustOrigin::BuiltIn | TrustOrigin::Tuf => None,
         },
         url: source.refresh.as_ref().map(|refresh| text::escape(&refresh.location.to_string())),

@@ -37,7 +37,7 @@ pub(super) fn ours(case: &Case) -> Ours {
     let subject = Digest::of(&case.artifact);
     let source = Source { layout: Layout::Referrers, manifest: subject, blob: subject };
     let pattern = IdentityPattern::Exact(String::new());
-    let by = By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() };
+    let by = By::Identity { issuer: IdentityPattern::Exact(String::new()), pattern, claims: BTreeMap::new() };
     let trust = Name::new("root");
     let authority = Authority { name: Name::new("anybody"), uses: Uses::Both, transparency, trust, by };
     let evidence = verify_all(&Request {

@@ -57,7 +57,7 @@ impl Stand {
             TrustTable::from_json(Name::new("recorded"), &recorded("roots/trusted_root.json"), Sct::Required);
         let tables: Vec<TrustTable> = table.into_iter().collect();
         let by = || By::Identity {
-            issuer: String::new(),
+            issuer: IdentityPattern::Exact(String::new()),
             pattern: IdentityPattern::Exact(String::new()),
             claims: BTreeMap::new(),
         };

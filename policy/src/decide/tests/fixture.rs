@@ -19,8 +19,9 @@ use crate::identity::{
 };
 use crate::oci::{Digest, Document, media_type};
 use crate::policy::{
-    Asks, Block, ClaimedReference, Covers, EvidencePasses, Exemption, ForeignLayers, IndexRule, Location,
-    Mode, OnUndecided, Policy, PolicySet, PredicateType, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, Block, ClaimedReference, Covers, Every, EvidencePasses, Exemption, ForeignLayers, IndexRule,
+    Location, Mode, OnUndecided, Policy, PolicySet, PredicateType, Requirement, Revision, Revisions, Rule,
+    Unmatched,
 };
 use crate::scope::Scope;
 use crate::verdict::{Denial, Permit, Subject, Verdict};
@@ -133,7 +134,7 @@ pub(crate) fn authority(name: &str, by: By) -> Authority {
 /// two keys, and `ci` by the workflow.
 pub(crate) fn policy_set(requirements: Vec<Requirement>) -> PolicySet {
     let workflow = By::Identity {
-        issuer: ISSUER.into(),
+        issuer: IdentityPattern::Exact(ISSUER.into()),
         pattern: IdentityPattern::Exact(WORKFLOW.into()),
         claims: BTreeMap::new(),
     };
@@ -191,8 +192,11 @@ pub(crate) fn requires(asks: Asks, any_of: &[&str]) -> Requirement {
         annotations: BTreeMap::new(),
         claimed_reference: ClaimedReference::Reported,
         max_age: None,
+        min_age: None,
         condition: None,
         slsa: None,
+        every: Every::One,
+        or: Vec::new(),
     }
 }
 

@@ -149,7 +149,7 @@ fn evidence(folder: &Path, item: Item, (table, transparency): (TrustTable, Trans
         }
         Err(_) => {
             let pattern = IdentityPattern::Exact(String::new());
-            By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() }
+            By::Identity { issuer: IdentityPattern::Exact(String::new()), pattern, claims: BTreeMap::new() }
         }
     };
     let name = Name::new("signer");

@@ -10,8 +10,8 @@ use pullgate_policy::expression::Condition;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses, WholeRegex};
 use pullgate_policy::oci::Digest;
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided, Policy,
-    PolicySet, PredicateType, Requirement, Revision, Revisions, Rule, Unmatched,
+    Asks, ClaimedReference, Every, EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided,
+    Policy, PolicySet, PredicateType, Requirement, Revision, Revisions, Rule, Unmatched,
 };
 use pullgate_policy::verdict::{Subject, Verdict};
 use pullgate_verify::{Artifact, Found, KeyRing, PublicKey, Request, Sct, TrustSet, TrustTable, verify_all};
@@ -129,7 +129,7 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
             }
         };
         let by = By::Identity {
-            issuer: identity["issuer"].as_str().unwrap().to_owned(),
+            issuer: IdentityPattern::Exact(identity["issuer"].as_str().unwrap().to_owned()),
             pattern,
             claims: texts(&identity["claims"]),
         };
@@ -147,7 +147,10 @@ fn policy_set(policy: &Value) -> (KeyRing, PolicySet) {
         claimed_reference: ClaimedReference::Reported,
         max_age: policy["attestation"]["max_age"].as_str().map(days),
         condition: policy["attestation"]["where"].as_str().map(|text| Condition::compile(text).unwrap()),
+        min_age: None,
         slsa: None,
+        every: Every::One,
+        or: Vec::new(),
     };
     let one = Policy {
         name: Name::new("case"),

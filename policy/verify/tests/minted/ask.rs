@@ -16,7 +16,7 @@ pub(crate) const TRUST: &str = "test";
 
 pub(crate) fn identity(transparency: Transparency) -> Authority {
     let pattern = IdentityPattern::Exact(String::new());
-    let by = By::Identity { issuer: String::new(), pattern, claims: BTreeMap::new() };
+    let by = By::Identity { issuer: IdentityPattern::Exact(String::new()), pattern, claims: BTreeMap::new() };
     Authority { name: Name::new("identity"), uses: Uses::Both, transparency, trust: Name::new(TRUST), by }
 }
 

@@ -19,6 +19,7 @@ mod envelopes;
 mod honest;
 mod keys;
 mod logs;
+mod loose;
 mod named;
 mod notes;
 mod older;

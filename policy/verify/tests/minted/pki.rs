@@ -133,6 +133,11 @@ impl Pki {
         between_by(&self.issuer, |_| {})
     }
 
+    /// The log's key.
+    pub(crate) fn log_key(&self) -> Vec<u8> {
+        self.log.subject_public_key_info()
+    }
+
     /// The root's certificate.
     pub(crate) fn certificate(&self) -> &[u8] {
         &self.root

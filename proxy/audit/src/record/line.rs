@@ -75,6 +75,7 @@ impl Record {
             trust_revision,
             requirements,
             unmet,
+            ripe_at: _,
             authorities,
             identities,
             evidence,

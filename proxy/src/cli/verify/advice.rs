@@ -1,7 +1,7 @@
 //! The command that would sign rightly.
 
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::identity::{Authority, By, IdentityPattern, Principal, Transparency, Uses};
+use pullgate_policy::identity::{Authority, By, Principal, Transparency, Uses};
 use pullgate_policy::policy::{Asks, PolicySet, PredicateType, Requirement};
 use pullgate_policy::verdict::Subject;
 
@@ -61,11 +61,8 @@ fn means(authority: &Authority) -> (String, String) {
             (format!(" --key {}", quoted(&format!("{}.key", authority.name))), log.to_owned())
         }
         By::Identity { issuer, pattern, .. } => {
-            let identity = match pattern {
-                IdentityPattern::Exact(identity) => identity.as_str(),
-                IdentityPattern::Regex(regex) => regex.as_str(),
-            };
-            (String::new(), format!("   # as {identity}, by a token of {issuer}"))
+            let remark = format!("   # as {}, by a token of {}", pattern.as_str(), issuer.as_str());
+            (String::new(), remark)
         }
     }
 }

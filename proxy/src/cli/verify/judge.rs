@@ -95,7 +95,7 @@ async fn by_evidence(
     let about = (&collected, Rest::default());
     let (verified, rest) = verify::about(app, live, subject, Some(document), about).await?;
     let outcome = decide::judge(policy, subject, document.value(), &verified, app.clock.now());
-    let (collected, verified) = if verify::is_not_enough(&outcome) {
+    let (collected, verified) = if verify::is_not_enough(policy, &subject.repository, &outcome) {
         verify::further(app, live, open, (collected, verified, rest)).await?
     } else {
         (collected, verified)

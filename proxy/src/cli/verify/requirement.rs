@@ -5,8 +5,8 @@ use pullgate_policy::decide::{self, Outcome};
 use pullgate_policy::evidence::Evidence;
 use pullgate_policy::oci::Document;
 use pullgate_policy::policy::{
-    self, Asks, EvidencePasses, ForeignLayers, Governing, IndexRule, Mode, Policy, PolicySet, PredicateType,
-    Rule,
+    self, Asks, Every, EvidencePasses, ForeignLayers, Governing, IndexRule, Mode, Policy, PolicySet,
+    PredicateType, Rule,
 };
 use pullgate_policy::text;
 use pullgate_policy::verdict::{Subject, Verdict};
@@ -54,7 +54,7 @@ fn told(
 ) -> Requirement {
     let mut told = Requirement {
         location: requirement.location.to_string(),
-        asks: asks(requirement),
+        asks: requirement.alternatives().map(asks).collect::<Vec<_>>().join(", or "),
         met: false,
         by: Vec::new(),
         reason: None,
@@ -104,9 +104,15 @@ fn asks(requirement: &policy::Requirement) -> String {
     };
     let said: Vec<_> =
         requirement.annotations.iter().map(|(key, value)| format!(" saying {key}={value}")).collect();
-    let age = requirement.max_age.map(|age| format!(" within {} s", age.as_secs())).unwrap_or_default();
+    let within = requirement.max_age.map(|age| format!(" within {} s", age.as_secs()));
+    let since = requirement.min_age.map(|age| format!(" since {} s", age.as_secs()));
+    let age: String = since.into_iter().chain(within).collect();
+    let every = match requirement.every {
+        Every::One => "",
+        Every::Each => " each",
+    };
     let slsa = requirement.slsa.as_ref().map(|slsa| format!(" with slsa {slsa}")).unwrap_or_default();
     let condition =
         requirement.condition.as_ref().map(|one| format!(" where {}", text::escape(one.as_str())));
-    format!("{what} {who}{}{age}{slsa}{}", said.concat(), condition.unwrap_or_default())
+    format!("{what} {who}{}{age}{every}{slsa}{}", said.concat(), condition.unwrap_or_default())
 }

@@ -55,18 +55,22 @@ impl<'a> Wanted<'a> {
         match live.policy().governing(repository) {
             Governing::Policy(policy, _) => match &policy.rule {
                 Rule::Requirements(requirements) => Self(requirements),
-                Rule::InsecurePermitAnything => Self(&[]),
+                Rule::Deny(_) | Rule::InsecurePermitAnything => Self(&[]),
             },
             Governing::Unmatched(_) => Self(&[]),
         }
     }
 
+    fn alternatives(&self) -> impl Iterator<Item = &Requirement> {
+        self.0.iter().flat_map(Requirement::alternatives)
+    }
+
     pub(super) fn asks_for_an_attestation(&self) -> bool {
-        self.0.iter().any(|requirement| matches!(requirement.asks, Asks::Attestation(_)))
+        self.alternatives().any(|requirement| matches!(requirement.asks, Asks::Attestation(_)))
     }
 
     fn includes(&self, predicate_type: &str) -> bool {
-        self.0.iter().any(|requirement| match &requirement.asks {
+        self.alternatives().any(|requirement| match &requirement.asks {
             Asks::Signature => predicate_type == SIGNATURE_TYPE,
             Asks::Attestation(types) => types.iter().any(|one: &PredicateType| one.is(predicate_type)),
         })
