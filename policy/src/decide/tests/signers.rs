@@ -6,7 +6,7 @@ use crate::identity::{
     AltName, Authority, By, Certified, Holder, Identity, IdentityPattern, KeyId, Name, Principal, RootsId,
     SanKind, Transparency, Uses,
 };
-use crate::policy::PolicySet;
+use crate::policy::{Every, PolicySet, Requirement, Rule};
 
 const EMAIL: &str = "ci@corp.example";
 
@@ -45,7 +45,7 @@ fn two() -> PolicySet {
     let mut set = policy_set(vec![signed_by(&["own", "second", "oidc", "other"], 2)]);
     let asked = |name: &str| Holder { subject: None, names: [AltName::Email(name.to_owned())].into() };
     let of_issuer = |san: &str| By::Identity {
-        issuer: "https://oidc.corp.example".to_owned(),
+        issuer: IdentityPattern::Exact("https://oidc.corp.example".to_owned()),
         pattern: IdentityPattern::Exact(san.to_owned()),
         claims: std::collections::BTreeMap::new(),
     };
@@ -101,4 +101,24 @@ fn two_signers_with_nothing_in_common_are_two() {
     }
     let again = [holder("CN=ci", &[EMAIL], "k"), holder("CN=ci", &[EMAIL], "l")];
     assert_eq!(judged(&again), Err(vec![Code::Threshold]), "one signs twice");
+}
+
+#[test]
+fn a233_one_signer_is_one_in_an_alternative_and_where_each_must_say_so() {
+    let names = ["own", "second", "oidc", "other"];
+    let mut set = two();
+    let asked = Requirement { or: vec![signed_by(&names, 2)], ..signed_by(&["a"], 2) };
+    let each = Requirement { threshold: 2, every: Every::Each, ..attested(VULN, &names) };
+    let mut judged = |asked: Requirement, by: [Principal; 2]| {
+        set.policies[0].rule = Rule::Requirements(vec![asked]);
+        let signed = by.iter().cloned().map(signature).collect();
+        let attested = by.into_iter().map(|by| attestation(by, VULN)).collect();
+        codes(decided(&set, &evidence(signed, attested))).is_ok()
+    };
+    let one = || [holder("CN=ci", &[EMAIL], "k"), identity("other@corp.example", "k")];
+    let two = || [holder("CN=ci", &[EMAIL], "k"), identity("other@corp.example", "l")];
+    assert!(!judged(asked.clone(), one()));
+    assert!(judged(asked, two()));
+    assert!(!judged(each.clone(), one()));
+    assert!(judged(each, two()));
 }
