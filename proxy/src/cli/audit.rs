@@ -152,7 +152,8 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
             return ago.map_err(|error| error.to_string());
         }
     }
-    if let Ok(day) = text.parse::<Date>() {
+    // A date-time reads as a day too, without its hours.
+    if let (false, Ok(day)) = (text.contains(['T', 't', ' ']), text.parse::<Date>()) {
         return day
             .to_zoned(jiff::tz::TimeZone::UTC)
             .map(|at| at.timestamp())

@@ -9,8 +9,8 @@ use pullgate_config::Policies;
 use pullgate_policy::identity::{Authority, By, IdentityPattern, KeyId, Name, Transparency, Uses};
 use pullgate_policy::limits;
 use pullgate_policy::policy::{
-    Asks, ClaimedReference, EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided, Policy,
-    PolicySet, PredicateType, Requirement, Rule, Unmatched,
+    Asks, ClaimedReference, Every, EvidencePasses, ForeignLayers, IndexRule, Location, Mode, OnUndecided,
+    Policy, PolicySet, PredicateType, Requirement, Rule, Unmatched,
 };
 use pullgate_policy::scope::Scope;
 use pullgate_verify::{KeyRing, PublicKey};
@@ -83,7 +83,7 @@ pub(super) fn policies(own: &Policies, keys: &Keys) -> Policies {
     // Nobody's identity: each certificate is a stranger's, and is checked all the same.
     let holders = own.sources.iter().map(|source| {
         let by = By::Identity {
-            issuer: String::new(),
+            issuer: IdentityPattern::Exact(String::new()),
             pattern: IdentityPattern::Exact(String::new()),
             claims: BTreeMap::new(),
         };
@@ -106,8 +106,11 @@ pub(super) fn policies(own: &Policies, keys: &Keys) -> Policies {
         annotations: BTreeMap::new(),
         claimed_reference: ClaimedReference::Reported,
         max_age: None,
+        min_age: None,
         condition: None,
         slsa: None,
+        every: Every::One,
+        or: Vec::new(),
     };
     let any = Asks::Attestation(vec![PredicateType::Exact(String::new())]);
     let policy = Policy {

@@ -134,7 +134,7 @@ fn trust(lines: &mut String, name: &str, sources: &[TrustSource]) {
                 quoted(&path.to_string_lossy())
             );
         }
-        Some(TrustOrigin::Tuf) => {
+        Some(TrustOrigin::Files(_) | TrustOrigin::Tuf) => {
             let _ = writeln!(lines, "\n# [trust.{}] as in your policy", key(name));
         }
         Some(TrustOrigin::BuiltIn) | None if BUILT_IN.contains(&name) => {}
