@@ -2,8 +2,7 @@
 //! answer, the pull that goes on, the root of a grant, the last permit, `pullgate verify`, a replay. The order of this
 //! page is the security argument, and the types keep it:
 //!
-//! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a
-//!    [`Leave`].
+//! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a [`Leave`].
 //! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
 //!    anything that is remembered, where the document is here; before its evidence in any case.
 //! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
