@@ -31,10 +31,11 @@ const ISSUERS: [&str; 6] = [
     "https://token.actions.githubusercontent.com/zq7x-kd83m",
 ];
 
-/// Workflows and pipelines of one stranger, who calls repositories, files and branches as he likes.
+/// Workflows and pipelines of one stranger, who calls repositories, files and branches as he likes; but no pipeline lies in a
+/// hidden folder, so that a workflow's path under any host is not taken for one.
 const WORKFLOWS: [&str; 2] = [
     r"https://github\.com/zq7x-kd83m/[A-Za-z0-9._-]+/\.github/workflows/[A-Za-z0-9._-]+@refs/(?:heads|tags)/[A-Za-z0-9._/-]+",
-    r"https://gitlab\.com/zq7x-kd83m/[A-Za-z0-9._/-]+//[A-Za-z0-9._/-]+@refs/(?:heads|tags)/[A-Za-z0-9._/-]+",
+    r"https://gitlab\.com/zq7x-kd83m/[A-Za-z0-9._/-]+//(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9._-]+@refs/(?:heads|tags)/[A-Za-z0-9._/-]+",
 ];
 
 /// How many of some strangers a pattern means.
@@ -144,6 +145,9 @@ mod tests {
             (r"https://github\.com/myorg/app/\.github/workflows/.*@refs/heads/main", false),
             (r"https://gitlab\.com/myorg/.*//\.gitlab-ci\.yml@refs/heads/main", false),
             (r".*@corp\.example", false),
+            (r".*/corp/shop/\.github/workflows/release\.yml@refs/heads/main", false),
+            (r".*/app/\.github/workflows/release\.yml@refs/heads/main", true),
+            (r"https://gitlab\.com/[^/]+/app//ci/.*@refs/heads/main", true),
             // Whoever has a repository of that name, or a workflow (A404).
             (r"https://github\.com/[^/]+/app/\.github/workflows/ci\.yml@refs/heads/main", true),
             (r"https://github\.com/[a-z0-9-]+/app/\.github/workflows/.*@refs/tags/v1\..*", true),
