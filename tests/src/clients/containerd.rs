@@ -55,8 +55,10 @@ impl Release {
             Self::One => format!(
                 "[plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = {programs:?}\nconf_dir = {files:?}\n"
             ),
+            // Its NRI plug-in listens at one place for all containerds of a machine.
             Self::Two => format!(
-                "[plugins.\"io.containerd.cri.v1.runtime\".cni]\nbin_dirs = [{programs:?}]\nconf_dir = {files:?}\n"
+                "[plugins.\"io.containerd.cri.v1.runtime\".cni]\nbin_dirs = [{programs:?}]\nconf_dir = {files:?}\n\
+                 [plugins.\"io.containerd.nri.v1.nri\"]\ndisable = true\n"
             ),
         }
     }
