@@ -31,8 +31,8 @@ const ISSUERS: [&str; 6] = [
     "https://token.actions.githubusercontent.com/zq7x-kd83m",
 ];
 
-/// Workflows and pipelines of one stranger, who calls repositories, files and branches as he likes; but no pipeline lies in a
-/// hidden folder, so that a workflow's path under any host is not taken for one.
+/// Workflows and pipelines of one stranger, who calls repositories, files and branches as he likes; but no pipeline lies
+/// in a hidden folder, so that a workflow's path under any host is not taken for one.
 const WORKFLOWS: [&str; 2] = [
     r"https://github\.com/zq7x-kd83m/[A-Za-z0-9._-]+/\.github/workflows/[A-Za-z0-9._-]+@refs/(?:heads|tags)/[A-Za-z0-9._/-]+",
     r"https://gitlab\.com/zq7x-kd83m/[A-Za-z0-9._/-]+//(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9._-]+@refs/(?:heads|tags)/[A-Za-z0-9._/-]+",

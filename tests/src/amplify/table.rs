@@ -54,7 +54,8 @@ pub const TABLE: &[Row] = &[
     row(ANYBODY, "`GET /v2/`", Ask::Base, 0, 0),
     row(ANYBODY, "a repository that no scope matches", Ask::Unmatched, 0, 0),
     row(ANYBODY, "an unknown tag", Ask::UnknownTag, 1, SMALL),
-    row(ANYBODY, "an unknown digest", Ask::UnknownDigest, 1, SMALL),
+    // Its evidence is asked for beside it, unless the answer comes first.
+    row(ANYBODY, "an unknown digest", Ask::UnknownDigest, 5, SMALL),
     row(
         ANYBODY,
         "an unknown blob, once in `deny_ttl`, where an index has 32 children that are gone",
