@@ -136,7 +136,7 @@ impl Row {
     #[must_use]
     pub fn over(&self, cost: &Cost) -> Vec<&'static str> {
         let over = [
-            ("requests", cost.requests != self.requests),
+            ("requests", cost.requests > self.requests),
             ("bytes", cost.bytes > self.bytes),
             ("disk", cost.disk > self.disk),
             ("hashed", cost.work.hashed > self.work.hashed),
