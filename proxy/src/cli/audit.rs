@@ -162,6 +162,17 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     text.parse().map_err(|_| format!("`{text}` is no time: write 30d, 2026-11-30, or 2026-11-30T12:00:00Z"))
 }
 
+/// From when to when.
+#[derive(Debug, clap::Args)]
+struct Between {
+    /// Not before
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
+    /// Before
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    until: Option<Timestamp>,
+}
+
 /// Parses a time of the command line, by the clock of now.
 pub(in crate::cli) fn since(text: &str) -> Result<Timestamp, String> {
     moment(text, Timestamp::now())

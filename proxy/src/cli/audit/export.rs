@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 
 use super::super::{Exit, put};
+use super::Between;
 use super::fit::fit;
-use super::since;
 use crate::audit::Record;
 use crate::audit::read::{Filter, ReadError, Reader};
 
@@ -27,12 +27,8 @@ pub(super) const HEAD: &str = "time,gate,id,story,kind,verdict,status,repository
 /// The arguments of `audit export`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Not before
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<jiff::Timestamp>,
-    /// Before
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    until: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    between: Between,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
@@ -47,7 +43,8 @@ enum Format {
 }
 
 pub(super) async fn run(reader: &Reader, arguments: &Arguments) -> Result<Exit, ReadError> {
-    let filter = Filter { since: arguments.since, until: arguments.until, ..Filter::default() };
+    let filter =
+        Filter { since: arguments.between.since, until: arguments.between.until, ..Filter::default() };
     let mut last = reader.before_first(&filter).await?;
     let mut printed = false;
     if arguments.format == Format::Csv && put(HEAD).is_err() {

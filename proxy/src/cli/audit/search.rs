@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::super::{Exit, complain, put};
 use super::fit::fit;
-use super::{Scan, export, since};
+use super::{Between, Scan, export};
 use crate::audit::Word;
 use crate::audit::read::{Filter, Found, Glob, ReadError, Reader, Step, Total};
 use crate::cli::paint::Paint;
@@ -33,12 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// The arguments of `audit search`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Not before
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<jiff::Timestamp>,
-    /// Before
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    until: Option<jiff::Timestamp>,
+    #[command(flatten)]
+    between: Between,
     /// The repository: docker.io/library/alpine, 'ghcr.io/myorg/*'
     #[arg(long, value_name = "GLOB")]
     repository: Option<String>,
@@ -116,8 +112,8 @@ impl Verdict {
 impl Arguments {
     fn filter(&self) -> Filter {
         Filter {
-            since: self.since,
-            until: self.until,
+            since: self.between.since,
+            until: self.between.until,
             gate: self.gate.clone(),
             repository: self.repository.as_deref().map(Glob::new),
             digest: self.digest.clone(),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pullgate_policy::oci::Digest;
-use pullgate_policy::verdict::{self, Denial, Ground};
+use pullgate_policy::verdict::{Denial, Ground};
 use serde::Serialize;
 
 use super::super::pulled::{Pulled, Said};
 use super::Both;
+use crate::cli::verify::report::Reason;
 use crate::pull::replay::{Content, Replayed};
 
 /// The version of the JSON shape.
@@ -74,24 +75,6 @@ pub(super) struct Unknown {
     pub(super) digest: Option<Digest>,
     pub(super) tags: BTreeSet<String>,
     pub(super) pulls: u64,
-}
-
-/// Why, by which line.
-#[derive(Debug, Serialize)]
-pub(super) struct Reason {
-    pub(super) code: String,
-    pub(super) text: String,
-    pub(super) location: Option<String>,
-}
-
-impl From<&verdict::Reason> for Reason {
-    fn from(reason: &verdict::Reason) -> Self {
-        Self {
-            code: reason.code.to_string(),
-            text: reason.text.clone(),
-            location: reason.location.as_ref().map(ToString::to_string),
-        }
-    }
 }
 
 impl Report {
