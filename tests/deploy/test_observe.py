@@ -102,7 +102,7 @@ class Scraped(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name, demo() as good:
             folder = pathlib.Path(name)
             data, admin, port = free_port(), free_port(), free_port()
-            self.write_away(folder, data, admin)
+            self.write_away(folder, data, admin, good.gate)
             away = started(GATE, "serve", "--config", folder / "pullgate.toml", log=folder / "gate.log", env={**os.environ, "PULLGATE_LOG": "warn"})
             with away, started(prometheus, *self.prometheus(folder, [good.admin, f"127.0.0.1:{admin}"], port), log=folder / "prometheus.log"):
                 until("the other gate is there", lambda: get(f"http://127.0.0.1:{admin}/livez")[0] == 200)
@@ -116,6 +116,7 @@ class Scraped(unittest.TestCase):
             get(f"http://{gate}/v2/shop/key/blobs/{manifest['config']['digest']}")
             get(f"http://{gate}/v2/shop/key/manifests/v1?ns=nobody.example")
             get(f"http://127.0.0.1:{data}/v2/shop/app/manifests/v1?ns=away.example")
+            get(f"http://127.0.0.1:{data}/v2/shop/key/manifests/v1?ns=lax.example")
 
         def asked(query):
             status, _, body = get(f"{prometheus}/api/v1/query?query={urllib.parse.quote(query)}")
@@ -141,19 +142,25 @@ class Scraped(unittest.TestCase):
         unscraped = {name for name in metric_names() if not {name, f"{name}_count"} & names}
         self.assertLessEqual(unscraped, NOT_HERE, "a metric of the table that no gate of this test shows")
 
-    def write_away(self, folder, data, admin):
-        """A gate whose only registry is a port at which nobody listens, and whose trust root is refreshed from there too."""
+    def write_away(self, folder, data, admin, lax):
+        """A gate whose registry and trust root are away, and that permits all of a second registry, which its next policy
+        would deny."""
         away = free_port()
         (folder / "pullgate.toml").write_text(
             f'policy = "policy.toml"\nstate = "state"\nseal_key_file = "seal.key"\n'
             f'[listen]\naddress = "127.0.0.1:{data}"\n[admin]\naddress = "127.0.0.1:{admin}"\n'
             f'[upstream."away.example"]\nurl = "http://127.0.0.1:{away}"\n'
+            f'[upstream."lax.example"]\nurl = "http://{lax}"\n[audit]\nshadow = "next.toml"\n'
         )
-        (folder / "policy.toml").write_text(
+        strict = (
             f'[trust.sigstore]\ntuf = {{ url = "http://127.0.0.1:{away}" }}\n'
             '[authority.ci]\nissuer = "https://token.actions.githubusercontent.com"\n'
             'identity = "https://github.com/myorg/myrepo/.github/workflows/build.yml@refs/heads/main"\n'
             '[[policy]]\nname = "away"\nscope = ["away.example/**"]\n[[policy.require]]\nsigned_by = { any_of = ["ci"] }\n'
+        )
+        (folder / "next.toml").write_text(strict)
+        (folder / "policy.toml").write_text(
+            strict + '[[policy]]\nname = "lax"\nscope = ["lax.example/**"]\ninsecure_permit_anything = true\n'
         )
 
     def prometheus(self, folder, targets, port):
