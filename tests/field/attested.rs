@@ -6,7 +6,7 @@ use std::time::Duration;
 use pullgate_policy::limits::ATTESTATION_MANIFESTS;
 use pullgate_tests::made::{Layer, Made, with};
 use pullgate_tests::signing::{BUNDLE, SIGN_PREDICATE, Signer, carrier, evidence_tag, referrer};
-use pullgate_tests::upstream::{Fault, ReferrersApi, When};
+use pullgate_tests::upstream::{Fault, ReferrersApi, Upstream, When};
 use serde_json::{Value, json};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves};
@@ -232,6 +232,60 @@ async fn a153_without_a_referrers_api_attestation_manifests_and_their_signatures
     let other = Stage::on(ATTESTED).await;
     assert_denied_elsewhere(&other, &image).await;
     assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);
+}
+
+/// Rule: the evidence repository is asked for attestation manifests as the image's own is, whoever of the two has what
+/// signs them. A manifest there that does not name the image or a platform of it attests to nothing.
+#[tokio::test]
+async fn a153_attestation_manifests_in_the_evidence_repository_count_as_those_beside_the_image() {
+    for (what, served) in [
+        ("both in the evidence repository", true),
+        ("the signature beside the image", true),
+        ("of a platform of an index", true),
+        ("signed by a stranger", false),
+        ("names no subject", false),
+        ("names another subject", false),
+    ] {
+        let elsewhere = Upstream::start().await.unwrap();
+        elsewhere.set_referrers(ReferrersApi::Whole);
+        let stage = Stage::with(ATTESTED, |setup| {
+            setup
+                .its("evidence = \"evidence.test/signatures\"")
+                .upstream("evidence.test", &format!("url = \"{}\"", elsewhere.url()))
+        })
+        .await;
+        stage.upstream.set_referrers(ReferrersApi::Whole);
+        let (image, stranger) = (Made::image(), Signer::new());
+        let manifest = match what {
+            "names no subject" => carrier(vec![statement(&image.digest(), PROVENANCE)]),
+            "names another subject" => {
+                with_subject(carrier(vec![statement(&image.digest(), PROVENANCE)]), &Made::image())
+            }
+            _ => attesting(&image),
+        };
+        let asked = match what {
+            "of a platform of an index" => Made::index_of(&[platform(&image, "amd64")], vec![image.clone()]),
+            _ => image.clone(),
+        };
+        asked.tag(&stage.upstream, "org/app", "v1");
+        manifest.put(&elsewhere, "signatures");
+        let list = Made::index_of(&[manifest.descriptor()], vec![manifest.clone()]);
+        list.tag(&elsewhere, "signatures", &evidence_tag(&image.digest(), ""));
+        let by = if what == "signed by a stranger" { &stranger } else { &stage.signer };
+        let bundle = referrer(&manifest.descriptor(), by.bundle(&manifest.digest(), SIGN_PREDICATE));
+        let (place, repository) = match what {
+            "the signature beside the image" => (&stage.upstream, "org/app"),
+            _ => (&elsewhere, "signatures"),
+        };
+        bundle.put(place, repository);
+        let answer = stage.manifest("org/app", "v1").await;
+        assert_eq!(answer.status == 200, served, "{what}: {}", answer.message());
+        // Kept evidence decides as what was just collected does.
+        stage.reload(&ATTESTED.replace("production", "other")).await;
+        stage.gate.app().memory.forget_denials();
+        let answer = stage.manifest("org/app", &asked.digest()).await;
+        assert_eq!(answer.status == 200, served, "{what}, kept: {}", answer.message());
+    }
 }
 
 /// Rule: so many attestation manifests are looked at, and not one more.

@@ -3,7 +3,8 @@
 //! questions of its own.
 //!
 //! An attestation manifest is listed by the index that is judged, or refers to the image that is judged, or to a
-//! manifest of the index. What signs it is looked for in every layout, by its own digest.
+//! manifest of the index, beside the image or in the evidence repository. What signs it is looked for in every layout,
+//! by its own digest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
-use pullgate_policy::oci::{Digest, Document, Manifest, media_type};
+use pullgate_policy::oci::{Digest, Document, Manifest, Repository, media_type};
 use pullgate_policy::verdict::Subject;
 use pullgate_verify::{Attesting, Carried, Found, Item, named_subjects};
 
+use super::kept::repository_of;
 use super::{Carrier, Collected, FETCHED_AT_ONCE, Findings, interleave, is_about, layouts, pieces};
 use crate::evidence_budget::Reservation;
 use crate::live::Live;
@@ -47,7 +49,8 @@ pub(crate) async fn further(
     let attesting = attesting(app, live, (open, before), &children, &mut work).await?;
     let (mut manifests, mut found): (_, Vec<Found>) = (Vec::new(), Vec::new());
     for carrier in &attesting {
-        let (signing, by) = signatures(app, live, carrier, &mut work).await?;
+        let about = (&open.subject().repository, carrier);
+        let (signing, by) = signatures(app, live, about, &mut work).await?;
         if by.is_empty() {
             continue;
         }
@@ -89,23 +92,23 @@ async fn attesting(
     children: &[Digest],
     work: &mut Work,
 ) -> Result<Vec<Carrier>, Refusal> {
-    let (subject, repository) = (open.subject(), &open.subject().repository);
+    let subject = open.subject();
     let mut attesting = Vec::new();
     for (layout, digest) in before.manifests.iter().copied().filter(|(layout, _)| lists_them(*layout)) {
-        let document = resolve::by_digest(app, live, repository, digest).await;
+        let Some(place) = repository_of(live, subject, layout) else { continue };
+        let document = resolve::by_digest(app, live, &place, digest).await;
         let Ok(document) = document else { continue };
-        if has_statements(&document) {
-            attesting.push(Carrier { layout, repository: repository.clone(), document });
-        }
+        attesting.push(Carrier { layout, repository: place, document });
     }
+    attesting.retain(|carrier| attests(carrier, &subject.digest, &[]));
     if attesting.is_empty() {
         for child in children.iter().take(limits::ATTESTATION_MANIFESTS) {
             let about = Subject { digest: *child, ..subject.clone() };
             let lists = layouts::referring(app, live, &about).await;
-            let mut held = app.evidence_budget.nothing(repository);
+            let mut held = app.evidence_budget.nothing(&subject.repository);
             let carriers = looked_at(app, live, (&about, lists), (work, &mut held)).await?;
             work.held.push(held);
-            attesting.extend(carriers.into_iter().filter(|carrier| has_statements(&carrier.document)));
+            attesting.extend(carriers.into_iter().filter(|carrier| attests(carrier, child, &[])));
         }
     }
     attesting.truncate(limits::ATTESTATION_MANIFESTS);
@@ -115,9 +118,22 @@ async fn attesting(
 /// Whether attestation manifests are found in this layout.
 fn lists_them(layout: Layout) -> bool {
     match layout {
-        Layout::BuildKit | Layout::FallbackTag | Layout::Referrers => true,
-        Layout::AttTag | Layout::EvidenceRepository | Layout::SigTag => false,
+        Layout::BuildKit | Layout::EvidenceRepository | Layout::FallbackTag | Layout::Referrers => true,
+        Layout::AttTag | Layout::SigTag => false,
     }
+}
+
+/// Whether it is an attestation manifest of `subject` or of one of its `children`. In the evidence repository lie also
+/// manifests that say nothing of their subject.
+fn attests(carrier: &Carrier, subject: &Digest, children: &[Digest]) -> bool {
+    let named = || carrier.document.value().manifest().subject().and_then(|subject| subject.digest);
+    let about = match carrier.layout {
+        Layout::EvidenceRepository => {
+            named().is_some_and(|named| named == *subject || children.contains(&named))
+        }
+        layout => lists_them(layout),
+    };
+    about && has_statements(&carrier.document)
 }
 
 /// Whether a manifest has statements of in-toto for layers.
@@ -145,12 +161,13 @@ async fn looked_at(
 async fn signatures(
     app: &Handles,
     live: &Live,
-    carrier: &Carrier,
+    (repository, carrier): (&Repository, &Carrier),
     work: &mut Work,
 ) -> Result<(Vec<(Layout, Digest)>, Vec<Found>), Refusal> {
-    let about = Subject { repository: carrier.repository.clone(), digest: carrier.document.digest() };
+    // Beside the image and in its evidence repository, whichever of them has the manifest.
+    let about = Subject { repository: repository.clone(), digest: carrier.document.digest() };
     let lists = layouts::ask(app, live, &about).await;
-    let mut held = app.evidence_budget.nothing(&carrier.repository);
+    let mut held = app.evidence_budget.nothing(repository);
     let carriers = looked_at(app, live, (&about, lists), (work, &mut held)).await?;
     // The carriers were counted already.
     let about = (&about, carriers.as_slice(), work.fetched.saturating_sub(carriers.len()));
@@ -265,7 +282,7 @@ pub(super) async fn kept(
         None => None,
     };
     let children = document.map(|document| children(document.value())).unwrap_or_default();
-    for carrier in carriers.iter().filter(|carrier| has_statements(&carrier.document)) {
+    for carrier in carriers.iter().filter(|carrier| attests(carrier, &subject.digest, &children)) {
         let digest = carrier.document.digest();
         let about = |one: &&Carrier| {
             !has_statements(&one.document) && is_about(one.layout, one.document.value().manifest(), &digest)

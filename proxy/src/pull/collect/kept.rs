@@ -134,7 +134,7 @@ pub(crate) fn places(
 }
 
 /// Where a layout lies.
-fn repository_of(live: &Live, subject: &Subject, layout: Layout) -> Option<Repository> {
+pub(super) fn repository_of(live: &Live, subject: &Subject, layout: Layout) -> Option<Repository> {
     match layout {
         Layout::EvidenceRepository => live.evidence_repository(&subject.repository).cloned(),
         Layout::AttTag | Layout::BuildKit | Layout::FallbackTag | Layout::Referrers | Layout::SigTag => {

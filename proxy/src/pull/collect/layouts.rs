@@ -49,11 +49,22 @@ pub(super) async fn ask(app: &Handles, live: &Live, subject: &Subject) -> Vec<(L
 pub(super) async fn referring(app: &Handles, live: &Live, subject: &Subject) -> Vec<(Layout, Listed)> {
     let wanted = Wanted::by(live, &subject.repository);
     let own = |layout| Place { layout, repository: &subject.repository };
-    let (referrers, fallback) = tokio::join!(
+    let apart = async {
+        let Some(repository) = live.evidence_repository(&subject.repository) else {
+            return Ok(Listing::default());
+        };
+        let place = Place { layout: Layout::EvidenceRepository, repository };
+        let sought = (&subject.digest, &wanted);
+        let (referrers, fallback) =
+            tokio::join!(referrers(app, live, place, sought), fallback(app, live, place, sought));
+        Ok(joined([referrers?, fallback?].into()))
+    };
+    let (referrers, fallback, apart) = tokio::join!(
         referrers(app, live, own(Layout::Referrers), (&subject.digest, &wanted)),
         fallback(app, live, own(Layout::FallbackTag), (&subject.digest, &wanted)),
+        apart,
     );
-    vec![(Layout::Referrers, referrers), (Layout::FallbackTag, fallback)]
+    vec![(Layout::Referrers, referrers), (Layout::FallbackTag, fallback), (Layout::EvidenceRepository, apart)]
 }
 
 /// One list of candidates for each layout, with what the judged document itself names.
@@ -220,11 +231,14 @@ async fn evidence_repository(app: &Handles, live: &Live, subject: &Subject, want
         fallback(app, live, place, (&subject.digest, wanted)),
         referrers(app, live, place, (&subject.digest, wanted)),
     );
-    let listings = [sig?, att?, fallback?, referrers?];
+    Ok(joined([sig?, att?, fallback?, referrers?].into()))
+}
+
+/// Several lists of one layout as one. One crowds out no other there either (A143).
+fn joined(listings: Vec<Listing>) -> Listing {
     let cut = listings.iter().find_map(|listing| listing.cut);
-    // One crowds out no other there either (A143).
     let candidates = interleave(listings.into_iter().map(|listing| listing.candidates).collect());
-    Ok(Listing { candidates, cut })
+    Listing { candidates, cut }
 }
 
 /// Whether an index says of one of its manifests that it is an attestation manifest.
