@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use pullgate_tests::clients::content::sha256;
 use pullgate_tests::made::{Made, fresh};
 use pullgate_tests::random::Random;
@@ -98,7 +99,7 @@ pub(crate) async fn run(soak: Soak) -> Result<(), Failed> {
     for client in clients {
         client.await?;
     }
-    let wrong = world.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+    let wrong = world.wrong.lock();
     let lost = world.lost.load(Ordering::Relaxed);
     println!("pulls lost that a control client without the gate did not lose: {lost}");
     verdict(&wrong, &samples)?;
@@ -263,7 +264,7 @@ fn kind(line: &str) -> &str {
 
 impl World {
     fn complain(&self, what: String) {
-        *self.wrong.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+        *self.wrong.lock().entry(what).or_default() += 1;
     }
 }
 

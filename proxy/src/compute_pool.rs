@@ -5,8 +5,10 @@
 //! The memory of concurrent work is bounded too (A602).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::available_parallelism;
+
+use parking_lot::Mutex;
 
 use crate::limits;
 use pullgate_policy::limits::{
@@ -154,8 +156,8 @@ const fn copies(bytes: u64) -> u64 {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Busy> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Busy> {
+        self.state.lock()
     }
 
     /// Gives free threads to those whose turn it is.

@@ -6,8 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use pullgate_policy::verdict::Subject;
@@ -128,7 +130,7 @@ impl Efforts {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Effort>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
+use parking_lot::Mutex;
 use pullgate_policy::text;
 pub use pullgate_store::Condition;
 use serde_json::{Value, json};
@@ -68,18 +69,18 @@ impl Health {
     }
 
     fn keep(&self, component: &'static str, part: Part) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).conditions.insert(component, part);
+        self.0.lock().conditions.insert(component, part);
     }
 
     /// Names something that is told whether it is right or wrong. It must answer at once.
     pub fn tell(&self, name: &'static str, facts: impl Fn() -> Value + Send + Sync + 'static) {
         let facts = Facts(Box::new(facts));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).told.insert(name, facts);
+        self.0.lock().told.insert(name, facts);
     }
 
     /// The status of `/readyz`, and its body: red only where pulls cannot be judged or what is judged not be kept.
     pub(super) fn report(&self) -> (StatusCode, Value) {
-        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = self.0.lock();
         let mut status = StatusCode::OK;
         let mut wrong = Vec::new();
         for (component, part) in &parts.conditions {

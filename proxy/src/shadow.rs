@@ -1,7 +1,7 @@
 //! Pulls that wait to be judged by the policy of `audit.shadow` as well. Who answers never waits for it: what finds no
 //! place here is counted, and not judged.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ impl Shadow {
 
     /// What waits, for the one who judges; once.
     pub fn take(&self) -> Option<mpsc::Receiver<Answered>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.waiting.lock().take()
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::limits;
 use pullgate_policy::oci::Registry;
@@ -87,7 +89,7 @@ impl Slots {
     /// How many verdicts are in work or wait, and how many questions are under way, of the upstream that has most of each.
     #[must_use]
     pub fn fullest(&self) -> (usize, usize) {
-        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.0.lock();
         let most = |taken: fn(&OfOne) -> usize| slots.values().map(|one| taken(one)).max().unwrap_or(0);
         (
             most(|one| IN_ALL.saturating_sub(one.queue.available_permits())),
@@ -96,7 +98,7 @@ impl Slots {
     }
 
     fn of(&self, registry: &Registry) -> Arc<OfOne> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.0.lock();
         let of_one = slots.entry(registry.clone()).or_insert_with(|| {
             Arc::new(OfOne {
                 queue: Arc::new(Semaphore::new(IN_ALL)),

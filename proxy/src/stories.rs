@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use pullgate_policy::oci::{Digest, Repository};
 
 use crate::audit::{Client, DecisionId, Kind, Record, Word};
@@ -121,7 +121,7 @@ impl Stories {
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<u64, Story>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

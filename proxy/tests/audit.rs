@@ -226,7 +226,7 @@ async fn the_verdict_on_a_digest_is_a_signed_verification_summary() {
 }
 
 #[tokio::test]
-async fn what_somebody_put_into_the_log_is_not_signed_for_and_no_log_without_a_head_is_whole() {
+async fn an_inserted_record_is_not_signed_for_and_a_log_without_a_head_is_not_whole() {
     let log = Log::new().await;
     let (_, month, _) = log.run(&["export"]);
     let forged = month

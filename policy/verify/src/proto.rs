@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a209_a254_a_field_under_both_names_is_refused_and_what_cannot_be_read_stays_what_it_is() {
+    fn a209_a254_a_field_under_both_names_is_refused_and_junk_is_left_alone() {
         for twice in [
             json!({ "mediaType": "a", "media_type": "a" }),
             json!({ "messageSignature": { "messageDigest": {}, "message_digest": {} } }),

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::limits::{AUDIT_QUEUE, AUDIT_REFUSALS_QUEUE};
 use pullgate_config::{AuditLog, OnFailure};
@@ -145,7 +147,7 @@ impl Audit {
     #[must_use]
     pub fn kept(&self) -> Vec<Record> {
         match &self.0 {
-            Mode::Kept(records) => records.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Mode::Kept(records) => records.lock().clone(),
             Mode::Written(_) => Vec::new(),
         }
     }
@@ -365,7 +367,7 @@ fn queue(writer: Writer, name: &str, room: usize, budget: Budget) -> Result<Queu
 }
 
 fn keep(records: &Mutex<Vec<Record>>, record: Record) -> Result<(), Unwritable> {
-    let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut records = records.lock();
     if records.len() >= AUDIT_QUEUE {
         return Err(Unwritable);
     }

@@ -2,7 +2,8 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::counters::{AuditFile, Counters};
 use crate::log::Happened;
@@ -99,7 +100,7 @@ impl Status {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 
     /// Counts records that are not in the database.
@@ -227,12 +228,12 @@ impl Status {
 }
 
 fn held(place: &Mutex<Option<String>>) -> Option<String> {
-    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    place.lock().clone()
 }
 
 /// Whether working became failing, or the other way round.
 fn change(place: &Mutex<Option<String>>, now: Option<&str>) -> bool {
-    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut place = place.lock();
     let turned = place.is_some() != now.is_some();
     *place = now.map(str::to_owned);
     turned

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use jiff::Timestamp;
@@ -142,7 +143,7 @@ impl Tally {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 }
 

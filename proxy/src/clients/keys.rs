@@ -1,7 +1,9 @@
 //! The keys of an issuer: fetched behind the pulls, and at most once for each pause, whatever tokens arrive.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use jiff::Timestamp;
@@ -172,7 +174,7 @@ impl Keys {
     }
 
     fn lock(&self) -> MutexGuard<'_, KeysState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

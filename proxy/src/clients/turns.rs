@@ -2,7 +2,9 @@
 //! out: recently right ones go first, then those for names in the file, then the rest. That the rest waits longer shows
 //! nobody which names are in the file: every wrong password that had to wait is answered after the same time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use tokio::sync::oneshot;
@@ -87,7 +89,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Labels that come from the configuration: bounded all the same, so that no caller's mistake makes a series per name.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use pullgate_policy::text;
 
 /// Different names of one label. Those after them are counted as [`OTHER`].
@@ -19,7 +19,7 @@ impl Names {
     /// The name itself, or `other` when there have been too many.
     pub(super) fn bounded(&self, name: &str) -> String {
         let name = text::escape(name);
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.0.lock();
         if names.contains(&name) {
             return name;
         }

@@ -1,8 +1,9 @@
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::HeaderValue;
 use opentelemetry::trace::TraceContextExt as _;
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -22,7 +23,7 @@ struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -36,7 +37,7 @@ fn logged(form: Form, log: impl FnOnce()) -> String {
     let writer = written.clone();
     let lines = lines(form, EnvFilter::new("info"), move || writer.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), log);
-    String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    String::from_utf8(written.0.lock().clone()).unwrap()
 }
 
 const HOSTILE: &str = "a\r\nb\u{1b}[31m\u{0}\u{85}\u{202e}\u{2028}";

@@ -1,9 +1,10 @@
 //! The refreshed trust roots, and how they enter the configuration in force.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use pullgate_config::{Policies, TrustRefresh, TrustSource};
 use pullgate_policy::identity::Name;
 use pullgate_policy::text;
@@ -60,7 +61,7 @@ impl Roots {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, KnownRoots> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// What can be told of each table of the configuration that is in force.

@@ -16,11 +16,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use parking_lot::{Mutex, MutexGuard};
 use pullgate_policy::grant::Grant;
 use pullgate_policy::oci::{Digest, Hasher, Repository};
 use tokio::sync::watch;
@@ -314,7 +315,7 @@ type Table<K, E> = HashMap<K, Weak<Shared<E>>>;
 
 impl<K, E: UpstreamError> Flights<K, E> {
     fn lock(&self) -> MutexGuard<'_, Table<K, E>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! The gate's clock: it never goes back while the process lives, and never before the release (A418, A541).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use pullgate_policy::time::later;
 
 /// The day of the release: no honest clock is before it.
@@ -122,7 +123,7 @@ impl Clock {
         match &self.0.source {
             Source::Host(_) => {}
             Source::Set { reading, .. } => {
-                let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut reading = reading.lock();
                 *reading = change(*reading);
             }
         }
@@ -137,7 +138,7 @@ impl Clock {
 
     fn told(&self) -> Timestamp {
         // Read under the lock: two readings that overtake each other would let time go back.
-        let mut latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.0.latest.lock();
         let read = self.read();
         let wall = match *latest {
             Some(before) => {
@@ -153,7 +154,7 @@ impl Clock {
     fn read(&self) -> Reading {
         match &self.0.source {
             Source::Host(start) => Reading { wall: Timestamp::now(), steady: start.elapsed() },
-            Source::Set { reading, .. } => *reading.lock().unwrap_or_else(PoisonError::into_inner),
+            Source::Set { reading, .. } => *reading.lock(),
         }
     }
 }

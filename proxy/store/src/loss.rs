@@ -7,8 +7,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::limits::LOST_FOR;
 use jiff::Timestamp;
@@ -57,7 +58,7 @@ impl Loss {
     /// From now on, for a while, what is not there may have been lost.
     pub(super) fn mark(&self, why: &'static str) {
         self.counts_for(LOST_FOR);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock();
         if noted.is_some_and(|at| at.elapsed() < LOSS_NOTED_EVERY) {
             return;
         }
@@ -72,7 +73,7 @@ impl Loss {
 
     /// Whether a grant that is not there may have been lost.
     pub(super) fn is_recent(&self) -> bool {
-        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *self.until.lock();
         until.is_some_and(|until| Instant::now() < until)
     }
 
@@ -85,7 +86,7 @@ impl Loss {
     }
 
     fn counts_for(&self, time: Duration) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(time);
+        *self.until.lock() = Instant::now().checked_add(time);
     }
 }
 

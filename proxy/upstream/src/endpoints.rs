@@ -1,7 +1,7 @@
 //! The endpoints of one upstream: in the order of the configuration, and those that failed a moment ago last, so that a dead
 //! one does not cost every pull its time-out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits;
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Endpoints {
     }
 
     fn rests(&self) -> MutexGuard<'_, Vec<Rest>> {
-        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rests.lock()
     }
 }
 

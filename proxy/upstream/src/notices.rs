@@ -2,9 +2,9 @@
 //! `pullgate verify` says. Clients learn nothing of it (A170).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use pullgate_policy::oci::Registry;
 use pullgate_policy::text;
 use tokio::time::Instant;
@@ -92,7 +92,7 @@ impl Notices {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(What, String), Instant>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+        self.said.lock()
     }
 }
 

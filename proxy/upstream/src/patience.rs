@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_configuration_says_is_waited_for_else_longer_for_blobs_and_where_nobody_else_can_be_asked() {
+    fn first_byte_is_configured_or_longer_for_blobs_and_for_the_only_endpoint() {
         let (unset, second) = (Patience::default(), Duration::from_secs(1));
         let set = Patience { question: Some(second), blob: Some(second * 2) };
         for (what, after, limit, configured) in [

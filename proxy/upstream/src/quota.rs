@@ -3,7 +3,7 @@
 //! `RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600`, as Docker Hub sends them
 //! (draft-polli-ratelimit-headers-02). They are for people: nothing is decided by them, and a 429 is met in `rest`.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use http::HeaderMap;
 
@@ -28,12 +28,12 @@ impl Said {
             text.split([';', ',']).next()?.trim().parse().ok()
         };
         if let (Some(limit), Some(remaining)) = (number("ratelimit-limit"), number("ratelimit-remaining")) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Quota { limit, remaining });
+            *self.0.lock() = Some(Quota { limit, remaining });
         }
     }
 
     pub(super) fn last(&self) -> Option<Quota> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 

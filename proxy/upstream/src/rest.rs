@@ -2,11 +2,11 @@
 //! repository and one kind of request: registries limit manifests apart from blobs, and by login or repository.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
 use pullgate_policy::oci::Repository;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub(super) struct Rests(Mutex<HashMap<Whose, Instant>>);
 impl Rests {
     /// Whether a request has to wait.
     pub(super) fn is_on(&self, endpoint: usize, repository: &Repository, kind: Kind, now: Instant) -> bool {
-        let rests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests = self.0.lock();
         // Nearly always nobody rests, and the name is not copied.
         !rests.is_empty()
             && rests.get(&(endpoint, repository.clone(), kind)).is_some_and(|until| now < *until)
@@ -57,7 +57,7 @@ impl Rests {
         let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         if let Some(seconds) = asked {
             let until = now + Duration::from_secs(seconds).clamp(REST_MIN, REST_MAX);
-            let mut rests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rests = self.0.lock();
             if rests.len() >= RESTS_MAX {
                 rests.retain(|_, until| now < *until);
             }

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_placed_by_what_it_says_and_not_where_it_lies_elsewhere_or_is_of_another_blob() {
+    fn a_part_is_placed_by_its_content_range_and_refused_elsewhere() {
         for (text, expected) in [
             ("bytes 40-99/100", Some((40, 100))),
             ("bytes 40-99/*", Some((40, 100))),

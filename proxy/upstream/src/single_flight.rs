@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::limits;
 use tokio::sync::watch;
@@ -44,7 +46,7 @@ struct Landing<K: Hash + Eq, V> {
 impl<K: Hash + Eq, V> Landing<K, V> {
     fn clear(&mut self) {
         if let Some(key) = self.key.take() {
-            self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            self.running.lock().remove(&key);
         }
     }
 }
@@ -116,7 +118,7 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         if let Some(flying) = running.get(&key) {
             return flying.clone();
         }
@@ -237,7 +239,7 @@ mod tests {
                     flight.join("key", work).await
                 })
             };
-            while flight.running.lock().unwrap().is_empty() {
+            while flight.running.lock().is_empty() {
                 tokio::task::yield_now().await;
             }
             let waits = {

@@ -175,7 +175,7 @@ fn a214_an_attestation_is_no_signature_and_a_signature_no_attestation() {
 }
 
 #[test]
-fn a215_a_predicate_that_is_no_object_is_no_attestation_and_one_that_is_absent_or_null_is_empty() {
+fn a215_a_predicate_is_an_object_or_empty_when_absent_or_null() {
     let set = policy_set(vec![attested(PROVENANCE, &["ci"])]);
     for predicate in ["null", "[]", "\"x\"", "1", "{}"] {
         let mut facts = attestation(by_workflow(), PROVENANCE);

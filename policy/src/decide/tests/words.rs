@@ -22,7 +22,7 @@ fn ripe(requirement: Requirement) -> Requirement {
 }
 
 #[test]
-fn a661_what_was_signed_too_lately_is_denied_with_the_time_at_which_it_is_old_enough() {
+fn a661_a_signature_younger_than_min_age_is_denied_with_the_time_it_ripens() {
     let set = policy_set(vec![ripe(signed_by(&["a"], 1))]);
     let judged = |time| decided(&set, &evidence(vec![signed_at("a", time)], vec![]));
     assert!(codes(judged(Some(hours(-3)))).is_ok());

@@ -163,7 +163,7 @@ fn a215_a_predicate_that_is_not_kept_is_still_told_from_one_that_is_absent() {
 }
 
 #[test]
-fn a210_a211_digits_of_a_digest_are_one_in_either_case_and_fields_have_either_name_but_not_both() {
+fn a210_a211_hex_of_a_digest_has_either_case_and_a_field_either_name_never_both() {
     let about = |statement: &str| {
         let manifest = SharedArtifact::of(bytes::Bytes::from_static(b"abc"));
         let statement = Statement::read(statement.as_bytes(), usize::MAX).map_err(|fault| fault.code)?;

@@ -104,7 +104,7 @@ pub(crate) fn constrained(of: &mut CertificateParams, permitted: &[(u8, &str)], 
 
 /// The usual leaf is a workflow of `https://git.example/…`.
 #[test]
-fn a622_a_name_is_held_against_the_constraints_of_every_issuer_and_those_of_uris_are_understood() {
+fn a622_name_constraints_of_every_issuer_hold_those_of_uris_too() {
     const MAIL: u8 = 0x81;
     const DNS: u8 = 0x82;
     const DIRECTORY: u8 = 0xa4;

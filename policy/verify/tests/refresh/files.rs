@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use pullgate_verify::refresh::{
     Anchor, FetchFault, Refresh, RefreshFault, Repository, TargetName, VerifiedRefresh, refresh,
 };
@@ -39,7 +39,7 @@ impl Files {
     }
 
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().clone()
     }
 
     fn answer(
@@ -48,7 +48,7 @@ impl Files {
         name: &str,
         bytes_max: u64,
     ) -> Result<Option<Vec<u8>>, FetchFault> {
-        self.asked.lock().unwrap().push(name.to_owned());
+        self.asked.lock().push(name.to_owned());
         match files.get(name) {
             Some(bytes) if bytes.len() as u64 > bytes_max && !self.unbounded => Err(FetchFault::TooLarge),
             found => Ok(found.cloned()),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// How long files must rest before they are read: editors write in several steps.
@@ -62,7 +63,7 @@ impl Folders {
         let begun = Instant::now();
         loop {
             tokio::time::sleep(SETTLE).await;
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut written = self.written.lock();
             if !written.iter().any(|name| names.contains(name.as_os_str())) {
                 return;
             }
@@ -78,7 +79,7 @@ impl Folders {
 /// Whether files may be others now. Reading one is an event too; without this a reload would cause the next.
 fn is_change(event: &Event, written: &Written) -> bool {
     let names = event.paths.iter().filter_map(|path| path.file_name());
-    let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut written = written.lock();
     match event.kind {
         EventKind::Modify(ModifyKind::Data(_)) => written.extend(names.map(OsStr::to_owned)),
         EventKind::Access(AccessKind::Close(AccessMode::Write))

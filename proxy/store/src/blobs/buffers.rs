@@ -1,7 +1,7 @@
 //! Buffers for the pieces that are read: lent, and used again. One that is new costs more than what is read into it, since
 //! the system clears each of its pages.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 use crate::limits::STREAM_CHUNK_WARM_BYTES;
 
@@ -47,8 +47,8 @@ impl Drop for Lent {
     }
 }
 
-fn idle() -> std::sync::MutexGuard<'static, Vec<Vec<u8>>> {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+fn idle() -> parking_lot::MutexGuard<'static, Vec<Vec<u8>>> {
+    IDLE.lock()
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Fixture {
 
     /// Waits until nothing can be joined any more.
     async fn landed(&self) {
-        eventually(|| self.blobs.0.flights.0.lock().unwrap().is_empty()).await;
+        eventually(|| self.blobs.0.flights.0.lock().is_empty()).await;
     }
 }
 

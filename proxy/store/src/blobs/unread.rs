@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use pullgate_policy::oci::Hasher;
 use tempfile::TempPath;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -208,7 +209,7 @@ impl Unread {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Lying>> {
-        self.partial.lock().unwrap_or_else(PoisonError::into_inner)
+        self.partial.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Names that mean another address a moment later.
 
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -18,7 +18,7 @@ fn resolver(answers: &[&[&str]]) -> (PublicOnly, Arc<Mutex<Vec<Vec<SocketAddr>>>
     let left = Arc::new(Mutex::new(answers));
     let asked = Arc::clone(&left);
     let lookup = move |_: String| -> Boxed<Vec<SocketAddr>, BoxError> {
-        let answer: Vec<SocketAddr> = asked.lock().unwrap().pop().unwrap();
+        let answer: Vec<SocketAddr> = asked.lock().pop().unwrap();
         Box::pin(async { Ok(answer) })
     };
     (PublicOnly(Arc::new(lookup)), left)
@@ -61,9 +61,9 @@ async fn a161_the_address_that_was_checked_is_dialled_without_a_second_lookup() 
     let connector = connector(names, Proxies::default());
     let dialled = connector.clone().connect(url.clone()).await.map(|_| ());
     assert_eq!(dialled, Err(Fault::Unreachable), "{}: not from loopback", IpAddr::from(PUBLIC));
-    assert_eq!(left.lock().unwrap().len(), 2, "one lookup");
+    assert_eq!(left.lock().len(), 2, "one lookup");
     assert_eq!(connector.connect(url).await.map(|_| ()), Err(Fault::RedirectRefused));
-    assert_eq!(left.lock().unwrap().len(), 1);
+    assert_eq!(left.lock().len(), 1);
     let nobody = tokio::time::timeout(Duration::from_millis(100), inward.accept()).await;
     assert!(nobody.is_err(), "dialled inward");
 }
@@ -88,7 +88,7 @@ async fn a161_a_proxy_too_is_told_the_address_that_was_checked_and_not_the_name(
     let (head, listener) = asked.await.unwrap();
     assert!(head.starts_with("CONNECT 1.1.1.1:443 HTTP/1.1\r\n") && !head.contains("rebinding"), "{head}");
     assert_eq!(connector.connect(url).await.map(|_| ()), Err(Fault::RedirectRefused));
-    assert!(left.lock().unwrap().is_empty());
+    assert!(left.lock().is_empty());
     let nobody = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(nobody.is_err(), "the proxy is not asked about what is inward");
 }

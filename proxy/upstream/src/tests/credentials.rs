@@ -196,10 +196,10 @@ fn a164_the_token_service_that_is_built_in_is_that_of_its_registry_alone() {
 
 #[tokio::test]
 async fn a163_what_a_redirect_leads_to_gets_no_credentials_and_neither_does_a_hop_back() {
-    let back = Arc::new(std::sync::Mutex::new(String::new()));
+    let back = Arc::new(parking_lot::Mutex::new(String::new()));
     let to_back = Arc::clone(&back);
     let cdn = Server::start_on("127.0.0.2", move |head| match head.contains("/back") {
-        true => redirect(&to_back.lock().unwrap()),
+        true => redirect(&to_back.lock()),
         false => whole("200 OK", &[TYPE], BODY),
     })
     .await;
@@ -211,7 +211,7 @@ async fn a163_what_a_redirect_leads_to_gets_no_credentials_and_neither_does_a_ho
             _ => whole("401 Unauthorized", &["www-authenticate: Basic realm=\"r\""], b""),
         })
         .await;
-        *back.lock().unwrap() = format!("{}/returned", server.url());
+        *back.lock() = format!("{}/returned", server.url());
         let upstream = server.upstream_with(|table| {
             login(table);
             table.redirect_hosts = vec!["127.0.0.2".to_owned()];

@@ -184,7 +184,7 @@ async fn sent_on() -> (Server, Server) {
 }
 
 #[tokio::test]
-async fn a163_a_listed_registry_behind_a_redirect_gets_an_anonymous_token_and_no_credential() {
+async fn a163_a_listed_registry_behind_a_redirect_gets_an_anonymous_token_alone() {
     let (front, real) = sent_on().await;
     let listing = |redirects: &[&str], tokens: &[&str]| {
         front.upstream_with(|table| {

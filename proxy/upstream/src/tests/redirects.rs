@@ -59,7 +59,7 @@ async fn a162_a_circle_ends_after_five_hops() {
 const BASIC: &str = "www-authenticate: Basic realm=\"r\"";
 
 #[tokio::test]
-async fn a161_a163_another_port_of_the_same_host_is_listed_or_public_and_gets_no_credentials() {
+async fn a161_a163_another_port_of_a_host_is_listed_or_public_and_gets_no_credential() {
     let other = Server::start(|_| whole("200 OK", &[TYPE], BODY)).await;
     let to = format!("{}/x", other.url());
     let server = Server::start(move |head| match authorization(head) {

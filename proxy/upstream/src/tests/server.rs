@@ -1,8 +1,9 @@
 //! An upstream on loopback that sends whatever bytes a test wants.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pullgate_config::Credentials;
 use pullgate_policy::oci::Digest;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -70,7 +71,7 @@ impl Server {
 
     /// The request heads so far.
     pub(super) fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
+        self.heads.lock().clone()
     }
 
     pub(super) fn count(&self, part: &str) -> usize {
@@ -106,7 +107,7 @@ async fn exchange(
         }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
-    seen.lock().unwrap().push(head.clone());
+    seen.lock().push(head.clone());
     // A client that hangs up is no fault of this end.
     let _ = stream.write_all(&answer(&head)).await;
     let _ = stream.shutdown().await;

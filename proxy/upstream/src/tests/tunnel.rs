@@ -1,7 +1,8 @@
 //! Through a proxy: a tunnel to what the configuration names, and no way inward.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,7 +33,7 @@ impl Proxy {
                 }
                 let head = String::from_utf8(head).unwrap();
                 let known = head.to_lowercase().contains("proxy-authorization: basic dxnlcjpwdw==");
-                seen.lock().unwrap().push(head);
+                seen.lock().push(head);
                 if !known {
                     client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await.unwrap();
                     continue;
@@ -47,7 +48,7 @@ impl Proxy {
 
     fn lines(&self) -> Vec<String> {
         let first = |head: &String| head.lines().next().unwrap().to_owned();
-        self.heads.lock().unwrap().iter().map(first).collect()
+        self.heads.lock().iter().map(first).collect()
     }
 }
 

@@ -35,7 +35,7 @@ fn of_lines(folder: &Path) -> Outcome {
 }
 
 #[tokio::test]
-async fn the_chain_goes_on_over_restarts_in_lines_and_rows_and_its_head_is_signed_at_each_stop() {
+async fn the_chain_goes_on_over_restarts_and_its_head_is_signed_at_each_stop() {
     let folder = tempfile::tempdir().unwrap();
     for n in 1..=3 {
         run(folder.path(), 10).await;

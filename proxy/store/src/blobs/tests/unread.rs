@@ -22,7 +22,7 @@ fn rest(
 ) -> impl FnOnce(u64) -> future::Ready<Result<(Option<u64>, Pieces), Reset>> + Send + use<> {
     let (blob, asked) = (blob.to_vec(), Arc::clone(from));
     move |from| {
-        asked.lock().unwrap().push(from);
+        asked.lock().push(from);
         let missing = blob.get(usize::try_from(from).unwrap()..).unwrap_or_default();
         future::ready(Ok((Some(blob.len() as u64), pieces(missing))))
     }
@@ -40,7 +40,7 @@ async fn left(fixture: &Fixture, blob: &[u8]) -> mpsc::Sender<Result<Bytes, Rese
 }
 
 #[tokio::test]
-async fn a_transfer_outlives_its_last_reader_and_is_kept_whole_or_joined_by_who_comes_back() {
+async fn a_transfer_outlives_its_last_reader_and_is_kept_or_joined() {
     let fixture = with(bounds(LONG, LONG)).await;
     let (kept, joined) = (bytes(300_000), bytes(300_001));
     for blob in [&kept, &joined] {
@@ -67,7 +67,7 @@ async fn a_transfer_outlives_its_last_reader_and_is_kept_whole_or_joined_by_who_
 }
 
 #[tokio::test]
-async fn a_transfer_ends_when_nobody_came_back_in_time_and_the_next_one_goes_on_where_it_was() {
+async fn a_transfer_without_readers_ends_and_the_next_one_goes_on_where_it_was() {
     let fixture = with(bounds(Duration::from_millis(20), LONG)).await;
     let (blob, asked) = (bytes(300_000), Arc::default());
     let pieces = left(&fixture, &blob).await;
@@ -75,7 +75,7 @@ async fn a_transfer_ends_when_nobody_came_back_in_time_and_the_next_one_goes_on_
     eventually(|| fixture.blobs.series().partial.get() == 150_000).await;
     let back = fixture.blobs.fetched(key(Digest::of(&blob)), None, rest(&blob, &asked)).await.unwrap();
     assert!(read(back).await.unwrap() == blob);
-    assert_eq!((asked.lock().unwrap().as_slice(), fixture.blobs.series().partial.get()), (&[150_000][..], 0));
+    assert_eq!((asked.lock().as_slice(), fixture.blobs.series().partial.get()), (&[150_000][..], 0));
     fixture.landed().await;
     assert!(fixture.path(&Digest::of(&blob)).exists());
 }
@@ -96,7 +96,7 @@ async fn what_came_of_a_transfer_that_broke_is_gone_on_with_and_of_one_that_lied
         read_until_cut(cut).await;
         let back = fixture.blobs.fetched(key(Digest::of(&blob)), None, rest(&blob, &asked)).await.unwrap();
         assert!(read(back).await.unwrap() == blob);
-        assert_eq!(asked.lock().unwrap().as_slice(), [from]);
+        assert_eq!(asked.lock().as_slice(), [from]);
     }
     // Of a wrong byte, a longer body and another length nothing stays.
     let blob = bytes(300_000);
@@ -112,12 +112,12 @@ async fn what_came_of_a_transfer_that_broke_is_gone_on_with_and_of_one_that_lied
         fixture.landed().await;
         let again = fixture.blobs.fetched(key(Digest::of(&blob)), Some(300_000), rest(&blob, &asked)).await;
         assert!(read(again.unwrap()).await.unwrap() == blob);
-        assert_eq!(asked.lock().unwrap().as_slice(), [0]);
+        assert_eq!(asked.lock().as_slice(), [0]);
     }
 }
 
 #[tokio::test]
-async fn a102_a_beginning_that_was_wrong_never_completes_a_body_and_the_next_one_begins_anew() {
+async fn a102_a_wrong_beginning_never_completes_a_body_and_the_next_transfer_is_anew() {
     let fixture = with(bounds(Duration::ZERO, LONG)).await;
     let (blob, asked) = (bytes(300_000), Arc::default());
     let mut wrong = blob.clone();
@@ -133,7 +133,7 @@ async fn a102_a_beginning_that_was_wrong_never_completes_a_body_and_the_next_one
     fixture.landed().await;
     let third = fixture.blobs.fetched(key(Digest::of(&blob)), None, rest(&blob, &asked)).await.unwrap();
     assert!(read(third).await.unwrap() == blob);
-    assert_eq!(asked.lock().unwrap().as_slice(), [100_000, 0]);
+    assert_eq!(asked.lock().as_slice(), [100_000, 0]);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a618_a_beginning_that_was_altered_where_it_lay_is_none() {
     File::options().write(true).open(file).unwrap().write_all_at(&[!blob[9]], 9).unwrap();
     let back = fixture.blobs.fetched(key(Digest::of(&blob)), None, rest(&blob, &asked)).await.unwrap();
     assert!(read(back).await.unwrap() == blob);
-    assert_eq!(asked.lock().unwrap().as_slice(), [0]);
+    assert_eq!(asked.lock().as_slice(), [0]);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a026_what_one_repository_left_is_nothing_to_another() {
         FlightKey { repository: "registry.example/other".parse().unwrap(), digest: Digest::of(&blob) };
     let reader = fixture.blobs.fetched(other, None, rest(&blob, &asked)).await.unwrap();
     assert!(read(reader).await.unwrap() == blob);
-    assert_eq!(asked.lock().unwrap().as_slice(), [0]);
+    assert_eq!(asked.lock().as_slice(), [0]);
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn what_befell_a_transfer_that_another_began_is_no_fault_of_who_joined_it(
     };
     let (first, second) = (fixture.blobs.clone(), fixture.blobs.clone());
     let first = tokio::spawn(async move { first.fetched(key(digest), None, source).await.map(drop) });
-    eventually(|| !fixture.blobs.0.flights.0.lock().unwrap().is_empty()).await;
+    eventually(|| !fixture.blobs.0.flights.0.lock().is_empty()).await;
     let good = whole(&blob);
     let second = tokio::spawn(async move { second.fetched(key(digest), None, good).await });
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -229,7 +229,7 @@ async fn what_befell_a_transfer_that_another_began_is_no_fault_of_who_joined_it(
 }
 
 #[tokio::test]
-async fn a508_ranges_and_readers_of_a_blob_over_blobs_max_share_one_transfer_and_it_is_not_kept() {
+async fn a508_readers_of_a_blob_over_blobs_max_share_one_transfer_that_is_not_kept() {
     let bounds = Bounds { transfer_for: Duration::from_millis(300), ..Bounds::of(1_000) };
     let fixture = fixture_with(1_000, (TRANSFER_SILENCE, bounds)).await;
     let (blob, asked) = (bytes(300_000), Arc::default());
@@ -240,14 +240,14 @@ async fn a508_ranges_and_readers_of_a_blob_over_blobs_max_share_one_transfer_and
         let (start, end) = (usize::try_from(start).unwrap(), usize::try_from(end).unwrap());
         assert!(read(reader.range(range).unwrap()).await.unwrap() == blob[start..=end]);
     }
-    assert_eq!(asked.lock().unwrap().as_slice(), [0]);
+    assert_eq!(asked.lock().as_slice(), [0]);
     fixture.landed().await;
     eventually(|| fixture.partial_files() == 0).await;
     assert_eq!((fixture.blobs.used(), fixture.path(&Digest::of(&blob)).exists()), (0, false));
 }
 
 #[tokio::test]
-async fn a501_without_a_file_those_who_ask_share_as_much_memory_as_there_is_and_more_is_one_stream() {
+async fn a501_without_a_file_readers_share_the_memory_there_is_and_more_is_one_stream() {
     let bounds =
         Bounds { transfer_for: Duration::from_millis(300), memory_bytes: 300 << 10, ..Bounds::of(NO_DISK) };
     let fixture = fixture_with(NO_DISK, (TRANSFER_SILENCE, bounds)).await;
@@ -260,7 +260,7 @@ async fn a501_without_a_file_those_who_ask_share_as_much_memory_as_there_is_and_
             assert_eq!(reader.is_one_stream(), one_stream);
             assert!(read(reader).await.unwrap() == blob);
         }
-        assert_eq!(asked.lock().unwrap().len(), if one_stream { 2 } else { 1 });
+        assert_eq!(asked.lock().len(), if one_stream { 2 } else { 1 });
         fixture.landed().await;
     }
     // What is announced to be longer takes none of it.
