@@ -51,7 +51,16 @@ pub struct Seen {
     pub peak: u64,
     /// Whether the gate lives.
     pub alive: bool,
+    /// How its memory went: when, bytes resident, bytes of address space.
+    pub memory: Vec<(Duration, u64, u64)>,
+    /// What it logged last, if it died.
+    pub last_words: String,
 }
+
+/// How often its memory is looked at.
+const SAMPLE: Duration = Duration::from_secs(20);
+/// Bytes of its last words.
+const LAST_WORDS: usize = 4096;
 
 impl Seen {
     /// The slowest but one in a hundred.
@@ -172,7 +181,8 @@ impl World {
         let (Some(data), Ok(admin)) = (self.data(), self.gate.admin().parse::<SocketAddr>()) else {
             return Seen::default();
         };
-        let ends = Instant::now() + time;
+        let begun = Instant::now();
+        let ends = begun + time;
         let asked = Arc::new(AtomicU64::new(0));
         let clients = match hostile {
             Hostile::None => 0,
@@ -195,12 +205,21 @@ impl World {
                 seen.cold.append(&mut times);
             }
             n += 1;
+            if seen.memory.last().is_none_or(|(at, ..)| begun.elapsed() >= *at + SAMPLE) {
+                let now = |field| memory(self.gate.pid(), field).unwrap_or(0);
+                seen.memory.push((begun.elapsed(), now("VmRSS:"), now("VmSize:")));
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         tasks.into_iter().for_each(|task| task.abort());
         seen.hostile = asked.load(Ordering::SeqCst);
         seen.peak = memory(self.gate.pid(), "VmHWM:").unwrap_or(0);
         seen.alive = memory(self.gate.pid(), "VmRSS:").is_some();
+        if !seen.alive {
+            let output = self.gate.output();
+            seen.last_words =
+                output.get(output.len().saturating_sub(LAST_WORDS)..).unwrap_or(&output).to_owned();
+        }
         seen
     }
 

@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seen = world.watch(Duration::from_secs(seconds), Hostile::Many).await;
     say("beside", &seen);
     if !seen.alive || !seen.refused.is_empty() {
-        println!("{:#?}", seen.refused);
+        println!("{:#?}\n{}", seen.refused, seen.last_words);
         std::process::exit(1);
     }
     Ok(())
@@ -47,4 +47,9 @@ fn say(when: &str, seen: &Seen) {
         told(&seen.cold)
     );
     println!("  refused: {}", seen.refused.len());
+    let memory = seen.memory.iter();
+    let memory: Vec<_> = memory
+        .map(|(at, resident, space)| format!("{} s: {}/{}", at.as_secs(), resident >> 20, space >> 20))
+        .collect();
+    println!("  memory, MiB resident/address space: {}", memory.join(", "));
 }
