@@ -75,7 +75,7 @@ async fn attested() -> Stage {
 /// Rule: an index is permitted where each of its platforms is attested to by a signed attestation manifest, and carries
 /// them.
 #[tokio::test]
-async fn a153_an_index_whose_platforms_are_all_attested_by_signed_manifests_is_served_and_carries_them() {
+async fn a153_an_index_is_served_when_every_platform_is_attested_and_carries_them() {
     for (tag, second, served) in [("both", true, true), ("one", false, false)] {
         let stage = attested().await;
         let (amd, arm) = (Made::image(), Made::image());
@@ -206,7 +206,7 @@ const KEYED_TOO: &str = "[[policy.require]]\nsigned_by = { any_of = [\"release\"
 /// Rule: registries without the referrers API are asked by tags, for the attestation manifest and for what signs it;
 /// the index need not list it.
 #[tokio::test]
-async fn a153_without_a_referrers_api_attestation_manifests_and_their_signatures_are_found_by_tags() {
+async fn a153_without_a_referrers_api_attestation_manifests_are_found_by_tags() {
     let stage = Stage::on(ATTESTED).await;
     stage.upstream.set_referrers(ReferrersApi::Absent);
     let image = Made::image();
@@ -237,7 +237,7 @@ async fn a153_without_a_referrers_api_attestation_manifests_and_their_signatures
 /// Rule: the evidence repository is asked for attestation manifests as the image's own is, whoever of the two has what
 /// signs them. A manifest there that does not name the image or a platform of it attests to nothing.
 #[tokio::test]
-async fn a153_attestation_manifests_in_the_evidence_repository_count_as_those_beside_the_image() {
+async fn a153_attestation_manifests_in_the_evidence_repository_count() {
     for (what, served) in [
         ("both in the evidence repository", true),
         ("the signature beside the image", true),
@@ -290,7 +290,7 @@ async fn a153_attestation_manifests_in_the_evidence_repository_count_as_those_be
 
 /// Rule: so many attestation manifests are looked at, and not one more.
 #[tokio::test]
-async fn a141_a153_an_index_of_so_many_attested_platforms_is_served_and_of_one_more_it_is_not() {
+async fn a141_a153_an_index_of_attestation_manifests_max_is_served_and_of_one_more_not() {
     for (tag, count) in [("all", ATTESTATION_MANIFESTS), ("too-many", ATTESTATION_MANIFESTS + 1)] {
         let stage = attested().await;
         let images: Vec<Made> = (0..count).map(|_| Made::image()).collect();
@@ -337,7 +337,7 @@ async fn a148_a153_kept_attestation_manifests_decide_again_while_the_registry_is
 
 /// Rule: of a policy that asks for no attestation nothing more is asked than before.
 #[tokio::test]
-async fn a141_a153_signatures_of_attestation_manifests_are_looked_for_only_where_one_is_asked_for() {
+async fn a141_a153_signatures_of_attestation_manifests_are_sought_only_where_required() {
     let stage = Stage::new().await;
     stage.upstream.set_referrers(ReferrersApi::Whole);
     let image = stage.unsigned("org/app", "v1");

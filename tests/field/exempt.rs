@@ -15,7 +15,7 @@ fn exempt(what: &str) -> String {
 
 /// Rule: an exempt repository is served whole, by tag and by digest, with its layers; another one is as it was.
 #[tokio::test]
-async fn a062_an_exempt_repository_that_no_scope_matches_is_served_and_its_neighbour_is_not() {
+async fn a062_an_exempt_repository_without_a_scope_is_served_and_its_neighbour_is_not() {
     let stage = Stage::on(&exempt("scope = [\"registry.test/other/app\"]")).await;
     let image = Made::image();
     let index = Made::index(vec![image.clone()]);

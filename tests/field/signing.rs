@@ -189,7 +189,7 @@ fn attested(stage: &Stage, image: &Made, rest: &str) -> Layer {
 /// Rule: a statement is read as the specification and its protobuf message have it: digits in either case, a predicate
 /// that is absent or null for an empty one, fields by either name but not by both.
 #[tokio::test]
-async fn a210_a215_a_statement_in_any_form_that_readers_must_take_counts_and_a_false_one_does_not() {
+async fn a210_a215_a_statement_in_any_allowed_form_counts_and_a_false_one_does_not() {
     const KIND: &str = r#""_type":"https://in-toto.io/Statement/v1","predicateType":"urn:x""#;
     const ABOUT: &str = r#""subject":[{"name":"app","digest":{"sha256":"DIGITS"}}]"#;
     for (statement, served) in [
@@ -217,7 +217,7 @@ async fn a210_a215_a_statement_in_any_form_that_readers_must_take_counts_and_a_f
 /// Rule: a bundle is the JSON of a protobuf message: fields by their original names, bytes in the other alphabet and
 /// without padding, a patch of its version.
 #[tokio::test]
-async fn a209_a254_a_bundle_in_any_form_that_readers_must_take_counts_and_an_ambiguous_one_does_not() {
+async fn a209_a254_a_bundle_in_any_allowed_form_counts_and_an_ambiguous_one_does_not() {
     let original = |text: &str| {
         ["verificationMaterial", "dsseEnvelope", "publicKey", "tlogEntries", "mediaType"]
             .iter()

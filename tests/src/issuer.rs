@@ -2,12 +2,13 @@
 #![expect(clippy::expect_used, reason = "a test without an issuer of its own cannot go on")]
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,7 +106,7 @@ impl Issuer {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -121,7 +122,7 @@ async fn answer(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<Sta
     let head = String::from_utf8_lossy(head.get(..read).unwrap_or_default()).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let (answering, body) = {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = state.lock();
         state.asked.push(path.clone());
         let usual =
             json!({ "issuer": format!("http://{address}"), "jwks_uri": format!("http://{address}{KEYS}") });

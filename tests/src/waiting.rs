@@ -20,6 +20,20 @@ pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// The same where to look is itself a question.
+pub async fn until_it_is(what: &str, is_so: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        pause(POLL).await;
+    }
+}
+
+/// Lets time pass in which nothing is to happen: on a slow machine less may come in it, never more.
+pub async fn while_nothing_happens(time: Duration) {
+    pause(time).await;
+}
+
 /// Waits, by the clock on the wall, though the runtime's own stands still.
 pub async fn pause(time: Duration) {
     if spawn_blocking(move || sleep(time)).await.is_err() {

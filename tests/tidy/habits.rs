@@ -41,6 +41,42 @@ fn comments_fit_a_terminal() {
     assert_none("a comment that is too wide", &findings);
 }
 
+/// A sleep is too short on a busy machine and too long on any other: tests wait for what is to happen, or say that
+/// nothing is to.
+#[test]
+fn suites_wait_for_conditions_and_never_for_a_time() {
+    let folders = ["tests/suites/", "tests/field/", "tests/real_clients/"];
+    let mut findings = Vec::new();
+    for file in
+        files(&[".rs"]).into_iter().filter(|file| folders.iter().any(|one| file.path.starts_with(one)))
+    {
+        for (number, line) in file.text.lines().enumerate() {
+            if line.contains(concat!("sle", "ep(")) || line.contains(concat!("time::sle", "ep")) {
+                findings.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    assert_none("tests/src/waiting.rs has what a test waits with", &findings);
+}
+
+/// Characters of a test's name.
+const NAME_MAX: usize = 80;
+
+#[test]
+fn names_of_tests_are_short_enough_to_read() {
+    let mut findings = Vec::new();
+    for file in files(&[".rs"]) {
+        for (number, line) in file.text.lines().enumerate() {
+            let Some((_, rest)) = line.split_once("fn ") else { continue };
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            if name.len() > NAME_MAX {
+                findings.push(format!("{}:{}: {}", file.path, number + 1, name.len()));
+            }
+        }
+    }
+    assert_none("too long a name", &findings);
+}
+
 /// What fingers do most.
 const MISSPELT: [&str; 39] = [
     "accomodate",

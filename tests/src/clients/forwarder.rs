@@ -8,12 +8,14 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::process::wait_until;
 
@@ -73,12 +75,12 @@ impl Forwarder {
 
     /// The request lines since the last call, without the protocol's version: `HEAD /v2/shop/app/manifests/v1`.
     pub fn take_requests(&self) -> Vec<String> {
-        std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.seen.requests.lock())
     }
 
     /// The `Range` headers since the last call: `bytes=100-`.
     pub fn take_ranges(&self) -> Vec<String> {
-        std::mem::take(&mut *self.seen.ranges.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.seen.ranges.lock())
     }
 
     /// Over the next connection on which more than so many bytes go to the client nothing more comes, until this value
@@ -196,11 +198,11 @@ fn copy_requests(mut client: &TcpStream, mut server: &TcpStream, seen: &Seen) ->
 fn note_request(line: &[u8], seen: &Seen) {
     let text = String::from_utf8_lossy(line);
     if let Some(request) = text.trim_end().strip_suffix(" HTTP/1.1") {
-        seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_owned());
+        seen.requests.lock().push(request.to_owned());
     } else if let Some((name, range)) = text.trim_end().split_once(": ")
         && name.eq_ignore_ascii_case("range")
     {
-        seen.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(range.to_owned());
+        seen.ranges.lock().push(range.to_owned());
     }
 }
 

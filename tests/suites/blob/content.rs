@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pullgate_tests::asking::{Answer, End};
 use pullgate_tests::made::{Made, fresh};
 use pullgate_tests::upstream::{Fault, RangeAnswer, When};
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::until;
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided, blob};
 
@@ -27,15 +27,8 @@ async fn range(stage: &Stage, digest: &str, range: &str) -> Answer {
 
 /// Nothing of the blob is on disk, once the gate has tidied up behind the client.
 async fn assert_nothing_kept(stage: &Stage, digest: &str) {
-    let begun = std::time::Instant::now();
-    loop {
-        let kept = kept(&stage.gate.path("state"), digest.trim_start_matches("sha256:"));
-        if kept.is_empty() {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{kept:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let kept = || kept(&stage.gate.path("state"), digest.trim_start_matches("sha256:"));
+    until("nothing of the blob is on disk", || kept().is_empty()).await;
 }
 
 /// No blob has that name; what came of it may lie aside for who comes back.

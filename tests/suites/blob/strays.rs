@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pullgate::limits;
 use pullgate_tests::made::Made;
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::until_it_is;
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided, blob};
 
@@ -104,9 +105,8 @@ async fn a615_a_child_that_comes_later_is_read_after_deny_ttl_and_pulled_at_once
     }
     assert_serves(&stage.manifest("org/app", &asked.digest()).await, asked);
     assert_eq!(stage.blob("org/app", &asked.layer()).await.status, 200);
-    while stage.blob("org/app", &unasked.layer()).await.status != 200 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let is_served = async || stage.blob("org/app", &unasked.layer()).await.status == 200;
+    until_it_is("the layer is served", is_served).await;
 }
 
 #[tokio::test]

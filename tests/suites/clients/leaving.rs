@@ -5,24 +5,15 @@ use std::time::Duration;
 
 use pullgate_tests::asking::{End, ask};
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::{until, until_it_is, while_nothing_happens};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::stage::{Stage, assert_serves, manifest};
 
 const SOON: Duration = pullgate_tests::waiting::PATIENCE;
-
-/// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let waited = async {
-        while !is_so() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(timeout(SOON, waited).await.is_ok(), "not so in time: {what}");
-}
 
 /// Asks, over a connection of which the kernel keeps little, and takes nothing yet.
 async fn asking(stage: &Stage, target: &str) -> TcpStream {
@@ -51,9 +42,9 @@ async fn a057_those_who_wait_for_a_verdict_are_served_when_its_first_client_leav
             })
             .collect();
         // Those who ask have come, then the one who began has gone.
-        sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
         drop(leader);
-        sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
         assert!(waiting.iter().all(|one| !one.is_finished()), "{part}");
         held.add_permits(1);
         for one in waiting {
@@ -83,12 +74,8 @@ async fn a060_a_verdict_goes_on_whatever_it_was_at_when_its_client_left() {
             repository: "registry.test/org/app".parse().unwrap(),
             digest: image.digest().parse().unwrap(),
         };
-        let kept = async {
-            while app.memory.permit(&subject, app.live().revisions()).await.is_none() {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(SOON, kept).await.unwrap_or_else(|_| panic!("no permit after {part}"));
+        let is_kept = async || app.memory.permit(&subject, app.live().revisions()).await.is_some();
+        until_it_is(&format!("there is a permit after {part}"), is_kept).await;
         until("its place is free", || app.slots.taken(&registry) + app.slots.asked(&registry) == 0).await;
         stage.upstream.forget();
         assert_serves(&stage.manifest("org/app", &image.digest()).await, &image);

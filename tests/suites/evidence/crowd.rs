@@ -6,6 +6,7 @@ use std::time::Duration;
 use pullgate_tests::made::{Layer, fresh};
 use pullgate_tests::signing::{SIGN_PREDICATE, Signer, carrier, evidence_tag, referrer};
 use pullgate_tests::upstream::{Fault, ReferrersApi, When};
+use pullgate_tests::waiting::{until, while_nothing_happens};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -60,10 +61,8 @@ async fn the_pieces_of_one_digest_are_fetched_eight_at_a_time() {
     let asked = || stage.upstream.count("GET /v2/org/app/blobs/");
     let pulled = async { stage.manifest("org/app", "v1").await };
     let watched = async {
-        while asked() < 8 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until("the upstream is asked", || asked() >= 8).await;
+        while_nothing_happens(Duration::from_millis(300)).await;
         assert_eq!(asked(), 8);
         gate.add_permits(20);
     };

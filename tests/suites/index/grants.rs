@@ -8,6 +8,7 @@ use pullgate_tests::asking::ask;
 use pullgate_tests::made::{LAYER, Layer, Made};
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::until;
 use tokio::sync::Semaphore;
 
 use crate::stage::{KEYED, RELEASE, Stage, assert_denied, assert_serves, codes, manifest};
@@ -246,9 +247,7 @@ async fn a412_a_verdict_begun_under_one_policy_does_not_serve_under_the_next() {
     stage.upstream.fail(When::on(".sig").times(1), Fault::Hold(Arc::clone(&hold)));
     let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
     let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
-    while stage.upstream.count(".sig") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(".sig") > 0).await;
     stage.reload(&block(&image.digest())).await;
     hold.add_permits(1);
     assert_denied(&client.await.unwrap());
@@ -266,9 +265,7 @@ async fn a412_a_blob_whose_root_was_judged_under_one_policy_is_not_served_under_
     stage.upstream.fail(When::on(".sig").times(1), Fault::Hold(Arc::clone(&hold)));
     let (address, target) = (stage.gate.data, crate::stage::blob("org/app", &image.layer()));
     let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
-    while stage.upstream.count(".sig") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(".sig") > 0).await;
     stage.reload(&block(&image.digest())).await;
     hold.add_permits(1);
     assert_denied(&client.await.unwrap());

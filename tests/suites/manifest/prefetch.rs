@@ -1,25 +1,19 @@
 //! By digest, evidence is asked for beside the manifest: a round trip less, and nothing else is different.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::evidence_tag;
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::until;
 use tokio::sync::Semaphore;
 
 use crate::stage::{Stage, assert_denied, assert_serves, codes, manifest};
 
 /// Waits until the upstream was asked this, or the test's patience ends.
 async fn until_asked(stage: &Stage, part: &str) {
-    for _ in 0..1_000 {
-        if stage.upstream.count(part) > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(stage.upstream.count(part) > 0, "{part} was not asked for: {:?}", stage.upstream.seen());
+    until(&format!("{part} is asked for"), || stage.upstream.count(part) > 0).await;
 }
 
 #[tokio::test]

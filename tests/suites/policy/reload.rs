@@ -1,25 +1,21 @@
 //! A changed file takes effect whole at the next request, or not at all, and the gate says which.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pullgate_tests::signing::Signer;
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::{until_it_is, while_nothing_happens};
 
 use crate::stage::{KEYED, RELEASE, Stage, assert_denied, assert_serves};
 
 /// Waits until `/readyz` tells of the configuration, or no more.
 async fn until_told(stage: &Stage, wrong: bool) {
-    let begun = Instant::now();
-    loop {
+    until_it_is("/readyz tells of the configuration, or no more", async || {
         let answer = stage.gate.admin("/readyz").await;
         // The old policy still judges: pulls go on, and so does the gate.
         assert_eq!(answer.status, 200);
-        if String::from_utf8_lossy(&answer.body).contains("configuration") == wrong {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{answer:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        String::from_utf8_lossy(&answer.body).contains("configuration") == wrong
+    })
+    .await;
 }
 
 /// Makes a name a link to `to`, in one step.
@@ -30,11 +26,8 @@ fn turn(stage: &Stage, to: &str, name: &str) {
 
 /// Waits until a pull has this status.
 async fn until_pulled(stage: &Stage, tag: &str, status: u16) {
-    let begun = Instant::now();
-    while stage.manifest("org/app", tag).await.status != status {
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_answered = async || stage.manifest("org/app", tag).await.status == status;
+    until_it_is(&format!("the pull of {tag} is {status}"), is_answered).await;
 }
 
 #[tokio::test]
@@ -152,7 +145,7 @@ async fn a411_a_file_that_is_written_in_two_halves_takes_effect_when_it_is_whole
     // A policy by itself, and a weaker one: the block is still to come.
     file.write_all(policy.as_bytes()).unwrap();
     for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while_nothing_happens(Duration::from_millis(300)).await;
         assert_denied(&stage.manifest("org/app", "bad").await);
     }
     assert_eq!(reloads(&stage, "permit").await, reloaded);
@@ -191,7 +184,7 @@ async fn a411_a_refusal_is_told_once_however_often_the_files_are_looked_at() {
     // The pull log lies beside the files: each of its lines is an event of the folder.
     for _ in 0..8 {
         assert_serves(&stage.manifest("org/app", "good").await, &good);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
     }
     assert_eq!(reloads(&stage, "refused").await, 1);
     let metrics = String::from_utf8(stage.gate.admin("/metrics").await.body.to_vec()).unwrap();
@@ -228,7 +221,7 @@ async fn a411_an_unreadable_policy_and_settings_that_cannot_be_used_keep_the_old
     until_told(&stage, true).await;
     for _ in 0..5 {
         stage.gate.write("unrelated", "x");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
         assert_denied(&stage.manifest("org/app", "bad").await);
     }
     until_told(&stage, true).await;
@@ -286,10 +279,7 @@ async fn a_setting_that_waits_for_a_restart_is_named_until_it_is_as_it_was() {
     for (text, waits) in [(before.replace("audit.jsonl", "other.jsonl"), true), (before.clone(), false)] {
         assert!(!waits || text != before);
         stage.gate.write("pullgate.toml", &text);
-        let begun = Instant::now();
-        while ready().await.contains("audit.log") != waits {
-            assert!(begun.elapsed() < PATIENCE, "{}", ready().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let is_told = async || ready().await.contains("audit.log") == waits;
+        until_it_is("/readyz names the setting, or no more", is_told).await;
     }
 }

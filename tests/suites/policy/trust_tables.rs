@@ -14,6 +14,7 @@ use pullgate_tests::made::Made;
 use pullgate_tests::signing::{SIGN_PREDICATE, Signer, referrer};
 use pullgate_tests::tuf::{EXPIRES_AFTER, ROOT, Tuf};
 use pullgate_tests::upstream::{Fault, ReferrersApi, Upstream, When};
+use pullgate_tests::waiting::until;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -231,9 +232,7 @@ async fn a348_a_verdict_begun_under_one_trust_root_is_reached_again_under_the_ne
     upstream.fail(When::on("referrers").times(1), Fault::Hold(Arc::clone(&hold)));
     let (address, target) = (stage.gate.data, manifest("live/shop", TAG));
     let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
-    while upstream.count("referrers") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || upstream.count("referrers") > 0).await;
     stage.publish(&of_others());
     stage.later(HOURS).await;
     hold.add_permits(1);

@@ -1,8 +1,9 @@
 //! What evidence may cost: memory, processors, the time of others (A602, A604, A611, A612).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pullgate::compute_pool::Work;
 use pullgate_policy::limits;
 use pullgate_tests::asking::ask;
@@ -119,7 +120,7 @@ async fn a612_a_deadline_that_computing_brought_about_is_not_softened() {
         let (app, release) = (Arc::clone(stage.gate.app()), Arc::clone(&release));
         tokio::spawn(async move {
             let work = Work { repository: &"registry.test/org/other".parse().unwrap(), memory: 1 };
-            app.compute_pool.run(work, move || release.lock().unwrap().recv().is_err()).await
+            app.compute_pool.run(work, move || release.lock().recv().is_err()).await
         });
     }
     // An image, what wears evidence, and an image whose evidence is long to read.

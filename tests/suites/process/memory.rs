@@ -9,6 +9,7 @@ use pullgate_tests::clients::process::wait_until;
 use pullgate_tests::made::{Layer, MANIFEST, Made, fresh, with};
 use pullgate_tests::signing::{BUNDLE, DSSE, SIMPLE_SIGNING, carrier, evidence_tag};
 use pullgate_tests::upstream::{Fault, When};
+use pullgate_tests::waiting::{until, while_nothing_happens};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -118,13 +119,12 @@ fn bomb() -> Vec<u8> {
 
 /// The reasons of the record about a tag, once it is written.
 async fn reasons(stage: &Stage, tag: &str) -> Vec<String> {
-    loop {
+    let found = || {
         let records = stage.gate.audit().unwrap_or_default();
-        if let Some(record) = records.iter().find(|record| record["reference"] == tag) {
-            return codes(record);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        records.iter().find(|record| record["reference"] == tag).map(codes)
+    };
+    until("the record is written", || found().is_some()).await;
+    found().unwrap()
 }
 
 /// Never decoded: what is not known is undecided, what is known without it stands, and no signature counts for it.
@@ -200,7 +200,7 @@ async fn a052_readers_that_stop_take_some_pieces_of_memory_and_not_the_blob() {
             for _ in 0..READERS {
                 readers.push(stopped(stage, &image).await);
             }
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            while_nothing_happens(Duration::from_secs(2)).await;
             readers
         };
         let (peak, readers) = peak_above(stage, crowd).await;

@@ -4,9 +4,10 @@
 //! way; and a verdict, begun in the gate's stead by the handle that merges those who ask.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use pullgate_policy::verdict::Subject;
 use pullgate_tests::asking::{ask, raw};
 use serde_json::json;
@@ -37,11 +38,11 @@ impl Panicking {
     }
 
     fn at(&self, place: &'static str) {
-        *self.0.lock().unwrap() = Some(place);
+        *self.0.lock() = Some(place);
     }
 
     fn has_panicked(&self) -> bool {
-        self.0.lock().unwrap().is_none()
+        self.0.lock().is_none()
     }
 }
 
@@ -53,7 +54,7 @@ impl Subscriber for Panicking {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut names = Names(vec![span.metadata().name().to_owned()]);
         span.record(&mut names);
-        let mut place = self.0.lock().unwrap();
+        let mut place = self.0.lock();
         let meant = place.is_some_and(|place| names.0.iter().any(|name| name == place));
         let taken = if meant { place.take() } else { None };
         drop(place);

@@ -12,7 +12,7 @@ use pullgate_tests::clients::{Gate, Port, Settings};
 use pullgate_tests::made::{Made, fresh};
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::{PATIENCE, pause, until, until_it_is, while_nothing_happens};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -64,7 +64,7 @@ async fn a_socket_that_a_supervisor_holds_loses_no_connection_over_a_restart() {
     let address = stage.data();
     let waiting: Vec<_> =
         (0..20).map(|_| tokio::spawn(async move { ask(address, "GET", "/v2/", &[]).await.status })).collect();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    while_nothing_happens(Duration::from_millis(200)).await;
     assert!(waiting.iter().all(|one| !one.is_finished()));
     let next = Stage::with(again).await;
     for one in waiting {
@@ -129,15 +129,14 @@ async fn a546_a_shutdown_ends_pulls_under_way_takes_no_new_ones_and_exits_with_0
     let hold = Arc::new(Semaphore::new(0));
     stage.upstream.fail(When::on("/blobs/"), Fault::Hold(Arc::clone(&hold)));
     let pull = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
-    while stage.upstream.count(&image.layer()) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(&image.layer()) > 0).await;
     stage.gate.signal("TERM").unwrap();
     // While it is under way: nobody listens any more.
-    while TcpStream::connect(address).await.is_ok() {
+    until_it_is("nobody listens", async || {
         assert!(!pull.is_finished(), "new connections are still taken");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
     hold.add_permits(1);
     let answer = pull.await.unwrap();
     assert_eq!((answer.status, answer.end, answer.body.len()), (200, End::Whole, image.blobs[1].len()));
@@ -160,9 +159,7 @@ async fn a546_at_a_shutdown_a_kept_connection_ends_and_a_verdict_in_work_is_answ
     let mut pull = TcpStream::connect(stage.data()).await.unwrap();
     let request = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", manifest("org/app", "v1"));
     pull.write_all(request.as_bytes()).await.unwrap();
-    while stage.upstream.count(".sig") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(".sig") > 0).await;
     stage.gate.signal("TERM").unwrap();
     let (mut rest, mut answer) = (Vec::new(), Vec::new());
     let ended = tokio::time::timeout(limits::DRAIN_TIMEOUT / 2, kept.read_to_end(&mut rest)).await;
@@ -197,7 +194,7 @@ async fn a546_a_pull_that_does_not_end_is_cut_at_the_end_of_the_drain() {
         let mut read = 0;
         while asked.elapsed() < limits::DRAIN_TIMEOUT + Duration::from_secs(1) {
             read += pull.read(&mut piece).await.unwrap_or_default();
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            pause(Duration::from_secs(1)).await;
         }
         let mut rest = Vec::new();
         let _ = pull.read_to_end(&mut rest).await;
@@ -234,9 +231,9 @@ async fn a547_without_descriptors_the_gate_pauses_and_goes_on() {
     for _ in 0..100 {
         crowd.push(TcpStream::connect(stage.data()).await.unwrap());
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pause(Duration::from_secs(1)).await;
     let before = processor_time(stage.gate.pid());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    while_nothing_happens(Duration::from_secs(2)).await;
     let busy = processor_time(stage.gate.pid()) - before;
     assert!(busy < Duration::from_millis(500), "no busy loop: {busy:?} of 2 s");
     drop(crowd);

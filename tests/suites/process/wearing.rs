@@ -150,7 +150,7 @@ async fn a058_permitted_images_are_served_while_every_worker_is_busy() {
     assert_serves(&stage.manifest("org/app", "warm").await, &image);
     let cold = stage.signed("org/app", "cold");
     let (busy, release) = std::sync::mpsc::sync_channel::<()>(0);
-    let release = std::sync::Arc::new(std::sync::Mutex::new(release));
+    let release = std::sync::Arc::new(parking_lot::Mutex::new(release));
     let workers = std::thread::available_parallelism().unwrap().get();
     for _ in 0..workers {
         let (app, release) = (std::sync::Arc::clone(stage.gate.app()), std::sync::Arc::clone(&release));
@@ -158,14 +158,12 @@ async fn a058_permitted_images_are_served_while_every_worker_is_busy() {
         tokio::spawn(async move {
             let repository = "registry.test/org/app".parse().unwrap();
             let work = pullgate::compute_pool::Work { repository: &repository, memory: 1 };
-            app.compute_pool.run(work, move || release.lock().unwrap().recv().is_err()).await
+            app.compute_pool.run(work, move || release.lock().recv().is_err()).await
         });
     }
     let (address, target) = (stage.gate.data, manifest("org/app", "cold"));
     let asked = tokio::spawn(async move { pullgate_tests::asking::ask(address, "GET", &target, &[]).await });
-    while stage.upstream.count(".sig") < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(".sig") >= 2).await;
     for _ in 0..50 {
         assert_serves(&stage.manifest("org/app", "warm").await, &image);
         let layer = stage.gate.get(&blob("org/app", &image.layer())).await;

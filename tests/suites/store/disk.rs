@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use pullgate_tests::asking::{Answer, End, ask};
 use pullgate_tests::clients::content::sha256;
@@ -13,7 +12,7 @@ use pullgate_tests::clients::{Gate, Settings, tool};
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, Upstream, When};
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::{until, until_it_is};
 use sqlx::{AnyConnection, Connection as _};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -150,11 +149,8 @@ impl Stage {
     }
 
     async fn until_ready_says(&self, what: &str, says: bool) {
-        let begun = Instant::now();
-        while self.admin("/readyz").await.contains(what) != says {
-            assert!(begun.elapsed() < PATIENCE, "{what}: {}", self.admin("/readyz").await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let is_said = async || self.admin("/readyz").await.contains(what) == says;
+        until_it_is(&format!("/readyz says {what}: {says}"), is_said).await;
     }
 }
 
@@ -228,11 +224,8 @@ async fn a501_a_disk_that_fills_up_while_a_blob_is_under_way_cuts_no_pull() {
         .upstream
         .fail(When::on(format!("GET /v2/org/app/blobs/{}", image.layer())), Fault::Hold(gate.clone()));
     let under_way = stage.begin(&image.layer());
-    let begun = Instant::now();
-    while stage.upstream.count(&format!("GET /v2/org/app/blobs/{}", image.layer())) == 0 {
-        assert!(begun.elapsed() < PATIENCE, "the blob is asked for");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let asked = format!("GET /v2/org/app/blobs/{}", image.layer());
+    until("the blob is asked for", || stage.upstream.count(&asked) > 0).await;
     disk.fill();
     gate.add_permits(1);
     let blob = under_way.await.unwrap();

@@ -9,7 +9,7 @@ use pullgate::waits::Waits;
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::Signer;
 use pullgate_tests::upstream::{Fault, When};
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::until;
 use sqlx::{AnyConnection, Connection as _};
 
 use crate::stage::{KEYED, Stage, assert_denied, assert_serves, assert_undecided};
@@ -176,11 +176,7 @@ async fn a507_in_a_state_folder_that_everybody_can_enter_everything_is_ours_alon
     assert_eq!(stage.blob("org/app", &image.layer()).await.status, 200);
     stage.gate.app().store.store().database().flush().await;
     let kept = state.join("blobs/sha256").join(&image.layer()[7..9]).join(&image.layer()[7..]);
-    let begun = std::time::Instant::now();
-    while !kept.exists() {
-        assert!(begun.elapsed() < PATIENCE, "the blob is kept");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("the blob is kept", || kept.exists()).await;
     let mut seen = Vec::new();
     let mut folders = vec![state.clone()];
     while let Some(folder) = folders.pop() {

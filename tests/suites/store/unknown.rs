@@ -15,6 +15,7 @@ use pullgate_policy::seal::Sealed;
 use pullgate_tests::asking::{Answer, ask};
 use pullgate_tests::made::Made;
 use pullgate_tests::signing::{SIGN_PREDICATE, carrier};
+use pullgate_tests::waiting::{pause, until_it_is};
 use sqlx::{AnyConnection, Connection as _};
 use tokio::task::JoinHandle;
 
@@ -87,7 +88,7 @@ impl Hurt {
         let begun = Instant::now();
         while let Err(error) = sqlx::raw_sql(end).execute(&mut held).await {
             assert!(begun.elapsed() < Duration::from_secs(120), "{error}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pause(Duration::from_millis(100)).await;
         }
         held.close().await.unwrap();
     }
@@ -147,21 +148,13 @@ fn load(stage: &Stage, child: &Made, bad: &Made) -> (Arc<AtomicBool>, Vec<JoinHa
                 if !right.contains(&status) {
                     wrong.push(format!("{target}: {status}"));
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                pause(Duration::from_millis(20)).await;
             }
             wrong
         })
     });
     let asking = asking.collect();
     (ended, asking)
-}
-
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn is_ready(stage: &Stage) -> bool {
@@ -192,7 +185,7 @@ async fn is_never_a_no(fault: Fault, begins: bool) {
         assert!([403, 503].contains(&stage.manifest("org/app", "bad").await.status), "{what}");
     }
     hurt.ends().await;
-    until("it is used again", async || is_ready(&stage)).await;
+    until_it_is("it is used again", async || is_ready(&stage)).await;
     ended.store(true, Ordering::Relaxed);
     for one in asking {
         assert_eq!(one.await.unwrap(), Vec::<String>::new(), "{fault:?}, begins: {begins}");
@@ -236,7 +229,7 @@ async fn a603_a_grant_that_cannot_be_read_is_undecided_and_readyz_says_so() {
             "{fault:?}: {said}"
         );
         hurt.ends().await;
-        until("it is read again", async || is_ready(&stage)).await;
+        until_it_is("it is read again", async || is_ready(&stage)).await;
         assert_eq!(stage.gate.admin("/readyz").await.status, 200);
         assert_eq!(stage.blob("org/app", &child.layer()).await.status, 200, "{fault:?}");
         assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
@@ -270,7 +263,7 @@ async fn a603_a_denial_that_rests_on_an_unknown_is_not_remembered() {
     let hurt = Fault::Fails.befalls(&stage).await;
     assert_undecided(&stage.manifest("org/app", &child.digest()).await);
     hurt.ends().await;
-    until("it is read again", async || is_ready(&stage)).await;
+    until_it_is("it is read again", async || is_ready(&stage)).await;
     assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
 }
 
@@ -292,7 +285,7 @@ async fn a603_a_database_that_cannot_be_used_at_the_start_is_tried_again_and_fou
     assert_serves(&stage.manifest("org/app", "signed").await, &signed);
     assert_eq!(stage.blob("org/app", &signed.layer()).await.status, 200);
     std::fs::remove_dir(&log).unwrap();
-    until("it is tried again", async || is_ready(&stage)).await;
+    until_it_is("it is tried again", async || is_ready(&stage)).await;
     assert_eq!(stage.blob("org/app", &child.layer()).await.status, 200);
     assert_serves(&stage.manifest("org/app", &child.digest()).await, child);
 }

@@ -37,7 +37,7 @@ fn policy(on_undecided: &str) -> String {
 }
 
 #[tokio::test]
-async fn a109_whatever_says_nothing_about_the_content_is_undecided_and_bridged_by_last_permit() {
+async fn a109_what_says_nothing_of_the_content_is_undecided_and_last_permit_bridges_it() {
     for (what, fault) in outages() {
         let stage = Stage::with(&policy("{ last_permit = \"24h\" }"), |setup| {
             setup.cache("tag_ttl = \"1s\"\npermit_ttl = \"1s\"")

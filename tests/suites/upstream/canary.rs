@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use pullgate_tests::asking::{Answer, ask};
 use pullgate_tests::clients::Settings;
 use pullgate_tests::made::Made;
@@ -43,7 +44,7 @@ async fn collector() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
                 let kept = Arc::clone(&kept);
                 async move {
                     let body = request.into_body().collect().await.unwrap().to_bytes();
-                    kept.lock().unwrap().extend_from_slice(&body);
+                    kept.lock().extend_from_slice(&body);
                     Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
                 }
             });
@@ -122,7 +123,7 @@ async fn a171_no_credential_is_in_anything_that_the_gate_writes_or_answers() {
     stage.gate.signal("TERM").unwrap();
     let end = tokio::task::block_in_place(|| stage.gate.wait_end(Duration::from_secs(20)));
     assert_eq!(end.unwrap(), Some(0));
-    let (log, traces) = (stage.gate.output(), traces.lock().unwrap().clone());
+    let (log, traces) = (stage.gate.output(), traces.lock().clone());
     assert!(log.contains("TRACE") && log.contains("hyper"), "everything is logged, of the libraries too");
     let traces = String::from_utf8_lossy(&traces).into_owned();
     assert!(traces.contains("resolve"), "stages are traced");

@@ -8,6 +8,7 @@ use pullgate_policy::limits;
 use pullgate_tests::asking::End;
 use pullgate_tests::made::{INDEX, MANIFEST, Made, fresh};
 use pullgate_tests::upstream::{Fault, RangeAnswer, When};
+use pullgate_tests::waiting::{until_it_is, while_nothing_happens};
 
 use crate::stage::{Stage, assert_denied, assert_serves, assert_undecided, codes, manifest};
 use crate::store::state::count;
@@ -51,15 +52,7 @@ fn files(root: &Path) -> BTreeMap<String, u64> {
 
 /// The state is as it was before, once the gate has tidied up.
 pub(crate) async fn assert_nothing_stored(stage: &Stage, before: &Stored, what: &str) {
-    let mut now = stored(stage).await;
-    for _ in 0..100 {
-        if now == *before {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        now = stored(stage).await;
-    }
-    assert_eq!(now, *before, "{what}");
+    until_it_is(&format!("nothing is stored after {what}"), async || stored(stage).await == *before).await;
 }
 
 #[tokio::test]
@@ -159,7 +152,7 @@ async fn a102_a103_a104_of_a_blob_that_is_not_what_it_should_be_nothing_is_store
 async fn settled(stage: &Stage) -> Stored {
     let mut last = stored(stage).await;
     loop {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        while_nothing_happens(Duration::from_millis(150)).await;
         let now = stored(stage).await;
         if now == last {
             return now;
@@ -187,10 +180,10 @@ async fn a106_of_a_body_without_end_no_more_is_read_than_its_limit() {
         let answer = stage.gate.get(&target).await;
         assert!(answer.status == 403 || answer.status == 503 || answer.end == End::Cut, "{part}");
         // Whoever is not read any more has stopped.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
         let read = stage.upstream.sent() - before;
         assert!(read < most + in_buffers, "{part}: {read} bytes");
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        while_nothing_happens(Duration::from_millis(200)).await;
         assert_eq!(stage.upstream.sent() - before, read, "{part}: the connection is closed");
         stage.upstream.heal();
     }

@@ -101,9 +101,7 @@ async fn a060_a_verdict_goes_on_when_its_client_has_left() {
     stage.upstream.fail(When::on(".sig"), Fault::Hold(Arc::clone(&hold)));
     let (address, target) = (stage.gate.data, manifest("org/app", "v1"));
     let client = tokio::spawn(async move { ask(address, "GET", &target, &[]).await });
-    while stage.upstream.count(".sig") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the upstream is asked", || stage.upstream.count(".sig") > 0).await;
     client.abort();
     hold.add_permits(1);
     assert_serves(&stage.manifest("org/app", "v1").await, &image);

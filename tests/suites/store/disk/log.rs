@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pullgate_tests::clients::{have, tool};
-use pullgate_tests::waiting::PATIENCE;
+use pullgate_tests::waiting::{PATIENCE, pause, until_it_is};
 use sqlx::{AnyConnection, Connection as _};
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ async fn a512_a_pull_log_on_a_full_disk_refuses_or_counts_and_tells_of_the_gap_l
         while {
             assert!(begun.elapsed() < PATIENCE, "{on_failure}: {}", fs::read_to_string(&log).unwrap());
             let answer = stage.get(&manifest("org/app", "v1")).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pause(Duration::from_millis(100)).await;
             answer.status != 200
                 || !fs::read_to_string(&log).unwrap().lines().last().unwrap_or_default().contains("permit")
         } {}
@@ -159,11 +159,8 @@ async fn a606_after_a_full_disk_every_line_has_its_row_again_without_a_restart()
     for _ in 0..20 {
         assert_serves(&stage.get(&manifest("org/app", "v1")).await, &image);
     }
-    let begun = Instant::now();
-    while rows(disk.path()).await != fs::read_to_string(&log).unwrap().lines().count() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{}", rows(disk.path()).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let lines = || fs::read_to_string(&log).unwrap().lines().count();
+    until_it_is("each line has its row", async || rows(disk.path()).await == lines()).await;
 }
 
 /// As another process sees them.
