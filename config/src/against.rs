@@ -16,7 +16,7 @@ use crate::value::written;
 pub struct Against {
     /// The canonical repository.
     pub repository: Repository,
-    /// The name of the policy that governs it and the scope that won; none where no scope matches.
+    /// The name of the policy that governs it and the scope that won; `None` where no scope matches.
     pub policy: Option<(String, String)>,
     /// What is asked for, a line each with its place; and what else bears upon it.
     pub requirements: Vec<String>,

@@ -25,8 +25,8 @@ mod reserved;
 mod tls;
 mod upstream;
 
-/// Reads the file, and the policy that it names, whatever else is wrong: all faults of both are wanted at once.
-/// None when too much is missing to build a configuration.
+/// Reads the file, and the policy that it names, whatever else is wrong: all faults of both are wanted at once. `None`
+/// when too much is missing to build a configuration.
 pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option<Config> {
     let (text, unreadable) = files.text(path, limits::CONFIG_FILE_BYTES);
     let mut context = Context::new(files, text);

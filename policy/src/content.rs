@@ -40,7 +40,7 @@ impl Untrusted<Bytes> {
         self.0.len()
     }
 
-    /// Tells whether there are none.
+    /// Tells whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -49,12 +49,12 @@ impl Untrusted<Bytes> {
     /// Checks the bytes against the digest they were asked for by.
     ///
     /// # Errors
-    /// [`DigestMismatch`]: what came is something else (A101).
+    /// [`DigestMismatch`]: the upstream sent other bytes (A101).
     pub fn check(self, expected: &Digest) -> Result<Intact<Bytes>, DigestMismatch> {
         if expected.recompute(&self.0) == *expected { Ok(self.hash()) } else { Err(DigestMismatch) }
     }
 
-    /// Names the bytes by their own hash: for what was asked for by a tag.
+    /// Names the bytes by their own hash, for content that was asked for by tag.
     pub fn hash(self) -> Intact<Bytes> {
         Intact { digest: Digest::of(&self.0), value: self.0 }
     }

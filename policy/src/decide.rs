@@ -28,11 +28,11 @@ mod signers;
 mod unmet;
 pub(crate) mod vouch;
 
-/// Says what `set` says of `subject` before any evidence is looked at; none means that evidence must be collected.
+/// The verdict of `set` on `subject` before any evidence is read; `None` means that evidence must be collected.
 ///
 /// The order is that of safety. A block wins over everything (A409). A repository that no scope matches under
-/// `unmatched = "deny"` ends here, but for what an exemption names: nobody may probe an upstream through a hole that was
-/// dug for one digest (A062). An exemption covers whatever the repository's policy would ask.
+/// `unmatched = "deny"` ends here, except for what an exemption names: an exemption for one digest must not let clients
+/// probe the rest of the upstream (A062). An exemption replaces every requirement of the repository's policy.
 #[must_use]
 pub fn without_evidence(
     set: &PolicySet,
@@ -87,8 +87,8 @@ pub fn without_evidence(
     }
 }
 
-/// The denial of a policy that says no to everything, before anything is known of a subject; none where it warns only, or
-/// asks for something.
+/// The denial of a policy that denies everything, before the subject is resolved; `None` where it only warns, or has
+/// requirements.
 #[must_use]
 pub fn refused(policy: &Policy) -> Option<Denial> {
     match (&policy.rule, policy.mode) {
@@ -102,7 +102,7 @@ fn refused_by_name(policy: &Policy, reason: &str) -> Denial {
     denial(policy, vec![Reason { code: Code::PolicyDenies, location, text }])
 }
 
-/// Whether it is an index that says nothing which a child's own permit does not bear out.
+/// Whether the document is an index whose children each need a permit of their own.
 fn each_child(policy: &Policy, document: &Document) -> bool {
     match (policy.index, document.manifest()) {
         (IndexRule::EachChild, Manifest::Index(_)) => true,
@@ -192,9 +192,9 @@ pub enum Outcome {
 
 /// Decides about `subject` by `evidence` at `now`.
 ///
-/// A denial stands only when every layout could be asked; else it is undecided (A146), in warn mode too: the words "no
-/// signature" must not be said, nor remembered, of what nobody could look at. A permit stands whatever else failed,
-/// since more evidence cannot unmeet a requirement (A147). Evidence older than `permit_ttl` decides nothing (A543).
+/// A denial stands only when every layout could be asked; else it is undecided (A146), in warn mode too: "no signature"
+/// must not be reported, nor remembered, while a layout is unread. A permit stands whatever else failed, since more
+/// evidence cannot unmeet a requirement (A147). Evidence older than `permit_ttl` decides nothing (A543).
 #[must_use]
 pub fn judge(
     set: &PolicySet,
@@ -220,11 +220,12 @@ fn judge_within(
     let Governing::Policy(policy, _) = set.governing(&subject.repository) else {
         return Outcome::Decided(Verdict::Deny(unmatched()));
     };
-    // Evidence about anything else is none, whoever collected it (invariant 3).
+    // Evidence about another subject is ignored, whoever collected it (invariant 3).
     let none = Evidence::none(subject.digest, evidence.collected);
     let evidence = if evidence.subject == subject.digest { evidence } else { &none };
     let limit = later(evidence.collected, lifetime);
-    // What was collected in the future would be young for ever. The fault is a clock's: no `on_undecided` covers it (A541).
+    // Evidence with a collection time in the future would never age. A clock is wrong then, and `on_undecided` does not
+    // cover that (A541).
     if now < evidence.collected {
         return Outcome::Undecided(Undecided::new(Code::ClockImplausible));
     }
@@ -247,7 +248,7 @@ fn judge_within(
     }
     let (signers, failed) = (signers::all(evidence, &unmet), signers::failed(evidence));
     let met = met_beside(policy, &unmet);
-    // The last of them, where time alone is what is missing.
+    // The latest of these times, where only age is missing.
     let ripe: Option<Vec<Timestamp>> = unmet.iter().map(|unmet| unmet.ripe_at).collect();
     let ripe_at = ripe.filter(|_| foreign(policy, document).is_none()).and_then(|all| all.into_iter().max());
     let (reasons, skipped): (Vec<_>, Vec<_>) =
@@ -270,7 +271,8 @@ fn met_beside(policy: &Policy, unmet: &[unmet::Unmet]) -> Vec<Location> {
     requirements.iter().map(|one| one.location.clone()).filter(|location| !is_unmet(location)).collect()
 }
 
-/// Why what is dressed as evidence did not leave as that: of what people can do about it, this is first.
+/// Why a manifest that looks like evidence was not served as evidence. It comes first: it is the reason that an
+/// operator can act on.
 fn unpassed(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
     let not = evidence.unpassed?;
     let text = match not {
@@ -283,7 +285,7 @@ fn unpassed(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
     Some(Reason { code: not.code()?, location: Some(policy.location.clone()), text: text.to_owned() })
 }
 
-/// What an expression may know of what is judged: nothing that is not part of the verdict's key (A551).
+/// What an expression may read about the image: only fields that are part of the verdict's key (A551).
 fn image(subject: &Subject, document: &Document) -> Image {
     Image {
         registry: subject.repository.registry().to_string(),
@@ -294,9 +296,9 @@ fn image(subject: &Subject, document: &Document) -> Image {
     }
 }
 
-/// Why what is missing may yet exist, if it may.
+/// Why missing evidence may still exist, if it may: a layout could not be asked, or a trust table is stale.
 fn unread(evidence: &Evidence) -> Option<Undecided> {
-    // Too much evidence is a denial: who causes a failure must not profit from it (A141).
+    // Too much evidence is a denial: an attacker who floods the registry must not profit from `on_undecided` (A141).
     if unmet::too_much(evidence) {
         return None;
     }

@@ -80,12 +80,12 @@ pub enum Logged {
     Yes,
 }
 
-/// What vouched for a signature, for people: nothing is decided by it. Only what was verified stands here.
+/// What vouched for a signature, for people: nothing is decided by it. It lists verified vouchers only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vouchers {
     /// Log entries about this very signature.
     pub entries: Vec<LogEntry>,
-    /// Whose clock told the trusted time.
+    /// The clock that proved the trusted time.
     pub clock: Option<Clock>,
     /// Whether a certificate log of the trust table vouched for the certificate (RFC 6962).
     pub sct: Sct,
@@ -125,7 +125,7 @@ pub enum Clock {
 /// Whether a signed certificate timestamp was verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sct {
-    /// It was not asked for: a key, or a trust table with `sct = "none"`.
+    /// Not required: the signer is a key, or the trust table has `sct = "none"`.
     #[default]
     NotAsked,
     /// It was.
@@ -207,9 +207,9 @@ pub struct AttestationFacts {
 /// Whether a predicate was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Predicate {
-    /// It stands in the statement, whatever it is; or there is none.
+    /// The statement has it, whatever it is, or never had one.
     Kept,
-    /// It is an object, was read strictly, and was left: it is too large, or by nobody whom the policy names.
+    /// It was an object, read strictly and then dropped: it is too large, or its signer is not named by the policy.
     Left,
 }
 
@@ -262,12 +262,12 @@ pub struct Evidence {
     pub rejected: Vec<Rejected>,
     /// Layouts that could not be asked.
     pub unread: Vec<Unread>,
-    /// Why the subject, which is itself dressed as evidence, did not leave as that; none for any other.
+    /// Why the subject, which itself looks like evidence, was not served as evidence; `None` for any other subject.
     pub unpassed: Option<servable::NotServable>,
 }
 
 impl Evidence {
-    /// Evidence of which nothing is known yet.
+    /// Evidence before anything was collected.
     #[must_use]
     pub fn none(subject: Digest, collected: Timestamp) -> Self {
         Self {

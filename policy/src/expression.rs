@@ -1,9 +1,9 @@
 //! `where`: an expression of the Common Expression Language over one attestation.
 //!
-//! Compiled once, at load, where unknown names and functions are faults at their column (A257, A551). The language has no
-//! cost limit of its own: shape is bounded when it is compiled, size when it is evaluated (A255). Whatever is not `true` is
-//! an unmet requirement (A256): `||` and `&&` absorb an error on one side, as the language says, and an error of the whole
-//! is no answer.
+//! Compiled once, at load, where unknown names and functions are faults at their column (A257, A551). The language has
+//! no cost limit of its own: shape is bounded when it is compiled, size when it is evaluated (A255). Whatever is not
+//! `true` is an unmet requirement (A256): `||` and `&&` absorb an error on one side, as the language says, and an error
+//! of the whole expression counts as not `true`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Remark {
 pub enum RemarkKind {
     /// It asks about nothing: its answer is always the same.
     Constant,
-    /// A pattern that is looked for anywhere in what somebody is called.
+    /// A pattern without anchors, which matches anywhere in an identity.
     Unanchored,
 }
 
@@ -65,7 +65,7 @@ pub struct About<'a> {
     pub image: &'a Image,
 }
 
-/// What is judged: nothing but what a verdict is keyed by (A551).
+/// The image that is judged, by the fields that a verdict is keyed by and no others (A551).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// The registry.
@@ -176,12 +176,12 @@ impl Condition {
             Some(Ok(Cel::Bool(false))) => Err(Code::WhereFalse),
             Some(Ok(_)) => Err(Code::WhereNotBool),
             Some(Err(code)) => Err(code),
-            // The library died on it: that is no answer either.
+            // The library panicked: the condition does not hold.
             None => Err(Code::Internal),
         }
     }
 
-    /// Whether it would be told, or look at again and again, more than its limits allow.
+    /// Whether the values that it reads, once or in a loop, are over the limits.
     fn is_too_much(&self, about: &About<'_>) -> bool {
         let documents = [("predicate", about.predicate), ("statement", about.statement)];
         let mut named =
@@ -201,7 +201,7 @@ impl Condition {
     }
 }
 
-/// Runs on a thread whose stack is deep enough for every expression within the limits; none when it died.
+/// Runs on a thread whose stack is deep enough for every expression within the limits; `None` when it panicked.
 fn on_a_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work).ok()?;

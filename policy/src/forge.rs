@@ -1,4 +1,4 @@
-//! Forges: whose tokens are theirs, and which of their names are one.
+//! Forges: which token issuers are theirs, and which spellings of a name mean the same account or repository.
 
 /// GitHub's OIDC issuer.
 pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";
@@ -43,8 +43,8 @@ fn is_label(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Tells whether two addresses of an owner or a repository are one: byte for byte, or but for case where their forge has
-/// it so.
+/// Tells whether two addresses of an owner or a repository are equal: byte for byte, or ignoring case where their forge
+/// does.
 #[must_use]
 pub fn are_one(a: &str, b: &str) -> bool {
     a == b || (a.eq_ignore_ascii_case(b) && folds(a))
@@ -56,7 +56,7 @@ pub fn is_below(address: &str, repository: &str) -> bool {
     below(address, repository).is_some_and(|head| are_one(head, repository))
 }
 
-/// The same, whatever the forge: where only case differs, nobody says that it lies elsewhere.
+/// As [`is_below`], ignoring case on every forge: where only case differs, the address may still be the repository's.
 #[must_use]
 pub fn may_be_below(address: &str, repository: &str) -> bool {
     below(address, repository).is_some_and(|head| head.eq_ignore_ascii_case(repository))

@@ -33,7 +33,8 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantClaim(GrantRecord);
 
-/// The sealed encoding of a claim. It is not the claim itself, or anybody could read one from unsealed text.
+/// The sealed encoding of a claim. It is a type apart from the claim, so that a claim cannot be deserialized from
+/// unsealed text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GrantRecord {
     repository: Repository,
@@ -150,7 +151,7 @@ impl Grant {
 }
 
 impl GrantClaim {
-    /// Opens a stored grant; none when its seal does not hold or it is about something else.
+    /// Opens a stored grant; `None` when its seal does not hold or it is about something else.
     #[must_use]
     pub fn open(seal: &Seal, sealed: &Sealed, repository: &Repository, digest: &Digest) -> Option<Self> {
         let record: GrantRecord = seal.open(sealed)?;
@@ -178,7 +179,7 @@ impl GrantClaim {
     }
 }
 
-/// Whether what a permit is for opens nothing that it lists, under grants of a time before either.
+/// Whether the permit grants none of its children, not even under grants that were sealed before it.
 fn grants_nothing(permit: &Permit) -> bool {
     match permit.ground() {
         Ground::EachChild => true,
@@ -186,7 +187,7 @@ fn grants_nothing(permit: &Permit) -> bool {
     }
 }
 
-/// Whether what a permit is for lists this as a manifest that attests, and is no part of what was attested to (A153).
+/// Whether the permitted index lists this digest as an attestation manifest, to which no attestation refers (A153).
 fn leaves_out(permit: &Permit, digest: &Digest) -> bool {
     permit.met().iter().any(|met| met.attesting.contains(digest))
 }

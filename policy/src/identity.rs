@@ -104,7 +104,8 @@ pub enum SanKind {
 }
 
 impl SanKind {
-    /// The kind of which a name reads: with a scheme a URI, else with an `@` an e-mail address, else another name.
+    /// The kind that the form of a name suggests: a URI with a scheme, an e-mail address with an `@`, else another
+    /// name.
     fn of_text(san: &str) -> Self {
         let scheme = |text: &str| {
             text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -120,7 +121,7 @@ impl SanKind {
     }
 }
 
-/// What tells of a signer who it is, for thresholds: a key, a name, a subject. Signatures that share one of these are by one
+/// What tells signers apart, for thresholds: a key, a name, a subject. Signatures that share one of these are by one
 /// signer, whatever else they say (A233).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark(String);
@@ -181,7 +182,7 @@ pub struct Authority {
     pub by: By,
 }
 
-/// How the holder of an authority is known.
+/// How the signer of an authority is recognised.
 #[derive(Debug, Clone)]
 pub enum By {
     /// By a certificate of the policy's own certificate authorities.

@@ -1,4 +1,4 @@
-//! The policy as checked values. `config` builds it from text; here is what it means.
+//! The policy as checked values. `config` builds it from text; this module defines its meaning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ pub enum ForeignLayers {
 pub enum EvidencePasses {
     /// That in which something by an authority of the policy was verified, about a subject of the same repository.
     Verified,
-    /// That which is nothing but evidence, whoever signed it.
+    /// Evidence by any signer, if the manifest is nothing but evidence.
     WellFormed,
 }
 
@@ -162,7 +162,7 @@ pub enum EvidencePasses {
 pub enum Rule {
     /// Nothing can meet it: whatever is there is denied, for this reason.
     Deny(String),
-    /// Nothing; said loudly everywhere.
+    /// Nothing is required; `check` and the gate warn of it loudly.
     InsecurePermitAnything,
     /// All of these; never empty (an empty list would permit, so [`crate::decide`] denies on one).
     Requirements(Vec<Requirement>),
@@ -260,7 +260,8 @@ impl PolicySet {
         names.into_iter().filter_map(|name| self.authorities.get(name)).collect()
     }
 
-    /// Whether anything is asked of each attestation about an image of this repository: then all of them must be known.
+    /// Whether a requirement applies to every attestation about an image of this repository: then all of them must be
+    /// read.
     #[must_use]
     pub fn asks_of_each(&self, repository: &Repository) -> bool {
         let Governing::Policy(Policy { rule: Rule::Requirements(requirements), .. }, _) =
@@ -271,7 +272,7 @@ impl PolicySet {
         requirements.iter().flat_map(Requirement::alternatives).any(|one| one.every == Every::Each)
     }
 
-    /// How many scopes are enforced; a gate with none gates nothing (A410).
+    /// How many scopes are enforced; a gate without one refuses nothing (A410).
     #[must_use]
     pub fn enforcing_scopes(&self) -> usize {
         self.policies

@@ -24,7 +24,7 @@ pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
 /// Where the trusted builders of the SLSA project live.
 const GENERATOR: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/";
 
-/// How something was built, as far as somebody who counts says so.
+/// How something was built, as far as a signer who may vouch for it says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Provenance {
     /// Who built it: only where the builder itself signed, or a key of the policy vouches for what is written.
@@ -39,15 +39,15 @@ pub struct Provenance {
     pub build_type: Option<String>,
     /// The SLSA build level that the builder's identity proves.
     pub level: Level,
-    /// What went into the build, as the predicate says: objects of `uri`, `name` and `digest`. None where any entry of the
-    /// list is malformed: nobody may take a part of it for the whole.
+    /// What went into the build, as the predicate says: objects of `uri`, `name` and `digest`. `None` where any entry
+    /// of the list is malformed: a part must not pass for the whole.
     pub dependencies: Option<Value>,
 }
 
 /// A SLSA build level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// Provenance exists, by somebody whom the requirement names.
+    /// Provenance exists, signed by an authority of the requirement.
     #[default]
     One,
     /// A hosted platform made and signed it: a workflow of GitHub or GitLab on the platform's own runners.
@@ -76,7 +76,7 @@ impl Level {
 }
 
 impl Provenance {
-    /// Reads a statement that `principal` signed; none when its predicate is no provenance of a known type.
+    /// Reads a statement that `principal` signed; `None` when its predicate is no provenance of a known type.
     ///
     /// # Errors
     /// [`Code::ProvenanceConflict`] when the predicate names another source than the certificate of its signer.
@@ -105,7 +105,7 @@ impl Provenance {
         Ok(Some(read))
     }
 
-    /// What the certificate says stands before what the predicate says.
+    /// The certificate's source, ref and commit replace the predicate's.
     fn certified(&mut self, identity: &Identity) -> Result<(), Code> {
         let claim = |name: &str| identity.claims.get(name);
         self.level = level(identity);
@@ -117,7 +117,7 @@ impl Provenance {
                 }
                 self.source = Some(source);
             }
-            // What the predicate says in its place is the caller's word (A620).
+            // The predicate's source would be the caller's word alone (A620).
             Certified::Unreadable if self.source.is_some() => return Err(Code::ProvenanceConflict),
             Certified::Unreadable => self.level = Level::One,
         }
@@ -141,7 +141,7 @@ impl Provenance {
 enum Certified {
     Nothing,
     Source(Source),
-    /// Something, and no repository that could be compared with another.
+    /// A source that is no repository and cannot be compared.
     Unreadable,
 }
 
@@ -167,7 +167,7 @@ fn certified_source(identity: &Identity) -> Certified {
 /// builder's.
 fn speaks_for(principal: &Principal, builder: &str) -> bool {
     match principal {
-        // A key of the policy, and a name that its own authority certified, are held by whom it trusts with these words.
+        // The policy trusts the holder of its key, or of a certificate by its own authority, to name the builder.
         Principal::Certificate(_) | Principal::Key(_) => true,
         Principal::Identity(identity) => {
             let runner = builder.starts_with("https://github.com/actions/runner")

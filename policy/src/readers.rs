@@ -1,4 +1,4 @@
-//! Which clients may read which repositories (`[clients]`). Who a client is has been proven elsewhere.
+//! Which clients may read which repositories (`[clients]`). The client's name was proven before.
 
 use crate::oci::Repository;
 use crate::scope::{Scope, glob_matches};
@@ -17,7 +17,7 @@ pub struct Allowance {
 }
 
 impl Readers {
-    /// Rules, each of which is enough; without any, every client that proved a name may read everything.
+    /// Rules, of which one match suffices; without rules, every client that proved a name may read everything.
     #[must_use]
     pub fn new(rules: Vec<Allowance>) -> Self {
         Self(rules)

@@ -126,8 +126,8 @@ impl Scope {
     }
 
     /// Compares two scopes that match one repository: `Less` is more specific. Component by component from the left,
-    /// literal before partial before `*` before `**`; where all are of one rank, by the first pattern that is another: one
-    /// that lies within the other is more specific.
+    /// literal before partial before `*` before `**`; where all ranks are equal, by the first component that differs: a
+    /// pattern whose matches are a subset of the other's is more specific.
     #[must_use]
     pub fn specificity(&self, other: &Self) -> Ordering {
         let pairs = || self.components.iter().zip(&other.components);
@@ -161,11 +161,11 @@ impl Component {
         }
     }
 
-    /// `Less` where every text that this matches is one that `other` matches, and not the other way round.
+    /// `Less` where `other` matches every text that this matches, and not the other way round.
     fn within(&self, other: &Self) -> Ordering {
         match (self, other) {
-            // A `*` is no character of a name, so that only a `*` can stand for it: what matches the pattern itself matches
-            // whatever the pattern does.
+            // No name contains `*`, so only a wildcard matches a literal `*`: a glob that matches the other pattern's
+            // text matches every text that the other pattern does.
             (Self::Partial(a), Self::Partial(b)) => match (glob_matches(b, a), glob_matches(a, b)) {
                 (true, false) => Ordering::Less,
                 (false, true) => Ordering::Greater,

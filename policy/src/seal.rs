@@ -1,4 +1,4 @@
-//! The seal on what is stored: HMAC-SHA-256 under a secret that is kept outside the store (A504).
+//! The seal on stored records: HMAC-SHA-256 under a secret that is kept outside the store (A504).
 //!
 //! A record without its seal is worth nothing, so storage can lose a verdict but not invent one. Only what implements
 //! the private trait below can be sealed; an [`crate::verdict::Undecided`] cannot:
@@ -55,7 +55,8 @@ impl Seal {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
-    /// Tells one secret from another and nothing of either: SHA-256 over 32 secret bytes and a word that is for this alone.
+    /// A fingerprint that tells secrets apart and reveals neither: SHA-256 over the 32 secret bytes and a label used
+    /// for nothing else.
     #[must_use]
     pub fn fingerprint(secret: &[u8; 32]) -> String {
         Digest::of(&[b"pullgate seal key/1".as_slice(), secret].concat()).hex()
@@ -70,7 +71,7 @@ impl Seal {
         Sealed { body, mac }
     }
 
-    /// Opens a record; none when the seal or the encoding does not hold.
+    /// Opens a record; `None` when the seal or the encoding does not hold.
     pub(crate) fn open<R: Record>(&self, sealed: &Sealed) -> Option<R> {
         let expected = self.mac(R::PURPOSE, &sealed.body);
         constant_time::verify_slices_are_equal(&expected, &sealed.mac).ok()?;

@@ -37,8 +37,8 @@ mod without;
 pub use lent::{parse_bundle, parse_envelope};
 pub use without::{Left, fits, parse_without};
 
-/// Reads one JSON text whose values take at most `json_memory`: one can take a hundred times the bytes that it is as
-/// text (A127, A602).
+/// Reads one JSON text whose values take at most `json_memory`: parsed values can take a hundred times the bytes of
+/// their text (A127, A602).
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -46,7 +46,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
     parse_within(bytes, limits::JSON_MEMORY)
 }
 
-/// Reads one JSON text of at most so many values.
+/// Reads one JSON text of at most `values` values.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -54,7 +54,7 @@ pub fn parse_up_to(bytes: &[u8], values: usize) -> Result<Value, JsonFault> {
     read(bytes, &mut Reading::new(values, usize::MAX))
 }
 
-/// Reads one JSON text whose values take at most so many bytes of memory.
+/// Reads one JSON text whose values take at most `memory` bytes.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -62,9 +62,9 @@ pub fn parse_within(bytes: &[u8], memory: usize) -> Result<Value, JsonFault> {
     read(bytes, &mut Reading::new(usize::MAX, memory))
 }
 
-/// The same of a text with maps of free form in it, build arguments or labels for example: keys that differ by case
-/// alone are two keys there (`HTTP_PROXY` and `http_proxy`), unless one of them is a name that is read. Equal keys are
-/// refused as everywhere.
+/// As [`parse_within`], for a text with free-form maps such as build arguments or labels: keys that differ by case
+/// alone (`HTTP_PROXY` and `http_proxy`) are two keys, unless one of them is in `names`. Equal keys are refused as
+/// everywhere.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -99,7 +99,7 @@ fn read_lending(bytes: &[u8], lend: lent::Lend, reading: &mut Reading) -> Result
     reading.answer(value)
 }
 
-/// What is known of a text that is being read.
+/// The state of a text that is being read.
 struct Reading {
     fault: Option<JsonFault>,
     /// How many values may still come.
@@ -144,7 +144,7 @@ impl Reading {
         Ok(())
     }
 
-    /// So many bytes of memory more.
+    /// Takes `bytes` more of the memory.
     fn take<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
         match self.memory.checked_sub(bytes) {
             Some(left) => self.memory = left,
@@ -158,8 +158,7 @@ impl Reading {
         if depth >= limits::JSON_DEPTH { Err(self.fail(JsonFault::Depth)) } else { Ok(()) }
     }
 
-    /// A number that is no whole one, or a whole one that is too large for u64 and so arrives rounded: refused rather than
-    /// changed.
+    /// A fraction, or an integer too large for u64, which arrives rounded: refused rather than changed.
     fn number<E: de::Error>(&mut self, value: f64) -> Result<Number, E> {
         const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
         match Number::from_f64(value) {

@@ -75,7 +75,7 @@ pub struct Permit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ground {
-    /// It is an index, and each of its children must have a permit of its own: it grants none of them.
+    /// An index each of whose children needs a permit of its own: this permit grants no child.
     EachChild,
     /// An exemption of the policy.
     Exempt {
@@ -106,7 +106,8 @@ pub struct Met {
     /// Other repositories that it names itself to be of, as people read them (A204).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claimed: Vec<String>,
-    /// Manifests that attest to others of an index, and to which nobody attests: its permit carries none of them (A153).
+    /// Attestation manifests of an index, to which no attestation refers: the index's permit does not cover them
+    /// (A153).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attesting: Vec<Digest>,
 }
@@ -312,7 +313,7 @@ impl Permitted<Document> {
     /// [`OtherSubject`] when one of them differs, or the parent nests too deep to speak for an index.
     pub fn under_grant(grant: Grant, value: Intact<Document>) -> Result<Self, OtherSubject> {
         let size = grant.size() == value.value().bytes().len() as u64;
-        // The type is the grant's, and not what an upstream said last (A610).
+        // The media type is the grant's, not the upstream's latest `Content-Type` (A610).
         let value = match grant.media_type() == value.value().media_type() {
             true => value,
             false => value.listed_as(grant.media_type()).map_err(|_another| OtherSubject)?,

@@ -157,7 +157,7 @@ impl Live {
         self.handshakes.as_deref()
     }
 
-    /// Who may pull; none where everybody may who reaches the data port.
+    /// Who may pull; `None` where everybody may who reaches the data port.
     #[must_use]
     pub fn clients(&self) -> Option<&Clients> {
         self.clients.as_deref()

@@ -95,7 +95,7 @@ fn written(context: &mut Context<'_, '_>, value: At<Node>) -> Option<Type> {
     Some(Type::Exact(text))
 }
 
-/// None where any of them is no type: what is asked for in its place would be less.
+/// `None` where any of them is no type: what is asked for in its place would be less.
 pub(super) fn asks(context: &mut Context<'_, '_>, written: &[Type]) -> Option<Asks> {
     let mut asked: Vec<PredicateType> = Vec::new();
     let mut complete = !written.is_empty();

@@ -25,7 +25,7 @@ pub struct CollectedEvidence {
     pub outcome: KeptOutcome,
 }
 
-/// What came of the evidence when it was collected.
+/// The outcome of the evidence when it was collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptOutcome {
@@ -36,7 +36,7 @@ pub enum KeptOutcome {
 }
 
 impl CollectedEvidence {
-    /// Brings a kept collection back; none when its seal does not hold or it is about something else.
+    /// Brings a kept collection back; `None` when its seal does not hold or it is about something else.
     #[must_use]
     pub fn open(seal: &Seal, sealed: &Sealed, subject: &Subject) -> Option<Self> {
         let kept: Self = seal.open(sealed)?;

@@ -72,14 +72,14 @@ pub struct Named {
     pub size: u64,
 }
 
-/// What was verified in a piece of evidence: one fact of perhaps several.
+/// One of the facts that were verified in a piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vouched {
     /// Who signed, by the name that the policy has for it.
     pub authority: Name,
     /// Who signed, as people read it.
     pub identity: String,
-    /// Which blob of the evidence says so.
+    /// The blob of the evidence that holds the fact.
     pub blob: Digest,
 }
 
@@ -98,7 +98,7 @@ pub enum NotServable {
 }
 
 impl NotServable {
-    /// What people are told of evidence; of what is none they are told as of any image.
+    /// The reason code for a manifest that looks like evidence; any other manifest is reported as an image.
     #[must_use]
     pub fn code(self) -> Option<Code> {
         match self {
@@ -110,13 +110,13 @@ impl NotServable {
 }
 
 impl ServableEvidence {
-    /// Lets evidence leave in whose own blobs something was verified about `about`, by an authority that the policy of that
-    /// repository names. `verified` may say more: only what is of this very manifest counts.
+    /// Lets evidence leave if a fact about `about` was verified in its own blobs, by an authority that the policy of
+    /// that repository names. Facts of `verified` from other manifests do not count.
     ///
     /// # Errors
-    /// [`NotServable::Unverified`] when there is nothing of the kind; [`NotServable::Runnable`] when a layer beside it, that
-    /// nobody vouches for, has what could be a number in the place of a tar header's checksum: whoever can push there can
-    /// copy a true signature beside it (A601).
+    /// [`NotServable::Unverified`] without such a fact; [`NotServable::Runnable`] when another layer, which no
+    /// signature vouches for, has a possible number in the place of a tar header's checksum: an attacker who can push
+    /// may copy a true signature beside it (A601).
     pub fn verified(
         only: &EvidenceOnly,
         set: &PolicySet,
@@ -137,7 +137,7 @@ impl ServableEvidence {
         Ok(Self::of(only, about.repository.clone(), set.revisions, vouched))
     }
 
-    /// Lets evidence leave whose signers nobody knows, where the policy of the repository says `evidence = "well-formed"`.
+    /// Lets evidence by unknown signers leave, where the policy of the repository says `evidence = "well-formed"`.
     ///
     /// # Errors
     /// [`NotServable::Unverified`] where it does not; [`NotServable::Runnable`] where the place of a tar header's checksum
@@ -203,14 +203,14 @@ impl ServableEvidence {
         self.blobs.iter().find(|blob| blob.digest == *digest)
     }
 
-    /// Lets the manifest leave; none where this is about another.
+    /// Lets the manifest leave; `None` where this is about another.
     #[must_use]
     pub fn document(&self, document: Intact<Document>) -> Option<Passed<Document>> {
         let is_it = document.digest() == self.manifest;
         is_it.then(|| Passed { content: document, vouched: self.vouched.clone() })
     }
 
-    /// Lets a blob leave that the manifest names `digest`; none where these are other bytes.
+    /// Lets a blob leave that the manifest names `digest`; `None` where these are other bytes.
     #[must_use]
     pub fn blob(&self, digest: &Digest, bytes: Intact<Bytes>) -> Option<Passed<Bytes>> {
         let is_it = self.named(digest)?.sha256 == bytes.digest();

@@ -1,5 +1,5 @@
-//! Whether a pattern is about the whole of a text. `matches` looks for it anywhere: who chooses the rest of his
-//! identity chooses what stands around it.
+//! Whether a pattern is about the whole of a text. `matches` finds a pattern anywhere in the text: an attacker who
+//! chooses the rest of an identity chooses what stands around it.
 
 /// Whether the pattern begins with `^` or `\A`, ends with `$`, `\z`, or what takes all the rest, and has no alternative
 /// beside it.

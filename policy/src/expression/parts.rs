@@ -148,8 +148,8 @@ impl Parts {
         }
     }
 
-    /// These parts of a document, in the language's own values. What is no object has no members to choose from: asking
-    /// it for one is an error, whatever it holds.
+    /// These parts of a document, as values of the language. A value that is no object has no members: to ask for one
+    /// is an error.
     pub(super) fn told(&self, value: &Value) -> Cel {
         match (self, value) {
             (Self::Members(members), Value::Object(object)) => {
@@ -163,7 +163,7 @@ impl Parts {
         }
     }
 
-    /// The parts that are told, each.
+    /// Each of the parts that the expression reads.
     pub(super) fn in_value<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         match (self, value) {
             (Self::Members(members), Value::Object(object)) => members

@@ -15,7 +15,7 @@ use crate::limits;
 
 /// What an expression may name.
 const NAMES: [&str; 5] = ["identity", "image", "predicate", "provenance", "statement"];
-/// What it may call by name: the language's own, none of which reaches outside.
+/// The functions that it may call: the language's own, without any I/O.
 const FUNCTIONS: [&str; 14] = [
     "contains",
     "double",
@@ -74,7 +74,7 @@ pub(super) fn of_text(text: &str) -> Result<(), ConditionFault> {
     Ok(())
 }
 
-/// The first fault of the compiler. Its text repeats ours and nobody else's: it is the author's own.
+/// The first fault of the compiler. The message quotes the author's own expression and no text from outside.
 pub(super) fn syntax(text: &str, errors: &ParseErrors) -> ConditionFault {
     let (at, message) = errors.errors.first().map_or((0, String::new()), |error| {
         let (line, column) = error.pos;
@@ -165,14 +165,15 @@ impl Walk<'_> {
         if NAMES.contains(&name) && !self.bound.contains(name) {
             self.asks = Asks::Something;
         }
-        // What the compiler writes for its macros begins with what no author can write.
+        // The compiler's own names for its macros begin with `@`, which no author can write.
         if name.starts_with('@') || NAMES.contains(&name) || self.bound.contains(name) {
             return Ok(());
         }
         Err(fault(FaultKind::UnknownName, at, format!("there is no `{name}`"), &NAMES))
     }
 
-    /// A field of what has a fixed shape; `image.tag` is none: a verdict does not know by which tag it was asked (A551).
+    /// A field of a variable with a fixed set of fields. `image.tag` is not one: a verdict is independent of the tag in
+    /// the request (A551).
     fn field(&self, of: &IdedExpr, field: &str, at: usize) -> Result<(), ConditionFault> {
         let known: &[&str] = match &of.expr {
             Expr::Ident(name) if !self.bound.contains(name) => {
@@ -226,7 +227,7 @@ impl Walk<'_> {
         call.target.iter().map(Box::as_ref).chain(&call.args).try_for_each(|one| self.expression(one, depth))
     }
 
-    /// Whether all that this may have is known.
+    /// Whether the fields of this expression are a fixed set.
     fn has_fixed_fields(&self, of: &IdedExpr) -> bool {
         let named = |name: &String| FIELDS.iter().any(|(owner, _)| owner == name);
         matches!(&of.expr, Expr::Ident(name) if named(name) && !self.bound.contains(name))

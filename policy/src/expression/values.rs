@@ -13,7 +13,8 @@ use crate::identity::{OLD_CLAIMS, Principal, SanKind};
 use crate::limits;
 use crate::provenance::Provenance;
 
-/// The variables that are asked for. Provenance is not there where the predicate is none: whatever asks for it fails.
+/// The variables that are asked for. `provenance` is absent where the predicate is not provenance: an expression that
+/// reads it fails.
 pub(super) fn of(about: &About<'_>, named: &Named) -> Vec<(&'static str, Cel)> {
     let wanted = |name: &str| named.contains_key(name);
     let mut values = Vec::new();
@@ -110,7 +111,7 @@ pub(super) fn json(value: &Value) -> Cel {
     }
 }
 
-/// How much an expression may be told of a document.
+/// How much of a document an expression may read.
 pub(super) struct Most {
     bytes: usize,
     items: usize,
@@ -121,8 +122,8 @@ pub(super) const ONCE: Most = Most { bytes: limits::WHERE_BYTES, items: limits::
 /// Where it looks at it for each entry of a list.
 pub(super) const AGAIN: Most = Most { bytes: limits::WHERE_AGAIN_BYTES, items: limits::WHERE_AGAIN_ITEMS };
 
-/// Over so many bytes, or with a list or object of more items: an attacker's predicate decides how long an expression runs
-/// (A255). Depth was bounded when it was read.
+/// Whether the values are over `most`, in bytes or in the items of a list or object: an attacker's predicate decides
+/// how long an expression runs (A255). Depth was bounded when it was read.
 pub(super) fn are_too_large(values: &[&Value], most: &Most) -> bool {
     fn bytes(value: &Value, left: &mut usize, items: usize) -> bool {
         let own = match value {

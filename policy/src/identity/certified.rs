@@ -14,7 +14,7 @@ use crate::text;
 pub struct RootsId(Digest);
 
 impl RootsId {
-    /// The id of certificates that are written one behind the other.
+    /// The id of a sequence of certificates.
     #[must_use]
     pub fn of_certificates(der: &[u8]) -> Self {
         Self(Digest::of(der))
@@ -63,7 +63,7 @@ impl AltName {
     }
 }
 
-/// Whom a certificate must name: all that is said here, byte for byte. At least one thing is.
+/// What a certificate must say of its holder: every field given here, byte for byte. At least one thing is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Holder {
     /// The whole subject (RFC 4514).
@@ -73,7 +73,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Tells whether a certificate names this holder. Whoever asks for nothing means nobody.
+    /// Tells whether a certificate names this holder. An empty holder matches no certificate.
     pub(super) fn is(&self, certified: &Certified) -> bool {
         let asks = self.subject.is_some() || !self.names.is_empty();
         asks && self.subject.as_ref().is_none_or(|subject| *subject == certified.subject)
@@ -157,7 +157,7 @@ mod tests {
             (None, vec![dns("ci@corp.example")], false),
             (None, vec![email("ci@corp.example"), dns("other.corp.example")], false),
             (None, vec![AltName::Uri("ci@corp.example".to_owned())], false),
-            // What no file can say: nobody is meant, not everybody.
+            // No file can be so written, and it must match no certificate rather than all.
             (None, vec![], false),
         ] {
             let recognised = authority(subject, &asked).recognises(&Principal::Certificate(both.clone()));

@@ -66,7 +66,7 @@ pub struct Index {
 pub struct Descriptor {
     /// The media type, exactly as written.
     pub media_type: String,
-    /// The digest; none when its algorithm is not one that we compute: such content gets no grant (A132).
+    /// The digest; `None` when its algorithm is not one that we compute: such content gets no grant (A132).
     pub digest: Option<Digest>,
     /// Bytes.
     pub size: u64,
@@ -146,7 +146,8 @@ impl Document {
         let value =
             strict_json::parse_up_to(&bytes, limits::MANIFEST_VALUES).map_err(|fault| match fault {
                 JsonFault::Ambiguous => ManifestFault::Ambiguous,
-                // Nobody reads so far as to know; what has so much in it is an index, if it is anything (A128).
+                // The reader stopped before it knew the type; a document with so many values is an index, if it is a
+                // manifest at all (A128).
                 JsonFault::Values if lists_manifests(&bytes) => ManifestFault::IndexTooLarge,
                 JsonFault::Values => ManifestFault::Crowded,
                 JsonFault::Depth | JsonFault::Number | JsonFault::Syntax => ManifestFault::Invalid,

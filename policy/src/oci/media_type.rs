@@ -38,7 +38,7 @@ pub fn is_bundle(media_type: &str) -> bool {
     bundle_version(media_type).is_some()
 }
 
-/// The version of the bundle format that a media type names, in either spelling; none of another type or version.
+/// The version of the bundle format that a media type names, in either spelling; `None` for another type or version.
 #[must_use]
 pub fn bundle_version(media_type: &str) -> Option<&'static str> {
     let rest = media_type.strip_prefix("application/vnd.dev.sigstore.bundle")?;

@@ -220,7 +220,7 @@ pub enum Reference {
 /// Why a text is no reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceInvalid {
-    /// It has a `:`, so it was meant as a digest, and is none.
+    /// It has a `:`, so it was meant as a digest, and is not a valid one.
     #[error(transparent)]
     Digest(#[from] DigestInvalid),
     /// It is outside the grammar of tags.

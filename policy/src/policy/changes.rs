@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Mode, Policy, PolicySet, Unmatched, named};
 
 impl PolicySet {
-    /// What is another in `after`: a sentence for each policy, authority, block and exemption.
+    /// What differs in `after`: a sentence for each policy, authority, block and exemption.
     #[must_use]
     pub fn changes_to(&self, after: &Self) -> Vec<String> {
         let mut changes = Vec::new();
@@ -26,7 +26,7 @@ impl PolicySet {
         changes
     }
 
-    /// What is named in the file, and what is in it. Policies that stay are told of by their parts.
+    /// Each named thing of the file with its content. Policies in both files are compared by their parts.
     fn tables(&self) -> BTreeMap<String, String> {
         let policies = self.policies.iter().map(|policy| (format!("policy {}", policy.name), String::new()));
         let authorities = self

@@ -50,7 +50,7 @@ impl PredicateType {
     }
 }
 
-/// `/v2`, `/v2.3`, `/v2.3.1`: no other path, so that nobody's type below the address is taken for it.
+/// `/v2`, `/v2.3`, `/v2.3.1`: no other path, so that another author's type below the address is not taken for it.
 fn is_version(rest: &str) -> bool {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     rest.strip_prefix("/v").is_some_and(|version| version.split('.').all(number))

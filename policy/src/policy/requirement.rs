@@ -33,16 +33,17 @@ pub struct Requirement {
     pub slsa: Option<Slsa>,
     /// Of how many of the attestations the two must be true.
     pub every: Every,
-    /// Requirements that will do in its place; none of them has any of its own.
+    /// Alternatives, each of which also meets it; an alternative has no alternatives of its own.
     pub or: Vec<Self>,
 }
 
-/// Of how many attestations of the type, by the authorities, what is asked must be true.
+/// How many of the authorities' attestations of the type must say what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
     /// Of one that counts.
     One,
-    /// Of each that is there. Here alone evidence can harm: whoever hides one from the gate hides what it says.
+    /// Of each that is there. This is the only rule under which more evidence can deny: an attacker who hides an
+    /// attestation from the gate hides its denial.
     Each,
 }
 
@@ -56,7 +57,7 @@ impl Requirement {
 /// What follows from the repository that a simple-signing payload names, its `docker-reference` (A204).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimedReference {
-    /// It is told where it is another.
+    /// A different repository is reported.
     Reported,
     /// It must be the repository that is judged.
     Required,

@@ -88,7 +88,7 @@ impl Slsa {
     /// Tells whether the provenance that `principal` signed is what is asked for.
     ///
     /// # Errors
-    /// The [`Code`] of the first thing that is not.
+    /// The [`Code`] of the first condition that does not hold.
     pub fn met_by(&self, provenance: &Provenance, principal: &Principal) -> Result<(), Code> {
         if self.builder.as_ref().is_some_and(|builder| !builder.signed_as(principal)) {
             return Err(Code::ProvenanceBuilder);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Source;
 
-/// What a predicate says of itself; nobody has vouched for it yet.
+/// A predicate's own claims, before anything vouches for them.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) builder: Option<String>,
@@ -74,7 +74,7 @@ pub(super) fn v1(predicate: &Value) -> Said {
     }
 }
 
-/// A list of resources in one form; none where there is none, or one of them is malformed.
+/// A list of resources in one form; `None` where it is absent, or one of them is malformed.
 fn dependencies(listed: Option<&Value>) -> Option<Value> {
     listed?.as_array()?.iter().map(dependency).collect::<Option<Vec<_>>>().map(Value::Array)
 }
@@ -105,22 +105,24 @@ fn text(value: &Value, pointer: &str) -> Option<String> {
     value.pointer(pointer)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// The resolved dependencies that are the source. They have no order, and what is built from one repository may need others.
+/// The resolved dependencies that are the source. The list has no order, and a build of one repository may depend on
+/// others.
 fn resolved<'a>(definition: &'a Value, outer: &Value, named: Option<&Source>) -> Vec<&'a Value> {
     let listed = definition.get("resolvedDependencies").and_then(Value::as_array);
     let git: Vec<_> = listed.into_iter().flatten().filter(|one| is_git(one)).collect();
     if let Some(named) = named {
         let same = |one: &&&Value| origin(one).is_some_and(|origin| origin.source == *named);
-        // None of them is the source that is named: that is a contradiction, which the first one stands for. But BuildKit
+        // If no dependency is the named source, the first one is returned as the contradiction. BuildKit is exempt: it
         // lists in Git's form only what a Dockerfile adds to its context.
         let other = if outer.get("configSource").is_some() { None } else { git.first() };
         return git.iter().find(same).or(other).copied().into_iter().collect();
     }
-    // Parameters that would name the source, and do not: a dependency is none then.
+    // The parameters for a source are there and name none that is readable: a dependency is not taken for the source
+    // then.
     if SOURCES.iter().any(|place| outer.get(place).is_some_and(|found| !found.is_null())) {
         return Vec::new();
     }
-    // Tekton Chains marks what a pipeline was given, among the repositories of the pipeline and its tasks.
+    // Tekton Chains lists the repositories of the pipeline and its tasks too; it marks the pipeline's inputs.
     let given: Vec<_> = git.iter().filter(|one| named_by(one) == Some("inputs/result")).copied().collect();
     if given.is_empty() { git } else { given }
 }

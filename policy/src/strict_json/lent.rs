@@ -48,8 +48,8 @@ impl Lent {
     }
 }
 
-/// Reads a DSSE envelope as [`parse`](super::parse) does, but for its payload, which is empty in the value and given
-/// beside it. None of a payload that is written with escapes: that one is in the value.
+/// Reads a DSSE envelope as [`parse`](super::parse) does, except that the payload is empty in the value and returned
+/// beside it. `None` for a payload that is written with escapes, which stays in the value.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.

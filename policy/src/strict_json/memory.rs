@@ -15,7 +15,7 @@ pub(super) fn text(length: usize) -> usize {
     if length == 0 { 0 } else { (length + HEAD).next_multiple_of(16).max(ALLOCATION) }
 }
 
-/// What one more element of a list takes, where it has `length` already: room is doubled when there is none.
+/// What one more element takes in a list of `length`: a full list doubles its capacity.
 pub(super) fn element(length: usize) -> usize {
     match length {
         0 => 4 * VALUE + HEAD,
@@ -31,7 +31,7 @@ pub(super) fn key(length: usize, key: &str) -> usize {
     node + text(key.len())
 }
 
-/// What a key takes that is held while its object is read, to know it again.
+/// What a key takes while its object is read and duplicates are looked for.
 pub(super) fn known(key: &str) -> usize {
     // Its place among the others: a node of text keys, as full as above.
     text(key.len()) + 48

@@ -8,7 +8,7 @@ use super::{JsonFault, Reading, fold, memory};
 
 /// A reader of an object.
 pub(super) trait Members<'de> {
-    /// What is known of the text.
+    /// The state of the text that is being read.
     fn reading(&mut self) -> &mut Reading;
 
     /// Whether it had a member of this very name.
@@ -18,8 +18,8 @@ pub(super) trait Members<'de> {
     fn member<A: MapAccess<'de>>(&mut self, key: String, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads all members: no name twice, and none that differs from another by case alone, where one of them is read by its
-/// name.
+/// Reads all members. Refuses a key twice, and a key that differs from another by case alone where one of them is in
+/// `names`.
 pub(super) fn read<'de, A: MapAccess<'de>>(
     mut map: A,
     members: &mut impl Members<'de>,

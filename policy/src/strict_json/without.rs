@@ -1,5 +1,5 @@
-//! The reader that keeps nothing, and the one that keeps all but one member: a statement of 16 MiB is read as strictly
-//! as any other, and takes no more memory than its bytes (A602).
+//! One reader keeps nothing, the other all but one member: a statement of 16 MiB is read as strictly as any other, and
+//! takes no more memory than its bytes (A602).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::object::{self, Members};
 use super::{JsonFault, Names, Reading, memory, tree};
 use crate::limits;
 
-/// What was read and not kept.
+/// The kind of a member that was read and not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     /// Null.
@@ -36,9 +36,8 @@ pub fn fits(bytes: &[u8], memory: usize) -> Result<usize, JsonFault> {
     reading.answer(read).map(|()| memory - would)
 }
 
-/// Reads one JSON text that is an object, and keeps it without its member `name`, of which it says what it is. The rest
-/// takes at most `memory`. With `names` keys are of free form, as [`parse_free_form`](super::parse_free_form) reads
-/// them.
+/// Reads one JSON object and keeps it without its member `name`, of which it returns the kind. The rest takes at most
+/// `memory`. With `names` keys are of free form, as [`parse_free_form`](super::parse_free_form) reads them.
 ///
 /// # Errors
 /// [`JsonFault`] names the first fault.
@@ -61,7 +60,7 @@ pub fn parse_without(
 struct Skim<'a> {
     depth: usize,
     reading: &'a mut Reading,
-    /// What is left of the memory that it may take if it is kept one day.
+    /// What is left of the memory that the value would take if it were kept.
     would: &'a mut usize,
 }
 

@@ -41,7 +41,7 @@ pub struct Signer {
     pub by: String,
     /// Where it was found.
     pub layout: String,
-    /// The predicate type of an attestation, escaped; none of a signature.
+    /// The predicate type of an attestation, escaped; `None` for a signature.
     pub attests: Option<String>,
     /// The authorities that it counted for.
     pub authorities: Vec<Name>,
@@ -131,7 +131,7 @@ impl Denial {
         &self.pieces.failed
     }
 
-    /// The same denial, told of the document that was judged.
+    /// The same denial, with the document that was judged.
     #[must_use]
     pub fn about(self, document: &Intact<Document>) -> Self {
         let media_type = document.value().media_type().to_owned();
@@ -144,8 +144,8 @@ impl Denial {
         self.judged.as_ref()
     }
 
-    /// Why evidence did not count, a code at a time for each requirement that was not met. People are told the first of
-    /// them in the text of the reasons.
+    /// Why evidence did not count, a code at a time for each requirement that was not met. The text of the reasons
+    /// names the first of them.
     #[must_use]
     pub fn skipped(&self) -> &[Reason] {
         &self.skipped

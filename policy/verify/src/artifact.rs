@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha512};
 pub enum Artifact<'a> {
     /// The bytes: of a manifest, wherever something is pulled.
     Bytes(&'a [u8]),
-    /// Nothing but their SHA-256. What is signed by another hash, or by a key that signs no digest, cannot be verified so.
+    /// Only their SHA-256. A signature over another hash, or by a key that signs no digest, cannot be verified against
+    /// it.
     Sha256([u8; 32]),
 }
 
@@ -67,7 +68,7 @@ impl SharedArtifact {
         }
     }
 
-    /// The bytes, where they are known.
+    /// The bytes, unless only their hash is known.
     pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match &self.0.content {
             Content::Bytes(bytes) => Some(bytes),
@@ -80,12 +81,12 @@ impl SharedArtifact {
         self.bytes().map_or(0, |bytes| bytes.len() as u64)
     }
 
-    /// Its hash; none that cannot be known.
+    /// Its hash; `None` for one that cannot be computed from the SHA-256 alone.
     pub(crate) fn hash(&self, algorithm: &'static Algorithm) -> Option<Vec<u8>> {
         self.digest(algorithm).map(|digest| digest.as_ref().to_vec())
     }
 
-    /// The same, for whoever checks a signature.
+    /// As [`Self::hash`], in the form that signature checks take.
     pub(crate) fn digest(&self, algorithm: &'static Algorithm) -> Option<hash::Digest> {
         match &self.0.content {
             Content::Sha256(known) if *algorithm == hash::SHA256 => {
@@ -102,7 +103,7 @@ impl SharedArtifact {
         }
     }
 
-    /// What was taken of it by SHA-512, where the bytes are known.
+    /// The state of SHA-512 over it, unless only its SHA-256 is known.
     pub(crate) fn prehash(&self) -> Option<Sha512> {
         let bytes = self.bytes()?;
         Some(self.0.prehash.get_or_init(|| Sha512::new_with_prefix(bytes)).clone())

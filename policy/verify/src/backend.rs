@@ -50,7 +50,7 @@ pub(crate) struct Backend {
     ends: Vec<End>,
 }
 
-/// Whether the transparency log is part of what is checked.
+/// Whether the transparency log is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
     /// An entry must be there, and every entry of a log of the table must verify.
@@ -59,7 +59,7 @@ pub(crate) enum Log {
     Left,
 }
 
-/// What is asked of a certificate besides.
+/// The further checks of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CertificateChecks {
     pub(crate) log: Log,
@@ -132,8 +132,8 @@ impl Backend {
         self.unusable.iter().cloned().chain(ends).collect()
     }
 
-    /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that all
-    /// of these are about each other. Who the certificate names is not looked at.
+    /// Verifies a signature by the holder of a certificate: chain at every proven time, SCT, log, signature, and that
+    /// all of these belong together. The name in the certificate is not checked here.
     pub(crate) fn certificate(
         &self,
         signed: &Signed,
@@ -147,7 +147,7 @@ impl Backend {
             Log::Checked => policy,
             Log::Left => policy.skip_tlog_unsafe(),
         };
-        // Of several SCTs the library reads none; they are read after it.
+        // The library cannot read several SCTs; they are checked below.
         let policy = match asked.sct {
             Sct::Required if !sct::are_several(leaf) => policy,
             Sct::Required | Sct::None => policy.skip_sct(),
@@ -156,7 +156,7 @@ impl Backend {
         let bundle = signed.bundle.with(&listed, &stamps.tokens);
         self.library(signed, &bundle, Some(leaf), &policy)
             .or_else(|fault| self.go_on(fault, &stamps, &listed, makes))?;
-        // From here on nothing is taken from the library: what it leaves open is looked at, for whatever it read.
+        // The checks from here on do not rely on the library: they cover what it leaves unchecked.
         let entered = entries::check(&self.logs, &listed, signed, By::Certificate(leaf), stamps.earliest())?;
         makes.then_some(()).ok_or(Code::SignatureInvalid)?;
         let vouched = Vouched::by(entered.clone(), &stamps, sct_of(asked.sct));
@@ -173,8 +173,9 @@ impl Backend {
         Ok(vouched)
     }
 
-    /// Verifies a signature by the holder of a certificate of a policy's own authorities, of which the library knows
-    /// nothing: by the same checks that follow it elsewhere. Who the certificate names is not looked at (A660).
+    /// Verifies a signature by the holder of a certificate of a policy's own authorities, which the library does not
+    /// know: by the same checks that follow the library's in [`Self::certificate`]. The name in the certificate is not
+    /// checked here (A660).
     pub(crate) fn own_certificate(
         &self,
         signed: &Signed,
@@ -188,7 +189,7 @@ impl Backend {
         Ok(vouched)
     }
 
-    /// What vouches for a signature by a certificate's key, each proven time apart.
+    /// What vouches for a signature by a certificate's key, and each proven time.
     ///
     /// # Errors
     /// An entry does not hold, the key did not sign, or nothing tells the time.
@@ -211,8 +212,8 @@ impl Backend {
         Ok((vouched, times))
     }
 
-    /// The log entries and timestamps of a signature by the key in a certificate, whoever that names: entries name the
-    /// certificate. That the key made it is the caller's to check.
+    /// The log entries and timestamps of a signature by the key in a certificate, whose name does not count: entries
+    /// name the certificate. That the key made it is the caller's to check.
     pub(crate) fn key_within(&self, signed: &Signed, leaf: &[u8]) -> Result<Vouched, PieceFault> {
         let stamps = self.stamps(signed);
         let listed = self.listed(signed, Log::Checked)?;
@@ -232,7 +233,7 @@ impl Backend {
         Ok(Vouched::by(entered, &stamps, evidence::Sct::NotAsked))
     }
 
-    /// What timestamp authorities alone say of a signature, whatever made it. That the signature holds is the caller's to
+    /// The timestamps of a signature by any key, without log entries. That the signature holds is the caller's to
     /// check.
     pub(crate) fn stamped(&self, signed: &Signed) -> Vouched {
         Vouched::by(Vec::new(), &self.stamps(signed), evidence::Sct::NotAsked)
@@ -264,7 +265,7 @@ impl Backend {
             Weight::Heavy => return Err(Code::Unsupported.into()),
         }
         let bundle = read(bundle)?;
-        // What is verified must be the certificate whose names are read elsewhere.
+        // The library must verify the same certificate whose names are read elsewhere.
         if bundle.signing_certificate().map(|certificate| certificate.as_bytes()) != leaf {
             return Err(Code::BundleInvalid.into());
         }
@@ -273,8 +274,8 @@ impl Backend {
         Ok(())
     }
 
-    /// What the library's refusal is worth: where it could not judge, the checks after it judge alone. Everything else that
-    /// it refuses is refused.
+    /// Whether a refusal of the library counts: where it could not judge, the checks after it decide. Every other
+    /// refusal stands.
     fn go_on(
         &self,
         fault: PieceFault,
@@ -286,7 +287,7 @@ impl Backend {
         let unread = match fault.code {
             // A kind of entry, of key or of hash that it does not know.
             Code::Unsupported | Code::KeyUnsupported => true,
-            // What a statement says, and about which subject, is read by us of every one that is signed.
+            // Our own reader checks the content and subject of every signed statement.
             Code::StatementInvalid | Code::SubjectMismatch => true,
             // One hash that goes with the key, and the signature is over another.
             Code::SignatureInvalid => makes,
@@ -300,7 +301,7 @@ impl Backend {
         };
         match stamps.fault.clone() {
             _ if unread => Ok(()),
-            // Where nothing else tells the time, what is wrong with the timestamp is why there is none.
+            // Without any other time, the fault of the timestamp is the reason for `no-trusted-time`.
             Some(stamp) if fault.code == Code::NoTrustedTime => Err(stamp),
             Some(_) | None => Err(fault),
         }
@@ -313,7 +314,7 @@ impl Backend {
         for authority in self.authorities.iter().filter(|authority| authority.holds_at(time)) {
             match authority.leads(leaf, others, time, Purpose::CodeSigning) {
                 Ok(issuer) => return Ok(issuer),
-                // That it is not another authority's tells less than what is wrong with one of this one.
+                // A fault of this authority's chain tells more than "another authority did not issue it".
                 Err(other)
                     if other.code == Code::CertificateUntrusted && fault.code == Code::CertificateInvalid => {
                 }

@@ -20,7 +20,7 @@ const CHECKS_OF_CERTIFICATE: u64 = 8;
 const CHECKS_OF_ENTRY: u64 = 2;
 /// Signatures that are checked for one timestamp, by each authority of a table.
 const CHECKS_OF_TIMESTAMP: u64 = 4;
-/// How often the library reads, and how often it hashes, what it is given: with and without timestamps.
+/// How often the library reads and hashes its input, with and without timestamps.
 const LIBRARY_READS: u64 = 2;
 const LIBRARY_HASHES: u64 = 4;
 
@@ -105,7 +105,7 @@ impl Budget {
         Ok(())
     }
 
-    /// What is left for the evidence of another subject, which keeps other statements.
+    /// What is left for the evidence of another subject; statements are counted anew, since it keeps others.
     pub(crate) fn rest(&self) -> Self {
         Self { left: self.left, ..Self::default() }
     }
@@ -125,7 +125,7 @@ impl Budget {
     }
 }
 
-/// What it costs to check one signature, the first of its piece or another: a message is hashed for the first one.
+/// What it costs to check one signature: the first of a piece also pays for hashing the message.
 pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) -> Cost {
     let length = signed.message.length();
     let shared = Cost { hashed: if first { length.saturating_mul(3) } else { 0 }, ..Cost::default() };

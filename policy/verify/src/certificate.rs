@@ -63,7 +63,7 @@ const CLAIMS: [(ObjectIdentifier, &str, Form); 21] = [
     (fulcio("1.3.6.1.4.1.57264.1.24"), "token_subject", Form::Der),
 ];
 
-/// Tells whether a certificate names itself as its issuer, as a root does. What cannot be read is none.
+/// Tells whether a certificate names itself as its issuer, as a root does. An unreadable one is not.
 pub(crate) fn is_self_issued(der: &[u8]) -> bool {
     Certificate::from_der(der)
         .is_ok_and(|certificate| certificate.tbs_certificate.subject == certificate.tbs_certificate.issuer)
@@ -105,7 +105,7 @@ fn is_malformed(name: &str) -> bool {
     name.is_empty() || name.len() > limits::IDENTITY_BYTES || name.chars().any(text::is_unsafe)
 }
 
-/// The one extension with this id; twice is refused, since two readers could take two different ones.
+/// The one extension with this id; a second one is refused, since two readers could choose differently.
 fn single(extensions: &[Extension], oid: ObjectIdentifier) -> Result<Option<&Extension>, PieceFault> {
     let mut found = extensions.iter().filter(|extension| extension.extn_id == oid);
     match (found.next(), found.next()) {

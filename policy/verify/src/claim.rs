@@ -173,7 +173,8 @@ impl Statement {
                 match left {
                     Some(Left::Object) => (rest, Predicate::Left, 0),
                     Some(Left::Null) | None => (rest, Predicate::Kept, 0),
-                    // No object, however large: what is absent would count as an empty one (A215).
+                    // A predicate that is no object stays invalid, whatever its size: an absent one would count as
+                    // empty (A215).
                     Some(Left::Other) => {
                         if let Some(members) = rest.as_object_mut() {
                             members.insert(PREDICATE.to_owned(), Value::Bool(false));
@@ -207,7 +208,7 @@ impl Statement {
         Ok(Self { predicate_type, whole: Arc::new(whole), predicate, takes })
     }
 
-    /// The annotations of the subject that is `manifest`; none when no subject is it.
+    /// The annotations of the subject that is `manifest`; `None` when no subject matches.
     ///
     /// One subject must agree in every algorithm that we can compute ourselves, and in at least one; names and weak or
     /// unknown algorithms count for nothing (A210, A211).
@@ -238,8 +239,8 @@ impl Statement {
 }
 
 impl Claim {
-    /// Reads what was signed: after a signature of it was found to hold (A602). The predicate of a statement is kept
-    /// where it takes at most `memory`.
+    /// Reads the signed bytes, once a signature over them holds (A602). The predicate of a statement is kept where it
+    /// takes at most `memory`.
     pub(crate) fn read(says: &Says, memory: usize) -> Result<Self, PieceFault> {
         let bytes = |kept: &SharedArtifact| kept.bytes().cloned().unwrap_or_default();
         match says {
@@ -249,8 +250,8 @@ impl Claim {
         }
     }
 
-    /// What is claimed about `subject` besides; refused when the claim is about something else, however well it is
-    /// signed (A202, A210).
+    /// The annotations about `subject`; refused when the claim is about another digest, even with a valid signature
+    /// (A202, A210).
     pub(crate) fn about(
         &self,
         subject: &Digest,
@@ -269,8 +270,8 @@ impl Claim {
     }
 }
 
-/// A field of a statement, under its JSON name or under the one of its protobuf message, which readers of that must
-/// take too; under both it could be read in two ways.
+/// A field of a statement, under its JSON name or its protobuf name: readers of protobuf's JSON must accept both. A
+/// field under both names is ambiguous.
 fn field<'a>(whole: &'a Value, name: &str, original: &str) -> Result<Option<&'a Value>, PieceFault> {
     match (whole.get(name), whole.get(original)) {
         (Some(_), Some(_)) => {

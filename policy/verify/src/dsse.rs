@@ -9,8 +9,8 @@ use crate::artifact::SharedArtifact;
 use crate::encoding;
 use crate::fault::PieceFault;
 
-/// An envelope, decoded once: what is verified is what is parsed (A209). What it says is read when a signature of it holds
-/// (A602).
+/// An envelope, decoded once: the verified bytes are the parsed bytes (A209). Its payload is read once a signature of
+/// it holds (A602).
 pub(crate) struct Envelope {
     /// The bytes that are signed.
     pub(crate) message: SharedArtifact,

@@ -9,12 +9,12 @@ pub(crate) fn standard(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-/// Decodes what a DSSE envelope may hold: standard or URL-safe (DSSE protocol, "base64").
+/// Decodes the base64 of a DSSE envelope: standard or URL-safe (DSSE protocol, "base64").
 pub(crate) fn dsse(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
 }
 
-/// The same, behind what `bytes` have already; none leaves them as they are.
+/// As [`dsse`], appended to `bytes`; `None` where the text is not base64.
 pub(crate) fn dsse_into(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
     let begins = bytes.len();
     [&STANDARD, &URL_SAFE, &URL_SAFE_NO_PAD].into_iter().find_map(|engine| {
@@ -28,7 +28,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Takes members out that are null: in protobuf's JSON they are as if they were not there.
+/// Removes members that are null: protobuf's JSON takes them for absent.
 pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -46,21 +46,22 @@ pub(crate) struct Block {
     pub(crate) der: Vec<u8>,
 }
 
-/// Reads PEM blocks (RFC 7468, lax about line length and text between blocks). None when a block does not end as it began.
+/// Reads PEM blocks (RFC 7468, lax about line length and text between blocks). `None` when a block does not end as it
+/// began.
 pub(crate) fn pem(text: &str) -> Option<Vec<Block>> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines().map(str::trim) {
         let begin = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"));
         let end = line.strip_prefix("-----END ").and_then(|rest| rest.strip_suffix("-----"));
-        // Half a boundary is half a file: what it was to begin is not there, and nobody may think that it is.
+        // A broken boundary is a truncated file: refused, so that the missing block is noticed.
         if line.starts_with("-----") && begin.is_none() && end.is_none() {
             return None;
         }
         open = match (open, begin, end) {
             (None, Some(label), _) => Some((label.to_owned(), String::new())),
             (Some((label, body)), None, Some(closing)) if label == closing => {
-                // Headers (RFC 1421) make the body no base64; the label still says what it is.
+                // A body with headers (RFC 1421) is not base64; its label is still reported.
                 let der = standard(&body).unwrap_or_default();
                 blocks.push(Block { label, der });
                 None

@@ -1,5 +1,5 @@
-//! Goes through what was found, piece by piece. One bad piece never spoils a good one, and each that does not count
-//! leaves exactly one reason.
+//! Verifies the evidence that was found, piece by piece. One bad piece never spoils a good one, and each that does not
+//! count leaves exactly one reason.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,15 +42,15 @@ pub struct Verification {
     artifact: SharedArtifact,
     /// Whether the manifest is the subject.
     intact: bool,
-    /// What is still to be looked at, the next one last.
+    /// The pieces still to be verified, the next one last.
     order: Vec<usize>,
-    /// What is by nobody whom the policy names: it comes when all else was looked at (A624).
+    /// Pieces by signers that the policy does not name: verified after all others (A624).
     strangers: Vec<usize>,
     worth: BTreeMap<usize, Result<Vec<Fact>, PieceFault>>,
     budget: Budget,
 }
 
-/// What a verification left of what it may cost: where the same evidence is tried for several subjects, they share it
+/// The rest of a verification's budget: where the same evidence is tried for several subjects, they share one budget
 /// (A604).
 #[derive(Debug, Clone, Default)]
 pub struct Rest(Budget);
@@ -67,20 +67,20 @@ pub enum Progress {
 /// Which pieces are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
-    /// Those that may be by somebody whom the policy names.
+    /// Pieces that may be by a signer whom the policy names.
     Named,
     /// All.
     All,
 }
 
 impl Verification {
-    /// Nothing was looked at yet.
+    /// A verification at its beginning.
     #[must_use]
     pub fn new(request: &Request<'_>) -> Self {
         Self::within(request, Rest::default())
     }
 
-    /// The same, and it costs no more than another one left.
+    /// The same, within the budget that another verification left.
     #[must_use]
     pub fn within(request: &Request<'_>, Rest(budget): Rest) -> Self {
         let artifact = request.artifact.kept();
@@ -121,13 +121,13 @@ impl Verification {
         }
     }
 
-    /// What was spent so far on computing: at most `hashed_bytes`, `parsed_bytes` and `signature_checks`.
+    /// The cost so far: at most `hashed_bytes`, `parsed_bytes` and `signature_checks`.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.budget.spent()
     }
 
-    /// What is known of the piece at this place; none of a stranger's, whose turn comes later.
+    /// The facts of the piece at `at`, or its fault; `None` for a stranger's, whose turn comes later.
     fn worth(
         &mut self,
         request: &Request<'_>,
@@ -151,13 +151,13 @@ impl Verification {
         guarded(worth).transpose()
     }
 
-    /// What is left for another one.
+    /// The rest of the budget, for another verification.
     #[must_use]
     pub fn rest(&self) -> Rest {
         Rest(self.budget.rest())
     }
 
-    /// What came of it. A piece that was not looked at is `evidence-limit`.
+    /// The evidence. A piece that was not reached is `evidence-limit`.
     #[must_use]
     pub fn finish(mut self, request: &Request<'_>) -> Evidence {
         let mut evidence = Evidence::none(request.subject, request.collected);
@@ -165,7 +165,7 @@ impl Verification {
             match self.worth.remove(&at).unwrap_or_else(|| Err(Code::EvidenceLimit.into())) {
                 Ok(facts) => {
                     for fact in facts {
-                        // The signature counts without a log entry; whether it has one nobody can say (A342).
+                        // The signature counts without a log entry; whether it has one cannot be verified (A342).
                         if fact.proof.logged == Logged::No(Code::TrustStale) {
                             let detail = "the trust table of its log was never had".to_owned();
                             evidence.rejected.push(Rejected {
@@ -186,7 +186,7 @@ impl Verification {
     }
 }
 
-/// What a registry holds can be made to crash a verifier; it must not be able to crash the gate.
+/// Content of a registry may be crafted to crash a verifier; it must not crash the gate.
 fn guarded<T>(work: impl FnOnce() -> Result<T, PieceFault>) -> Result<T, PieceFault> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(PieceFault::new(Code::Internal, "a fault while it was verified")))
@@ -201,7 +201,7 @@ pub(crate) struct Proof {
     pub(crate) vouchers: Vouchers,
 }
 
-/// A proof, and what is claimed by it about which digest.
+/// A proof, with the claim that it proves about a digest.
 #[derive(Debug)]
 struct Fact {
     subject: Digest,
@@ -210,7 +210,7 @@ struct Fact {
     annotations: BTreeMap<String, String>,
 }
 
-/// The facts of one piece; none where it is a stranger's and those come later.
+/// The facts of one piece; `None` for a stranger's, whose turn comes later.
 fn worth(
     request: &Request<'_>,
     artifact: &SharedArtifact,
@@ -223,7 +223,7 @@ fn worth(
         Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, artifact)?,
         Item::Bundle { json } => bundle::read(json, artifact)?,
         Item::Unread { code, detail } => return Err(PieceFault::new(*code, detail.as_str())),
-        // One step: an attestation manifest of an attestation manifest is none.
+        // One level only: an attestation manifest has no attestation manifest of its own.
         Item::Carried(_) => return Err(Code::Unsupported.into()),
     };
     if round == Round::Named && piece.signed.iter().all(|signed| is_a_strangers(request, signed)) {
@@ -251,8 +251,8 @@ fn worth(
     Ok(Some(facts))
 }
 
-/// Whether a certificate names nobody for whom an authority of the policy stands: nothing of it was verified, so this
-/// decides when it is looked at and nothing else.
+/// Whether the name in a certificate is no authority's of the policy. Nothing of it is verified yet, so this decides
+/// the order only.
 fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
     let Signer::Certificate(leaf) = &signed.signer else { return false };
     let named = |authority: &&Authority| match &authority.by {
@@ -305,7 +305,7 @@ fn facts_of(
         request.authorities.iter().any(|authority| authority.recognises(&proof.principal).is_ok())
     };
     let keep = if proofs.iter().any(by_name) { Keep::Predicate } else { Keep::Nothing };
-    // Only a signature that holds has a say about what it signs; then it must be the subject (A202, A211).
+    // Only the bytes under a valid signature are read, and they must be about the subject (A202, A211).
     let claim = reading.claim(keep, budget)?;
     let annotations = claim.about(&request.subject, artifact)?;
     let proofs: Vec<Proof> =
@@ -322,12 +322,12 @@ fn facts_of(
     Ok(proofs.into_iter().map(fact).collect())
 }
 
-/// What a proven time must not be: the gate's clock or the log's is wrong, and either way nothing is known.
+/// Whether a proven time is in the future: the gate's clock or the log's is wrong, and the time proves nothing.
 fn is_in_future(time: Option<Timestamp>, now: Timestamp) -> bool {
     time.is_some_and(|time| time > latest(now))
 }
 
-/// The latest time that is none of the future: clocks differ.
+/// The latest time that does not count as future: clocks differ.
 pub(crate) fn latest(now: Timestamp) -> Timestamp {
     later(now, limits::CLOCK_SKEW)
 }

@@ -2,7 +2,7 @@
 
 use pullgate_policy::code::Code;
 
-/// A reason with a few more words. The words may come from outside: whoever shows them escapes them.
+/// A reason with a few more words. The detail may quote text from outside: escape it where it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PieceFault {
     pub(crate) code: Code,
@@ -22,7 +22,7 @@ impl From<Code> for PieceFault {
 }
 
 impl PieceFault {
-    /// Whether a timestamp alone is at fault: what a log itself signed stands without it.
+    /// Whether only a timestamp is at fault: log entries count without it.
     pub(crate) fn is_a_timestamps(&self) -> bool {
         TIMESTAMP.contains(&self.code)
     }
@@ -63,7 +63,7 @@ pub(crate) fn most_telling(faults: impl IntoIterator<Item = PieceFault>) -> Opti
 /// How far an attempt got before it failed with this code, in the order in which things are checked.
 fn progress(code: Code) -> u8 {
     const ORDER: [&[Code]; 7] = [
-        // Nothing about the signer could be said under this trust table.
+        // The signer is unknown under this trust table.
         &[Code::UnknownAuthority],
         &[Code::CertificateUntrusted, Code::LogUnknown],
         &[
@@ -73,10 +73,10 @@ fn progress(code: Code) -> u8 {
             Code::TimestampMismatch,
             Code::TimestampUntrusted,
         ],
-        // What other tables do not know, this one might: not knowing is not a no (A342).
+        // The stale table may know a signer whom other tables do not: not knowing is not a no (A342).
         &[Code::TrustStale],
         &[Code::SctMissing, Code::SctInvalid, Code::TimeOutsideCertificate, Code::CertificateExpired],
-        // Certificate and log are known; what follows is about the signature itself.
+        // Certificate and log hold; the codes below are about the signature itself.
         &[
             Code::SetInvalid,
             Code::CheckpointInvalid,

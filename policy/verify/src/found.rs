@@ -25,7 +25,7 @@ pub struct Found {
     pub item: Item,
 }
 
-/// A piece of evidence as it was fetched; its bytes are intact, nothing else is known of them.
+/// A piece of evidence as it was fetched: its bytes are intact, and nothing else is checked.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A layer of a `.sig` manifest.
@@ -49,7 +49,7 @@ pub enum Item {
     },
     /// A statement in an attestation manifest that may be signed.
     Carried(Box<Carried>),
-    /// What was listed and could not be had, or is of a kind that is not verified.
+    /// A listed piece that could not be fetched, or whose kind is not verified.
     Unread {
         /// Why.
         code: Code,
@@ -68,7 +68,7 @@ pub struct Carried {
     pub by: Arc<Item>,
     /// Where that was found.
     pub signed_at: Source,
-    /// What the statement may be about besides the subject: the manifests that it lists, if it is an index.
+    /// The digests that the statement may also be about: the subject's children, if it is an index.
     pub children: Arc<[Digest]>,
 }
 
@@ -92,7 +92,7 @@ pub struct Statement {
 }
 
 impl Attesting {
-    /// Reads a manifest. One that is none lists nothing.
+    /// Reads a manifest. A document that is no attestation manifest lists no statement.
     #[must_use]
     pub fn read(manifest: Bytes) -> Self {
         let document = Untrusted::new(manifest.clone()).hash().parse(Some(media_type::OCI_MANIFEST));
@@ -107,7 +107,7 @@ impl Attesting {
         Self { digest: Digest::of(&manifest), artifact: SharedArtifact::of(manifest), length, listed }
     }
 
-    /// One of its statements, if the manifest lists it by its hash and as what it is.
+    /// One of its statements, if the manifest lists it by its hash and with the media type of a statement.
     #[must_use]
     pub fn statement(self: &Arc<Self>, statement: Bytes) -> Statement {
         let length = statement.len() as u64;
@@ -171,7 +171,7 @@ pub struct Request<'a> {
     pub keys: &'a KeyRing,
     /// The trust tables behind the authorities.
     pub trust: &'a TrustSet,
-    /// The gate's clock: a proven time ahead of it by more than `clock_skew` is no time.
+    /// The gate's clock: a proven time ahead of it by more than `clock_skew` does not count.
     pub now: Timestamp,
     /// When the registry was asked.
     pub collected: Timestamp,

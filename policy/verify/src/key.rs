@@ -32,7 +32,7 @@ pub struct PublicKey {
     spki: Vec<u8>,
 }
 
-/// What is said of bytes that are no signature of any kind, whoever is to have made them.
+/// The detail for bytes that are no signature of any kind of key.
 pub(crate) const NO_ENCODING: &str =
     "the signature's encoding is none that is read: ECDSA in DER or as two numbers, Ed25519, RSA";
 
@@ -189,7 +189,7 @@ impl PublicKey {
     }
 
     /// Tells whether the holder of this key signed `message`, in any encoding that signers write: ECDSA in DER, or as
-    /// its two numbers. A signature of one is cheap to refuse in the other.
+    /// its two numbers. A signature in the other form is refused cheaply.
     pub(crate) fn signed(&self, message: &SharedArtifact, signature: &[u8]) -> bool {
         let again = || self.algorithm.in_der(signature).is_some_and(|der| self.verifies(message, &der));
         self.verifies(message, signature) || again()

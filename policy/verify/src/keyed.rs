@@ -14,7 +14,7 @@ use crate::found::Request;
 use crate::key::{NO_ENCODING, PublicKey};
 use crate::material::Signed;
 
-/// What is said of a signature by none of the keys.
+/// The detail for a signature that no asked key made.
 const NO_KEY: &str = "not a signature by a key that is asked for";
 
 /// The proofs of one signature by keys of the request's authorities.
@@ -45,7 +45,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
 }
 
 /// The proof of a signature by the key in a certificate, where an authority that is asked for has that very key. The
-/// certificate is a wrapper then: who it names, and when it counts, says nothing of the key (A232).
+/// certificate is only a wrapper then: its name and validity do not apply to the key (A232).
 pub(crate) fn proof_within(
     request: &Request<'_>,
     signed: &Signed,

@@ -21,7 +21,8 @@ use crate::trust::TrustTable;
 /// The proofs of one signature by the certificate `leaf`.
 pub(crate) fn proofs(request: &Request<'_>, signed: &Signed, leaf: &[u8]) -> Result<Vec<Proof>, PieceFault> {
     let key = certificate::key(leaf)?;
-    // The library reads what is signed before it looks at the signature: of what is large that comes first (A602).
+    // The library parses the signed bytes before it checks the signature. So the signature's form, and for large bytes
+    // the signature itself, are checked first (A602).
     if !PublicKey::is_encoded(&signed.signature) {
         return Err(PieceFault::new(Code::SignatureInvalid, NO_ENCODING));
     }
@@ -99,7 +100,7 @@ fn proof(
     (signed, leaf): (&Signed, &[u8]),
     held: Option<KeyId>,
 ) -> Result<Proof, PieceFault> {
-    // Never fetched, or too old to be believed: it may hold, and nobody can say (A342).
+    // A table that was never fetched or is stale: the signature may hold, and cannot be verified (A342).
     let table = request.trust.get(name).filter(|table| !table.is_stale(request.now));
     let Some(table) = table else {
         let detail = format!("the trust table \"{name}\" is too old, or was never had");
@@ -140,8 +141,8 @@ fn verified(
     }
 }
 
-/// Of what is wrong with a signature with its entries and what is wrong without them, the real one (A629): that nothing
-/// tells a time without an entry is nothing new, and what is wrong with an entry that nobody demands is not why.
+/// The cause to report, of the faults with and without log entries (A629): `no-trusted-time` follows from leaving the
+/// entries out, and the fault of an entry that no authority demands is not the cause.
 fn first(with: PieceFault, without: PieceFault) -> PieceFault {
     match (with.code, without.code) {
         (Code::LogEntryMissing, _) => without,

@@ -1,5 +1,5 @@
-//! cosign's older layout: payload or envelope as a layer, everything else in the layer's annotations. It is put
-//! together again as the v0.1 bundle that it could have been, so that one verifier judges both.
+//! cosign's older layout: payload or envelope as a layer, everything else in the layer's annotations. It is converted
+//! to an equivalent v0.1 bundle, so that one verifier judges both.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ pub(crate) fn simple_signing(payload: &Bytes, annotations: &Annotations) -> Resu
     Ok(Piece { signed: vec![signed], says })
 }
 
-/// Reads a layer of an `.att` manifest: each signature of the envelope stands alone (A208), and they share what it
-/// holds (A602).
+/// Reads a layer of an `.att` manifest: each signature of the envelope is judged on its own (A208), and all share one
+/// payload (A602).
 pub(crate) fn dsse(
     bytes: &Bytes,
     annotations: &Annotations,
@@ -84,7 +84,7 @@ pub(crate) fn dsse(
     Ok(Piece { signed: signatures.into_iter().map(one).collect(), says: Says::Statement(payload.clone()) })
 }
 
-/// What the annotations say of signer and time.
+/// Signer and time, by the annotations.
 struct Vouchers {
     signer: Signer,
     chain: Vec<Vec<u8>>,
@@ -121,7 +121,7 @@ impl Vouchers {
             signer,
             chain,
             entries: get(BUNDLE).into_iter().map(|text| entry(text)).collect(),
-            // A timestamp that cannot be read is none.
+            // An unreadable timestamp is ignored.
             timestamps: get(TIMESTAMP).and_then(|text| timestamp(text)).into_iter().collect(),
         })
     }

@@ -1,6 +1,6 @@
 //! Which signatures and attestations about a subject hold, by whom, and when.
 //!
-//! [`verify_all`] takes what was found in a registry and says, piece by piece, what it is worth: a verified fact or a
+//! [`verify_all`] takes the evidence that was found in a registry and gives, for each piece, a verified fact or the
 //! reason why it does not count. No network, no file, no clock of its own. Nothing here decides whether the signer is
 //! the right one: `pullgate_policy` does.
 //!

@@ -1,5 +1,5 @@
-//! A trust table from loose PEM files: certificates and keys of a private instance that has no `trusted_root.json`. They
-//! become one, so that everything else is read and checked in the one way.
+//! A trust table from loose PEM files: certificates and keys of a private instance that has no `trusted_root.json`.
+//! They are combined into one trusted root, so that there is one reader and one set of checks.
 
 use jiff::Timestamp;
 use pullgate_policy::identity::Name;
@@ -12,7 +12,7 @@ use crate::encoding;
 use crate::key::PublicKey;
 use crate::trust::{Sct, TrustFault, TrustTable};
 
-/// Files that stand for a trusted root. What a file lacks the table lacks.
+/// Files in place of a trusted root. The table has only what the files have.
 #[derive(Debug, Clone, Default)]
 pub struct LooseRoot {
     authorities: Vec<Value>,
@@ -69,8 +69,8 @@ impl LooseRoot {
         add(&mut self.clocks, listed(chain.iter()))
     }
 
-    /// Adds the key of a transparency log. Its name is not known, so that no log of Rekor v2 can be meant, which signs in
-    /// it.
+    /// Adds the key of a transparency log. The file does not give the log's name, which a Rekor v2 log signs with its
+    /// checkpoints: it must be a log of Rekor v1.
     ///
     /// # Errors
     /// [`LooseFault`] when the file holds no such key.
@@ -127,8 +127,8 @@ fn listed<'a>(chain: impl Iterator<Item = &'a Vec<u8>>) -> Value {
     })
 }
 
-/// A key that counts since ever and for ever: whoever names the file says so. Its id is the hash of the key (RFC 6962,
-/// section 3.2; Rekor v1).
+/// The key has no validity window: naming the file in the configuration is to trust it without limit. Its id is the
+/// hash of the key (RFC 6962, section 3.2; Rekor v1).
 fn log(file: &[u8]) -> Result<Value, LooseFault> {
     let keys = PublicKey::from_file(file).map_err(|fault| LooseFault::Key(fault.to_string()))?;
     let [key] = keys.as_slice() else { return Err(LooseFault::Key(format!("{} keys", keys.len()))) };

@@ -1,4 +1,4 @@
-//! One signature as every layout comes down to it: what was signed, by whom it may be, what vouches for the time.
+//! One signature, in one form for every layout: the signed bytes, the possible signer, what vouches for the time.
 
 use aws_lc_rs::digest::Algorithm;
 use pullgate_policy::code::Code;
@@ -19,7 +19,7 @@ pub(crate) struct Signed {
     pub(crate) signature: Vec<u8>,
     /// How the signer is known.
     pub(crate) signer: Signer,
-    /// What the bundle is about: what the verifier is given as the artifact.
+    /// The artifact that the verifier gets: what the bundle is about.
     pub(crate) artifact: SharedArtifact,
     /// The hash that the bundle names for its message, where it names one.
     pub(crate) hashed_by: Option<&'static Algorithm>,
@@ -55,7 +55,8 @@ impl Weight {
     }
 }
 
-/// The signatures of one piece of evidence, and what all of them are said to be over: it is read when one of them holds.
+/// The signatures of one piece of evidence, and the bytes that they claim to sign, which are read once one of them
+/// holds.
 pub(crate) struct Piece {
     pub(crate) signed: Vec<Signed>,
     pub(crate) says: Says,
@@ -89,7 +90,7 @@ pub(crate) struct Parts {
     pub(crate) payload: SharedArtifact,
 }
 
-/// How the signer is known. A name and a key never stand for each other (A232).
+/// How the signer is known. A name never counts for a key, nor a key for a name (A232).
 #[derive(Clone)]
 pub(crate) enum Signer {
     /// By a certificate, in DER.
@@ -124,7 +125,7 @@ pub(crate) struct Rendered {
     pub(crate) payload: Option<SharedArtifact>,
 }
 
-/// The log entries of a bundle, or what is wrong with them: a signature may count without.
+/// The log entries of a bundle, or their fault: a signature may count without entries.
 pub(crate) type Entries = Result<Vec<Value>, PieceFault>;
 
 /// The versions of the bundle format.

@@ -1,7 +1,6 @@
-//! The JSON of protobuf messages, in the one form that everything behind it reads (protobuf, "ProtoJSON Format"): what
-//! its readers must take for the same is the same here. Bytes may be in either alphabet of base64, with or without
-//! padding; enums names or numbers; 64-bit numbers texts or numbers; a field may have its original name; null is
-//! absent.
+//! The JSON of protobuf messages, normalised to one form (protobuf, "ProtoJSON Format"): spellings that its readers
+//! must take for equal become equal. Bytes may be in either alphabet of base64, with or without padding; enums names or
+//! numbers; 64-bit numbers texts or numbers; a field may have its original name; null is absent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -14,7 +13,7 @@ use crate::encoding;
 #[error("a field stands twice, under both of its names")]
 pub(crate) struct Twice;
 
-/// A message by its fields, of which those that are not read are left as they are.
+/// A message by its fields; fields that are not read stay as they are.
 pub(crate) struct Message(&'static [(&'static str, Holds)]);
 
 /// What a field holds.
@@ -110,7 +109,7 @@ const AUTHORITY: Message = Message(&[
     ("validFor", One(&Message(&[]))),
 ]);
 
-/// Writes a message in the one form. What cannot be read is left as it is, for whoever looks at it to say so.
+/// Writes a message in the one form. An unreadable value stays as it is, for the later checks to refuse.
 pub(crate) fn normal(value: Value, message: &Message) -> Result<Value, Twice> {
     let Value::Object(mut members) = value else { return Ok(value) };
     members.retain(|_, member| !member.is_null());
@@ -150,7 +149,7 @@ impl Holds {
             (Bytes, Value::String(text)) => Value::String(bytes(&text).unwrap_or(text)),
             (Named(names), Value::Number(number)) => {
                 let at = number.as_u64().and_then(|number| usize::try_from(number).ok());
-                // A number that is not known here is a name that is not.
+                // An unknown number becomes an unknown name.
                 let name = at.and_then(|at| names.get(at)).map(|name| (*name).to_owned());
                 Value::String(name.unwrap_or_else(|| number.to_string()))
             }
@@ -166,7 +165,7 @@ impl Holds {
     }
 }
 
-/// The same bytes in the standard alphabet with padding; none where the text is no base64, or not the one way to write it.
+/// The same bytes in the standard alphabet with padding; `None` where the text is not base64 in its one canonical form.
 fn bytes(text: &str) -> Option<String> {
     let url_safe = text.contains(['-', '_']);
     let decoded = match (url_safe, text.contains('=')) {

@@ -1,4 +1,4 @@
-//! When what was signed is read, and how much of it is kept.
+//! When signed bytes are read, and how much of them is kept.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::claim::Claim;
 use crate::fault::PieceFault;
 use crate::material::Says;
 
-/// What a piece says, read once, when the first of its signatures was found to hold; once more where that was a stranger's,
-/// for whom less of it is kept.
+/// The claim of a piece, read when the first of its signatures holds; read again where that one was a stranger's, for
+/// whom less is kept.
 pub(crate) struct Reading<'a> {
     says: &'a Says,
     read: Option<(Keep, Result<Arc<Claim>, PieceFault>)>,
 }
 
-/// Whether a predicate is kept: what nobody whom the policy names has signed no requirement asks about (A602).
+/// Whether a predicate is kept: no requirement reads the predicate of a signer whom the policy does not name (A602).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Keep {
     Nothing,
@@ -65,7 +65,7 @@ mod tests {
         Says::Statement(SharedArtifact::of(Bytes::from(text)))
     }
 
-    /// What becomes of the predicate, and what is left of the memory.
+    /// Whether the predicate was kept; takes its memory from the budget.
     fn read(length: usize, budget: &mut Budget) -> Predicate {
         match &*Reading::new(&statement(length)).claim(Keep::Predicate, budget).unwrap() {
             Claim::Statement(statement) => statement.predicate,

@@ -1,8 +1,8 @@
 //! Trust roots from a TUF repository (The Update Framework, specification 1.0.34, section 5).
 //!
-//! [`refresh`] goes from a pinned root, and from what was kept of the last refresh, to the trusted root of today: all of
-//! it, or a [`RefreshFault`] and nothing. It asks a [`Repository`] for files and reads no clock: `now` is an argument.
-//! Besides `backend` this is the only module that names the library below it.
+//! [`refresh`] goes from a pinned root and the kept result of the last refresh to the current trusted root: the whole
+//! of it, or a [`RefreshFault`] and no change. It asks a [`Repository`] for files and reads no clock: `now` is an
+//! argument. Besides `backend` this is the only module that names the library below it.
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ pub use verified::{VerifiedRefresh, Versions};
 pub struct Refresh<'a, R> {
     /// The root that the operator pinned.
     pub anchor: &'a Anchor,
-    /// What the last refresh left: the floor under every version.
+    /// The result of the last refresh: no version may be lower.
     pub kept: Option<&'a VerifiedRefresh>,
     /// Where the files are.
     pub repository: &'a R,
@@ -39,7 +39,7 @@ pub struct Refresh<'a, R> {
 /// Brings a trusted root up to date.
 ///
 /// # Errors
-/// [`RefreshFault`] names the first thing that was wrong; then what was kept stays as it is, whole (A341).
+/// [`RefreshFault`] names the first thing that was wrong; then the kept result stays in force, unchanged (A341).
 pub async fn refresh<R: Repository>(order: &Refresh<'_, R>) -> Result<VerifiedRefresh, RefreshFault> {
     let newest = chain::walk(order).await?;
     update::below(order, newest).await

@@ -1,4 +1,4 @@
-//! What a policy's own files hold: keys, and certificate authorities.
+//! Keys and certificate authorities from a policy's own files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -11,8 +11,8 @@ use crate::encoding;
 use crate::found::Item;
 use crate::proto;
 
-/// The digests that the item names as its subjects, in its own order; none where it cannot be read. A message signature may
-/// name none and still be about something.
+/// The digests that the item names as its subjects, in its own order; empty where it cannot be read. A message
+/// signature may name no subject and still be about one.
 #[must_use]
 pub fn named_subjects(item: &Item) -> Vec<Digest> {
     match item {
@@ -59,7 +59,7 @@ fn in_statement(statement: &Statement) -> Vec<Digest> {
     subjects.into_iter().flatten().filter_map(named).collect()
 }
 
-/// The digest of the signed manifest, where it is told by an algorithm that names manifests.
+/// The digest of the signed manifest, where its algorithm can name manifests.
 fn in_message(digest: &Value) -> Option<Digest> {
     let algorithm = match digest.get("algorithm").and_then(Value::as_str)? {
         "SHA2_256" => "sha256",

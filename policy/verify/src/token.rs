@@ -1,5 +1,5 @@
-//! Bearer tokens of clients: JSON Web Tokens (RFC 7519) in the compact form of RFC 7515, by an issuer that is known
-//! beforehand. A key decides how a signature is checked; a token only says which key it means.
+//! Bearer tokens of clients: JSON Web Tokens (RFC 7519) in the compact form of RFC 7515, by an issuer of the
+//! configuration. A key decides how a signature is checked; a token only says which key it means.
 
 use std::fmt;
 
@@ -75,7 +75,7 @@ pub enum TokenFault {
     /// Over `client_token_bytes`.
     #[error("it is larger than {} bytes", limits::CLIENT_TOKEN_BYTES)]
     TooLarge,
-    /// The issuer has no such key, as far as is known.
+    /// The issuer's keys, as last fetched, have no such key.
     #[error("no known key of the issuer is the one that signed it")]
     UnknownKey,
 }
@@ -90,7 +90,7 @@ impl<'a> Token<'a> {
             return Err(TokenFault::TooLarge);
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(TokenFault::Malformed)?;
-        // A fourth part would leave a dot in the second, which is no base64url.
+        // A fourth part leaves a dot in the second, which base64url refuses.
         let (header, claims) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
         let (header, claims) = (object(header)?, object(claims)?);
         let signature = decoded(signature)?;
@@ -106,7 +106,7 @@ impl<'a> Token<'a> {
         Ok(Self { signed, signature, form, key_id, claims })
     }
 
-    /// The issuer that it names, to find whose keys to check it by.
+    /// The issuer that it names, to choose the keys for its signature.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.claims.get("iss").and_then(Value::as_str)
@@ -117,7 +117,7 @@ impl<'a> Token<'a> {
     /// # Errors
     /// [`TokenFault`]. [`TokenFault::UnknownKey`] is the only one that newer keys could change.
     pub fn verify(&self, keys: &JwkSet, wanted: &Wanted<'_>, now: Timestamp) -> Result<Proven, TokenFault> {
-        // The claims first: a token that could not count anyhow is no reason to ask for newer keys.
+        // The claims come first: a token that they refuse must not cause a request for newer keys.
         if self.issuer() != Some(wanted.issuer) {
             return Err(TokenFault::Issuer);
         }

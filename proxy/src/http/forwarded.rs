@@ -12,9 +12,9 @@ use crate::limits::FORWARDED_HOPS;
 /// What most proxies write, at the end of what came; the last entry is the newest.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that the last trusted proxy names, of those behind it; none where the peer is no such proxy, or says nothing
-/// that can be read. Where there is an `X-Forwarded-For`, a `Forwarded` is not read: a proxy that writes the first passes
-/// on the second as its client wrote it.
+/// The address that the last trusted proxy names, of those behind it; `None` where the peer is no such proxy, or says
+/// nothing that can be read. Where there is an `X-Forwarded-For`, a `Forwarded` is not read: a proxy that writes the
+/// first passes on the second as its client wrote it.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !is_trusted(&peer.to_canonical()) {

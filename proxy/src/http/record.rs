@@ -297,7 +297,7 @@ fn did_not_count(evidence: &Evidence) -> impl Iterator<Item = Reason> {
     })
 }
 
-/// A pull to be judged by another policy as well; none where nothing was judged.
+/// A pull to be judged by another policy as well; `None` where nothing was judged.
 #[must_use]
 pub fn answered(record: &Record) -> Option<Answered> {
     let was = match (record.verdict, record.ground.as_str()) {

@@ -24,7 +24,7 @@ pub struct Pieces {
 }
 
 impl Denied {
-    /// None where another hour may say something else of the same evidence.
+    /// `None` where another hour may say something else of the same evidence.
     #[must_use]
     pub fn new(denial: &Denial, evidence: &Evidence, pieces: Pieces) -> Option<Self> {
         let may_change = |rejected: &Rejected| {

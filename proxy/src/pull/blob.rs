@@ -32,7 +32,7 @@ pub enum Blob {
 pub struct Leaving {
     /// The blob.
     pub blob: Blob,
-    /// The root whose permit counts for it; none of evidence.
+    /// The root whose permit counts for it; `None` of evidence.
     pub root: Option<Digest>,
 }
 

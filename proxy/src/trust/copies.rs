@@ -42,7 +42,7 @@ impl Copies {
         Self { state: state.to_owned(), keep }
     }
 
-    /// Reads the copy of a table; none where there is none.
+    /// Reads the copy of a table; `None` where there is none.
     ///
     /// # Errors
     /// [`RefreshFault`]: it does not follow from the root, whoever wrote it.

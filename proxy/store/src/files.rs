@@ -74,7 +74,7 @@ impl Shelf {
         Self { state: state.to_owned(), name, tmp: state.join("tmp") }
     }
 
-    /// Opens a file for reading; none when there is none or it is a link, a FIFO or has a second name.
+    /// Opens a file for reading; `None` when there is none or it is a link, a FIFO or has a second name.
     pub(super) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Stamp)>> {
         match self.open_any(digest) {
             Ok(file) => Ok(Stamp::of(&file)?.map(|stamp| (file, stamp))),

@@ -50,7 +50,8 @@ impl Files {
         Ok(Self { client: Client::new(&settings)?, base: url.to_owned(), home: origin })
     }
 
-    /// One file of at most `most` bytes; none where there is none. Hosts that list nothing answer 403 for what is not there.
+    /// One file of at most `most` bytes; `None` where there is none. Hosts that list nothing answer 403 for what is not
+    /// there.
     ///
     /// # Errors
     /// [`Fault`].

@@ -137,7 +137,7 @@ impl Upstream {
         Ok(FetchedManifest { body: Untrusted::new(body), content_type })
     }
 
-    /// The digest of a tag, by a HEAD, which registries do not count as a pull. None if the answer has no digest. Use
+    /// The digest of a tag, by a HEAD, which registries do not count as a pull. `None` if the answer has no digest. Use
     /// it only to confirm an unchanged tag: it proves nothing about bytes that are not here.
     ///
     /// # Errors

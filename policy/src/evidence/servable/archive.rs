@@ -20,7 +20,7 @@ pub(super) enum Checksum {
     Possible,
 }
 
-/// Looks at the field alone, whatever the sum. A text that is shorter than a header is none to anybody.
+/// Looks at the field alone, whatever the sum. No reader takes a text that is shorter than a header for an archive.
 pub(super) fn checksum(bytes: &[u8]) -> Checksum {
     let number =
         |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0 | b'0'..=b'7' | b'+' | b'-' | b'_');

@@ -1,4 +1,4 @@
-//! The second line, which does not rest on reading archives: what has nothing to run is not run (A601).
+//! The second defence, independent of reading archives: a config that starts nothing is not run (A601).
 
 use serde_json::Value;
 

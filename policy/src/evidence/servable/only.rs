@@ -1,7 +1,7 @@
 //! A manifest that was fetched, hashed and strictly parsed, and is evidence in every part.
 //!
-//! podman, CRI-O and buildah unpack a layer by its content, whatever its media type says. One that they could unpack is no
-//! JSON text, but for a tar archive that is made to be both: that one is looked for.
+//! podman, CRI-O and buildah unpack a layer by its content, whatever its media type says. JSON text cannot be unpacked,
+//! except a crafted tar archive that is JSON too: the check looks for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,7 @@ impl LayerKind {
 }
 
 impl EvidenceOnly {
-    /// The blobs that must be fetched before [`EvidenceOnly::check`] can say yes; none when the manifest cannot pass.
+    /// The blobs that must be fetched before [`EvidenceOnly::check`] can say yes; `None` when the manifest cannot pass.
     #[must_use]
     pub fn needs(document: &Document) -> Option<Vec<Digest>> {
         let Manifest::Image(image) = document.manifest() else { return None };
@@ -70,8 +70,8 @@ impl EvidenceOnly {
         document.manifest().content().map(|descriptor| descriptor.digest).collect()
     }
 
-    /// Tells whether the manifest wears nothing but evidence, and more of it than is ever read: that is no reason to pass
-    /// it, and a denial says so (A031).
+    /// Tells whether all layers have media types of evidence, and there are more than the limits let the gate read: it
+    /// is denied for that (A031).
     #[must_use]
     pub fn too_many(document: &Document) -> bool {
         let Manifest::Image(image) = document.manifest() else { return false };
@@ -137,7 +137,7 @@ impl EvidenceOnly {
         self.blobs.get(digest).map(Intact::value)
     }
 
-    /// The layers that have what could be a number where a tar header has its checksum, though the sum is another.
+    /// The layers with a possible number where a tar header has its checksum, though it is not the right sum.
     pub(super) fn numbered(&self) -> &BTreeSet<Digest> {
         &self.numbered
     }

@@ -73,7 +73,7 @@ fn known(name: &str) -> Option<(&'static str, Shape)> {
     }
 }
 
-/// Keys that somebody reads. A key that equals one of them but for case is taken for it by Go (A035).
+/// Keys that somebody reads. Go takes a key that differs from one of them by case alone for that key (A035).
 const READ: [&str; 17] = [
     "schemaVersion",
     "mediaType",

@@ -14,7 +14,7 @@ use crate::fault::PieceFault;
 use crate::key::PublicKey;
 use crate::material::{Parts, Signed};
 
-/// Who signed, as an entry names its verifier.
+/// The signer, in the form in which an entry names its verifier.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Verifier<'a> {
     /// A certificate, in DER.
@@ -114,7 +114,8 @@ fn intoto_2(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -
     (signature == signed.signature && is_by(text(one, "/publicKey")?, by)).then_some(())
 }
 
-/// The envelope's own hash is over bytes that nobody keeps; its payload and this signature of it are what ties the entry.
+/// The hash of the envelope is over bytes that are not stored; the payload's hash and this signature tie the entry to
+/// it.
 fn dsse(body: &Value, envelope: &Parts, signed: &Signed, by: Verifier<'_>) -> Option<()> {
     hashes(body, "/spec/payloadHash", &envelope.payload)?;
     let signatures = body.pointer("/spec/signatures")?.as_array()?;

@@ -1,4 +1,4 @@
-//! Timestamps (RFC 3161), each held against one authority of the trust table: who signed it, when that counted, over which
+//! Timestamps (RFC 3161), each checked against one authority of the trust table: signer, validity at that time, signed
 //! bytes. The library reads those by ECDSA on whole seconds, and leaves open what sections 2.3 and 2.4.2 ask (A627).
 
 use jiff::Timestamp;
@@ -22,12 +22,12 @@ pub(super) struct Clocks(pub(super) Vec<Clock>);
 pub(super) struct Clock {
     /// The certificate that signs, where the root lists it; else one that travels in the token.
     leaf: Option<Vec<u8>>,
-    /// What it leads to; nothing where the root lists the leaf alone.
+    /// The path to its root; `None` where the trusted root lists the leaf alone.
     path: Option<Path>,
     window: Option<TimeRange>,
 }
 
-/// What the timestamps of one signature are worth.
+/// The result of checking the timestamps of one signature.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stamps {
     /// Those that count, as the bundle has them.
@@ -69,7 +69,7 @@ impl Clock {
         leaf.into_iter().chain(path).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Until when the table gives it a window; none where that has no end.
+    /// The end of its window in the table; `None` where that has no end.
     pub(super) fn closes(&self) -> Option<Timestamp> {
         self.window.and_then(|window| window.end)
     }

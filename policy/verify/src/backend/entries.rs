@@ -18,7 +18,7 @@ use crate::encoding;
 use crate::fault::PieceFault;
 use crate::material::Signed;
 
-/// What a log says of one entry.
+/// One entry, as the log vouches for it.
 #[derive(Debug, Clone)]
 pub(super) struct Entered {
     /// When it was entered, as the log signed; a log of Rekor v2 signs no time.
@@ -26,11 +26,11 @@ pub(super) struct Entered {
     pub(super) entry: LogEntry,
 }
 
-/// The entries of the logs that a table holds. Those of others are nothing to it, as long as one is left; and so are those
-/// whose signed timestamp is not the log's.
+/// The entries of the logs that a table holds. Entries of other logs, and those whose signed timestamp the log did not
+/// make, are left out, as long as one entry remains.
 ///
 /// # Errors
-/// One entry twice; or why none is left.
+/// One entry twice; or why no entry remains.
 pub(super) fn known<'a>(logs: &Logs, listed: &'a [Value]) -> Result<Vec<&'a Value>, PieceFault> {
     let mut seen = BTreeSet::new();
     let mut known = Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn id_of(entry: &Value) -> Option<Vec<u8>> {
 /// Checks every entry of a signature.
 ///
 /// # Errors
-/// What is wrong with the first that does not hold.
+/// The fault of the first entry that does not hold.
 pub(super) fn check(
     logs: &Logs,
     entries: &[&Value],
@@ -86,7 +86,7 @@ fn one(
     let kind = kind_of(listed, &body)?;
     let about = about::check(kind, &body, signed, by);
     let rekor = if kind == HASHEDREKORD_2 { Rekor::V2 } else { Rekor::V1 };
-    // What the log vouches for comes first: of an entry that nobody signed nothing is known.
+    // The log's own signature is checked first: the content of an unsigned entry proves nothing.
     let time = match rekor {
         Rekor::V1 => signed_timestamp(logs, &entry)?,
         Rekor::V2 => None,
@@ -134,7 +134,8 @@ fn body(entry: &TransparencyLogEntry) -> Result<Value, PieceFault> {
         .map_err(|_| PieceFault::new(Code::LogEntryKind, "the entry's body is not JSON"))
 }
 
-/// The entry under a label that the library reads. The label is no part of what a log signs; the body's own is compared.
+/// The entry under a label that the library reads. A log does not sign the label; the label in the body is compared
+/// with it.
 fn read(listed: &Value) -> Result<TransparencyLogEntry, PieceFault> {
     let mut copy = listed.clone();
     if let Some(entry) = copy.as_object_mut() {

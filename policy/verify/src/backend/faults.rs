@@ -13,14 +13,14 @@ pub(super) fn of(error: &Error) -> PieceFault {
 fn code(error: &Error) -> Code {
     match error {
         Error::SignatureInvalid(_) => Code::SignatureInvalid,
-        // The signature held, so what it is about is known, and it is something else.
+        // The signature holds, and it is over another artifact.
         Error::ArtifactMismatch(detail) if detail.contains("hashedrekord") => Code::LogEntryMismatch,
         Error::ArtifactMismatch(detail) if detail.contains("subject") => Code::SubjectMismatch,
         Error::ArtifactMismatch(_) => Code::DigestMismatch,
         Error::Certificate(error) => certificate(error),
         Error::TransparencyLog(error) => log(error),
         Error::Timestamp(error) => timestamp(error),
-        // Told while it verifies of one thing only: that the table has no certificate log.
+        // While it verifies, this has one cause only: the table has no certificate log.
         Error::InvalidTrustRoot(_) => Code::SctInvalid,
         Error::Crypto(_) => Code::KeyUnsupported,
         Error::Bundle(error) => bundle(error),
@@ -69,7 +69,7 @@ fn timestamp(error: &TimestampError) -> Code {
     }
 }
 
-/// What the library says of a token that is whole and by nobody of the table.
+/// The library's words for a well-formed token by an authority that is not in the table.
 const UNTRUSTED: [&str; 4] = [
     "certificate validation failed",
     "Failed to verify timestamp signature",

@@ -1,5 +1,5 @@
-//! The logs of one trusted root. An entry's log is the one whose id it has; that log's key, valid when the signature was
-//! made (A311), must have signed the checkpoint, in its own name (A625).
+//! The logs of one trusted root. An entry names its log by id. That log's key, valid when the signature was made
+//! (A311), must have signed the checkpoint, under the log's own name (A625).
 
 use aws_lc_rs::digest as hash;
 use bytes::Bytes;

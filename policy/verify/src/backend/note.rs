@@ -1,6 +1,6 @@
 //! Checkpoints as signed notes (C2SP signed-note and tlog-checkpoint), as the reference compares them: the note is by
-//! the log of the entry, in its name and about its tree (A625). The library takes any log of the table whose hint is in
-//! a line.
+//! the log of the entry, in its name and about its tree (A625). The library accepts any log of the table whose key hint
+//! is in a line.
 
 use pullgate_policy::limits;
 
@@ -11,7 +11,7 @@ pub(super) const HINT_BYTES: usize = 4;
 /// Bytes of a tree's root.
 const ROOT_BYTES: usize = 32;
 
-/// A note that was read; nobody vouches for it yet.
+/// A note that was read and not yet verified.
 pub(super) struct Note<'a> {
     /// What is signed, with its last newline.
     pub(super) text: &'a str,

@@ -1,8 +1,8 @@
 //! The path from a certificate to a root of the trust table (RFC 5280, section 6.1).
 //!
-//! The library takes each certificate of an authority's chain for an anchor by itself, and an anchor is held against
-//! nothing: an intermediate that has run out, is for another purpose or is no CA would sign for ever (A622). Here the
-//! anchor is the root alone; each other certificate is held against everything at the time in question, and the root too.
+//! The library takes each certificate of an authority's chain for a trust anchor, and an anchor is not checked: an
+//! intermediate that expired, is for another purpose or is no CA would sign for ever (A622). Here only the root is an
+//! anchor; every certificate, the root too, is checked in full at the time in question.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const PATHS: usize = 32;
 pub(super) struct Path {
     anchor: TrustAnchor<'static>,
     root: Issuing,
-    /// The root as it is written, for what it says of names.
+    /// The root certificate, for its name constraints.
     written: Certificate,
     between: Vec<CertificateDer<'static>>,
     window: Option<TimeRange>,
@@ -58,7 +58,7 @@ impl Path {
         between.chain([self.root.until()]).min().unwrap_or(Timestamp::MAX)
     }
 
-    /// Until when the table gives it a window; none where that has no end.
+    /// The end of its window in the table; `None` where that has no end.
     pub(super) fn closes(&self) -> Option<Timestamp> {
         self.window.and_then(|window| window.end)
     }
@@ -119,17 +119,17 @@ impl Path {
         Ok(path.issuer_spki().as_ref().to_vec())
     }
 
-    /// What the library does not look at: key usage, and how long a path the root allows.
+    /// The checks that the library lacks: key usage, and the root's path length constraint.
     fn allows(&self, may_issue: bool, length: usize) -> Result<(), webpki::Error> {
         let fits = may_issue && self.root.allows(length);
         fits.then_some(()).ok_or(webpki::Error::PathLenConstraintViolated)
     }
 
-    /// The same where the library refuses for the sake of names, of which it knows too little: by a path of which it
-    /// says that everything else is right.
+    /// As [`Self::built`], where the library refuses because of name constraints, which it does not fully support: by a
+    /// path that passes all its other checks.
     ///
-    /// It looks at names last, when the signatures of the path hold. A path is handed to it alone, in which every
-    /// certificate has a subject of its own: there is then one way to the root, and what it says is said of that one.
+    /// The library checks names last, after the signatures of the path. It gets one path at a time, in which every
+    /// certificate has a subject of its own: then there is one way to the root, and its answer is about that way.
     fn by_names(
         &self,
         leaf: &[u8],
@@ -194,8 +194,8 @@ impl Path {
     }
 }
 
-/// Purposes nest: where an issuer names any, the one that is asked for must be among them (RFC 5280, section 4.2.1.12, as
-/// the reference reads it). That the leaf names it is looked at apart.
+/// Purposes nest: where an issuer names any, the required one must be among them (RFC 5280, section 4.2.1.12, as the
+/// reference reads it). The leaf's own purpose is checked elsewhere.
 struct Unless(Purpose);
 
 impl ExtendedKeyUsageValidator for Unless {

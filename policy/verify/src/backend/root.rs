@@ -21,7 +21,7 @@ const ID_BYTES: usize = 32;
 
 /// What can be used of a trusted root.
 pub(super) struct Root {
-    /// What the library is given.
+    /// The root that the library gets.
     pub(super) library: TrustedRoot,
     pub(super) logs: Vec<Key>,
     pub(super) certificate_logs: Vec<Key>,
@@ -105,7 +105,7 @@ fn key(listed: &Value) -> Result<Key, String> {
     let key = PublicKey::of_log(&der).map_err(|fault| fault.to_string())?;
     let id = encoding::standard(text(listed, "/logId/keyId")).filter(|id| id.len() == ID_BYTES);
     let id = id.ok_or("its id is not 32 bytes in base64")?;
-    // Without a beginning nobody knows since when it counts (A628): the reference refuses the whole root.
+    // A key without a start of validity is refused (A628): the reference refuses the whole root.
     let window = listed.pointer("/publicKey/validFor").ok_or("its key has no validFor.start")?;
     let window = window.get("start").map(|_| window.clone()).ok_or("its key has no validFor.start")?;
     let window: TimeRange = serde_json::from_value(window).map_err(|_| "its key's validFor is no window")?;
@@ -116,8 +116,8 @@ fn key(listed: &Value) -> Result<Key, String> {
     Ok(Key { name: text(listed, "/baseUrl").to_owned(), id, key, window, known })
 }
 
-/// Leaves to the library each log once, over all of its windows, and none by a key that it does not know. Which window
-/// counts is looked at after it.
+/// Leaves each log to the library once, over all of its windows, except logs with a kind of key that it does not know.
+/// Which window counts is checked after it.
 fn reduce(root: &mut Value, list: &str, keys: &[Key]) {
     let mut position = 0;
     sift(root, list, |_| {
@@ -161,7 +161,7 @@ fn ordered(window: Option<TimeRange>) -> Result<(), String> {
     if ends_first { Err("its validFor ends before it begins".to_owned()) } else { Ok(()) }
 }
 
-/// A beginning that is left out is none: authorities count since ever.
+/// An authority without a start of validity has always counted.
 fn begin(listed: &mut Value) {
     let window = listed.get_mut("validFor").and_then(Value::as_object_mut);
     if let Some(window) = window {
@@ -169,7 +169,7 @@ fn begin(listed: &mut Value) {
     }
 }
 
-/// The certificate authorities. One whose chain cannot be used is none; a root that has no other cannot be used itself
+/// The certificate authorities. An authority with an unusable chain is left out; a root without a usable one is refused
 /// (A347).
 fn authorities(root: &mut Value, unusable: &mut Vec<Unusable>) -> Result<Vec<Path>, String> {
     let list = "certificateAuthorities";
@@ -202,7 +202,8 @@ fn authorities(root: &mut Value, unusable: &mut Vec<Unusable>) -> Result<Vec<Pat
 
 fn authority(listed: &Value) -> Result<Path, String> {
     let chain = chain(listed)?;
-    // An anchor is a root: what names another issuer is held against that one, and here it is not (A622).
+    // An anchor must be a root: a certificate by another issuer must be checked against that issuer, which is missing
+    // here (A622).
     if !chain.last().is_some_and(|last| certificate::is_self_issued(last)) {
         return Err("a certificate authority's chain does not end in its root".to_owned());
     }

@@ -31,16 +31,16 @@ pub enum RootsFault {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
-    /// Not PEM, or something in it that is no certificate.
+    /// Not PEM, or a block that is no certificate.
     #[error("the file holds something else than certificates in PEM")]
     Garbage,
-    /// A certificate that issues none.
+    /// A certificate that may not issue others.
     #[error("{0}")]
     NoAuthority(String),
     /// A private key. It should not be on the gate's host at all.
     #[error("the file holds a private key; certificates are wanted")]
     PrivateKey,
-    /// No root: what stands below one is held against it (A622).
+    /// No root, which the certificates below it must be checked against (A622).
     #[error("the issuer of \"{0}\" is not in the file: an anchor is a root, which issued itself")]
     Rootless(String),
     /// Over `ca_certificates`.
@@ -91,7 +91,7 @@ impl Roots {
             if !certificates.iter().any(|(_, other)| names(other).0 == issuer && names(other).0 != subject) {
                 return Err(RootsFault::Rootless(subject.to_string()));
             }
-            // Said of a root by whoever reads its path.
+            // For a root, `Path::of` checks the same.
             if !profile::is_authority(der) {
                 let why = format!("\"{subject}\" is no certificate authority");
                 return Err(RootsFault::NoAuthority(why));
@@ -127,8 +127,8 @@ impl Roots {
         self.ends.iter().filter(move |(_, end)| *end < now).map(|(subject, end)| (subject.as_str(), *end))
     }
 
-    /// Checks that a leaf is one for signing code, in its window at `time`, and leads to one of the roots by way of the
-    /// file's certificates or of `others`, all of which hold at that time.
+    /// Checks that a leaf is for signing code and valid at `time`, and leads to one of the roots through the file's
+    /// certificates or `others`, all valid at that time.
     pub(crate) fn lead(&self, leaf: &[u8], others: &[Vec<u8>], time: Timestamp) -> Result<(), PieceFault> {
         profile::check_signer(leaf, time)?;
         if certificate::is_self_issued(leaf) || profile::is_authority(leaf) {
@@ -139,7 +139,7 @@ impl Roots {
         for path in self.paths.iter().filter(|path| path.holds_at(time)) {
             match path.leads(leaf, others, time, Purpose::CodeSigning) {
                 Ok(_) => return Ok(()),
-                // That it is not another root's tells less than what is wrong with one of this one.
+                // A fault of this root's path tells more than "another root did not issue it".
                 Err(other)
                     if other.code == Code::CertificateUntrusted && fault.code == Code::CertificateInvalid => {
                 }

@@ -1,5 +1,6 @@
-//! Signed certificate timestamps (RFC 6962, sections 3.2 and 3.3): what a certificate log says of a certificate. The library
-//! reads a certificate with exactly one, and does not look whether it is from the future (A628).
+//! Signed certificate timestamps (RFC 6962, sections 3.2 and 3.3): the promise of a certificate log about a
+//! certificate. The library reads a certificate with exactly one, and does not look whether it is from the future
+//! (A628).
 
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
@@ -61,7 +62,7 @@ impl CertificateLogs {
     }
 }
 
-/// Whether a leaf has more than one SCT, as the library reads none.
+/// Whether a leaf has more than one SCT: the library then reads none of them.
 pub(super) fn are_several(leaf: &[u8]) -> bool {
     let list = Certificate::from_der(leaf).ok().and_then(|certificate| list(&certificate).ok().flatten());
     list.and_then(|list| Sct::all(&list)).is_some_and(|scts| scts.len() > 1)
@@ -116,7 +117,7 @@ impl Sct {
         one.is_empty().then_some(Self { log, timestamp, extensions, signature })
     }
 
-    /// What the log signed: the certificate as it was before the SCT was put into it.
+    /// The signed bytes: the certificate as it was before the SCT was put into it.
     fn message(&self, certificate: &Certificate, issuer: &[u8]) -> Option<Vec<u8>> {
         let mut before = certificate.tbs_certificate.clone();
         before.extensions =

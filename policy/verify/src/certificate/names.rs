@@ -1,5 +1,5 @@
-//! Name constraints (RFC 5280, section 4.2.1.10). The library that builds paths knows none of URIs, e-mail addresses and
-//! directory names, and refuses what has any; the reference knows the first two.
+//! Name constraints (RFC 5280, section 4.2.1.10). The library that builds paths supports no constraints on URIs, e-mail
+//! addresses and directory names, and refuses a path with one; the reference supports the first two.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ const SAN: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 /// `emailAddress`, an attribute of subjects.
 const ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
-/// Checks the names of all that stands below an issuer against what it allows. What cannot be decided is not allowed.
+/// Checks the names of all certificates below an issuer against its constraints. An undecidable name is refused.
 pub(crate) fn check(issuer: &Certificate, below: &[&Certificate]) -> Result<(), PieceFault> {
     let constraints: Option<NameConstraints> = profile::extension(issuer, CONSTRAINTS)?;
     let Some(NameConstraints { permitted_subtrees, excluded_subtrees }) = constraints else { return Ok(()) };
@@ -62,7 +62,7 @@ fn addresses(certificate: &Certificate) -> impl Iterator<Item = &AttributeTypeAn
     attributes.filter(|attribute| attribute.oid == ADDRESS)
 }
 
-/// Whether a subject has an address. What cannot be read has none.
+/// Whether a subject has an address. An unreadable certificate has none.
 pub(crate) fn has_address_in_subject(der: &[u8]) -> bool {
     profile::read(der).is_ok_and(|certificate| addresses(&certificate).next().is_some())
 }
@@ -100,15 +100,15 @@ fn one(
     Ok(())
 }
 
-/// Where a constraint can be read in two ways, the stricter one holds: what is permitted is narrow, what is excluded
-/// is wide.
+/// Where a constraint can be read in two ways, the stricter one holds: permitted subtrees are narrow, excluded ones
+/// wide.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Permitted,
     Excluded,
 }
 
-/// Whether a name lies in a subtree; none where the subtree is of another kind.
+/// Whether a name lies in a subtree; `None` where the subtree is of another kind.
 fn matches(name: &GeneralName, base: &GeneralName, rule: Rule) -> Option<bool> {
     let wide = rule == Rule::Excluded;
     match (name, base) {
@@ -199,8 +199,8 @@ fn is_part(part: &RelativeDistinguishedName, wanted: &RelativeDistinguishedName,
     }
 }
 
-/// Of what is permitted the same text; of what is excluded also in another case and spacing (RFC 5280, section 7.1), and
-/// whatever cannot be compared.
+/// For a permitted subtree, equal text; for an excluded one, also text in another case or spacing (RFC 5280, section
+/// 7.1), and text that cannot be compared.
 fn are_equal(one: &AttributeTypeAndValue, other: &AttributeTypeAndValue, rule: Rule) -> bool {
     if one.oid != other.oid {
         return false;

@@ -71,13 +71,13 @@ impl Purpose {
     }
 }
 
-/// A root: what it says of itself, since whoever builds a path takes it as it is.
+/// A root's own constraints, which builders of paths do not check.
 pub(crate) struct Issuing {
     from: Timestamp,
     until: Timestamp,
-    /// How many certificates may stand between it and a leaf; any number where none is told.
+    /// How many certificates may stand between it and a leaf; `None` for any number.
     length: Option<usize>,
-    /// Those that it is for; all where it names none.
+    /// Its purposes; empty means all.
     purposes: Vec<ObjectIdentifier>,
     /// What keeps it from being a root at all.
     fault: Option<&'static str>,
@@ -135,14 +135,14 @@ impl Issuing {
     }
 }
 
-/// Whether a certificate between root and leaf may sign others. That it is a CA is looked at by whoever builds the path.
+/// Whether a certificate between root and leaf may sign others. Whether it is a CA is checked where the path is built.
 pub(crate) fn may_issue(der: &[u8]) -> bool {
     let usage = read(der).and_then(|certificate| extension::<KeyUsage>(&certificate, KEY_USAGE));
     usage.is_ok_and(|usage| usage.is_none_or(|usage| usage.key_cert_sign()))
 }
 
-/// Checks what a leaf that signs code must say of itself (Sigstore client specification, "Certificate"), and that it is a
-/// certificate by RFC 5280, section 4.1.2.6: without a subject its alternative name is critical (A628).
+/// Checks the extensions that a leaf needs to sign code (Sigstore client specification, "Certificate"), and RFC 5280,
+/// section 4.1.2.6: without a subject its alternative name is critical (A628).
 pub(crate) fn check_signer(leaf: &[u8], time: Timestamp) -> Result<(), PieceFault> {
     let invalid = |detail: &str| PieceFault::new(Code::CertificateInvalid, detail);
     let certificate = read(leaf)?;
@@ -164,8 +164,7 @@ pub(crate) fn check_signer(leaf: &[u8], time: Timestamp) -> Result<(), PieceFaul
     Ok(())
 }
 
-/// Checks what a leaf that signs timestamps must say of itself: that purpose, critical, and no other (RFC 3161, section
-/// 2.3; A627).
+/// Checks the purpose of a leaf that signs timestamps: that purpose alone, and critical (RFC 3161, section 2.3; A627).
 pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), PieceFault> {
     let certificate = read(leaf)?;
     let purposes: Option<ExtendedKeyUsage> = extension(&certificate, PURPOSES)?;
@@ -181,7 +180,7 @@ pub(crate) fn check_clock(leaf: &[u8]) -> Result<(), PieceFault> {
     }
 }
 
-/// Whether a certificate says of itself that it issues others. What cannot be read does not.
+/// Whether a certificate says of itself that it issues others. An unreadable certificate does not.
 pub(crate) fn is_authority(der: &[u8]) -> bool {
     let constraints =
         read(der).and_then(|certificate| extension::<BasicConstraints>(&certificate, BASIC_CONSTRAINTS));

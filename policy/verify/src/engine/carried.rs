@@ -1,5 +1,5 @@
-//! Docker's layout: an attestation manifest that is signed. Its statements have no signature of their own; whoever
-//! signed the manifest attests to what the layers say that it lists by their hashes (A153).
+//! Docker's layout: an attestation manifest that is signed. Its statements have no signature of their own: the signer
+//! of the manifest attests to the layers that it lists by hash (A153).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::found::{Carried, Request};
 use crate::material::Says;
 use crate::reading::{Keep, Reading};
 
-/// The facts of one statement, by everybody whose signature of its manifest holds.
+/// The facts of one statement, one for each valid signature of its manifest.
 pub(super) fn worth(
     request: &Request<'_>,
     artifact: &SharedArtifact,
@@ -34,7 +34,7 @@ pub(super) fn worth(
     let Some(signed) = super::worth(&about_manifest, manifest, &carried.by, (budget, round))? else {
         return Ok(None);
     };
-    // Whoever attests to something about the manifest has not signed it (A214).
+    // An attestation about the manifest is not a signature of it (A214).
     let signed: Vec<Fact> = signed.into_iter().filter(|fact| is_signature(&fact.claim)).collect();
     if signed.is_empty() {
         return Err(PieceFault::new(Code::NotASignature, "of the attestation manifest"));
@@ -46,12 +46,13 @@ pub(super) fn worth(
     let claim = Reading::new(&says).claim(keep, budget)?;
     match claim.as_ref() {
         Claim::Statement(statement) if statement.predicate_type != SIGN => {}
-        // What nobody signed must not become a signature (A214).
+        // An unsigned statement must not count as a signature (A214).
         Claim::Statement(_) | Claim::Payload(_) | Claim::Manifest => {
             return Err(PieceFault::new(Code::NotASignature, "a statement in an attestation manifest"));
         }
     }
-    // Of more none can be attested to: each would have a manifest of its own, of which so many are looked at.
+    // More children cannot be attested to: each needs an attestation manifest of its own, and no more of these are
+    // read.
     let children =
         carried.children.iter().take(limits::ATTESTATION_MANIFESTS).filter_map(|child| match child {
             Digest::Sha256(known) => Some((*child, Artifact::Sha256(*known).kept())),

@@ -1,4 +1,4 @@
-//! From what was proven to the facts that are decided by.
+//! From proofs to the facts that a verdict rests on.
 
 use std::sync::Arc;
 

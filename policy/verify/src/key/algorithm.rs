@@ -97,7 +97,7 @@ impl Algorithm {
         ParsedPublicKey::new(first, raw).map(|_| ()).map_err(|_| KeyFault::Garbage)
     }
 
-    /// The one way in which a key is written for its id.
+    /// The canonical form of a key, which its id is computed from.
     pub(super) fn canonical(self, raw: &[u8]) -> Option<SubjectPublicKeyInfoOwned> {
         let curve = |oid: &ObjectIdentifier| Any::encode_from(oid).ok();
         let (oid, parameters) = match self {
@@ -183,7 +183,7 @@ fn canonical_pkcs1(encoded: &[u8]) -> Option<Vec<u8>> {
 
 impl Algorithm {
     /// The same ECDSA signature in DER, where it is written as its two numbers one behind the other (IEEE P1363), each
-    /// as long as the curve's order; none of any other.
+    /// as long as the curve's order; `None` for any other.
     pub(super) fn in_der(self, signature: &[u8]) -> Option<Vec<u8>> {
         let bytes = match self {
             Self::EcdsaP256 => 32,
@@ -197,7 +197,7 @@ impl Algorithm {
 }
 
 /// Whether bytes have the form of a signature by a key of any kind that is accepted: ECDSA in DER or as two numbers,
-/// Ed25519, RSA. What has none was not signed by a stranger, it was encoded in a way that nobody reads.
+/// Ed25519, RSA. Bytes in no such form are not a stranger's signature but an unknown encoding.
 pub(super) fn is_encoded(signature: &[u8]) -> bool {
     let in_der = || rsa_parts(signature).is_some_and(|(r, s)| r.len() <= 66 && s.len() <= 66);
     matches!(signature.len(), 64 | 96 | 132 | 256..=512) || in_der()
@@ -229,7 +229,7 @@ pub(super) fn is_private_key(der: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// The largest modulus of so many bits, and an exponent of its own.
+    /// The largest modulus of `bits` bits, with an exponent.
     fn of_bits(bits: u32) -> Vec<u8> {
         let mut modulus = vec![0xff; bits.div_ceil(8) as usize];
         modulus[0] >>= modulus.len() as u32 * 8 - bits;

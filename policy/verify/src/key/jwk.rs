@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, UNCOMPRESSED, pkcs1};
 
-/// The keys of one issuer that may sign tokens. What is of another kind is left out.
+/// The keys of one issuer that may sign tokens. Keys of other kinds are left out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct JwkSet(Vec<Jwk>);
 
@@ -25,7 +25,7 @@ pub(crate) struct Jwk {
     raw: Vec<u8>,
 }
 
-/// A form of signature (RFC 7518 §3.1, RFC 8037 §3.1). None with a shared secret, and not `none`.
+/// A form of signature (RFC 7518 §3.1, RFC 8037 §3.1). No algorithm with a shared secret, and not `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     EdDsa,
@@ -80,7 +80,7 @@ impl Jwk {
     fn read(members: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| members.get(name).and_then(Value::as_str);
         let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
-        // Half of it is no secret any more, or it is for something else.
+        // A key whose private half was published, or that is for another use, is left out.
         let signs = !members.contains_key("d")
             && members.get("use").is_none_or(|purpose| purpose == "sig")
             && members.get("key_ops").is_none_or(verifies);

@@ -27,7 +27,8 @@ impl Anchor {
     /// Reads a TUF `root.json`.
     ///
     /// # Errors
-    /// [`RefreshFault`] where it is none, or not signed by its own keys: half a file is a fault of the configuration.
+    /// [`RefreshFault`] where it is not a root, or not signed by its own keys: a truncated file is a fault of the
+    /// configuration.
     pub fn new(bytes: &[u8]) -> Result<Self, RefreshFault> {
         if bytes.len() as u64 > limits::TUF_ROOT_BYTES {
             return Err(RefreshFault::TooLarge { file: "root.json".to_owned() });
@@ -77,12 +78,12 @@ pub(super) struct Newest {
     pub(super) roots: Vec<File>,
 }
 
-/// Walks from the anchor through what was kept to the newest root of the repository.
+/// Walks from the anchor through the kept roots to the newest root of the repository.
 pub(super) async fn walk<R: Repository>(order: &Refresh<'_, R>) -> Result<Newest, RefreshFault> {
     let Anchor { bytes, root } = order.anchor.clone();
     let mut newest = Newest { root, bytes, roots: Vec::new() };
     for file in order.kept.into_iter().flat_map(super::VerifiedRefresh::roots) {
-        // Verified again: what was kept is a file on a disk. Those before the anchor are what it replaces.
+        // Kept roots are verified again, since they are files on a disk. The anchor replaces those before it.
         if follow(&mut newest, file.clone()).is_err() && !newest.roots.is_empty() {
             break;
         }
@@ -116,7 +117,7 @@ fn follow(newest: &mut Newest, file: File) -> Result<(), RefreshFault> {
     if known.version.checked_add(1) != Some(offered.version) {
         return Err(RefreshFault::RootVersion { known: known.version, offered: offered.version });
     }
-    // By the keys that are trusted first: those of the new root are of whoever wrote it.
+    // By the trusted keys first: the new root's own keys prove only who wrote it.
     signed_by(&next, known)?;
     signed_by(&next, offered)?;
     newest.bytes.clone_from(&file.bytes);

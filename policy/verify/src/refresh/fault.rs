@@ -4,24 +4,25 @@ use jiff::Timestamp;
 use pullgate_policy::limits;
 use sigstore_tuf::Error;
 
-/// Why a file could not be had. That there is none is no fault of the way to it.
+/// Why a file could not be had. A missing file is an answer, not a failure of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFault {
     /// More bytes than were asked for.
     #[error("more bytes than may be read")]
     TooLarge,
-    /// No answer, or none that counts.
+    /// No answer, or an unusable one.
     #[error("no answer: {0}")]
     Unreachable(&'static str),
 }
 
-/// Why a refresh was refused. Names of roles and files are from signed metadata or our own; who shows them escapes them.
+/// Why a refresh was refused. Names of roles and files are from signed metadata or our own; escape them where they are
+/// shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshFault {
     /// More lists of targets than may be read (A345).
     #[error("more than {} lists of targets would have to be read", limits::TUF_DELEGATIONS)]
     Delegations,
-    /// Metadata that has run out: the repository is dead, or somebody holds a newer one back (A342).
+    /// Expired metadata: the repository is dead, or an attacker withholds newer metadata (A342).
     #[error("the {role} metadata expired at {at}")]
     Expired {
         /// Which.
@@ -51,7 +52,7 @@ pub enum RefreshFault {
         /// The file.
         file: String,
     },
-    /// An older version than the one that is known (A341).
+    /// An older version than the trusted one (A341).
     #[error("{role} goes back from version {known} to {offered}")]
     Rollback {
         /// Which.

@@ -29,7 +29,7 @@ pub(super) fn enough<T: Role>(
     name: &str,
 ) -> Result<(), RefreshFault> {
     let fault = || RefreshFault::threshold(name);
-    // Zero would be met by nobody's signature.
+    // A threshold of zero would be met without a signature.
     if role.threshold == 0 {
         return Err(fault());
     }
@@ -39,7 +39,7 @@ pub(super) fn enough<T: Role>(
         if signature.sig.is_empty() || !role.keyids.contains(&signature.keyid) {
             continue;
         }
-        // One signature for a name: who repeats one makes each check cost another (A345).
+        // One signature for each key id: each repetition would cost another check (A345).
         if !names.insert(&signature.keyid) {
             return Err(fault());
         }
@@ -52,7 +52,7 @@ pub(super) fn enough<T: Role>(
     if signers.len() >= role.threshold { Ok(()) } else { Err(fault()) }
 }
 
-/// A key that can be told from others, in the form that the library reads. Repositories of before 2023 write the bare
+/// A key with its id computed here, in the form that the library reads. Repositories of before 2023 write the bare
 /// point in hex, which it does not.
 fn usable(key: &Key) -> Option<(KeyId, Key)> {
     let public = key.keyval.public.trim();

@@ -13,7 +13,7 @@ impl TargetName {
     /// What Sigstore's repositories call their trusted root.
     pub const TRUSTED_ROOT: Self = Self(Cow::Borrowed("trusted_root.json"));
 
-    /// Another name; none where it is no name.
+    /// Reads a name; `None` outside this grammar.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         let fits = |part: &str| {
@@ -30,7 +30,7 @@ impl TargetName {
         &self.0
     }
 
-    /// The file that holds it where names begin with the hash of what they name.
+    /// The target's file name in a repository with consistent snapshots: the hash comes first.
     pub(super) fn under(&self, hash: &str) -> String {
         match self.0.rsplit_once('/') {
             Some((folder, file)) => format!("{folder}/{hash}.{file}"),
@@ -45,7 +45,8 @@ impl fmt::Display for TargetName {
     }
 }
 
-/// The name of a delegated role as part of one file name: what is not harmless is percent-encoded, `/` above all.
+/// The name of a delegated role as part of one file name: all but harmless characters are percent-encoded, `/` above
+/// all.
 pub(super) fn encoded(role: &str) -> String {
     let mut text = String::with_capacity(role.len());
     for byte in role.bytes() {

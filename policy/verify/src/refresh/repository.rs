@@ -67,7 +67,7 @@ fn bounded(name: &str, read: Option<Vec<u8>>, bytes_max: u64) -> Result<Option<F
     }
 }
 
-/// A repository that is at hand: what was kept of a refresh. It never waits.
+/// A repository in memory: the kept files of a refresh. It never waits.
 #[derive(Debug, Default)]
 pub(super) struct AtHand {
     pub(super) metadata: BTreeMap<String, Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Who lists the target, and whether it is what is listed (TUF 5.6.7 and 5.7).
+//! The role that lists the target, and whether the target matches (TUF 5.6.7 and 5.7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +81,7 @@ fn covers(role: &DelegatedRole, wanted: &TargetName) -> Result<bool, RefreshFaul
     role.matches_path(wanted.as_str()).map_err(|error| RefreshFault::of("targets.json", error))
 }
 
-/// Reads a delegated list; none where the snapshot does not list it.
+/// Reads a delegated list; `None` where the snapshot does not list it.
 async fn list<R: Repository>(
     work: &mut Work<'_, R>,
     role: &str,
@@ -103,7 +103,7 @@ async fn list<R: Repository>(
     Ok(Some(file))
 }
 
-/// Reads the target and compares it with what is listed.
+/// Reads the target and compares it with its listed length and hashes.
 async fn read<R: Repository>(
     work: &Work<'_, R>,
     wanted: &TargetName,

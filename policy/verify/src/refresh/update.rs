@@ -21,7 +21,7 @@ impl<R> Refresh<'_, R> {
     }
 }
 
-/// What is trusted so far, and the files that it came from.
+/// The metadata that is trusted so far, and its files.
 pub(super) struct Work<'a, R> {
     pub(super) order: &'a Refresh<'a, R>,
     pub(super) now: Timestamp,
@@ -59,8 +59,8 @@ pub(super) async fn below<R: Repository>(
 }
 
 impl<R: Repository> Work<'_, R> {
-    /// Takes what was kept for a floor, though it may have expired. What the newest root's keys have not signed is none:
-    /// that is how a repository recovers from stolen keys (TUF 5.3.11).
+    /// Takes the kept versions for a floor, even expired ones. Kept metadata that the newest root's keys have not
+    /// signed sets no floor: that is how a repository recovers from stolen keys (TUF 5.3.11).
     fn remember(&mut self, kept: &VerifiedRefresh) {
         let _ = self.take_timestamp(&kept.timestamp, Timestamp::MIN);
         let _ = self.take_snapshot(&kept.snapshot, Timestamp::MIN);
@@ -70,7 +70,7 @@ impl<R: Repository> Work<'_, R> {
         let file = self.read("timestamp.json", limits::TUF_TIMESTAMP_BYTES).await?;
         match self.take_timestamp(&file, self.now)? {
             Taken::New => Ok(file),
-            // The one that is known counts, whatever else this one says (TUF 5.4.3.1): and it may have expired.
+            // An equal version changes nothing: the trusted metadata stays (TUF 5.4.3.1), unless it has expired.
             Taken::Same => {
                 self.set
                     .check_timestamp_expired(self.now)

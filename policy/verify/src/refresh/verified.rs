@@ -18,7 +18,7 @@ use super::{Refresh, refresh};
 use crate::encoding;
 use crate::trust::{Sct, TrustFault, TrustTable};
 
-/// What a file of kept metadata is called in faults.
+/// The name of a kept file in faults.
 const FILE: &str = "the kept copy";
 /// The form in which it is written.
 const FORM: u64 = 1;
@@ -85,8 +85,8 @@ impl VerifiedRefresh {
         .to_string()
     }
 
-    /// Reads what [`Self::to_json`] wrote, and verifies all of it again from the pinned root; expiry is not looked at. Also
-    /// gives the time of the refresh, for which nothing vouches.
+    /// Reads what [`Self::to_json`] wrote, and verifies all of it again from the pinned root; expiry is not looked at.
+    /// Also gives the time of the refresh, which is not signed.
     ///
     /// # Errors
     /// [`RefreshFault`]: then it is no trust root, whoever wrote it.

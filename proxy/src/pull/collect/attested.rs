@@ -29,8 +29,8 @@ use crate::pull::resolve;
 use crate::refusal::Refusal;
 use crate::store::Known;
 
-/// What is found in signed attestation manifests, besides what was found before; none where nothing is, or nothing asks
-/// for it.
+/// What is found in signed attestation manifests, besides what was found before; `None` where nothing is, or nothing
+/// asks for it.
 ///
 /// # Errors
 /// Undecided, when there is no room for it.

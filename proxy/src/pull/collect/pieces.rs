@@ -61,7 +61,7 @@ fn make_room(held: &mut Reservation, carriers: &[Carrier], wanted: &[Wanted]) ->
     held.grow(carriers.chain(wanted.iter().map(|one| one.size)).sum())
 }
 
-/// The pieces that the carriers hold, from the store alone; none when one of them is lost, or there is no room.
+/// The pieces that the carriers hold, from the store alone; `None` when one of them is lost, or there is no room.
 ///
 /// # Errors
 /// [`Unknown`](crate::store::Unknown).

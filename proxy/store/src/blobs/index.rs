@@ -111,8 +111,8 @@ impl Index {
         self.among(self.used.saturating_add(self.promised).saturating_add(size)).is_some()
     }
 
-    /// Whose removal makes room for `size` more bytes: those that were used longest ago, none that is being read (A508).
-    /// None where that is not enough, and then nothing needs to go.
+    /// Whose removal makes room for `size` more bytes: those that were used longest ago, none that is being read
+    /// (A508). `None` where that is not enough, and then nothing needs to go.
     pub(super) fn to_evict(&self, size: u64) -> Option<Vec<Digest>> {
         self.among(self.used.saturating_add(self.arrived).saturating_add(size))
     }

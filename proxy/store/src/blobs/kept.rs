@@ -310,7 +310,7 @@ pub(super) fn unchanged(file: &File, stamp: &Stamp) -> bool {
     matches!(Stamp::of(file), Ok(Some(now)) if now == *stamp)
 }
 
-/// The digest of a file; none when nobody waits for it any more.
+/// The digest of a file; `None` when nobody waits for it any more.
 fn hash<E: UpstreamError>(digest: &Digest, file: &File, progress: &Sender<E>) -> io::Result<Option<Digest>> {
     let (mut hasher, mut at) = (Hasher::like(digest), 0_u64);
     let mut chunk = vec![0; HASH_BYTES];

@@ -39,7 +39,7 @@ pub(super) struct Shared<E: UpstreamError> {
     file: Arc<File>,
     progress: watch::Receiver<Progress<E>>,
     followers: watch::Sender<usize>,
-    /// What a kept file was when it was hashed; none of one that is still written.
+    /// What a kept file was when it was hashed; `None` of one that is still written.
     stamp: Option<Stamp>,
     _reading: Reading,
 }

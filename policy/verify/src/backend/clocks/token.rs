@@ -1,4 +1,4 @@
-//! A timestamp token: what a timestamp authority signed (RFC 3161, section 2.4.2; RFC 5652, section 5).
+//! A timestamp token, signed by a timestamp authority (RFC 3161, section 2.4.2; RFC 5652, section 5).
 
 use aws_lc_rs::digest::{self as hash, Algorithm};
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ const WITH_HASH: [(&str, &Algorithm); 6] = [
 
 const SET_OF: u8 = 0x31;
 
-/// A token as it was read; nobody vouches for it yet.
+/// A token that was read and not yet verified.
 pub(super) struct Token {
     pub(super) time: Timestamp,
     /// Certificates that travel in it. None of them is trusted.
@@ -171,7 +171,7 @@ impl Signer {
         Some(Self { id, digest, hashed_by, attributes: whole_parts(attributes.value())?, signature })
     }
 
-    /// Type and value of each; none where a type stands twice, or has not one value.
+    /// Type and value of each; `None` where a type stands twice, or has not one value.
     fn attributes(&self) -> Option<Vec<(ObjectIdentifier, AnyRef<'_>)>> {
         let mut read: Vec<(ObjectIdentifier, AnyRef<'_>)> = Vec::new();
         for attribute in &self.attributes {
@@ -220,7 +220,7 @@ fn said(info: &[u8]) -> Option<((&'static Algorithm, Vec<u8>), Timestamp)> {
     Some(((algorithm_of(*algorithm)?, hashed), moment(time)?))
 }
 
-/// Extensions are welcome unless one must be understood: none is.
+/// Extensions are ignored, except a critical one, which is refused.
 fn is_harmless(extensions: AnyRef<'_>) -> bool {
     let critical = |extension: &AnyRef<'_>| {
         parts(*extension).is_none_or(|fields| fields.iter().any(|field| field.tag() == Tag::Boolean))

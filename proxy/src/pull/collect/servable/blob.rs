@@ -40,8 +40,8 @@ impl AsRef<[u8]> for Roomy {
     }
 }
 
-/// The gate's own copy of a blob of evidence that leaves here under the policy that is in force now; none where nothing
-/// that left has it.
+/// The gate's own copy of a blob of evidence that leaves here under the policy that is in force now; `None` where
+/// nothing that left has it.
 ///
 /// # Errors
 /// Undecided, where what has it could not be looked at: it may leave. A denial, where that is blocked.

@@ -97,9 +97,9 @@ pub(in crate::blobs) enum Wants {
 }
 
 impl BlobFiles {
-    /// A file for a blob of this size; none where the disk has no room for one, though what was used longest ago would go
-    /// (A501). Where `blobs_max` has none it is lent (A508). Nothing goes before bytes have come: a size is only what
-    /// somebody says (A617).
+    /// A file for a blob of this size; `None` where the disk has no room for one, though what was used longest ago
+    /// would go (A501). Where `blobs_max` has none it is lent (A508). Nothing goes before bytes have come: a size is
+    /// only what somebody says (A617).
     pub(in crate::blobs) fn room(self: &Arc<Self>, size: Option<u64>, wants: Wants) -> Option<Room> {
         let size = size.unwrap_or(0);
         if self.is_resting() {
@@ -140,8 +140,8 @@ impl BlobFiles {
         }
     }
 
-    /// Memory for a blob of this size, where no file can be had: so that they who ask at once share one transfer then, too
-    /// (A501). None where there is too little.
+    /// Memory for a blob of this size, where no file can be had: so that they who ask at once share one transfer then,
+    /// too (A501). `None` where there is too little.
     pub(in crate::blobs) fn in_memory(self: &Arc<Self>, size: Option<u64>) -> Option<Room> {
         let kibibytes = u32::try_from(size?.div_ceil(1024)).ok()?;
         let memory = Arc::clone(&self.memory).try_acquire_many_owned(kibibytes).ok()?;
