@@ -11,18 +11,18 @@ use pullgate_policy::text;
 use crate::config::{Config, Upstream};
 use crate::value::written;
 
-/// What a configuration says of one repository.
+/// What a configuration requires of one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Against {
     /// The canonical repository.
     pub repository: Repository,
     /// The name of the policy that governs it and the scope that won; `None` where no scope matches.
     pub policy: Option<(String, String)>,
-    /// What is asked for, a line each with its place; and what else bears upon it.
+    /// The requirements, each a line with its place in the file, then blocks, exemptions and refusals that apply.
     pub requirements: Vec<String>,
 }
 
-/// Says which policy, scope and requirements govern `repository`, and what is said of that digest, if one is asked about.
+/// Finds the policy, scope and requirements that govern `repository`, and the block or exemption of `digest`, if given.
 #[must_use]
 pub fn against(config: &Config, repository: &Repository, digest: Option<Digest>, now: Timestamp) -> Against {
     let set = &config.policy.set;

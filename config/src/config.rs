@@ -21,7 +21,7 @@ use crate::trust::TrustSource;
 pub struct Config {
     /// The data port.
     pub listen: Listen,
-    /// Who may pull; everybody who reaches the data port where none.
+    /// Who may pull; `None` lets in everybody who reaches the data port.
     pub clients: Option<Clients>,
     /// The admin port.
     pub admin: Admin,
@@ -54,22 +54,22 @@ pub enum Shadow {
     Policies(Box<Policies>),
 }
 
-/// The policy with what it names.
+/// The policy with the keys and trust tables that it names.
 #[derive(Debug, Clone)]
 pub struct Policies {
     /// The policies.
     pub set: PolicySet,
     /// The keys of their authorities.
     pub keys: Arc<KeyRing>,
-    /// The file of each authority that is known by a key.
+    /// The key file of each authority with a key.
     pub key_files: BTreeMap<Name, PathBuf>,
     /// The trust tables of their authorities, as far as they need no refresh.
     pub trust: Arc<TrustSet>,
     /// Where each trust table comes from, by name.
     pub sources: Vec<TrustSource>,
-    /// The file it was read from; none for what is built in.
+    /// The file it was read from; `None` for the built-in policy.
     pub file: Option<PathBuf>,
-    /// Its text; none for what is built in.
+    /// Its text; `None` for the built-in policy.
     pub text: Option<Arc<str>>,
 }
 
@@ -78,24 +78,24 @@ pub struct Policies {
 pub struct Listen {
     /// The address of the data port.
     pub address: SocketAddr,
-    /// The registry of requests that name none.
+    /// The registry of requests without a registry.
     pub default_registry: Option<Registry>,
     /// How a denied HEAD is answered.
     pub denied_head_status: DeniedHeadStatus,
     /// TLS; plain HTTP where none.
     pub tls: Option<Tls>,
-    /// Networks of proxies whose word for a client's address is believed, in the pull log.
+    /// Networks of proxies that are trusted to name the client's address, for the pull log.
     pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `listen.tls`.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The certificate and what it chains through, the leaf first.
+    /// The certificate with its intermediates, the leaf first.
     pub cert_pem: Vec<u8>,
     /// Its private key.
     pub key_pem: Secret,
-    /// Who signs the certificates of clients; none is asked for where none is named.
+    /// The authorities of clients' certificates; `None` asks for no certificate.
     pub client_ca_pem: Option<Vec<u8>>,
 }
 
@@ -113,7 +113,7 @@ pub enum DeniedHeadStatus {
 pub struct Clients {
     /// bcrypt hashes of passwords, by user name.
     pub passwords: BTreeMap<String, Secret>,
-    /// Whose tokens prove a name.
+    /// The issuers whose tokens prove a client's name.
     pub issuers: Vec<Issuer>,
     /// Who may read what.
     pub readers: Readers,
@@ -173,9 +173,9 @@ pub struct Audit {
     pub log: AuditLog,
     /// How long records stay in the database.
     pub retain: Duration,
-    /// Bytes that the database may take; as many as there are where none.
+    /// Bytes that the database may take; `None` for no limit.
     pub retain_max: Option<u64>,
-    /// What a log that cannot be written does to pulls.
+    /// Whether pulls go on while the log cannot be written.
     pub on_failure: OnFailure,
     /// The name of the gate in its records; that of the host where none.
     pub gate: Option<String>,
@@ -217,7 +217,7 @@ pub struct Upstream {
     pub redirect_hosts: Vec<String>,
     /// Hosts of its token services, beside its own; in lower case.
     pub token_hosts: Vec<String>,
-    /// The gate's own certificate, and what it chains through, with its private key: for an upstream that asks for one.
+    /// The gate's own certificate with its intermediates and private key, for an upstream that asks for one.
     pub client_cert_pem: Option<Secret>,
     /// The only credentials that may go to it, but for the repositories in `logins`.
     pub credentials: Credentials,
@@ -225,7 +225,7 @@ pub struct Upstream {
     pub logins: BTreeMap<String, Credentials>,
     /// The separate evidence repository.
     pub evidence: Option<Repository>,
-    /// How long its answer to a question may be waited for; the limits say where none.
+    /// How long the first byte of an answer, except a blob, is waited for; `None` for the default of the limits.
     pub first_byte: Option<Duration>,
     /// The same of its answer to a request for a blob.
     pub first_byte_blob: Option<Duration>,

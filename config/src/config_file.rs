@@ -218,8 +218,8 @@ fn retain_max(context: &mut Context<'_, '_>, table: &mut Table) -> Option<u64> {
     Some(size)
 }
 
-/// The policy of `audit.shadow`. Its faults are told, and are none of the configuration: a gate does not fail of what it
-/// only tries.
+/// The policy of `audit.shadow`. Its faults are reported apart from the configuration's: a gate must not fail because
+/// of a policy that it only tries.
 fn shadow(context: &mut Context<'_, '_>, name: &At<String>, around: Surroundings<'_>) -> Shadow {
     let path = context.text.beside(&name.value);
     let mut files = context.files.apart();

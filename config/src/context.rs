@@ -1,4 +1,4 @@
-//! What every part of the reading has at hand: the file it is about, the other files, and where diagnostics go.
+//! The context of every reader: its file, the other files, and the diagnostics.
 
 use std::ops::Range;
 use std::path::Path;

@@ -78,7 +78,7 @@ pub fn defaults(state: PathBuf) -> Config {
     }
 }
 
-/// What is weak in [`defaults`]: a gate that was started without a file enforces nothing (A419).
+/// The warnings about [`defaults`]: a gate without a configuration file enforces nothing (A419).
 #[must_use]
 pub fn warnings_without_a_file() -> Diagnostics {
     let message = "there is no configuration: nothing is enforced, and everything is served with a warning";
@@ -89,7 +89,7 @@ pub fn warnings_without_a_file() -> Diagnostics {
     warnings
 }
 
-/// The trust tables that need no file. A test of theirs reads both snapshots, so none is ever left out here.
+/// The trust tables that need no file. A test of theirs reads both snapshots, so the filter drops neither.
 pub(crate) fn built_in() -> impl Iterator<Item = TrustTable> {
     [TrustTable::sigstore(), TrustTable::github()].into_iter().flatten()
 }

@@ -90,7 +90,7 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
-    /// Whether what a diagnostic is about could not be read, and has its fault: that place, or all of a file that is YAML.
+    /// Whether a syntax fault is already reported for the same place, or for the whole of a file that is YAML.
     pub(crate) fn has_syntax_fault_at(&self, other: &Diagnostic) -> bool {
         let at = |one: &Diagnostic| {
             one.file == other.file && (one.span == other.span || one.message == READS_LIKE_YAML)
@@ -141,7 +141,7 @@ impl Diagnostics {
         }
     }
 
-    /// Shows all of them, each with its line of the file. What may be a secret in that line is struck out.
+    /// Shows all of them, each with its line of the file. Possible secrets in that line are struck out.
     #[must_use]
     pub fn render(&self, style: Style) -> String {
         let renderer = match style {

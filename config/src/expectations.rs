@@ -1,4 +1,4 @@
-//! What a site expects of its policy, image by image: the file of `pullgate policy test`.
+//! The verdicts that a site expects of its policy, image by image: the file of `pullgate policy test`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,11 @@ use crate::suggest::nearest;
 /// A file of expectations.
 #[derive(Debug, Clone)]
 pub struct Expectations {
-    /// The policy that is held to them; that of the configuration where none is named.
+    /// The policy under test; `None` for the configuration's.
     pub policy: Option<PathBuf>,
-    /// The folder of a recording; what the gate has kept where none is named.
+    /// The folder of a recording; `None` for the gate's own store.
     pub recorded: Option<PathBuf>,
-    /// The time by which it is judged; now where none is named.
+    /// The time of judgement; `None` for now.
     pub at: Option<Timestamp>,
     /// Each of them; never empty.
     pub expect: Vec<Expect>,
@@ -40,7 +40,7 @@ pub struct Expect {
     pub location: Location,
 }
 
-/// What must be said of an image.
+/// The expected verdict on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedVerdict {
     /// It is refused.

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret;
 use crate::source::{Content, Source, Unreadable};
 
-/// Every file that was read, and what was found wrong.
+/// Every file that was read, and the diagnostics.
 pub(crate) struct Files<'a> {
     source: &'a dyn Source,
     read: BTreeMap<PathBuf, Result<Arc<Content>, Unreadable>>,
@@ -91,7 +91,7 @@ impl<'a> Files<'a> {
     }
 
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        // What cannot be read has its fault already.
+        // An unreadable file has its fault already.
         if !self.diagnostics.has_syntax_fault_at(&diagnostic) {
             self.diagnostics.push(diagnostic);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A TOML document as plain data; `None` where it is none.
+/// A TOML document as plain data; `None` where it is not TOML.
 #[must_use]
 pub fn foreign_toml(text: &str) -> Option<Value> {
     toml::from_str(text).ok()

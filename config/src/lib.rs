@@ -45,7 +45,7 @@ pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
 pub use trust::{TrustLocation, TrustOrigin, TrustRefresh, TrustSource};
 
-/// A configuration, and what is weaker in it than it looks.
+/// A configuration, and warnings about what is weaker in it than it looks.
 #[derive(Debug)]
 pub struct Loaded {
     /// The configuration.
@@ -54,7 +54,8 @@ pub struct Loaded {
     pub warnings: Diagnostics,
 }
 
-/// Reads the configuration at `path`, the policy, the keys and the trust roots from the disk. `now` is for what has run out.
+/// Reads the configuration at `path`, the policy, the keys and the trust roots from the disk. `now` decides what has
+/// expired.
 ///
 /// # Errors
 /// [`Diagnostics`]: every fault of every file at once, and the warnings.
@@ -76,7 +77,7 @@ pub fn load_with(source: &dyn Source, path: &Path, now: Timestamp) -> Result<Loa
     }
 }
 
-/// A policy, and what is weaker in it than it looks.
+/// A policy, and warnings about what is weaker in it than it looks.
 #[derive(Debug)]
 pub struct LoadedPolicy {
     /// The policy, with its keys and trust roots.
@@ -85,8 +86,8 @@ pub struct LoadedPolicy {
     pub warnings: Diagnostics,
 }
 
-/// Reads the policy at `path`, its keys and its trust roots from the disk, for no configuration: nothing is said of
-/// scopes that no upstream could meet, and permits live as long as they do by default.
+/// Reads the policy at `path`, its keys and its trust roots from the disk, without a configuration: scopes are not
+/// compared with upstreams, and permits have the default lifetime.
 ///
 /// # Errors
 /// [`Diagnostics`]: every fault of every file at once, and the warnings.

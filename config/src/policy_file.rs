@@ -55,7 +55,7 @@ pub(crate) fn read(
     Some(policies(&mut context, file, (path, around)))
 }
 
-/// Reads a policy file for no configuration: nobody says which upstreams there are. None where it cannot be read.
+/// Reads a policy file without a configuration, so that the upstreams are unknown. `None` where it cannot be read.
 pub(crate) fn alone(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option<Policies> {
     let (text, unreadable) = files.text(path, limits::CONFIG_FILE_BYTES);
     let mut context = Context::new(files, text);
@@ -120,7 +120,8 @@ fn closes_everything(context: &mut Context<'_, '_>, policies: &[Policy], unmatch
     }
 }
 
-/// A gate that gates nothing is allowed, and says so (A410). What has faults is not judged by what is left of it.
+/// A gate that enforces nothing is allowed, with a warning (A410). A file with faults gets no such warning, since a
+/// part of it is missing.
 fn nothing_enforced(context: &mut Context<'_, '_>, policies: &[Policy], unmatched: Unmatched) {
     let enforces = |policy: &Policy| policy.mode == Mode::Enforce && policy.rule.refuses();
     if context.files.has_faults() || policies.iter().any(enforces) {

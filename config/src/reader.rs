@@ -187,7 +187,7 @@ impl Table {
         self.entries.remove(key).map(|(_, value)| value)
     }
 
-    /// The value of a key that must not be there: known, and never proposed.
+    /// The value of a key that is refused by name: it counts as known, and is never suggested for a misspelt one.
     pub(crate) fn seize(&mut self, key: &str) -> Option<At<Node>> {
         self.entries.remove(key).map(|(_, value)| value)
     }

@@ -7,7 +7,7 @@ use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
 use crate::upstreams::Upstreams;
 
-/// The scopes of a table; a fault where there are none.
+/// The scopes of a table; an empty list is a fault.
 pub(crate) fn read(context: &mut Context<'_, '_>, table: &mut Table) -> Vec<At<Scope>> {
     if !table.has("scope") {
         let message = format!("{} needs `scope`", table.called());
@@ -29,7 +29,7 @@ fn is_an_owner(scope: &str) -> bool {
     name.is_some_and(|(_, name)| !name.is_empty() && !name.contains(['/', '*']))
 }
 
-/// One scope, with a fault where it is none.
+/// One scope; a fault where it is not a valid one.
 pub(crate) fn one(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<Scope>> {
     let fault = match Scope::parse(&text.value) {
         Ok(scope) => {
@@ -99,7 +99,7 @@ pub(crate) fn ties(context: &mut Context<'_, '_>, scopes: &[At<Scope>]) {
 
 /// A warning only: one policy may serve several gates (A405).
 pub(crate) fn reachable(context: &mut Context<'_, '_>, scopes: &[At<Scope>], upstreams: &Upstreams) {
-    // None at all has had its fault.
+    // A configuration without upstreams has its fault already.
     for scope in scopes.iter().filter(|_| !upstreams.names.is_empty()) {
         let Some(registry) = scope.value.registry() else { continue };
         if upstreams.names.iter().any(|name| name.as_str() == registry) {

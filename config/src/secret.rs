@@ -1,11 +1,11 @@
-//! Secrets: never shown, never written (A171), and gone from memory with the last who had them (A548).
+//! Secrets: never shown, never written (A171), and overwritten in memory when the last holder drops them (A548).
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret from a file. Its bytes are overwritten when it is dropped. It cannot be compared, which would take a time that
-/// tells of it (A549):
+/// A secret from a file. Its bytes are overwritten when it is dropped. It cannot be compared, since the time of a
+/// comparison reveals a part of it (A549):
 ///
 /// ```compile_fail,E0369
 /// let [one, other] = ["a", "b"].map(|text| pullgate_config::Secret::new(text.to_owned()));
@@ -34,8 +34,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The text of a file as it may be shown beside a diagnostic: what may be a secret is struck out, byte by byte, so that
-/// every place stays where it is. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
+/// The text of a file as it may be shown beside a diagnostic: possible secrets are struck out byte by byte, so that
+/// every position stays the same. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
 pub(crate) fn masked(text: &str) -> String {
     text.split_inclusive('\n').map(masked_line).collect()
 }

@@ -79,7 +79,7 @@ impl Source for Disk {
         }
         let file = fs::File::open(path)?;
         let metadata = file.metadata()?;
-        // Room at once: what a growing list leaves behind is not overwritten.
+        // The whole capacity at once: the old copies of a growing buffer would not be overwritten.
         let length = usize::try_from(metadata.len().min(most)).unwrap_or_default();
         let mut bytes = Vec::with_capacity(length.saturating_add(1));
         file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;

@@ -1,6 +1,6 @@
 //! "Did you mean": the name that is nearest to a misspelt one, by Jaro's similarity.
 
-/// How alike two words must be for one to be taken for the other misspelt.
+/// How alike two words must be for one to count as the other misspelt.
 const ENOUGH: f64 = 0.75;
 
 /// The candidate that was probably meant.
@@ -10,7 +10,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     best.filter(|(likeness, _)| *likeness > ENOUGH).map(|(_, candidate)| candidate)
 }
 
-/// Hyphens and case are what people get wrong most.
+/// Hyphens and case are the most frequent mistakes.
 fn plain(word: &str) -> String {
     word.to_ascii_lowercase().replace('-', "_")
 }

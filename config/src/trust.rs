@@ -36,7 +36,7 @@ pub struct TrustSource {
     pub origin: TrustOrigin,
     /// How it is refreshed; a pinned one is not.
     pub refresh: Option<TrustRefresh>,
-    /// How long it counts after its TUF metadata has expired; for ever where none.
+    /// How long it counts after its TUF metadata has expired; `None` for ever.
     pub max_age: Option<Duration>,
     /// Whether its certificates must carry a signed certificate timestamp.
     pub sct: Sct,
@@ -131,7 +131,7 @@ pub(crate) struct Trust {
     pub(crate) sources: Vec<TrustSource>,
     /// Also those that could not be read, so that an authority does not fault a second time.
     pub(crate) names: Vec<String>,
-    /// Whether `github` is the built-in table, the only one that is known to have no log.
+    /// Whether `github` is the built-in table, the only table that is known to have no log.
     pub(crate) github: Github,
     /// For what has run out.
     pub(crate) now: Timestamp,

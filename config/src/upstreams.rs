@@ -1,4 +1,4 @@
-//! What the configuration file says of upstreams, for whoever holds names of registries against it.
+//! The upstreams of the configuration file, for checks of registry names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use pullgate_policy::oci::Registry;
 
 use crate::config::Upstream;
 
-/// What the file says of upstreams.
+/// The upstreams of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
     /// Those that could be read.

@@ -19,7 +19,7 @@ pub(crate) enum Zero {
     Refused,
 }
 
-/// Beyond a hundred years an end is none, and time stamps run out.
+/// A hundred years: a longer duration is no limit, and overflows timestamps.
 const LONGEST: u64 = 100 * 365 * 86_400;
 
 /// One integer and `s`, `m`, `h` or `d`.

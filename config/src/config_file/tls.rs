@@ -38,7 +38,7 @@ pub(super) fn identity(context: &mut Context<'_, '_>, file: &At<String>) -> Opti
     private_key(context, file)
 }
 
-/// A file with a private key. What it holds is never repeated.
+/// A file with a private key. No diagnostic quotes its content.
 fn private_key(context: &mut Context<'_, '_>, file: &At<String>) -> Option<Secret> {
     let text = credentials::secret(context, file)?;
     let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");

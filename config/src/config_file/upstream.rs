@@ -131,7 +131,7 @@ fn repository(context: &mut Context<'_, '_>, text: &At<String>) -> Option<Reposi
     read
 }
 
-/// Whether a list of hosts may say that one of them has no TLS.
+/// Whether a list of hosts may name one without TLS.
 #[derive(Clone, Copy)]
 enum InClear {
     Allowed,
@@ -225,7 +225,7 @@ fn url(context: &mut Context<'_, '_>, text: &At<String>) -> Option<At<String>> {
     }
 }
 
-/// The path behind a host that is one: what a prefix would say.
+/// The path behind a host: the value that `prefix` would have.
 fn path_of(rest: &str) -> Option<&str> {
     let (host, path) = rest.split_once('/')?;
     let path = path.strip_prefix("v2").map_or(path, |path| path.trim_start_matches('/'));

@@ -28,11 +28,11 @@ pub(super) struct Authorities {
     /// Where the keys of each were read.
     pub(super) paths: BTreeMap<Name, PathBuf>,
     owners: BTreeMap<KeyId, Name>,
-    /// Trust tables of which it was told what cannot be used.
+    /// Trust tables whose unusable parts are reported already.
     told: BTreeSet<Name>,
 }
 
-/// How an authority is known, before that is read.
+/// How an authority's signer is recognised, before the details are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// By the policy's own certificate authorities.
@@ -132,7 +132,7 @@ fn believed(
         }
     };
     let transparency = match kind {
-        // Without a log a keyed signature still has its key; "none" would be another word for the same.
+        // A keyed signature without a log entry still has its key; "none" would mean the same as "optional".
         Kind::Keyed => {
             let words = [("required", Transparency::Required), ("optional", Transparency::Optional)];
             table.word(context, "transparency", &words, absent)
@@ -175,7 +175,7 @@ fn spoilt(context: &mut Context<'_, '_>, place: &Range<usize>, table: &TrustTabl
     }
 }
 
-/// What the table lacks no signature can bring: the authority would never be met.
+/// Checks that the table has what the authority demands: else no signature could ever meet it.
 fn suffices(
     context: &mut Context<'_, '_>,
     place: &Range<usize>,

@@ -81,7 +81,7 @@ fn is_partial(issuer: &IdentityPattern, pattern: &IdentityPattern) -> bool {
     }
 }
 
-/// Keys of the keyless kind in an authority of the other.
+/// Keys of a keyless authority in an authority of another kind.
 pub(super) fn excluded(context: &mut Context<'_, '_>, table: &mut Table, kind: &str) {
     for key in ["issuer", "issuer_regex", "identity", "identity_regex", "claims"] {
         if let Some(value) = table.take(key) {
@@ -138,7 +138,7 @@ fn expression(
             return None;
         }
     };
-    // Claims that pin the caller leave room for a wide identity: any workflow of that one repository.
+    // Where claims pin the caller, a wide identity is safe: it matches workflows of that one repository only.
     let pinned = CALLER_CLAIMS.iter().any(|name| claims.contains_key(*name));
     let met = strangers::of(&regex);
     let open = met != Met::None || strangers::leaves_owner_open(&text.value);

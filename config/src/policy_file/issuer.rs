@@ -1,4 +1,4 @@
-//! Who vouches for an identity: one issuer, or those that a pattern matches.
+//! The issuer of an identity: one address, or those that a pattern matches.
 
 use pullgate_policy::identity::{IdentityPattern, WholeRegex};
 use pullgate_policy::{limits, text};

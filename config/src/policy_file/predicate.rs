@@ -35,7 +35,7 @@ const PREDICATES: [(&str, &[Written]); 7] = [
 
 const PROVENANCE: [Written; 2] = [Written::Exact(SLSA_V02), Written::Exact(SLSA_V1)];
 
-/// What a name stands for: each as tools write it.
+/// The types that a short name means, as tools write them.
 #[derive(Clone, Copy)]
 enum Written {
     Exact(&'static str),
@@ -59,7 +59,8 @@ pub(super) fn provenance_types() -> Vec<PredicateType> {
 pub(super) enum Type {
     /// A short name, or a URI.
     Named(At<String>),
-    /// `{ type = "…" }`: any text, byte for byte. Said on purpose, since a misspelt name would be such a text.
+    /// `{ type = "…" }`: any text, byte for byte. It has a form of its own, since a misspelt short name would be such a
+    /// text.
     Exact(At<String>),
 }
 
@@ -75,7 +76,7 @@ pub(super) fn attestation(context: &mut Context<'_, '_>, table: &mut Table) -> O
     }
     let count = values.len();
     let read: Vec<_> = values.into_iter().filter_map(|value| written(context, value)).collect();
-    // Without one of them another would be asked for than is written.
+    // With one type dropped, the requirement would differ from the file.
     (read.len() == count).then_some(read)
 }
 
@@ -95,7 +96,7 @@ fn written(context: &mut Context<'_, '_>, value: At<Node>) -> Option<Type> {
     Some(Type::Exact(text))
 }
 
-/// `None` where any of them is no type: what is asked for in its place would be less.
+/// `None` where any of them is no type: the rest alone would be another requirement.
 pub(super) fn asks(context: &mut Context<'_, '_>, written: &[Type]) -> Option<Asks> {
     let mut asked: Vec<PredicateType> = Vec::new();
     let mut complete = !written.is_empty();

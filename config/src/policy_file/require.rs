@@ -24,7 +24,7 @@ pub(super) fn read(
     if !table.has("any") {
         return one(context, table, known);
     }
-    // Each is written as a requirement of its own; what stands beside them would be asked of nobody.
+    // Each alternative is a requirement of its own; keys beside `any` would have no effect and are refused.
     let listed = table.tables(context, "any");
     let head = table.head.clone();
     table.finish(context);

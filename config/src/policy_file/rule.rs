@@ -80,7 +80,7 @@ fn one(
     })
 }
 
-/// `deny` in place of everything that would be asked; none where it is not there.
+/// `deny`, which replaces all requirements; `None` where it is absent.
 fn denies(context: &mut Context<'_, '_>, table: &mut Table) -> Option<Option<Rule>> {
     let Some(deny) = table.boolean(context, "deny") else {
         if let Some(reason) = table.take("reason") {
@@ -130,7 +130,7 @@ fn rule(context: &mut Context<'_, '_>, table: &mut Table, authorities: &Authorit
         }
         (None, Some((read, count))) => (read.len() == count).then_some(Rule::Requirements(read)),
         (None, None) => {
-            // What is there and of the wrong type has had its fault.
+            // A key of the wrong type has its fault already.
             if !listed && !permissive {
                 let hint = "add [[policy.require]]; to check nothing, say insecure_permit_anything = true";
                 context.advise(&head, Code::RequirementEmpty, "a policy without a requirement", hint);

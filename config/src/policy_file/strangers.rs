@@ -148,7 +148,7 @@ mod tests {
             (r".*/corp/shop/\.github/workflows/release\.yml@refs/heads/main", false),
             (r".*/app/\.github/workflows/release\.yml@refs/heads/main", true),
             (r"https://gitlab\.com/[^/]+/app//ci/.*@refs/heads/main", true),
-            // Whoever has a repository of that name, or a workflow (A404).
+            // The owner of a repository or workflow of that name (A404).
             (r"https://github\.com/[^/]+/app/\.github/workflows/ci\.yml@refs/heads/main", true),
             (r"https://github\.com/[a-z0-9-]+/app/\.github/workflows/.*@refs/tags/v1\..*", true),
             (r"https://github\.com/(?:myorg|[a-z].*)/app/.*", true),

@@ -62,7 +62,7 @@ fn files(context: &mut Context<'_, '_>, key: &str, value: At<Node>) -> Option<Ve
     (read.len() == count).then_some(read)
 }
 
-/// The table; `None` where any of its files cannot be used, since it would hold less than is written.
+/// The table; `None` where any of its files is unusable, since a table without it would be weaker than written.
 pub(super) fn table(context: &mut Context<'_, '_>, name: &str, loose: Loose, sct: Sct) -> Option<Read> {
     let Loose { place, files, mut faulty } = loose;
     let (mut root, mut paths) = (LooseRoot::default(), Vec::new());

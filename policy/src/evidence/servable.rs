@@ -203,14 +203,14 @@ impl ServableEvidence {
         self.blobs.iter().find(|blob| blob.digest == *digest)
     }
 
-    /// Lets the manifest leave; `None` where this is about another.
+    /// Lets the manifest leave; `None` for another manifest.
     #[must_use]
     pub fn document(&self, document: Intact<Document>) -> Option<Passed<Document>> {
         let is_it = document.digest() == self.manifest;
         is_it.then(|| Passed { content: document, vouched: self.vouched.clone() })
     }
 
-    /// Lets a blob leave that the manifest names `digest`; `None` where these are other bytes.
+    /// Lets the manifest's blob `digest` leave; `None` for other bytes.
     #[must_use]
     pub fn blob(&self, digest: &Digest, bytes: Intact<Bytes>) -> Option<Passed<Bytes>> {
         let is_it = self.named(digest)?.sha256 == bytes.digest();

@@ -1,5 +1,5 @@
-//! Meeting a challenge: once for each request, and one trip to the token service for all who wait for the same token
-//! (A164 to A169).
+//! Answering challenges: once for each request, with one call to the token service for all requests that wait for the
+//! same token (A164 to A169).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,14 @@ use crate::settings::Settings;
 use crate::single_flight::SingleFlight;
 use crate::token::{Token, Tokens};
 
-/// How old a login is, at least, that a 403 may mean to have ended: a younger one is refused for what it may not.
+/// The least age of a login at which a 403 may mean that it expired: a younger one lacks the permission.
 const LOGIN_FRESH: Duration = Duration::from_secs(5);
 
 /// The way into one upstream.
 pub(super) struct Access {
     shared: Arc<Shared>,
     flight: SingleFlight<Repository, Result<HeaderValue, Fault>>,
-    /// By the host too: of two hosts neither gets the other's.
+    /// The key has the host too: a token for one host is never sent to another.
     flight_elsewhere: SingleFlight<(Repository, Origin), Result<HeaderValue, Fault>>,
 }
 
@@ -67,7 +67,7 @@ impl Access {
         })
     }
 
-    /// What is known to be accepted for this repository.
+    /// The header that was last accepted for this repository.
     pub(super) fn known(&self, repository: &Repository) -> Option<HeaderValue> {
         self.shared.tokens.find(repository, Instant::now()).map(|(_, header)| header)
     }
@@ -77,23 +77,24 @@ impl Access {
         self.shared.elsewhere.find(repository, Instant::now())
     }
 
-    /// What was sent and refused is not sent again.
+    /// Forgets a header that was refused, so that it is not sent again.
     pub(super) fn refused(&self, repository: &Repository, sent: &HeaderValue) {
         self.shared.tokens.forget(repository, sent);
     }
 
-    /// The same of what was sent to the host behind a redirect.
+    /// As [`Self::refused`], for the host behind a redirect.
     pub(super) fn refused_elsewhere(&self, repository: &Repository, sent: &HeaderValue) {
         self.shared.elsewhere.forget(repository, sent);
     }
 
-    /// Whether what was sent is a login that may have ended since it was asked for: some registries say so by a 403.
+    /// Whether the header is a login that may have expired: some registries answer 403 then.
     pub(super) fn may_have_ended(&self, repository: &Repository, sent: &HeaderValue) -> bool {
         let is_login = sent.as_bytes().starts_with(b"Basic ");
         is_login && self.shared.tokens.is_older(repository, sent, LOGIN_FRESH, Instant::now())
     }
 
-    /// Whether the gate is somebody to this upstream. A credential helper that cannot be asked is not nobody.
+    /// Whether the gate has no credentials for this upstream. A credential helper that cannot be asked does not count
+    /// as none.
     pub(super) fn is_anonymous(&self, repository: &Repository) -> bool {
         self.shared.sources.are_anonymous(repository)
     }
@@ -111,7 +112,7 @@ impl Access {
     ) -> Result<HeaderValue, Fault> {
         let (shared, whose) = (Arc::clone(&self.shared), repository.clone());
         let work = move || async move {
-            // Another flight may have landed since this one's request was refused.
+            // Another call may have got a token since this request was refused.
             if let Some((_, header)) = shared.tokens.find(&whose, Instant::now()) {
                 return Ok(header);
             }
@@ -208,7 +209,7 @@ impl Shared {
         match answer.status().as_u16() {
             200 => {}
             status if answer.says_nothing() => return Err(Fault::Status(status)),
-            // To nobody it gives no token for what does not exist, or is private.
+            // Without credentials there is no token for a repository that is private or does not exist.
             401 | 403 | 404 if anonymous => return Err(Fault::NotShown),
             _ => return Err(Fault::Unauthorized),
         }

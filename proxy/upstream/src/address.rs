@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// The IANA special-purpose registry of IPv4 (RFC 6890), with multicast and what is reserved.
+/// The IANA special-purpose registry of IPv4 (RFC 6890), with multicast and reserved ranges.
 const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
@@ -26,10 +26,10 @@ const NOT_PUBLIC_V4: [Ipv4Net; 15] = [
 
 /// All that is routed: RFC 4291 §2.4.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0], 3);
-/// What is special within it: protocol assignments with Teredo, documentation, 6to4, documentation again.
+/// Special ranges within it: protocol assignments with Teredo, documentation, 6to4, documentation again.
 const NOT_PUBLIC_V6: [Ipv6Net; 4] =
     [v6([0x2001, 0], 23), v6([0x2001, 0xdb8], 32), v6([0x2002, 0], 16), v6([0x3fff, 0], 20)];
-/// NAT64 (RFC 6052): what a network without IPv4 resolves IPv4-only registries to. It is worth what is inside.
+/// NAT64 (RFC 6052): the addresses of IPv4-only registries in a network without IPv4. The embedded address decides.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b], 96);
 
 const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {

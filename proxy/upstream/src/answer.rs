@@ -1,4 +1,4 @@
-//! What came back, and how much of it is believed: bounded, timed, and no header chosen from two.
+//! Responses of upstreams: bounded in size and time, and a header that occurs twice is refused.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::fault::Fault;
 use crate::origin::Origin;
 
-/// Asks for room for so many bytes in all.
+/// Asks for room for this many bytes in total.
 pub type Room<'a> = &'a mut (dyn FnMut(u64) -> bool + Send);
 
 /// Bytes of a body that need no room: most manifests have fewer.
@@ -97,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// A header that may stand once: of two, none is chosen (A111).
+    /// A header that may occur once: a second one is a fault (A111).
     ///
     /// # Errors
     /// [`Fault::Protocol`].
@@ -110,15 +110,15 @@ impl Answer {
         }
     }
 
-    /// Nothing is ever decoded: what came encoded is not what its digest names (A108). A word that names no coding, as
-    /// object stores repeat whatever was uploaded with a file, says nothing: the hash decides.
+    /// Nothing is ever decoded: encoded bytes do not match their digest (A108). A word that names no coding is ignored,
+    /// since object stores repeat what was uploaded with a file: the hash decides.
     fn plain(&self) -> Result<(), Fault> {
         let values = self.headers().get_all(CONTENT_ENCODING).iter();
         let coded = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(is_coding);
         if coded { Err(Fault::Encoding) } else { Ok(()) }
     }
 
-    /// The whole body, of at most `most` bytes. Over it there is none: nobody reads a part of it (A107).
+    /// The whole body, of at most `most` bytes. A longer one is refused whole (A107).
     ///
     /// # Errors
     /// [`Fault`]: encoded, too large, cut or slow.
@@ -126,7 +126,7 @@ impl Answer {
         self.read_into(most, &mut |_| true).await
     }
 
-    /// The same, as far as there is room for it.
+    /// As [`Self::read`], as long as `room` gives it room.
     ///
     /// # Errors
     /// [`Fault`]: as above, and [`Fault::Overload`].
@@ -138,11 +138,12 @@ impl Answer {
         }
         let mut body = self.response.into_body();
         let begun = Instant::now();
-        // What was announced is no more than what may come; a buffer that grows is copied, and is twice there meanwhile.
+        // Reserves the announced length, which is within the limit: a growing buffer is copied, and takes twice the
+        // memory meanwhile.
         let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         let mut bytes = BytesMut::with_capacity(announced.min(OFF_THREAD_BYTES));
         loop {
-            // What trickles would hold those who wait for it, and who ask meanwhile, for as long as it likes.
+            // A trickling upstream would hold this request, and all that join it, without end.
             let due = begun + limits::ANSWER_TIME + time_of(bytes.len());
             let until = due.min(Instant::now() + limits::BETWEEN_BYTES);
             let frame = tokio::time::timeout_at(until, body.frame()).await.map_err(|_| Fault::Timeout)?;
@@ -180,7 +181,7 @@ impl Answer {
     }
 }
 
-/// The content codings of HTTP (IANA, "HTTP Content Coding Registry"), but for `identity`, which is none.
+/// The content codings of HTTP (IANA, "HTTP Content Coding Registry"), except `identity`, which encodes nothing.
 const CODINGS: [&str; 12] = [
     "aes128gcm",
     "br",
@@ -201,7 +202,7 @@ fn is_coding(word: &[u8]) -> bool {
     CODINGS.iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes()))
 }
 
-/// How long so many bytes may take.
+/// How long this many bytes may take.
 fn time_of(bytes: usize) -> Duration {
     Duration::from_secs((bytes / limits::ANSWER_BYTES_PER_SECOND) as u64)
 }
@@ -241,8 +242,8 @@ impl Flow {
     }
 }
 
-/// The same stream without its first bytes, from an upstream that sent what was there already. What is left out leaves an
-/// empty piece: that something comes can be seen.
+/// The same stream without its first bytes, from an upstream that repeated bytes which are here already. A skipped
+/// piece becomes an empty one, as a sign of progress.
 pub(super) fn without_first(
     pieces: BoxStream<'static, Result<Bytes, Fault>>,
     first: u64,

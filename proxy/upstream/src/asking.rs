@@ -1,4 +1,5 @@
-//! Asking with credentials: challenges are met, each at most once, and what a refusal means depends on who asked.
+//! Requests with credentials: each challenge is answered at most once, and the meaning of a refusal depends on the
+//! credentials.
 
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -67,14 +68,14 @@ impl Upstream {
         }
     }
 
-    /// Whether an answer refuses what was sent: a 401, or a 403 to a login that may have ended.
+    /// Whether an answer refuses the header that was sent: a 401, or a 403 to a login that may have expired.
     fn is_refused(&self, repository: &Repository, answer: &Answer, sent: Option<&HeaderValue>) -> bool {
         answer.status() == StatusCode::UNAUTHORIZED
             || sent.is_some_and(|sent| self.access.may_have_ended(repository, sent))
     }
 
-    /// What an answer asks for, and where; where it refuses what was sent without a word, what a request without it is
-    /// asked for. Else the answer that stands.
+    /// The challenge of an answer, and its host; where an answer refuses a header without a challenge, the challenge to
+    /// a request without that header. Else the final answer.
     async fn challenge(
         &self,
         ask: &Ask<'_>,
@@ -98,12 +99,12 @@ impl Upstream {
         })
     }
 
-    /// What an answer means: to nobody, 401 and 403 say that it is not shown, if it exists.
+    /// The meaning of an answer: without credentials, 401 and 403 mean that the content is not shown, if it exists.
     pub(crate) async fn found(&self, repository: &Repository, answer: Answer) -> Result<Answer, Fault> {
-        // What it asks for in words that are none says nothing of whether it would show it.
+        // An unreadable challenge does not tell whether the content would be shown.
         let is_garbled =
             answer.headers().contains_key(WWW_AUTHENTICATE) && Challenge::find(answer.headers()).is_err();
-        // What a store says to which it sent on says nothing of what it shows itself.
+        // The refusal of a redirect's target does not tell what the upstream itself would show.
         let is_home = matches!(answer.place, Responder::Home(_));
         match answer.found().await {
             Err(Fault::Unauthorized) if is_home && !is_garbled && self.access.is_anonymous(repository) => {

@@ -76,7 +76,7 @@ fn parse(text: &str) -> Option<Vec<Parsed>> {
             skip(&mut rest, is_space);
             let value = if rest.next_if_eq(&'"').is_some() { quoted(&mut rest)? } else { token(&mut rest)? };
             let key = word.to_ascii_lowercase();
-            // Of two realms none is chosen.
+            // A second realm makes the challenge unreadable.
             if challenge.parameters.iter().any(|(other, _)| *other == key) {
                 return None;
             }

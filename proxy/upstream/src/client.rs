@@ -1,5 +1,5 @@
-//! One exchange with an upstream: endpoints, retries, redirects. Nothing of a client's request is in it but what the gate
-//! itself writes.
+//! One exchange with an upstream: endpoints, retries, redirects. The gate writes every part of a request itself, and
+//! copies nothing from a client's.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
@@ -55,10 +55,10 @@ pub(super) struct Client {
 
 type Pool = legacy::Client<Connector, Full<Bytes>>;
 
-/// What is asked of an upstream.
+/// A request to an upstream.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
-    /// For how long it is waited.
+    /// Which wait applies to its answer.
     pub(super) waits: For,
     /// Path and query.
     pub(super) path: &'a str,
@@ -67,7 +67,7 @@ pub(super) struct Ask<'a> {
     pub(super) repository: &'a Repository,
 }
 
-/// What a request shows, and to whom: nothing leaves that is not for the host that is asked.
+/// The credentials of a request, by host: a host gets its own only.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shown<'a> {
     /// To the upstream's own endpoints.
@@ -148,12 +148,12 @@ impl Client {
         }
     }
 
-    /// What was refused lately, for whom it concerns.
+    /// Refusals of late, for the operator.
     pub(super) fn notices(&self) -> &Notices {
         &self.notices
     }
 
-    /// What the upstream said last of what is left of its quota.
+    /// The rest of the upstream's quota, as it last reported it.
     pub(super) fn quota(&self) -> Option<Quota> {
         self.quota.last()
     }
@@ -163,7 +163,7 @@ impl Client {
         self.endpoints.resting(Instant::now())
     }
 
-    /// One GET of a whole address: nobody is named, and no redirect is followed.
+    /// One GET of a whole address, without credentials and without redirects.
     ///
     /// # Errors
     /// [`Fault`].
@@ -222,7 +222,7 @@ impl Client {
         Err(Fault::RedirectRefused)
     }
 
-    /// Repeats what may be repeated: no connection, 502, 503, 504.
+    /// Retries where there was no connection, or a 502, 503 or 504.
     async fn retry(
         &self,
         to_send: impl Fn() -> Request<Full<Bytes>>,
@@ -288,7 +288,7 @@ impl Client {
             }
         };
         self.retry(to_send, &self.token_services, authorization, limit).await.map_err(|fault| match fault {
-            // Its address, too, is one that the gate does not dial (A165).
+            // The token service resolves to an address that the gate does not dial (A165).
             Fault::RedirectRefused => {
                 self.notices.realm(url.host().unwrap_or_default());
                 Fault::RealmRefused
@@ -299,7 +299,7 @@ impl Client {
 }
 
 /// Whether a token service sends on within its own host: by the same origin, or from http to TLS, where the certificate
-/// proves the host. Another port under TLS is another service, whoever listens there.
+/// proves the host. Another port under TLS counts as another service.
 fn is_same_host(from: &Uri, to: &Uri) -> bool {
     match (Origin::of(from), Origin::of(to)) {
         (Some(from), Some(to)) => {

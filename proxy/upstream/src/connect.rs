@@ -33,7 +33,7 @@ use crate::tunnel::{Proxies, Via};
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
-/// What a name means at this moment.
+/// Resolves a host name.
 type Lookup = Arc<dyn Fn(String) -> Boxed<Vec<SocketAddr>, BoxError> + Send + Sync>;
 
 /// Connects for one upstream.
@@ -238,7 +238,7 @@ fn tls_cause(error: &std::io::Error) -> Option<TlsCause> {
     })
 }
 
-/// What an error of the libraries means. Its text, which may repeat what the upstream sent, goes no further (A170).
+/// What an error of the libraries means. Its text may quote the upstream and is dropped (A170).
 pub(super) fn classify(error: &(dyn std::error::Error + 'static)) -> Fault {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -284,7 +284,7 @@ fn roots(ca_pem: Option<&[u8]>) -> Result<(RootCertStore, Vec<CertificateDer<'st
         }
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            // An image from scratch has none of its own.
+            // A container image from scratch has no system certificates.
             if roots.is_empty() {
                 roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
             }

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 
 mod helper;
 
-/// Who the gate is to an upstream.
+/// The gate's identity at an upstream.
 pub(super) enum Login {
     /// Nobody.
     Anonymous,
@@ -47,7 +47,7 @@ enum Source {
 /// A docker config, its helpers taken out of it: they are asked under our own limits.
 #[derive(Clone)]
 pub(super) struct DockerConfig {
-    /// What it says of registries itself.
+    /// Its own logins of registries.
     logins: Secret,
     /// `credHelpers`: names by registry.
     helpers: BTreeMap<String, String>,
@@ -56,7 +56,7 @@ pub(super) struct DockerConfig {
 }
 
 impl Sources {
-    /// Checks what can be checked before the first pull.
+    /// Checks the credentials, as far as possible before the first pull.
     ///
     /// # Errors
     /// What is wrong with the credentials.
@@ -79,11 +79,11 @@ impl Sources {
         theirs.map_or(&self.otherwise, |(_, source)| source)
     }
 
-    /// The login for a repository. A credential helper has its time, and no chance to hold up the others.
+    /// The login for a repository. A credential helper runs with a time limit, and does not block other requests.
     ///
     /// # Errors
-    /// [`Fault::Unauthorized`] when a login is configured and cannot be had: a pull without it would say "not found" of
-    /// what is merely private.
+    /// [`Fault::Unauthorized`] when a configured login cannot be obtained: a pull without it would report a private
+    /// repository as "not found".
     pub(super) async fn login(&self, repository: &Repository) -> Result<Login, Fault> {
         self.of(repository).login(repository).await
     }
@@ -123,7 +123,7 @@ impl Source {
 }
 
 fn basic(username: &str, password: &str) -> Option<HeaderValue> {
-    // Of these none stays; the header itself is `http`'s, which overwrites nothing (A548).
+    // These are overwritten when dropped; the header belongs to `http`, which does not overwrite (A548).
     let plain = Zeroizing::new(format!("{username}:{password}"));
     let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));
     let value = Zeroizing::new(format!("Basic {}", encoded.as_str()));
@@ -132,11 +132,12 @@ fn basic(username: &str, password: &str) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// A docker config whose helpers may be run: their name becomes that of a program in `PATH`, so it can be no path (A415).
+/// A docker config whose helpers may be run: a helper's name becomes that of a program in `PATH`, so it must not be a
+/// path (A415).
 fn checked(text: &str) -> Result<DockerConfig, &'static str> {
     let fault = "`docker_config` is no docker config";
     let Ok(Value::Object(mut config)) = strict_json::parse(text.as_bytes()) else { return Err(fault) };
-    // Docker reads an empty name as none.
+    // Docker takes an empty name for an absent one.
     let store = match config.remove("credsStore") {
         None => None,
         Some(name) => Some(name.as_str().ok_or(fault)?.to_owned()).filter(|name| !name.is_empty()),
@@ -174,7 +175,7 @@ fn names_of_namespaces(repository: &Repository) -> Vec<String> {
 /// The keys under which `docker login` keeps a registry.
 fn names(registry: &Registry) -> Vec<String> {
     match registry.as_str() {
-        // The one registry whose key is not its name.
+        // Docker Hub is the only registry whose key is not its name.
         "docker.io" => {
             ["https://index.docker.io/v1/", "index.docker.io", "docker.io"].map(str::to_owned).to_vec()
         }
@@ -182,8 +183,8 @@ fn names(registry: &Registry) -> Vec<String> {
     }
 }
 
-/// What the file says of a namespace; else, for each key of the registry as docker does it: the registry's own helper,
-/// what the file says itself, the store.
+/// The file's login for a namespace; else, for each key of the registry in docker's order: the registry's own helper,
+/// the file's login, the store.
 fn look_up(config: &DockerConfig, repository: &Repository, bounds: Bounds) -> Result<Login, Fault> {
     for name in names_of_namespaces(repository) {
         if let Some(login) = written(config, &name)? {
@@ -224,7 +225,7 @@ fn written(config: &DockerConfig, name: &str) -> Result<Option<Login>, Fault> {
     }
 }
 
-/// The login that a helper knows; anonymous where it knows none.
+/// The login from a helper; anonymous where it has no login.
 fn helped(helper: &str, server: &str, bounds: Bounds) -> Result<Login, Fault> {
     match helper::ask(helper, server, bounds) {
         Ok(HelperAnswer::Nothing) => Ok(Login::Anonymous),

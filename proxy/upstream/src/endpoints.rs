@@ -30,8 +30,8 @@ impl Rest {
 }
 
 impl Endpoints {
-    /// Leaves out what is in the clear behind one that is not: who can stop TLS is not rewarded with a connection that
-    /// he can read (A172).
+    /// Leaves out plain HTTP endpoints behind an endpoint with TLS: an attacker who blocks TLS must not get a
+    /// connection that he can read (A172).
     pub(super) fn new(urls: &[Origin]) -> Self {
         let secure = urls.iter().position(|url| url.scheme == Scheme::Https).unwrap_or(urls.len());
         let kept =
@@ -40,7 +40,7 @@ impl Endpoints {
         Self { rests: Mutex::new(vec![Rest::default(); urls.len()]), urls }
     }
 
-    /// Whom to ask, one after the other.
+    /// The endpoints in the order in which they are asked.
     pub(super) fn in_turn(&self, now: Instant) -> Vec<(usize, &Origin)> {
         let rests = self.rests();
         let mut turn: Vec<_> = self.urls.iter().enumerate().collect();

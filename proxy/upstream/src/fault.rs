@@ -5,7 +5,7 @@ use pullgate_policy::oci::Registry;
 /// Why an upstream gave no content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It compressed what was asked for plain (A108).
+    /// It compressed the content, against the request (A108).
     #[error("the upstream encoded the content")]
     Encoding,
     /// The content does not hash to its digest, or is not whole (A101, A103).
@@ -17,7 +17,7 @@ pub enum Fault {
     /// It does not exist.
     #[error("not found")]
     NotFound,
-    /// There is no room for what came.
+    /// There is no memory left for the answer.
     #[error("no room for what came")]
     Overload,
     /// The answer is not that of a registry.
@@ -35,13 +35,13 @@ pub enum Fault {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
-    /// TLS failed; there is no way around it (A172).
+    /// TLS failed; there is no fallback to plain HTTP (A172).
     #[error("TLS failed")]
     Tls,
     /// Over a limit.
     #[error("larger than allowed")]
     TooLarge,
-    /// It shows this to nobody whom it does not know, and the gate has no credentials for it; or it is not there.
+    /// The content needs credentials, which the gate does not have, or it does not exist.
     #[error("not shown without credentials")]
     NotShown,
     /// The credentials are refused.
@@ -74,8 +74,8 @@ impl Fault {
         }
     }
 
-    /// The stable code that records and metrics carry. Which of them `on_undecided` applies to is said in one place, the
-    /// policy's `decide::fallback`.
+    /// The stable code that records and metrics carry. Only the policy's `decide::fallback` says to which of them
+    /// `on_undecided` applies.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -23,8 +23,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// Files below `url`, which has no trailing slash, of a host whose certificate chains to `ca_pem`, or to the system's.
-    /// Nothing is asked yet.
+    /// Files below `url`, which has no trailing slash, of a host whose certificate chains to `ca_pem`, or to the
+    /// system's. Makes no request yet.
     ///
     /// # Errors
     /// What is wrong with the URL or the certificates.
@@ -50,8 +50,8 @@ impl Files {
         Ok(Self { client: Client::new(&settings)?, base: url.to_owned(), home: origin })
     }
 
-    /// One file of at most `most` bytes; `None` where there is none. Hosts that list nothing answer 403 for what is not
-    /// there.
+    /// One file of at most `most` bytes; `None` where it does not exist. Object stores that forbid listing answer 403
+    /// for a missing file.
     ///
     /// # Errors
     /// [`Fault`].

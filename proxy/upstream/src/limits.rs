@@ -41,7 +41,7 @@ pub const ENDPOINT_REST: Duration = Duration::from_secs(10);
 pub const ENDPOINT_REST_MAX: Duration = Duration::from_secs(60);
 /// How often the rest of one blob is asked for when its transfer breaks without progress. Over it: the transfer ends.
 pub const BLOB_RESUMES: u32 = 3;
-/// Bytes of a blob between two breaks that are progress: what came before is not counted against it any more.
+/// Bytes of a blob between two breaks that count as progress, and reset the count of breaks.
 pub const BLOB_PROGRESS_BYTES: u64 = 16 * 1024;
 /// Redirects followed for one upstream request. Over it: `redirect-refused`.
 pub const REDIRECTS: usize = 5;

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::origin::Origin;
 
-/// What the headers say of a next page.
+/// The next page, by the headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// This was the last one.
@@ -19,7 +19,7 @@ pub(super) enum Next {
 }
 
 impl Next {
-    /// Reads the link whose relation is `next`. Only one at the same endpoint and with the list's own path is followed.
+    /// Reads the link with the relation `next`. Only one at the same endpoint and with the list's own path is followed.
     pub(super) fn of(headers: &HeaderMap, list: &str, home: Option<&Origin>) -> Self {
         let mut targets = Vec::new();
         for value in headers.get_all(LINK) {

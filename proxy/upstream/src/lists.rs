@@ -19,7 +19,7 @@ use crate::patience::For;
 use crate::registry::Upstream;
 use crate::rest::Kind;
 
-/// What a list of referrers takes in memory, as so many times its own length.
+/// The memory that a list of referrers takes, as a multiple of its length.
 const LIST_TIMES: u64 = 6;
 
 /// Whether a list goes on.
@@ -38,7 +38,7 @@ pub enum PageStart<'a> {
     Beginning,
     /// After this tag.
     After(&'a str),
-    /// Where the upstream said, in its own words: the query of its link.
+    /// At the query of the upstream's own link.
     Cursor(&'a str),
 }
 
@@ -75,7 +75,7 @@ impl TagPage {
     }
 }
 
-/// What the referrers API says.
+/// The answer of the referrers API.
 #[derive(Debug, Clone)]
 pub enum Referrers {
     /// A list.
@@ -103,7 +103,7 @@ pub struct ReferrerDescriptor {
 }
 
 impl ReferrerDescriptor {
-    /// Reads one of a list; none where it is not the descriptor of a manifest.
+    /// Reads one entry of a list; `None` where it is not the descriptor of a manifest.
     #[must_use]
     pub fn read(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -155,7 +155,7 @@ impl Upstream {
         from: PageStart<'_>,
     ) -> Result<TagPage, Fault> {
         let list = format!("/v2/{}/tags/list", self.name_of(repository));
-        // Of none at all the upstream is not asked for: registries differ in what they make of it.
+        // `n=0` is not passed on: registries differ in its meaning.
         let count = n.filter(|n| *n > 0).map(|n| format!("n={n}"));
         let (query, last) = match from {
             PageStart::Beginning => (count.into_iter().collect(), None),
@@ -220,7 +220,7 @@ impl Upstream {
                 }
             }
         }
-        // What came is kept, and is not the whole.
+        // The pages so far count, marked as incomplete.
         Ok(Referrers::Api { descriptors, more: More::Yes })
     }
 
@@ -231,7 +231,8 @@ impl Upstream {
         list: &str,
     ) -> Result<ReferrersPage, Fault> {
         let answer = match self.get(repository, path).await {
-            // Registries without the API say so in many ways, and who means to withhold could say 404 as well.
+            // Registries without the API answer in many ways. An attacker who withholds the list gains nothing by them:
+            // a 404 would do.
             Err(Fault::RedirectRefused | Fault::Status(501)) => return Ok(ReferrersPage::Absent),
             answer => answer?,
         };
@@ -265,7 +266,7 @@ fn read_tags(body: &[u8]) -> Result<Vec<Tag>, Fault> {
     let value = strict_json::parse(body).map_err(|_| Fault::Protocol)?;
     let listed = match value.get("tags") {
         Some(Value::Array(tags)) => tags.as_slice(),
-        // How some registries write that there is none.
+        // Some registries write an empty list so.
         Some(Value::Null) => &[],
         Some(_) | None => return Err(Fault::Protocol),
     };
@@ -275,7 +276,7 @@ fn read_tags(body: &[u8]) -> Result<Vec<Tag>, Fault> {
 fn read_referrers(body: &[u8], next: Next) -> ReferrersPage {
     let value = match strict_json::parse(body) {
         Ok(value) => value,
-        // Nobody knows what is in it: that there was too much must not be lost (A602).
+        // The rest of the list is unread, and that must be reported (A602).
         Err(JsonFault::Values) => return ReferrersPage::TooLarge,
         Err(_) => return ReferrersPage::Absent,
     };
@@ -292,7 +293,7 @@ fn read_referrers(body: &[u8], next: Next) -> ReferrersPage {
 enum ReferrersPage {
     /// No list: there is no such API.
     Absent,
-    /// What it lists, in how many bytes, and where it goes on.
+    /// The descriptors, their length in bytes, and the next page.
     Here(Vec<ReferrerDescriptor>, usize, Next),
     /// Over `manifest_bytes`.
     TooLarge,

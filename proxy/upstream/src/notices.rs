@@ -1,5 +1,5 @@
-//! What was refused of an upstream's words, for the operator alone: a line in the log once a minute for each host, and what
-//! `pullgate verify` says. Clients learn nothing of it (A170).
+//! Realms, redirects and certificates of an upstream that were refused, for the operator alone: a line in the log once
+//! a minute for each host, and in `pullgate verify`. Clients do not see them (A170).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use pullgate_policy::oci::Registry;
 use pullgate_policy::text;
 use tokio::time::Instant;
 
-/// How long nothing is said again of the same host.
+/// How long a refusal of the same host is not logged again.
 const QUIET: Duration = Duration::from_secs(60);
 /// Hosts that are remembered.
 const HOSTS_MAX: usize = 256;
 /// The longest name of a host that is shown, bytes.
 const HOST_BYTES: usize = 255;
 
-/// What was refused lately, by what and host.
+/// Refusals of late, by kind and host.
 pub(super) struct Notices {
     registry: Registry,
     said: Mutex<HashMap<(What, String), Instant>>,
@@ -67,7 +67,7 @@ impl Notices {
         self.say(What::Tls(cause), host);
     }
 
-    /// What was refused so far, one sentence for each.
+    /// The refusals so far, one sentence for each.
     pub(super) fn sentences(&self) -> Vec<String> {
         let mut sentences: Vec<_> =
             self.lock().keys().map(|(what, host)| sentence(*what, host, &self.registry)).collect();

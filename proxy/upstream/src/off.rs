@@ -1,5 +1,5 @@
-//! Long work on what came, off the threads that answer (A611): of one upstream one piece at a time, so that it waits
-//! for itself.
+//! Long work on answers, off the threads that serve (A611): one piece at a time for each upstream, so that a costly
+//! upstream delays itself only.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Default for Off {
 }
 
 impl Off {
-    /// Runs work over so many bytes: here where they are few.
+    /// Runs work over `bytes` bytes: on this thread where they are few.
     ///
     /// # Errors
     /// [`Fault::Internal`], when it panicked.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::limits;
 
-/// What the configuration says of one upstream.
+/// The configured waits of one upstream.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Patience {
     /// Of a question.
@@ -30,7 +30,7 @@ pub(super) enum After {
 }
 
 impl Patience {
-    /// As the configuration says; else longer where there is nobody else to ask.
+    /// The configured wait; else a longer one for the last endpoint.
     pub(super) fn of(self, what: For, after: After) -> Duration {
         let configured = match what {
             For::Blob => self.blob,

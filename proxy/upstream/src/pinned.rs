@@ -1,7 +1,8 @@
 //! Certificates of upstreams: those that chain to a trusted authority, and the very ones that `ca` names.
 //!
-//! `openssl req -x509` makes a certificate that is its own authority (`CA:TRUE`). The library refuses such a one as a
-//! server's; an operator who lists it in `ca` means it. Its name and its time are checked like any other's.
+//! `openssl req -x509` makes a certificate that is its own authority (`CA:TRUE`). The library refuses such a
+//! certificate for a server; an operator who lists it in `ca` trusts exactly it. Its name and its time are checked like
+//! any other's.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

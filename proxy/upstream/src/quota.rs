@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use http::HeaderMap;
 
-/// What is left, as the upstream last said.
+/// The rest of the quota, as the upstream last reported it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Requests in a window.

@@ -18,9 +18,9 @@ pub(super) struct Realm {
 }
 
 impl Realm {
-    /// Believes a realm that is on the host of the endpoint that named it, or on one that the configuration lists; under
-    /// TLS, unless that endpoint itself has none (A164): one in the clear on the own host of an
-    /// endpoint under TLS is asked under TLS. The scope is ours, whatever the challenge says (A166).
+    /// Accepts a realm on the host of the endpoint that named it, or on a host that the configuration lists; under TLS,
+    /// unless that endpoint itself is plain HTTP (A164). A plain HTTP realm on the host of an endpoint with TLS is
+    /// asked under TLS. The scope is ours, not the challenge's (A166).
     ///
     /// # Errors
     /// [`Fault::RealmRefused`]: then nothing is sent to it, not even an anonymous request.
@@ -86,8 +86,8 @@ impl Realm {
     }
 }
 
-/// The same place under TLS, as a registry behind a proxy that ends TLS means it: at the endpoint's own port, where the
-/// realm names none.
+/// The same realm under TLS, for a registry behind a proxy that terminates TLS: at the endpoint's own port, unless the
+/// realm names a port.
 fn secured(origin: Origin, home: &Origin) -> Origin {
     let port = if origin.port == 80 { home.port } else { origin.port };
     Origin { scheme: Scheme::Https, port, ..origin }

@@ -11,7 +11,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The host that a redirect names, for who reads what was refused; empty where it names none.
+/// The host that a redirect names, for the report of a refusal; empty where it names none.
 pub(super) fn host(headers: &HeaderMap) -> String {
     let text = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let url: Option<Uri> = text.parse().ok();
@@ -21,8 +21,8 @@ pub(super) fn host(headers: &HeaderMap) -> String {
     }
 }
 
-/// The target of a redirect from `from`: absolute, or a path on the same host; from TLS to none only where `in_clear`
-/// says so, and never with user information (A162). Its address is checked where it is dialled.
+/// The target of a redirect from `from`: absolute, or a path on the same host; from TLS to plain HTTP only where
+/// `in_clear` allows it, and never with user information (A162). Its address is checked where it is dialled.
 ///
 /// # Errors
 /// [`Fault::RedirectRefused`].
@@ -37,7 +37,7 @@ pub(super) fn target(
     let text = value.to_str().map_err(|_| Fault::RedirectRefused)?;
     let own = Origin::of(from).ok_or(Fault::RedirectRefused)?;
     let absolute = if text.starts_with('/') { format!("{own}{text}") } else { text.to_owned() };
-    // `//host/` would be a third form; nobody needs it, and readers of URLs differ on it.
+    // `//host/` is refused: parsers of URLs differ on it, and registries do not use it.
     let url: Uri = Some(absolute)
         .filter(|_| !text.starts_with("//"))
         .and_then(|absolute| absolute.parse().ok())

@@ -1,4 +1,4 @@
-//! One upstream registry: what is asked of it, and with which credentials.
+//! One upstream registry: its requests and credentials.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -80,7 +80,7 @@ impl Upstream {
         &self.registry
     }
 
-    /// What it said last of what is left of its quota, if it counts.
+    /// The rest of its quota, as it last reported it, if it has one.
     #[must_use]
     pub fn quota(&self) -> Option<Quota> {
         self.client.quota()
@@ -105,7 +105,7 @@ impl Upstream {
     ) -> Result<FetchedManifest, Fault> {
         let mut begun = None;
         match self.manifest_once(repository, reference, (accept, room), &mut begun).await {
-            // It trickled: over another connection it may come, in time for those who wait.
+            // The answer trickled: another connection may deliver it in time for the waiting clients.
             Err(Fault::Timeout) if begun.is_some_and(|begun| begun.elapsed() >= limits::ANSWER_TIME) => {
                 self.manifest_once(repository, reference, (accept, room), &mut begun).await
             }
@@ -165,7 +165,7 @@ impl Upstream {
         Ok(BlobBody { length: answer.length()?, stream: answer.stream()? })
     }
 
-    /// Whether the repository has the blob, by what a HEAD says of it: where the answer is a no either way.
+    /// Whether the repository has the blob, by a HEAD: for answers that refuse the blob in either case.
     ///
     /// # Errors
     /// [`Fault`].
@@ -226,7 +226,7 @@ impl Upstream {
         checked.map_err(|_| Fault::Integrity)
     }
 
-    /// Asks for a manifest, by tag or digest; what is not found is a fault.
+    /// Asks for a manifest, by tag or digest; a missing one is a fault.
     async fn ask_manifest(
         &self,
         method: Method,
@@ -256,7 +256,7 @@ impl Upstream {
         self.client.name_of(repository)
     }
 
-    /// What was refused of its words lately, one sentence for each, for the operator.
+    /// Its refused realms, redirects and certificates of late, one sentence for each, for the operator.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
         self.client.notices().sentences()

@@ -28,10 +28,10 @@ pub(super) enum Kind {
     Manifest,
 }
 
-/// What is left alone: the endpoint by its place in the configuration, the repository, and the kind of request.
+/// The key of a rest: the endpoint by its place in the configuration, the repository, and the kind of request.
 type Whose = (usize, Repository, Kind);
 
-/// Until when who is left alone.
+/// The ends of all rests.
 #[derive(Default)]
 pub(super) struct Rests(Mutex<HashMap<Whose, Instant>>);
 
@@ -39,7 +39,7 @@ impl Rests {
     /// Whether a request has to wait.
     pub(super) fn is_on(&self, endpoint: usize, repository: &Repository, kind: Kind, now: Instant) -> bool {
         let rests = self.0.lock();
-        // Nearly always nobody rests, and the name is not copied.
+        // The common case without rests does not copy the name.
         !rests.is_empty()
             && rests.get(&(endpoint, repository.clone(), kind)).is_some_and(|until| now < *until)
     }

@@ -1,5 +1,5 @@
-//! The rest of a blob, from a byte on: every honest form of an answer to a range (RFC 9110 §14). Where the bytes lie is what
-//! the answer says; that they are the right ones is not believed: the whole blob is hashed.
+//! The rest of a blob, from a byte on: every honest form of an answer to a range (RFC 9110 §14). The answer says where
+//! its bytes lie; whether they are right is left to the hash of the whole blob.
 
 use crate::limits;
 use bytes::Bytes;
@@ -28,21 +28,21 @@ pub(super) struct Rest {
 pub(super) enum Form {
     /// It did, or a little before.
     Part,
-    /// It sent all of it again; what came before is left out.
+    /// It sent all of it again; the bytes that are here are skipped.
     Whole,
 }
 
 /// Why there is no rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRest {
-    /// It gives no ranges, or none that can be placed: the whole may still be had.
+    /// It gives no range, or one that does not fit: the whole blob may still be fetched.
     RangeRefused(Fault),
     /// As of any other request.
     Failed(Fault),
 }
 
 impl NoRest {
-    /// What there is not now is there without a range neither; but some know no ranges, and say that they do not (501).
+    /// A blob that is missing with a range is missing without one too; but an upstream without ranges may answer 501.
     fn of(fault: Fault) -> Self {
         if fault == Fault::Status(501) { Self::RangeRefused(fault) } else { Self::Failed(fault) }
     }

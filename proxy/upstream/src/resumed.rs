@@ -22,7 +22,7 @@ struct Resumed {
     digest: Digest,
     length: u64,
     got: u64,
-    /// What came since the last break.
+    /// Bytes since the last break.
     since: u64,
     /// Breaks without progress.
     tries: u32,
@@ -39,8 +39,8 @@ enum Ranges {
     Refused,
 }
 
-/// The same blob, which goes on after a break: as long as each connection brings it further, and `blob_resumes` times where
-/// it does not. `size` is what the manifest says: its length where the upstream announces none.
+/// The same blob, which goes on after a break: as long as each connection makes progress, and `blob_resumes` times
+/// where it does not. `size` is the manifest's, for an upstream that announces no length.
 pub fn resumed(
     upstream: &Arc<Upstream>,
     repository: &Repository,
@@ -110,14 +110,15 @@ impl Resumed {
                 None => Fault::Integrity,
                 Some(Err(fault)) => fault,
             };
-            // Who sends all of it each time brings it further at a cost that grows: that has an end.
+            // An upstream that sends the whole blob each time does not count as progress: the cost would grow without
+            // end.
             let progress = self.since >= limits::BLOB_PROGRESS_BYTES && now.form == Form::Part;
             let came_to_its_end = progress && self.got >= now.end;
             (self.since, self.now) = (0, None);
             if progress {
                 self.tries = 0;
             }
-            // A part that ended where it said is no break.
+            // A part that ended at its announced end is not a break.
             let gone_on = if came_to_its_end { self.rest().await } else { Err(broke) };
             let gone_on = match gone_on {
                 Err(fault) => self.go_on(fault).await,
@@ -147,7 +148,7 @@ impl Resumed {
         Err(broke)
     }
 
-    /// By a range; where none is given, once the whole.
+    /// By a range; where it is refused, the whole once.
     async fn rest(&mut self) -> Result<Rest, Fault> {
         let missing = (self.got, self.length);
         match self.upstream.rest_of_blob(&self.repository, &self.digest, missing).await {

@@ -1,4 +1,5 @@
-//! One piece of work per key at a time, shared by everybody who asks, and not ended by a client that leaves (A057, A060).
+//! Single flight: one piece of work per key at a time, shared by all equal requests, which a leaving client does not
+//! end (A057, A060).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use tracing::Instrument as _;
 
 type Running<K, V> = Arc<Mutex<HashMap<K, Flying<V>>>>;
 
-/// How long work has been under way when it is joined, so that its failure is not that of who joined it.
+/// The age of work from which on a request that joins it does not share its failure.
 const JOINED_LATE: Duration = Duration::from_secs(2);
 
 /// Work under way.
@@ -35,8 +36,8 @@ pub struct SingleFlight<K, V> {
 #[error("the work ended without a result")]
 pub struct Lost;
 
-/// Removes the key whatever becomes of the work, so that the next one who asks starts anew (A545). Those who wait hear
-/// of it after that: what they begin then is not taken for this.
+/// Removes the key however the work ends, so that the next request starts anew (A545). Waiters are woken after that:
+/// work that they begin then is not confused with this.
 struct Landing<K: Hash + Eq, V> {
     running: Running<K, V>,
     key: Option<K>,
@@ -68,7 +69,7 @@ where
         Self::default()
     }
 
-    /// Joins the work for `key`, or begins it; where what was joined is lost, one of those who waited begins anew, once
+    /// Joins the work for `key`, or begins it; where the joined work is lost, one of the waiters begins anew, once
     /// (A545). Dropping the returned future leaves the work running.
     ///
     /// # Errors
@@ -80,8 +81,8 @@ where
         self.join_unless(key, work, |_| false).await
     }
 
-    /// The same; but what failed, and had been under way for a while when it was joined, is begun anew by one of those who
-    /// joined it late, once: what befell the upstream before they asked is no fault of theirs.
+    /// As [`Self::join`]; but if the work fails, one of those who joined it late begins it anew, once: a failure from
+    /// before their request must not become theirs.
     ///
     /// # Errors
     /// [`Lost`].
@@ -135,7 +136,7 @@ where
                 landing.waiting.send_replace(Some(value));
             }
         };
-        // The trace of the one who began it goes with the work.
+        // The work keeps the trace of the request that began it.
         tokio::spawn(flight.in_current_span());
         flying
     }

@@ -1,7 +1,7 @@
 //! A clock of tokio's that stands still, for tests.
 
-/// A clock of tokio's that a test has paused stands still while this lives, whatever is waited for: it goes on where
-/// the test says so, and not, as it otherwise does, whenever nobody has anything to do but to wait for a socket.
+/// Keeps tokio's paused clock still while it lives: the clock advances only where the test says so, and not, as
+/// otherwise, whenever every task waits for a socket.
 pub(crate) struct Still(
     #[expect(dead_code, reason = "its end is what counts")] std::sync::mpsc::SyncSender<()>,
 );

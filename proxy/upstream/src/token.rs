@@ -31,10 +31,10 @@ impl Token {
     /// Reads the answer of a token service.
     ///
     /// # Errors
-    /// [`Fault::Unauthorized`] when there is no token in it that can be sent.
+    /// [`Fault::Unauthorized`] when it holds no usable token.
     pub(super) fn read(body: &[u8]) -> Result<Self, Fault> {
         let value = strict_json::parse(body).map_err(|_| Fault::Unauthorized)?;
-        // Of the two names the one under which something stands.
+        // The first of the two names with a value.
         let text = ["token", "access_token"]
             .iter()
             .filter_map(|key| value.get(key)?.as_str())
@@ -48,7 +48,7 @@ impl Token {
         header.set_sensitive(true);
         let claimed = value.get("expires_in").and_then(Value::as_i64).unwrap_or(LIFE_UNSAID);
         let claimed = Duration::from_secs(u64::try_from(claimed).unwrap_or(0));
-        // A tenth early, so that none runs out on its way.
+        // A tenth early, so that a token does not expire on its way.
         let life = (claimed - claimed / 10).clamp(limits::TOKEN_LIFE_MIN, limits::TOKEN_LIFE_MAX);
         Ok(Self { header, life })
     }
@@ -61,7 +61,7 @@ pub(super) struct Tokens(Mutex<HashMap<Repository, Kept>>);
 /// A token that is remembered.
 struct Kept {
     header: HeaderValue,
-    /// The one host that it is for.
+    /// The only host that gets it.
     host: Origin,
     since: Instant,
     ends: Instant,

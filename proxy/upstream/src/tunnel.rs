@@ -1,9 +1,9 @@
 //! Through a proxy: `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, as curl and Go read them.
 //!
 //! A tunnel (`CONNECT`, RFC 9110 §9.3.6), so that TLS is with the upstream itself and the proxy sees a host and a port.
-//! Upstreams in the clear and this machine are asked without one. Through a proxy, too, only what the configuration
-//! names is dialled by its name, where the proxy may mean any address by it; whatever else a redirect leads to is
-//! dialled at a public address that the name has here (A161).
+//! Upstreams in the clear and this machine are asked without one. Only hosts of the configuration are dialled by name
+//! through a proxy, which may resolve it to any address; another target of a redirect is dialled at a public address
+//! that the name resolves to here (A161).
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -38,7 +38,7 @@ impl Proxies {
         Self(Some(Arc::new(Matcher::builder().https(proxy).no(no).build())))
     }
 
-    /// The proxy that leads there; none where it is asked without one.
+    /// The proxy for this origin; `None` for a direct connection.
     pub(super) fn to(&self, origin: &Origin) -> Option<Via> {
         if origin.scheme == Scheme::Http || is_this_machine(&origin.host) {
             return None;

@@ -24,7 +24,7 @@ pub(super) struct Bounds {
     pub(super) bytes: u64,
 }
 
-/// What a helper knows of a registry.
+/// A helper's answer for a registry.
 #[derive(Debug)]
 pub(super) enum HelperAnswer {
     /// User name and secret; the name `<token>` says that the secret is an identity token.
@@ -33,13 +33,13 @@ pub(super) enum HelperAnswer {
     Nothing,
 }
 
-/// Why a helper has no answer. What it wrote is in none of them: it may be a secret.
+/// Why a helper has no answer. No variant holds its output, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HelperFault {
     /// It says no, and not that there is nothing.
     #[error("the credential helper failed")]
     Failed,
-    /// Its answer is not what the protocol says.
+    /// Its answer does not follow the protocol.
     #[error("the credential helper's answer cannot be read")]
     Malformed,
     /// It cannot be started or read.
@@ -67,7 +67,7 @@ pub(super) fn ask(name: &str, server: &str, bounds: Bounds) -> Result<HelperAnsw
 
 fn run(mut command: Command, server: &str, bounds: Bounds) -> Result<HelperAnswer, HelperFault> {
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    // A group of its own, so that what it started ends with it.
+    // A process group of its own, so that its children end with it.
     let mut child = command.process_group(0).spawn().map_err(|_| HelperFault::NotRun)?;
     let answer = answer(&mut child, server, bounds);
     end(&mut child);
@@ -100,7 +100,7 @@ fn answer(
     let reading = std::thread::Builder::new().name("credential-helper".to_owned()).spawn(move || {
         let mut bytes = Zeroizing::new(Vec::new());
         let read = output.take(most.saturating_add(1)).read_to_end(&mut bytes);
-        // Whoever has given up waiting does not want it.
+        // The receiver is gone after a timeout.
         let _ = sender.send(read.map(|_| bytes));
     });
     reading.map_err(|_| HelperFault::NotRun)?;
@@ -121,10 +121,10 @@ fn answer(
     }
 }
 
-/// Ends it and what it started, and takes its status, so that nothing of it stays.
+/// Kills it and its children, and reaps it, so that no process is left.
 fn end(child: &mut Child) {
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // A group that has ended already is no fault.
+        // The group may have ended already.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = child.wait();
