@@ -1,4 +1,4 @@
-//! Blobs: one transfer from upstream for all who ask at once, read by each from where it likes.
+//! Blobs: one transfer from upstream for all requests at a time, each of which reads its own range.
 //!
 //! A transfer writes to a file without a name and hashes as it goes; readers follow. The last chunk of each reader's
 //! range is sent only when the digest of the whole blob has matched (A027, A102): a complete body has the right bytes.
@@ -52,8 +52,8 @@ use crate::documents::Fill;
 use crate::folder::StateFolder;
 use crate::limits::{HASHED_FIRST_BYTES, SCRUB_EVERY, SCRUB_PAUSE, TRANSFER_SILENCE};
 
-/// What one upstream request is about. The repository is part of it: bytes that one repository's credentials opened are
-/// nothing to another (A026).
+/// The key of a transfer. The repository is part of it: bytes that one repository's credentials opened must not serve
+/// another (A026).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct FlightKey {
     /// In which repository the blob is asked for.
@@ -76,7 +76,7 @@ struct Inner<E: UpstreamError> {
 }
 
 impl<E: UpstreamError> Blobs<E> {
-    /// The blobs of `folder`, of which at most `blobs_max` bytes are kept. Counts what is there.
+    /// The blobs of `folder`, at most `blobs_max` bytes. Counts what is there.
     pub async fn new(folder: &StateFolder, blobs_max: u64) -> Self {
         Self::within(folder, blobs_max, (TRANSFER_SILENCE, Bounds::of(blobs_max))).await
     }
@@ -91,7 +91,7 @@ impl<E: UpstreamError> Blobs<E> {
         Self(Arc::new(Inner { kept, unread, silence, flights: Arc::default(), checks: Arc::default() }))
     }
 
-    /// Keeps at most so many bytes from now on.
+    /// Keeps at most `blobs_max` bytes from now on.
     pub async fn keep_at_most(&self, blobs_max: u64) {
         let (kept, unread) = (Arc::clone(&self.0.kept), Arc::clone(&self.0.unread));
         let fitting = tokio::task::spawn_blocking(move || {
@@ -108,7 +108,7 @@ impl<E: UpstreamError> Blobs<E> {
         self.0.kept.is_off()
     }
 
-    /// Whether a blob is kept: of use to nobody without a grant.
+    /// Whether a blob is kept. It leaves under a grant only.
     pub async fn is_kept(&self, digest: Digest) -> bool {
         self.opened(digest).await.is_some()
     }
@@ -141,11 +141,10 @@ impl<E: UpstreamError> Blobs<E> {
         Reader::follow(shared, Some(size)).await.ok()
     }
 
-    /// A blob from upstream, under its grant, which says of which repository it is and how many bytes it has: joins
-    /// the transfer that is under way for this repository, or begins one. `source` is called at most once, with the number
-    /// of bytes that are here already, and gives the announced length, if any, and the other bytes to the last. It does not
-    /// end with the caller: after its last reader has left the transfer goes on for a while, and what came is there for a
-    /// while longer.
+    /// A blob from upstream, under its grant, which names repository and size: joins the transfer that is under way for
+    /// this repository, or begins one. `source` is called at most once, with the number of bytes that are here already,
+    /// and gives the announced length, if any, and all further bytes. The transfer outlives the caller: it goes on for
+    /// a while after its last reader has left, and its bytes stay for a while longer.
     ///
     /// # Errors
     /// [`BlobFault`] before the first byte: the upstream's own error, or a length that is not that of the descriptor (A104).
@@ -187,7 +186,7 @@ impl<E: UpstreamError> Blobs<E> {
         Reader::follow(following, expected).await
     }
 
-    /// A file; before what is kept makes room for it, what nobody reads does.
+    /// A file and its room: partial blobs without a reader are removed before kept blobs.
     async fn room(&self, size: Option<u64>) -> Option<Room> {
         let wanting = |wants| {
             let kept = Arc::clone(&self.0.kept);
@@ -225,7 +224,7 @@ impl<E: UpstreamError> Blobs<E> {
         self.0.kept.series().clone()
     }
 
-    /// Hashes what is kept, slowly and for ever, and removes what has changed: rot is found before somebody asks (A505).
+    /// Hashes kept blobs, slowly and for ever, and removes altered ones: rot is found before a client asks (A505).
     pub async fn scrub(&self) {
         loop {
             let rest = tokio::time::sleep(SCRUB_EVERY);
@@ -319,7 +318,7 @@ impl<K, E: UpstreamError> Flights<K, E> {
     }
 }
 
-/// Followed while the table is locked: nobody takes it for one that nobody wants.
+/// Followed while the table is locked, so that no other task takes it for unread and ends it.
 fn joinable<K: std::hash::Hash + Eq, E: UpstreamError>(
     flights: &Table<K, E>,
     key: &K,
@@ -341,7 +340,7 @@ impl<K: std::hash::Hash + Eq, E: UpstreamError> Flight<K, E> {
         self.leave(&mut self.flights.lock(), readers);
     }
 
-    /// The same where nobody follows.
+    /// As [`Self::land`], if it has no follower.
     fn land_unread(&self, shared: &Arc<Shared<E>>) -> Landed {
         let mut flights = self.flights.lock();
         if shared.is_followed() {

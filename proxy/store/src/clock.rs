@@ -17,7 +17,7 @@ pub struct Clock(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     source: Source,
-    /// The latest time that was told, with the steady reading it belongs to.
+    /// The latest time that was given out, with its monotonic reading.
     latest: Mutex<Option<Reading>>,
 }
 
@@ -86,8 +86,8 @@ impl Clock {
         self.change(|reading| Reading { wall, ..reading });
     }
 
-    /// The time; at least what was told before and what has passed since, whatever the wall clock says: a lifetime ends
-    /// though the clock was set back (A541). Never before the release.
+    /// The time; at least the latest time given out plus the monotonic time since: a lifetime ends even if the wall
+    /// clock was set back (A541). Never before the release.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self.floor() {

@@ -18,7 +18,7 @@ pub struct CopyFault {
     why: String,
 }
 
-/// Copies what is committed at this moment into a new file; nothing where there is no database. Its writer does not wait.
+/// Copies the committed rows into a new file; does nothing where there is no database. Its writer does not wait.
 ///
 /// # Errors
 /// [`CopyFault`].

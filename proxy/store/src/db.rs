@@ -1,4 +1,4 @@
-//! `cache.db`: sealed records, grants, tags, presence. Disposable: what is lost is work.
+//! `cache.db`: sealed records, grants, tags, presence. Disposable: a loss costs work only.
 //!
 //! A read that fails is [`Unknown`], never an absence (A603); a write that fails is a loss, counted and, of a grant, noted:
 //! neither is ever an error that a caller could turn into an answer (A503). No hot pull comes here: memory stands before it.
@@ -45,7 +45,7 @@ pub struct Database {
     keeper: Arc<Keeper>,
 }
 
-/// Whether a seal key is the one of the rows.
+/// Whether the rows were sealed under this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealKey {
     /// They were sealed with another.
@@ -98,15 +98,15 @@ impl Database {
         self.keeper.counts.writes_lost.get()
     }
 
-    /// What is counted, as it counts on.
+    /// The live counters.
     #[must_use]
     pub fn series(&self) -> StoreSeries {
         let counts = &self.keeper.counts;
         StoreSeries { writes_lost: counts.writes_lost.clone(), files_lost: counts.files_lost.clone() }
     }
 
-    /// Tells under which key what is stored is sealed, by a fingerprint. Another one than before is a loss: of what is there
-    /// nothing can be opened any more, and it stays said for as long as the rows lie there (A618).
+    /// Notes the fingerprint of the seal key. A different one than before is a loss: no stored record can be opened any
+    /// more, and the note stays as long as the rows do (A618).
     pub async fn sealed_by(&self, fingerprint: &str) -> SealKey {
         let Some(open) = self.keeper.open() else { return SealKey::Own };
         let query = sqlx::query("select value from standing where name = 'seal'");
@@ -127,7 +127,7 @@ impl Database {
         SealKey::Own
     }
 
-    /// A sealed record, as it lies there: only its seal can say what it is worth.
+    /// A sealed record, as stored: it counts only once its seal is checked.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -187,7 +187,7 @@ impl Database {
         .bind(rows(passed));
         let found = self.read(&open, query.fetch_all(&open.pool), sealed, self.keeper.waits.known).await?;
         if found.is_empty() && open.is_overwritten().await {
-            // What another wrote there is no answer.
+            // Another process wrote the file: a missing row proves nothing.
             return Err(Unknown::read());
         }
         Ok(found)
@@ -221,8 +221,8 @@ impl Database {
         }
     }
 
-    /// Waits until what was handed over is written, for a while: who is told of a grant finds it after a kill. What
-    /// cannot be written in time may be lost, and is noted.
+    /// Waits a while until all earlier writes are on the disk: a client whose manifest was answered finds its grants
+    /// after a kill. Late writes may be lost, which is noted.
     pub async fn written(&self) {
         let Some(open) = self.keeper.open() else { return };
         if self.keeper.counts.failing.load(Ordering::Relaxed) || !open.writer.is_behind() {
@@ -233,7 +233,7 @@ impl Database {
         }
     }
 
-    /// What a tag was last seen to be.
+    /// The digest that a tag last had.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -247,7 +247,7 @@ impl Database {
         Ok(self.read(&open, query.fetch_all(&open.pool), rows::tag_seen, self.keeper.waits.read).await?.pop())
     }
 
-    /// Keeps what a tag is now seen to be, and tells what it was before, if that can be known in time.
+    /// Keeps the digest of a tag and returns the one before, if it can be read in time.
     pub async fn keep_tag(&self, key: TagKey, digest: Digest, seen: Timestamp) -> Option<Digest> {
         let (reply, before) = oneshot::channel();
         self.write(Write::Tag { key, digest, seen: seen.as_millisecond(), reply });
@@ -279,7 +279,7 @@ impl Database {
         self.write(Write::Presence { repository, digest, media_type, seen: seen.as_millisecond() });
     }
 
-    /// What the repository's own upstream called a document.
+    /// The media type of a document, by the repository's own upstream.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -292,8 +292,8 @@ impl Database {
         Ok(self.read(&open, query.fetch_all(&open.pool), media_type, self.keeper.waits.read).await?.pop())
     }
 
-    /// Drops rows until they are within their bounds, in steps, so that other writes come between them: first of what
-    /// nothing rests on, then of what was let through, of each the oldest.
+    /// Drops rows until they are within their bounds, in steps, so that other writes come between them: unproven rows
+    /// first, then those that were let through unchecked, the oldest of each first.
     pub async fn prune(&self, bounds: Bounds) {
         self.keeper.counts.bytes_most.store(bounds.bytes, Ordering::Relaxed);
         loop {
@@ -313,19 +313,19 @@ impl Database {
         Fill { used: counts.bytes.load(Ordering::Relaxed), most: counts.bytes_most.load(Ordering::Relaxed) }
     }
 
-    /// Waits until what was queued before is written or lost.
+    /// Waits until all queued writes are done or lost.
     pub async fn flush(&self) {
         if let Some(open) = self.keeper.open() {
             let _ = tokio::time::timeout(self.keeper.waits.flush, open.writer.flush()).await;
         }
     }
 
-    /// Writes what is queued and closes the file.
+    /// Writes the queue and closes the file.
     pub async fn close(&self) {
         self.keeper.close().await;
     }
 
-    /// The database where there is one, or nothing where there never was; else nothing is known.
+    /// The database; `Ok(None)` where there never was one; unknown where it cannot be used.
     fn readable(&self) -> Known<Option<Arc<Open>>> {
         match self.keeper.open() {
             Some(open) => Ok(Some(open)),
@@ -373,7 +373,7 @@ impl Database {
             Ok(rows) => {
                 counts.unreadable.store(false, Ordering::Relaxed);
                 let rows: Vec<T> = rows.into_iter().flatten().collect();
-                // What waits to be written may be what was asked for.
+                // The missing row may still be in the queue.
                 if rows.is_empty() && !written { Err(Unknown::read()) } else { Ok(rows) }
             }
             Err(error) => {

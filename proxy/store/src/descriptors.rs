@@ -1,4 +1,4 @@
-//! How many files may be open, and that the last of them stay for those who must get through.
+//! File descriptors: the last ones are reserved for the admin port, reloads and the databases.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -6,7 +6,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::limits::{DESCRIPTORS_FOR_PULLS_SHARE, DESCRIPTORS_RESERVED, DESCRIPTORS_RESERVED_SHARE};
 
-/// Whether this one is among those that the admin port, reloads and the databases need when all others are taken. A new
+/// Whether this descriptor is one of those that are reserved for the admin port, reloads and the databases. A new
 /// descriptor is always the lowest that is free (open(2)), so its number tells how many are in use at least.
 #[must_use]
 pub fn is_reserved(file: &impl AsFd) -> bool {
@@ -14,7 +14,7 @@ pub fn is_reserved(file: &impl AsFd) -> bool {
     getrlimit(Resource::Nofile).current.is_some_and(|most| number >= most.saturating_sub(reserved(most)))
 }
 
-/// Whether so many are in use that no more clients are let in: what they ask for takes others.
+/// Whether too many are in use to accept another client, whose requests need further ones.
 #[must_use]
 pub fn are_scarce(file: &impl AsFd) -> bool {
     rustix::io::fcntl_dupfd_cloexec(file, 0).map_or(true, |copy| {

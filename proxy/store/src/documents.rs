@@ -21,9 +21,9 @@ use crate::folder::StateFolder;
 use crate::limits::{DISK_RESERVE, DISK_RESERVE_SHARE, FILE_BYTES};
 use crate::unknown::{Known, Unknown};
 
-/// Documents of at most `EVIDENCE_ITEM_BYTES` in files. Each is unproven until something that is permitted rests on it, and
-/// what is unproven has a small share of its own: whatever anybody pushes and is denied takes no room from what is permitted
-/// (A607).
+/// Documents of at most `EVIDENCE_ITEM_BYTES` in files. Each is unproven until a permit rests on it, and unproven
+/// documents have a small share of their own: denied images, which any client can ask for, take no room from permitted
+/// ones (A607).
 #[derive(Debug, Clone)]
 pub struct Documents(Arc<Inner>);
 
@@ -98,7 +98,7 @@ impl Documents {
         tokio::task::spawn_blocking(move || inner.find(&digest)).await.unwrap_or(Err(Unknown::read()))
     }
 
-    /// Keeps a document as one that nothing rests on yet. When that fails it is lost and counted: who has it now can
+    /// Keeps a document as one that nothing rests on yet. A failure loses it and is counted: the current request can
     /// still be served. It is not waited for until it is on the disk: it can be had again, and is hashed whenever it is
     /// read.
     pub async fn keep(&self, document: &Intact<Bytes>) {
@@ -125,7 +125,7 @@ impl Documents {
         drop(tokio::task::spawn_blocking(move || inner.rest_on(&digests)));
     }
 
-    /// Counts what is there, and removes what was used longest ago where it is too much.
+    /// Counts the documents, and removes the least recently used ones over the limit.
     pub async fn prune(&self) {
         let inner = Arc::clone(&self.0);
         let _ = tokio::task::spawn_blocking(move || {
@@ -141,7 +141,7 @@ impl Documents {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// How full it is: what is permitted, and what is not.
+    /// How full it is: permitted documents, and unproven ones.
     #[must_use]
     pub fn fill(&self) -> (Fill, Fill) {
         (self.0.permitted.fill(), self.0.unproven.fill())
@@ -186,7 +186,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Room for so many bytes, by the limit and on the disk, which others need too.
+    /// Makes room for `size` bytes, within the limit and on the disk, which the databases and the log need too.
     fn make_room(&self, size: u64) -> io::Result<()> {
         let Part { shelf, most, .. } = &self.unproven;
         if self.unproven.fill().used.saturating_add(size) > *most {
@@ -239,10 +239,10 @@ impl Part {
         matches!(self.shelf.open(digest), Ok(Some((_, stamp))) if stamp.size() == size)
     }
 
-    /// Removes what was used longest ago until at most `most` bytes are left, and tells how many are. A file that is read
-    /// meanwhile is read to its end: only its name goes.
+    /// Removes the least recently used documents until at most `most` bytes are left, and returns how many are. A file
+    /// that is read meanwhile is read to its end: only its name goes.
     fn prune(&self, most: u64) -> u64 {
-        // One look at a time; who comes next counts what this one has left.
+        // Under the lock: the next caller counts what this one leaves.
         let mut used = self.used();
         let mut found = self.shelf.scan();
         let mut left: u64 = found.iter().map(|one| block(one.size)).sum();
@@ -291,12 +291,12 @@ fn read(shelf: &Shelf, digest: &Digest) -> Known<Option<Result<Intact<Bytes>, Di
     Ok(Some(Untrusted::new(Bytes::from(bytes)).check(digest)))
 }
 
-/// What a file takes on the disk, about.
+/// The approximate size of a file on the disk.
 fn block(size: u64) -> u64 {
     size.next_multiple_of(FILE_BYTES).max(FILE_BYTES)
 }
 
-/// What is left where room is made: some more than is needed, so that not each file makes its own.
+/// The target when room is made: some spare room, so that the next files need not make their own.
 fn less(most: u64) -> u64 {
     most - most / 8
 }

@@ -20,7 +20,7 @@ pub(super) struct Shelf {
     tmp: PathBuf,
 }
 
-/// What tells whether a file is still the one that was hashed (A505).
+/// Tells whether a file is still the one that was hashed (A505).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -31,7 +31,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of an open file; none unless it is a regular file with one name.
+    /// The stamp of an open file; `None` unless it is a regular file with one name.
     pub(super) fn of(file: &File) -> io::Result<Option<Self>> {
         let meta = file.metadata()?;
         let plain = meta.is_file() && meta.nlink() == 1;
@@ -74,7 +74,7 @@ impl Shelf {
         Self { state: state.to_owned(), name, tmp: state.join("tmp") }
     }
 
-    /// Opens a file for reading; `None` when there is none or it is a link, a FIFO or has a second name.
+    /// Opens a file for reading; `None` when it is missing, is a link or a FIFO, or has a second name.
     pub(super) fn open(&self, digest: &Digest) -> io::Result<Option<(File, Stamp)>> {
         match self.open_any(digest) {
             Ok(file) => Ok(Stamp::of(&file)?.map(|stamp| (file, stamp))),
@@ -120,7 +120,7 @@ impl Shelf {
         }
     }
 
-    /// All files: at the start, never while serving. What has no digest for its name is not ours.
+    /// All files: at the start, never while serving. A file without a digest for its name is not ours.
     pub(super) fn scan(&self) -> Vec<OnShelf> {
         let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
         let algorithms = entries(&self.state.join(self.name));
@@ -136,8 +136,8 @@ impl Shelf {
         found.collect()
     }
 
-    /// Bytes that must go before so many more fit and enough is left to others: `leave`, or this part of the disk where
-    /// that is less.
+    /// Bytes that must be freed before `size` more fit and enough is left to others: `leave`, or `1 / part` of the disk
+    /// where that is less.
     pub(super) fn lacks(&self, size: u64, leave: u64, part: u64) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.state)?;
         let all = stat.f_blocks.saturating_mul(stat.f_frsize);

@@ -61,8 +61,8 @@ pub enum SealKeyError {
 }
 
 impl StateFolder {
-    /// Makes the folder if need be, takes it for this process and removes what a killed one left half written (A502).
-    /// A folder that cannot be written is opened all the same: the gate goes on without remembering (A501).
+    /// Makes the folder if need be, locks it for this process and removes half-written files of a killed one (A502). A
+    /// folder that cannot be written is opened all the same: the gate goes on without remembering (A501).
     ///
     /// # Errors
     /// [`FolderError`]: another process holds it, or it cannot be made.
@@ -101,7 +101,7 @@ impl StateFolder {
     /// [`SealKeyError`].
     pub fn seal_key(&self, file: &Path) -> Result<[u8; SEAL_KEY_BYTES], SealKeyError> {
         let own = file.parent() == Some(&self.path);
-        // What a kill leaves there is cleaned away by the next start.
+        // The next start removes the leftovers of a kill there.
         let unfinished = if own { self.tmp() } else { beside(file).to_owned() };
         let error = match load_or_create_seal_key(file, &unfinished) {
             Ok(key) => return Ok(key),
@@ -110,7 +110,7 @@ impl StateFolder {
         let goes_on = match &error {
             SealKeyError::Create { .. } => true,
             SealKeyError::Read { .. } => self.lock.is_none(),
-            // Somebody put it there: it is looked at, not passed over.
+            // An operator put it there: the fault must be reported, not worked around.
             SealKeyError::Length(_) | SealKeyError::Random => false,
         };
         if !goes_on || !own {
@@ -167,7 +167,7 @@ fn create_key(path: &Path, unfinished: &Path) -> Result<[u8; SEAL_KEY_BYTES], Se
     temp.write_all(&key).and_then(|()| temp.as_file().sync_all()).map_err(create)?;
     match temp.persist_noclobber(path) {
         Ok(_) => Ok(key),
-        // Somebody was faster: theirs counts.
+        // Another process made the key first: its key counts.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
             read_key(path)?.ok_or_else(|| create(error.error))
         }
@@ -310,7 +310,7 @@ mod tests {
         fs::remove_dir_all(folder.path()).unwrap();
         let own = folder.path().join("seal.key");
         assert_ne!(folder.seal_key(&own).unwrap(), folder.seal_key(&own).unwrap());
-        // One that somebody has named lies elsewhere, and is a setting that cannot be used.
+        // A configured key file lies elsewhere: an unusable setting is a fault.
         let named = root.path().join("missing/seal.key");
         assert!(matches!(folder.seal_key(&named), Err(SealKeyError::Create { .. })));
     }

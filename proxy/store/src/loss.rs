@@ -1,8 +1,8 @@
 //! Losses: grants that are missing and may have existed.
 //!
-//! After a loss, for a while, a grant that is not found is one that is not known (A603): a database that was removed, moved
-//! aside or sealed under another key, a machine that went down, a write that failed. A process that was killed loses
-//! nothing: what was answered had been written ([`crate::Database::written`]), and the kernel keeps what is written.
+//! For a while after a loss, a missing grant counts as unknown (A603). Losses are: a database that was removed, moved
+//! aside or sealed under another key, a machine that went down, a failed write. A killed process loses nothing: grants
+//! are written before the answer ([`crate::Database::written`]), and the kernel keeps written data.
 
 use std::fs;
 use std::io;
@@ -21,9 +21,9 @@ use crate::limits::LOSS_NOTED_EVERY;
 const LOST: &str = "cache.lost";
 /// There while a gate runs: which start of the machine it runs under.
 const RUNNING: &str = "cache.running";
-/// What tells one start of the machine from the next.
+/// The id of this start of the machine.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
-/// What is there where a gate has been before.
+/// Files that an earlier gate leaves behind.
 const TRACES: [&str; 4] = ["audit.db", "blobs", "documents", LOST];
 
 /// Whether, and when, grants may have been lost.
@@ -35,7 +35,7 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    /// What the process before left: it ended in good order, was killed, or went down with the machine.
+    /// Reads how the previous process ended: in good order, killed, or with the machine.
     pub(super) fn open(folder: &Path) -> Self {
         let loss = Self { folder: folder.to_owned(), until: Mutex::default(), noted: Mutex::default() };
         if let Some(left) = left_of(&read(&folder.join(LOST)), Timestamp::now()) {
@@ -55,7 +55,7 @@ impl Loss {
         TRACES.iter().all(|name| fs::symlink_metadata(folder.join(name)).is_err())
     }
 
-    /// From now on, for a while, what is not there may have been lost.
+    /// From now on, for a while, a missing grant may have been lost.
     pub(super) fn mark(&self, why: &'static str) {
         self.counts_for(LOST_FOR);
         let mut noted = self.noted.lock();
@@ -77,7 +77,7 @@ impl Loss {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// The process ends in good order, and what it was told is written.
+    /// The process ends in good order, with all writes done.
     pub(super) fn close(&self) {
         let _ = fs::remove_file(self.folder.join(RUNNING));
         if !self.is_recent() {

@@ -23,11 +23,11 @@ mod read_only;
 pub use self::mark::{Mark, drop_log, remove_log};
 pub use self::read_only::read_only;
 
-/// What a path keeps as it is in a URL.
+/// Characters of a path that a URL does not escape.
 pub(crate) const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 /// SQLite's `SQLITE_CORRUPT` and `SQLITE_NOTADB`.
 const CORRUPT: [i64; 2] = [11, 26];
-/// What the name of a corrupt file ends in, before the time at which it was moved aside.
+/// The end of a corrupt file's name, before the time at which it was moved aside.
 const CORRUPT_SUFFIX: &str = ".corrupt-";
 /// SQLite's `SQLITE_ERROR`: in a migration it means that the file is not what its migrations say.
 const STATEMENT: i64 = 1;
@@ -39,7 +39,7 @@ pub struct Sqlite {
     pub file: PathBuf,
     /// What each connection begins with.
     pub pragmas: &'static str,
-    /// How long a lock of somebody else is waited for.
+    /// How long a lock of another process is waited for.
     pub lock_wait: Duration,
     /// The names and the texts of its migrations, in their order.
     pub schema: &'static [(&'static str, &'static str)],
@@ -52,7 +52,7 @@ pub struct Sqlite {
 pub enum Strange {
     /// The file is disposable: it is corrupt, and a new one is begun.
     IsCorrupt,
-    /// What is not understood is not moved.
+    /// An unknown schema is left in place.
     StaysThere,
 }
 
@@ -121,8 +121,8 @@ impl Sqlite {
         Ok(Prepared::Anew)
     }
 
-    /// Connections to it, made when they are needed and waited for so long. They stay: the last one that is closed writes
-    /// into the file, at a moment of nobody's choosing.
+    /// Connections to it, made when they are needed and waited for at most `wait`. They stay open: closing the last one
+    /// writes the file, at an uncontrolled moment.
     ///
     /// # Errors
     /// [`OpenFault`].
@@ -263,7 +263,7 @@ fn move_aside(file: &Path, aside: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the oldest that lie aside (A607). What cannot be removed is said, and is no reason to go without a database.
+/// Removes the oldest that lie aside (A607). A failure is logged, and is no reason to go without a database.
 fn forget_older(file: &Path) {
     if let Err(error) = remove_older(file) {
         tracing::warn!(file = %file.display(), %error, "corrupt databases that lie aside cannot be removed");

@@ -12,8 +12,8 @@ use crate::waits::Waits;
 /// The file of the rows.
 const DATABASE: &str = "cache.db";
 
-/// The state folder, held by this process, with what is in it. Blobs stand apart ([`Blobs`](crate::Blobs)): they know the
-/// upstream's errors.
+/// The state folder, locked by this process, with its database and documents. Blobs stand apart
+/// ([`Blobs`](crate::Blobs)): they know the upstream's errors.
 #[derive(Debug)]
 pub struct Store {
     folder: StateFolder,
@@ -21,7 +21,7 @@ pub struct Store {
     documents: Documents,
 }
 
-/// Why there is no store at all. A store that cannot be written is none of these: it opens and forgets.
+/// Why there is no store at all. An unwritable store is not one of these: it opens and forgets.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder cannot be had.
@@ -36,7 +36,7 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Takes the folder for this process and opens what is in it.
+    /// Locks the folder for this process and opens database and documents.
     ///
     /// # Errors
     /// [`StoreError`]: another process holds the folder, it cannot be made, or a later release wrote the database.
@@ -47,8 +47,8 @@ impl Store {
         Ok(Self { folder, database, documents })
     }
 
-    /// What another process, or none, keeps in `state`, as it is at this moment: rows are copied into `own`, documents are
-    /// read where they lie, and whatever is written goes into `own`. Nothing in `state` is touched.
+    /// A snapshot of `state`, whether or not a process holds it: rows are copied into `own`, documents are read in
+    /// place, and writes go into `own`. Nothing in `state` is changed.
     ///
     /// # Errors
     /// [`StoreError`]: `own` cannot be had, the rows cannot be copied, or a later release wrote them.
@@ -96,7 +96,7 @@ impl Store {
         );
     }
 
-    /// Bytes that a small disk has for the database: a part of what is free, with what it has already.
+    /// Bytes that a small disk has for the database: a part of the free space plus its present size.
     async fn database_room(&self) -> u64 {
         let folder = self.folder.path().to_owned();
         let look = move || {
@@ -105,11 +105,11 @@ impl Store {
             let own = std::fs::symlink_metadata(folder.join("cache.db")).map(|file| file.len()).unwrap_or(0);
             Some(free.saturating_add(own) / DATABASE_DISK_SHARE)
         };
-        // Where that cannot be known, the limit alone counts.
+        // Where the disk does not tell, only the limit counts.
         tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or(u64::MAX)
     }
 
-    /// Writes what is queued and closes the database.
+    /// Writes the queue and closes the database.
     pub async fn close(&self) {
         self.database.close().await;
     }

@@ -23,7 +23,7 @@
 #[error("the store could not be read")]
 pub struct Unknown(());
 
-/// What the store says, if it can say anything.
+/// An answer of the store, if it could be read.
 pub type Known<T> = Result<T, Unknown>;
 
 impl Unknown {
@@ -33,9 +33,9 @@ impl Unknown {
     }
 }
 
-/// For reads whose absence costs work and is no *no*: what is not known is asked or decided anew.
+/// For reads whose missing row costs work and does not mean *no*: an unknown value is asked for or decided anew.
 pub trait OrAnew<T> {
-    /// Absent, where it is not known.
+    /// Takes unknown for absent.
     fn or_anew(self) -> Option<T>;
 }
 

@@ -7,15 +7,15 @@ use crate::limits;
 /// How long each of them is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
-    /// A read of the database whose absence costs work, and a lock on it.
+    /// A read of the database that can be redone at the cost of work, and a lock on it.
     pub read: Duration,
-    /// A read of it whose absence would be a *no*.
+    /// A read of it whose missing row would mean a *no*.
     pub known: Duration,
     /// Grants to be written, before their manifest is answered.
     pub grants_written: Duration,
     /// The connection by which the store writes.
     pub write: Duration,
-    /// What is queued to be written, at a shutdown.
+    /// The queue of writes, at a shutdown.
     pub flush: Duration,
 }
 

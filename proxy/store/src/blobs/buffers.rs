@@ -1,5 +1,5 @@
-//! Buffers for the pieces that are read: lent, and used again. One that is new costs more than what is read into it, since
-//! the system clears each of its pages.
+//! Buffers for the pieces that are read: lent, and used again. A new buffer costs more than the read, since the kernel
+//! clears each of its pages.
 
 use parking_lot::Mutex;
 
@@ -12,13 +12,13 @@ static IDLE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 /// A buffer on loan; it comes back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lent {
-    /// At least as long as what was asked for.
+    /// At least `length` bytes.
     buffer: Vec<u8>,
     length: usize,
 }
 
 impl Lent {
-    /// So many bytes, which are whatever they were.
+    /// A buffer of `length` bytes, with old content.
     pub(super) fn of(length: usize) -> Self {
         let mut buffer = idle().pop().unwrap_or_default();
         if buffer.len() < length {

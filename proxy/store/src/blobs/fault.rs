@@ -27,9 +27,9 @@ pub enum BlobFault<E: UpstreamError> {
     /// The announced length is not the descriptor's size (A104).
     #[error("{announced} bytes are announced, the descriptor says {expected}")]
     Size {
-        /// What the upstream says, or what is there, bytes.
+        /// The upstream's length, or the file's, bytes.
         announced: u64,
-        /// What the descriptor says, bytes.
+        /// The descriptor's size, bytes.
         expected: u64,
     },
     /// No byte came for too long.
@@ -38,7 +38,7 @@ pub enum BlobFault<E: UpstreamError> {
     /// The file could not be written or read (A501).
     #[error("the blob's file failed")]
     Storage(#[source] Arc<io::Error>),
-    /// Neither the upstream nor a descriptor says how long the blob is, and there is no file to find out with.
+    /// Neither the upstream nor a descriptor gives the length, and there is no file to buffer the blob in.
     #[error("the length is not known")]
     Unknown,
     /// The upstream failed.
@@ -57,7 +57,7 @@ impl<E: UpstreamError> BlobFault<E> {
         }
     }
 
-    /// Whether what came may be the beginning of the right bytes.
+    /// Whether the bytes so far may be the beginning of the right ones.
     pub(super) fn says_nothing_of_the_content(&self) -> bool {
         match self {
             Self::Ended | Self::Short | Self::Stalled | Self::Upstream(_) => true,
@@ -72,7 +72,7 @@ impl<E: UpstreamError> From<io::Error> for BlobFault<E> {
     }
 }
 
-/// The one length, when what the upstream announces and what the descriptor says agree.
+/// The length, if the upstream's and the descriptor's agree.
 pub(super) fn agree<E: UpstreamError>(
     announced: Option<u64>,
     expected: Option<u64>,

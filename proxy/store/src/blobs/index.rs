@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use pullgate_policy::oci::Digest;
 
-/// Everything is counted against one limit: what is kept, and what is on its way. What was promised of a blob lets
-/// others find no room, but only what has come of it takes any (A617).
+/// One limit counts kept blobs and blobs in transfer. The announced size of a blob reserves room against other
+/// transfers, but only arrived bytes evict kept blobs (A617).
 #[derive(Debug)]
 pub(super) struct Index {
     max: u64,
@@ -65,7 +65,7 @@ impl Index {
         self.entries.insert(digest, Entry { at, size });
     }
 
-    /// It was used just now; one that is not known yet was put there by another hand.
+    /// It was used just now. An unknown one was put there by another process.
     pub(super) fn touch(&mut self, digest: Digest, size: u64) {
         self.insert(digest, size);
     }
@@ -90,40 +90,40 @@ impl Index {
         }
     }
 
-    /// So many bytes are to come.
+    /// Reserves `size` bytes for a transfer.
     pub(super) fn promise(&mut self, size: u64) {
         self.promised = self.promised.saturating_add(size);
     }
 
-    /// So many bytes have come.
+    /// `size` bytes have arrived.
     pub(super) fn arrive(&mut self, size: u64) {
         self.arrived = self.arrived.saturating_add(size);
     }
 
-    /// What was promised and what has come of it is on its way no more.
+    /// Ends a transfer: its reserved and arrived bytes no longer count.
     pub(super) fn release(&mut self, promised: u64, arrived: u64) {
         self.promised = self.promised.saturating_sub(promised);
         self.arrived = self.arrived.saturating_sub(arrived);
     }
 
-    /// Whether room can be made for so many more bytes once they come, beside all that was promised.
+    /// Whether room can be made for `size` more bytes, beside all reservations.
     pub(super) fn admits(&self, size: u64) -> bool {
         self.among(self.used.saturating_add(self.promised).saturating_add(size)).is_some()
     }
 
-    /// Whose removal makes room for `size` more bytes: those that were used longest ago, none that is being read
-    /// (A508). `None` where that is not enough, and then nothing needs to go.
+    /// The blobs whose removal makes room for `size` more bytes: the least recently used, except those that are being
+    /// read (A508). `None` where that is not enough: then nothing is removed.
     pub(super) fn to_evict(&self, size: u64) -> Option<Vec<Digest>> {
         self.among(self.used.saturating_add(self.arrived).saturating_add(size))
     }
 
-    /// Whether the removal of all that nobody reads would free so many bytes.
+    /// Whether removing all unread blobs would free `bytes`.
     pub(super) fn can_free(&self, bytes: u64) -> bool {
         let free = self.oldest(bytes).iter().fold(0_u64, |sum, digest| sum.saturating_add(self.size(digest)));
         free >= bytes
     }
 
-    /// What was used longest ago, and nothing that is being read, until it is so many bytes; all of it where that is less.
+    /// The least recently used blobs that are not being read, together `bytes` or more; all of them where that is less.
     pub(super) fn oldest(&self, bytes: u64) -> Vec<Digest> {
         let mut sum = 0_u64;
         let unread = self.by_use.values().filter(|digest| !self.reading.contains_key(*digest));

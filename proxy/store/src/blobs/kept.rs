@@ -1,4 +1,4 @@
-//! Blobs that are kept, how many bytes they are, and which of them are known to be whole.
+//! Kept blobs, their size, and which of them were hashed by this process.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -46,7 +46,7 @@ pub(super) struct Opened {
     pub(super) reading: Reading,
 }
 
-/// Somebody reads this blob: it is not evicted.
+/// A reader of this blob, which keeps it from eviction.
 #[derive(Debug)]
 pub(super) struct Reading {
     kept: Arc<BlobFiles>,
@@ -81,7 +81,7 @@ impl BlobFiles {
         }
     }
 
-    /// Learns what is there, the one that was read longest ago first.
+    /// Scans the folder, the least recently read blob first.
     pub(super) fn count(&self) {
         let mut found = self.shelf.scan();
         found.sort_by_key(|one| one.used);
@@ -94,13 +94,13 @@ impl BlobFiles {
         self.tell(&index);
     }
 
-    /// Keeps at most so many bytes from now on. What was used longest ago goes until they fit; what is being read goes with
-    /// the next blob that wants room.
+    /// Keeps at most `blobs_max` bytes from now on. The least recently used blobs are removed until the rest fits;
+    /// those that are being read are removed when the next blob needs room.
     pub(super) fn keep_at_most(&self, blobs_max: u64) {
         self.blobs_max.store(blobs_max, Ordering::Relaxed);
         lock(&self.index).set_max(blobs_max);
         loop {
-            // In steps: who wants a blob meanwhile waits for one of them, not for all.
+            // In steps: a request meanwhile waits for one step, not for all.
             let mut index = lock(&self.index);
             let over = index.used().saturating_sub(blobs_max);
             let going: Vec<_> = index.oldest(over).into_iter().take(GOING).collect();
@@ -163,7 +163,7 @@ impl BlobFiles {
     }
 
     pub(super) fn open(self: &Arc<Self>, digest: &Digest) -> Option<Opened> {
-        // Before it is looked for: what is found is not evicted any more.
+        // Before the look-up, so that a blob is not evicted between look-up and read.
         let reading = self.read(*digest);
         let (file, stamp) = match self.shelf.open(digest) {
             Ok(Some((file, _))) if descriptors::is_reserved(&file) => return None,
@@ -181,14 +181,14 @@ impl BlobFiles {
         Some(Opened { file, stamp, knowledge, reading })
     }
 
-    /// The same for a look that is no use: the blob keeps its place in the order of those that go.
+    /// As [`Self::open`], without counting as a use: the blob keeps its place in the order of eviction.
     pub(super) fn look(self: &Arc<Self>, digest: &Digest) -> Option<(File, Stamp, Reading)> {
         let reading = self.read(*digest);
         let (file, stamp) = self.shelf.open(digest).ok().flatten()?;
         Some((file, stamp, reading))
     }
 
-    /// A file could not be written: none is tried for a while.
+    /// A file could not be written: no write is tried for a while.
     pub(super) fn rest(&self) {
         if lock(&self.resting).replace(Instant::now()).is_none() {
             tracing::warn!("a blob cannot be written: for a while they pass through and are not kept");
@@ -209,8 +209,8 @@ impl BlobFiles {
         self.full.load(Ordering::Relaxed) || self.is_resting()
     }
 
-    /// Gives a verified blob its name, if it fits. Otherwise it is lent. That it is whole is known of the bytes that came:
-    /// what lies there is hashed as it is read for the first time (A618). Nobody waits for it.
+    /// Gives a verified blob its name, if it fits. Otherwise it is lent. The arrived bytes were hashed, not the file:
+    /// it is hashed when it is first read (A618). No client waits for this.
     pub(super) fn keep(
         &self,
         digest: &Digest,
@@ -225,11 +225,11 @@ impl BlobFiles {
             self.rest();
             return Fate::Lent;
         }
-        // From here on it counts as what is kept, not as what is on its way.
+        // From here on it counts as kept, no longer as a transfer.
         reserved.release();
         let mut index = lock(&self.index);
         let before = index.size(digest);
-        // Whoever reads the one that is there reads on: another of the same bytes is none too many (A618).
+        // Readers of the present file read on; the second copy of the same bytes is dropped (A618).
         if before == size && matches!(self.shelf.open(digest), Ok(Some((_, stamp))) if stamp.size() == size) {
             return Fate::Kept;
         }
@@ -310,7 +310,7 @@ pub(super) fn unchanged(file: &File, stamp: &Stamp) -> bool {
     matches!(Stamp::of(file), Ok(Some(now)) if now == *stamp)
 }
 
-/// The digest of a file; `None` when nobody waits for it any more.
+/// The digest of a file; `None` when no reader is left.
 fn hash<E: UpstreamError>(digest: &Digest, file: &File, progress: &Sender<E>) -> io::Result<Option<Digest>> {
     let (mut hasher, mut at) = (Hasher::like(digest), 0_u64);
     let mut chunk = vec![0; HASH_BYTES];

@@ -1,5 +1,5 @@
 //! A blob straight from upstream to one client, where no file can be had: a full disk (A501), a blob over `blobs_max`
-//! (A508). Hashed from byte 0, and the last chunk of the range is held back as ever.
+//! (A508). It is hashed from byte 0, and the last chunk of the range is held back until the digest matches.
 
 use std::fmt;
 use std::future::Future;

@@ -14,7 +14,7 @@ use super::fault::agree;
 use super::shared::Following;
 use super::{BlobFault, Passthrough, UpstreamError};
 
-/// A blob whose length is known and whose bytes come when they are asked for.
+/// A blob of known length, whose bytes are read on demand.
 #[derive(Debug)]
 pub struct Reader<E: UpstreamError> {
     source: Source<E>,
@@ -105,7 +105,7 @@ fn frames<E: UpstreamError>(shared: Following<E>, range: Range<u64>) -> Frames<E
             return Ok(None);
         }
         let released = shared.released(at, held_from, end).await?;
-        // Beyond what is held back, the whole blob is verified and only read: in larger pieces.
+        // A verified blob is read in larger pieces.
         let piece = if released == end { STREAM_CHUNK_WARM_BYTES } else { STREAM_CHUNK_BYTES };
         let until = released.min(at.saturating_add(piece as u64));
         let bytes = shared.read(at..until).await?;

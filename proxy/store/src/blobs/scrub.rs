@@ -11,7 +11,7 @@ use pullgate_policy::oci::{Digest, Hasher};
 use super::kept::{BlobFiles, unchanged};
 use crate::limits::SCRUB_BYTES;
 
-/// Hashes each blob that is kept once, with a pause after each piece; what is another one than its name says goes.
+/// Hashes each kept blob once, with a pause after each piece; a blob that does not match its name is removed.
 pub(super) async fn pass(kept: &Arc<BlobFiles>, pause: Duration) {
     for digest in kept.digests() {
         if let Err(error) = one(kept, digest, pause).await {

@@ -13,7 +13,7 @@ pub struct BlobSeries {
     pub evicted: Counter,
     /// Transfers that go on without a reader.
     pub unread: Gauge,
-    /// Bytes of beginnings of blobs that lie here for who comes back.
+    /// Bytes of partial blobs, kept for clients that come back.
     pub partial: Gauge,
     /// Blobs that were found to be other bytes than their name says, and removed.
     pub rotten: Counter,

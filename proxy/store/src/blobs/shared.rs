@@ -1,4 +1,4 @@
-//! A file that may still grow, how far it is, and what is known of it.
+//! A file that may still grow, with its progress and state of verification.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -23,7 +23,7 @@ pub(super) struct Progress<E: UpstreamError> {
     pub(super) stage: TransferState<E>,
 }
 
-/// What is known of a blob.
+/// The state of a blob's transfer.
 #[derive(Debug, Clone)]
 pub(super) enum TransferState<E: UpstreamError> {
     Failed(BlobFault<E>),
@@ -32,19 +32,19 @@ pub(super) enum TransferState<E: UpstreamError> {
     Verified,
 }
 
-/// What the readers of one blob share. When the last one drops it, whoever hashes the file gives up; who fills it goes on
-/// for a while.
+/// Shared by the readers of one blob. When the last one drops it, hashing of a kept file stops; a transfer goes on for
+/// a while.
 #[derive(Debug)]
 pub(super) struct Shared<E: UpstreamError> {
     file: Arc<File>,
     progress: watch::Receiver<Progress<E>>,
     followers: watch::Sender<usize>,
-    /// What a kept file was when it was hashed; `None` of one that is still written.
+    /// The stamp of a kept file when it was hashed; `None` for a file that is still written.
     stamp: Option<Stamp>,
     _reading: Reading,
 }
 
-/// Somebody who reads it, or is about to.
+/// A present or coming reader.
 #[derive(Debug)]
 pub(super) struct Following<E: UpstreamError>(Arc<Shared<E>>);
 
@@ -74,12 +74,12 @@ impl<E: UpstreamError> Drop for Following<E> {
 }
 
 impl<E: UpstreamError> Progress<E> {
-    /// So many bytes are there; nothing is known yet of the others.
+    /// `written` bytes are there; the upstream has not answered for the others yet.
     pub(super) fn opening(written: u64) -> Self {
         Self { total: None, written, stage: TransferState::Opening }
     }
 
-    /// All bytes are there; whether they are the right ones is not known.
+    /// All bytes are there and not yet verified.
     pub(super) fn complete(size: u64) -> Self {
         Self { total: Some(size), written: size, stage: TransferState::Flowing }
     }
@@ -119,8 +119,8 @@ impl<E: UpstreamError> Shared<E> {
         *self.followers.borrow() > 0
     }
 
-    /// Whether the file is still the one that was hashed: asked when the last piece of a range has been read and has
-    /// not left yet, so that nobody gets all of a blob that was altered while it was sent (A618).
+    /// Whether the file is still the one that was hashed. It is checked after the last piece of a range was read and
+    /// before it leaves, so that no client gets the whole of a blob that was altered meanwhile (A618).
     pub(super) fn still(&self) -> Result<(), BlobFault<E>> {
         match &self.stamp {
             Some(stamp) if !unchanged(&self.file, stamp) => Err(BlobFault::Corrupt),
@@ -141,7 +141,7 @@ impl<E: UpstreamError> Shared<E> {
         }
     }
 
-    /// The blob's length, as soon as it is known. Of an empty blob nothing can be held back, so it is waited for.
+    /// The blob's length, as soon as it is known. An empty blob has no chunk to hold back, so its end is waited for.
     pub(super) async fn total(&self) -> Result<u64, BlobFault<E>> {
         let progress = self
             .wait(|progress| match progress.stage {
@@ -153,7 +153,7 @@ impl<E: UpstreamError> Shared<E> {
         Ok(progress.total.unwrap_or(progress.written))
     }
 
-    /// Waits until it is known whether the bytes are the right ones.
+    /// Waits until the bytes are verified or the transfer failed.
     pub(super) async fn checked(&self) -> Result<(), BlobFault<E>> {
         self.wait(|progress| matches!(progress.stage, TransferState::Failed(_) | TransferState::Verified))
             .await
@@ -184,8 +184,8 @@ impl<E: UpstreamError> Shared<E> {
         }
     }
 
-    /// Reads a part that is there. What the page cache has is read here and now, which costs less than to hand it to
-    /// another thread; only what would wait for the disk goes there.
+    /// Reads a part that is there. Bytes in the page cache are read on this thread, which costs less than a hand-over;
+    /// only reads that would block go to another thread.
     pub(super) async fn read(&self, range: Range<u64>) -> Result<Bytes, BlobFault<E>> {
         let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
         let mut lent = Lent::of(length);

@@ -25,7 +25,7 @@ pub(super) struct Transfer<E: UpstreamError> {
     pub(super) expected: Option<u64>,
     pub(super) silence: Duration,
     pub(super) file: Arc<File>,
-    /// Where the file lies; none where it is memory.
+    /// The path of the file; `None` for memory.
     pub(super) temp: Option<TempPath>,
     pub(super) reserved: Arc<Reserved>,
     /// Of the bytes that are written.
@@ -37,25 +37,25 @@ pub(super) struct Transfer<E: UpstreamError> {
     pub(super) outlives: Outlives,
 }
 
-/// Whether a transfer goes on without a reader, and what came of it stays.
+/// Whether a transfer goes on without a reader, and its bytes stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outlives {
     Awhile,
-    /// The upstream announces another length than the manifest says (A104): nobody will come back for that.
+    /// The upstream announces another length than the manifest's (A104): no client will come back for that.
     Not,
 }
 
 /// How a transfer ended that did not fail.
 enum Received {
-    /// Nobody wants it any more; who asks now begins another.
+    /// No reader is left; the next request begins another.
     Left,
     /// All of it is here, and is what its digest says.
     Whole,
 }
 
 impl<E: UpstreamError> Transfer<E> {
-    /// Runs to the end, or until nobody has read for a while. Then what came lies here for who comes back, unless it is
-    /// known to be wrong; no part is ever kept (A103).
+    /// Runs to the end, or until nobody has read for a while. Then its bytes stay as a partial blob, unless they are
+    /// known to be wrong. A partial blob never counts as kept (A103).
     pub(super) async fn run<S, F, B>(mut self, source: S)
     where
         S: FnOnce(u64) -> F,
@@ -67,7 +67,7 @@ impl<E: UpstreamError> Transfer<E> {
             Ok(Received::Left) => drop(self.park()),
             Err(fault) => {
                 tracing::debug!(digest = %self.key.digest, %fault, "a blob's transfer failed");
-                // Before they hear of it: who asks again finds what came.
+                // Parked before the readers are told, so that a retry finds the partial blob.
                 let Ending { progress, shared, flight } =
                     if fault.says_nothing_of_the_content() { self.park() } else { self.drop_file() };
                 progress.send_modify(|progress| progress.stage = TransferState::Failed(fault));
@@ -130,19 +130,20 @@ impl<E: UpstreamError> Transfer<E> {
         Ok(Received::Whole)
     }
 
-    /// Where they disagree each reader is told by its own descriptor: the first one's lie is not the others' failure.
+    /// Where the lengths disagree each reader compares with its own descriptor: the first reader's wrong size must not
+    /// fail the others.
     fn total(&self, announced: Option<u64>) -> Result<Option<u64>, BlobFault<E>> {
         if self.temp.is_none() {
             // Of memory there is as much as the descriptor says.
             agree(announced, self.expected)?;
         }
         let total = announced.or(self.expected);
-        // Without a descriptor nobody vouches for a size, and an endless body must end somewhere (A106).
+        // Without a descriptor the size is not vouched for, and an endless body must end somewhere (A106).
         let limit = if self.expected.is_some() { total } else { None }.unwrap_or(self.kept.blobs_max());
         if total.is_some_and(|total| total > limit) { Err(BlobFault::Long) } else { Ok(total) }
     }
 
-    /// Writes and hashes what came before a fault, and then tells of it.
+    /// Writes and hashes the pieces before a fault, then returns the fault.
     async fn take(&mut self, pieces: Vec<Result<Bytes, E>>, limit: u64) -> Result<(), BlobFault<E>> {
         let (mut good, mut fault) = (Vec::with_capacity(pieces.len()), None);
         for piece in pieces {
@@ -175,7 +176,7 @@ impl<E: UpstreamError> Transfer<E> {
             drop(reserved);
             for piece in pieces {
                 hasher.update(&piece);
-                // Those who come next go without a file for a while (A501).
+                // The next blobs go without a file for a while (A501).
                 file.write_all_at(&piece, at).inspect_err(|_| kept.rest())?;
                 at += piece.len() as u64;
             }
@@ -186,7 +187,7 @@ impl<E: UpstreamError> Transfer<E> {
     }
 
     /// The digest matched: the readers go on at once, then the file gets its name. The flight can be joined a little
-    /// longer, by those who looked for the file just before; where it is only lent, as long as somebody comes back.
+    /// longer, by requests that looked for the file just before; a lent one as long as readers come back.
     async fn keep(self) {
         self.progress.send_modify(|progress| progress.stage = TransferState::Verified);
         let Self { kept, unread: without, key, file, temp, reserved, written, shared, flight, .. } = self;
@@ -226,7 +227,7 @@ impl<E: UpstreamError> Transfer<E> {
             outlives,
             ..
         } = self;
-        // What was taken for the rest is given back.
+        // The room for the rest is given back.
         if let (Outlives::Awhile, Some(temp), Ok(())) = (outlives, temp, file.set_len(written)) {
             reserved.rest_is_off();
             unread.park(key, Partial::new(file, temp, (hasher, written), reserved));
@@ -240,14 +241,14 @@ impl<E: UpstreamError> Transfer<E> {
     }
 }
 
-/// What is left of a transfer that ends.
+/// The parts of a transfer that are needed to end it.
 struct Ending<E: UpstreamError> {
     progress: Sender<E>,
     shared: Arc<Shared<E>>,
     flight: Flight<FlightKey, E>,
 }
 
-/// Until nobody has followed for as long as a transfer goes on without a reader.
+/// Waits until there was no reader for as long as a transfer goes on without one.
 async fn unread<E: UpstreamError>(shared: &Shared<E>, unread: &Arc<Unread>, outlives: Outlives) {
     loop {
         shared.deserted().await;

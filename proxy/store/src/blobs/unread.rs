@@ -1,5 +1,5 @@
-//! What goes on, or lies here, without a reader: so that who comes back finds what came. Bounded in number, room and time,
-//! and the first to go where others want its room.
+//! Transfers and partial blobs without a reader, kept for a client that comes back. They are bounded in number, room
+//! and time, and are the first to be removed for want of room.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::limits::{
     BLOBS_MEMORY_BYTES, PARTIAL_BLOBS, PARTIAL_FOR, PARTIAL_SHARE, UNREAD_FOR, UNREAD_TRANSFERS,
 };
 
-/// The beginning of a blob, and the state of its hash. It is nothing to anybody but the transfer that goes on with it.
+/// The beginning of a blob, and the state of its hash. Only a transfer that continues it can use it.
 #[derive(Debug)]
 pub(super) struct Partial {
     file: Arc<File>,
@@ -29,7 +29,7 @@ pub(super) struct Partial {
     hasher: Hasher,
     written: u64,
     reserved: Arc<Reserved>,
-    /// What the file was when it was left here: one that was altered since is none (A618).
+    /// The stamp of the file when it was left here: an altered file is discarded (A618).
     stamp: Option<Stamp>,
 }
 
@@ -48,7 +48,7 @@ impl Partial {
         self.stamp.is_some_and(|stamp| unchanged(&self.file, &stamp))
     }
 
-    /// It is counted by who goes on with it.
+    /// Gives up its reservation: the transfer that continues it counts the bytes.
     pub(super) fn uncounted(self) -> (Arc<File>, TempPath, Hasher, u64) {
         drop(self.reserved);
         (self.file, self.temp, self.hasher, self.written)
@@ -166,8 +166,8 @@ impl Unread {
         drop(lying);
     }
 
-    /// Lets the beginning of a blob lie here for a while; in place of another beginning of the same. What was used longest
-    /// ago goes where there are too many of them, or too many bytes.
+    /// Lets the beginning of a blob lie here for a while; in place of another beginning of the same. The oldest are
+    /// removed where there are too many, or too many bytes.
     pub(super) fn park(self: &Arc<Self>, key: FlightKey, partial: Partial) {
         if partial.written == 0 || partial.written > self.partial_bytes.load(Ordering::Relaxed) {
             return;

@@ -3,11 +3,11 @@
 /// Whether anything is remembered: what `/readyz` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Availability {
-    /// The last write failed: reads find what is there, what is decided now is lost and counted. It is tried again.
+    /// The last write failed: reads work, new verdicts are lost and counted. It is tried again.
     Failing,
     /// Reads and writes reach the file.
     Ready,
-    /// The file cannot be used: nothing is known, writes are lost and counted. It is tried again.
+    /// The file cannot be used: reads are unknown, writes are lost and counted. It is tried again.
     Unavailable,
     /// The last read failed, or was too slow. It is tried again.
     Unreadable,

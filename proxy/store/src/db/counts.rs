@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use crate::sqlite;
 
-/// What the store counts itself.
+/// The store's own counters.
 #[derive(Debug, Clone, Default)]
 pub struct StoreSeries {
     /// Writes that were lost.
@@ -15,7 +15,7 @@ pub struct StoreSeries {
     pub files_lost: Counter,
 }
 
-/// What went wrong without anybody being told.
+/// Failures that no caller gets to see.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) reads_failed: AtomicU64,
@@ -30,7 +30,7 @@ pub(super) struct Counts {
     pub(super) failing: AtomicBool,
     /// The last read failed.
     pub(super) unreadable: AtomicBool,
-    /// A read or a write met a page that is none.
+    /// A read or a write met a corrupt page.
     pub(super) corrupt: AtomicBool,
 }
 

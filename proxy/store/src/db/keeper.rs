@@ -26,7 +26,7 @@ pub(super) struct Keeper {
     open: ArcSwapOption<Open>,
     pub(super) counts: Arc<Counts>,
     pub(super) loss: Arc<Loss>,
-    /// There never was a file, nor a gate before this one: what is not in memory was never granted.
+    /// There never was a file, nor a gate before this one: a grant that is not in memory was never given.
     first: AtomicBool,
     closed: AtomicBool,
 }
@@ -149,7 +149,8 @@ impl Keeper {
             return Some(Look::Corrupt);
         }
         if self.counts.unreadable.load(Ordering::Relaxed) {
-            // Whoever is told so may send no more pulls: nothing else would find out that it is over.
+            // A load balancer may send no more pulls to an unready gate: only this probe finds out that reads work
+            // again.
             let probe = sqlx::query(
                 "select (select count(*) from (select 1 from grants limit 1)) + \
                 (select count(*) from (select 1 from records limit 1))",
@@ -169,7 +170,7 @@ impl Keeper {
     }
 }
 
-/// Whether a fault was told of before.
+/// Whether a fault was logged before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     Before,
@@ -187,7 +188,7 @@ async fn keep(keeper: Weak<Keeper>) {
 }
 
 impl Open {
-    /// Whether somebody else wrote into the file.
+    /// Whether another process wrote into the file.
     pub(super) async fn is_overwritten(&self) -> bool {
         self.writer.is_overwritten().await
     }
@@ -209,7 +210,7 @@ impl Open {
         if closed == Closed::All { look } else { Look::Corrupt }
     }
 
-    /// Writes what is queued and closes the file.
+    /// Writes the queue and closes the file.
     async fn close(&self, waits: Waits) -> Closed {
         let _ = tokio::time::timeout(waits.flush, self.writer.flush()).await;
         let closed = tokio::time::timeout(waits.flush, async {

@@ -1,4 +1,4 @@
-//! Whether somebody else wrote into `cache.db` in its place: the writer is the only one of this process that does.
+//! Detects another process that wrote into `cache.db` in place: in this process only the writer does.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,8 @@ impl Marked {
         Self { file: file.to_owned(), left, overwritten: AtomicBool::new(false) }
     }
 
-    /// Writes, unless the file is not as the write before left it: there is nothing to be added to what is another's.
+    /// Writes, unless the file differs from how the previous write left it: rows must not be added to another process's
+    /// file.
     pub(super) async fn write<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut left = self.left.lock().await;
         if self.compare(*left).await {
@@ -32,7 +33,7 @@ impl Marked {
         Some(done)
     }
 
-    /// Whether somebody else has written.
+    /// Whether another process has written.
     pub(super) async fn is_overwritten(&self) -> bool {
         match self.left.try_lock() {
             Ok(left) => self.compare(*left).await,

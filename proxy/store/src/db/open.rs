@@ -16,7 +16,7 @@ use crate::waits::Waits;
 const PRAGMAS: &str = "pragma journal_mode = wal; pragma synchronous = normal; \
     pragma trusted_schema = off; pragma cache_size = -512;";
 
-/// Never changed once released: what comes later is added behind.
+/// Never changed once released: later migrations are appended.
 const SCHEMA: &[(&str, &str)] = &[
     ("cache", include_str!("../migrations/0001_cache.sql")),
     ("grants", include_str!("../migrations/0002_grants.sql")),
@@ -49,7 +49,7 @@ pub(super) enum Look {
     AsItIs,
     /// It was read and is corrupt, whatever the check says.
     Corrupt,
-    /// As it is: somebody else wrote into it.
+    /// Kept in place: another process wrote into it.
     Overwritten,
 }
 

@@ -1,5 +1,5 @@
-//! Evidence: what a permit rests on, which goes last, and which manifest has a blob: a hint that is never a yes. Whoever
-//! finds it fetches, hashes, reads and verifies the manifest itself.
+//! Evidence: the rows that a permit rests on, which are dropped last, and the manifests that hold a blob. The latter
+//! are a hint and never a yes: the caller fetches, hashes, reads and verifies the manifest itself.
 
 use crate::limits::EVIDENCE_OF_BLOB;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::{Database, TagSeen, rows};
 use crate::unknown::Known;
 
 impl Database {
-    /// What a tag was seen to be last, by whatever types it was asked for.
+    /// The digest that a tag last had, for any `Accept`.
     ///
     /// # Errors
     /// [`Unknown`](crate::unknown::Unknown).

@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 /// What a sealed record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordKind {
-    /// What was verified about a subject.
+    /// The collected evidence about a subject.
     Evidence,
     /// What a policy said of it.
     Permit,
@@ -38,7 +38,7 @@ pub struct RecordKey {
     pub revisions: String,
 }
 
-/// By what the root of a grant was permitted: what was proven once is looked at first (A616).
+/// Why the root of a grant was permitted: proven roots are visited first (A616).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GrantRank {
     /// The policy let it through as it was: a warning only, an exemption, nothing to check.
@@ -47,12 +47,12 @@ pub enum GrantRank {
     Proven,
 }
 
-/// What rests on a record: what nothing rests on goes first where there is no room (A607).
+/// Whether a permit rests on a record: unproven records are dropped first for want of room (A607).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
     /// Nothing that was permitted.
     Nothing,
-    /// What was let through as it was.
+    /// A permit without a check: a warning only, an exemption, nothing to check.
     LetThrough,
     /// What its evidence proved.
     Proven,
@@ -67,7 +67,7 @@ pub struct GrantRow {
     pub child: Digest,
     /// Whose permit it rests on.
     pub root: Digest,
-    /// What it is to its parent, to find the children of indexes by; the seal covers the claim's own.
+    /// Its role below its parent, to find the children of indexes; the sealed claim has its own copy.
     pub role: Role,
     /// By what its root was permitted: a hint where to look first, and no more.
     pub standing: GrantRank,
@@ -82,17 +82,17 @@ pub struct TagKey {
     pub repository: Repository,
     /// The tag.
     pub tag: Tag,
-    /// The set of media types that was asked for: upstreams answer one tag with different documents. Its text is no client's
-    /// own, so that there are not many and none is long (A608).
+    /// The set of media types that was asked for: upstreams answer one tag with different documents. The gate chooses
+    /// the text, not the client, so that there are few and short ones (A608).
     pub accept: String,
 }
 
-/// What a tag was seen to be.
+/// The digest of a tag, and when it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagSeen {
     /// The digest of the bytes that came.
     pub digest: Digest,
-    /// When the upstream said so. It may lie in the future when the clock was set back (A541): the reader decides.
+    /// When the upstream answered so. It may lie in the future when the clock was set back (A541): the reader decides.
     pub seen: Timestamp,
 }
 

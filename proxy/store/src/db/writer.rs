@@ -45,7 +45,7 @@ pub(super) enum Write {
         media_type: Option<&'static str>,
         seen: i64,
     },
-    /// Drops a step of what is over these bounds.
+    /// Drops one step of the rows over these bounds.
     Prune {
         bounds: Bounds,
         reply: oneshot::Sender<Pruned>,
@@ -78,7 +78,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// Whether what it says would be a *no* if it were lost.
+    /// Whether its loss would mean a *no*.
     pub(super) fn is_grant(&self) -> bool {
         matches!(self, Self::Grants { .. } | Self::Owner { .. })
     }
@@ -115,7 +115,7 @@ impl Writer {
         Self { queue, waiting, pool, counts, loss, marked }
     }
 
-    /// Never waits: a pull must not be as slow as the disk. What the queue does not take is lost.
+    /// Never waits: a pull must not be as slow as the disk. A write that the queue does not take is lost.
     pub(super) fn enqueue(&self, write: Write) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = self.queue.try_send(write) {
@@ -131,7 +131,7 @@ impl Writer {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Whether somebody else wrote into the file.
+    /// Whether another process wrote into the file.
     pub(super) async fn is_overwritten(&self) -> bool {
         self.marked.is_overwritten().await
     }
@@ -163,7 +163,8 @@ impl Task {
         loop {
             let received = match health {
                 Health::Good => writes.recv_many(&mut batch, WRITE_BATCH).await,
-                // Whoever is told that nothing is remembered may send no more pulls: nothing would find out that it is over.
+                // A load balancer may send no more pulls to an unready gate: only this probe finds out that writes work
+                // again.
                 Health::Failing => {
                     let received = writes.recv_many(&mut batch, WRITE_BATCH);
                     match tokio::time::timeout(WRITE_AGAIN, received).await {
@@ -247,7 +248,7 @@ fn is_of_a_pull_under_way(stored: i64) -> bool {
     u128::try_from(age).map_or(true, |age| age < LOST_FOR.as_millis())
 }
 
-/// A write of nothing that anybody reads.
+/// Writes a row that is never read.
 async fn probe(transaction: &mut Transaction<'_>) -> Result<(), sqlx::Error> {
     let row = "insert into records (kind, repository, key, revisions, body, mac, collected, stored) \
                values ('probe', '', '', '', '', x'', 0, 0) on conflict (kind, repository, key, revisions) \

@@ -1,8 +1,8 @@
-//! Whether somebody else wrote into a database's file: it is the same file, with other content.
+//! Detects another process that wrote into a database's file: the same file, with other content.
 //!
-//! Only the process that holds the state folder writes there, so that a time of change that none of its own writes explains
-//! is another hand's: a copy put over the file in its place, a part of it overwritten. SQLite does not look for that; its
-//! write-ahead log would be laid over content that it does not belong to.
+//! Only the process that holds the state folder writes there, so a modification time that its own writes do not explain
+//! is another process's: a copy was put over the file, or a part was overwritten. SQLite does not check for that; its
+//! write-ahead log would be applied to content that it does not belong to.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -20,25 +20,25 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The file as it is now; nothing where there is none.
+    /// The file as it is now; `None` where it is missing.
     #[must_use]
     pub fn of(file: &Path) -> Option<Self> {
         let meta = fs::symlink_metadata(file).ok()?;
         Some(Self { seconds: meta.mtime(), nanoseconds: meta.mtime_nsec(), bytes: meta.len() })
     }
 
-    /// Whether the file is another than this. One that is gone, or cannot be looked at, is no sign of that.
+    /// Whether the file is another than this. A missing or unreadable file does not count as another.
     #[must_use]
     pub fn is_of_another(self, file: &Path) -> bool {
         Self::of(file).is_some_and(|now| now != self)
     }
 }
 
-/// Takes away what is in the write-ahead log of a file that was overwritten, before its connections are closed: the last one
-/// would lay it over what is there now.
+/// Empties the write-ahead log of an overwritten file before its connections are closed: the last one would apply it to
+/// the new content.
 ///
 /// # Errors
-/// It is there and cannot be cut.
+/// It exists and cannot be truncated.
 pub fn drop_log(file: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).open(with_suffix(file, "-wal")) {
         Ok(log) => log.set_len(0),
@@ -47,7 +47,7 @@ pub fn drop_log(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what is left of that log when its connections are closed.
+/// Removes the files of that log after its connections are closed.
 pub fn remove_log(file: &Path) {
     for suffix in ["-wal", "-shm"] {
         // Empty by now: where one stays, SQLite finds nothing in it.

@@ -1,4 +1,4 @@
-//! Connections that only read, beside whoever writes.
+//! Read-only connections, beside a process that writes.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::{PATH, with_suffix};
 /// What each begins with.
 const READING: &str = "pragma busy_timeout = 2000; pragma query_only = on; pragma trusted_schema = off;";
 
-/// Connections that only read: the file, and what its write-ahead log says, beside whoever writes. Where nothing can be made
+/// Read-only connections to the file and its write-ahead log, beside a process that writes. Where nothing can be made
 /// beside the file, it is read as it stands.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use crate::limits::{BLOBS_MEMORY_BYTES, DISK_RESERVE, DISK_RESERVE_SHARE};
 #[derive(Debug)]
 pub(in crate::blobs) struct Room {
     pub(in crate::blobs) file: File,
-    /// Where it lies; none where it is memory.
+    /// The path of the file; `None` for memory.
     pub(in crate::blobs) temp: Option<TempPath>,
     pub(in crate::blobs) reserved: Reserved,
 }
@@ -32,7 +32,7 @@ pub(in crate::blobs) enum Fate {
     Lent,
 }
 
-/// Whether the disk has all the room, or what is kept makes some as the bytes come.
+/// Whether the disk has all the room, or kept blobs are removed as the bytes arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Disk {
     Roomy,
@@ -51,8 +51,8 @@ pub(in crate::blobs) struct Reserved {
 }
 
 impl Reserved {
-    /// So many more bytes are here: now others make room for them. Where all others are being read, there is more than
-    /// may be for a while: who was let in is not cut off.
+    /// `size` more bytes have arrived, and kept blobs make room for them. Where all of those are being read, the limit
+    /// is exceeded for a while: an admitted transfer is not cut off.
     pub(in crate::blobs) fn arrive(&self, size: u64) {
         let mut index = lock(&self.kept.index);
         if self.fate == Fate::Kept {
@@ -92,14 +92,14 @@ impl Drop for Reserved {
 pub(in crate::blobs) enum Wants {
     /// Nothing that is kept goes for want of disk.
     FreeDisk,
-    /// What was used longest ago goes where the disk has too little, as the bytes come.
+    /// The least recently used blobs are removed where the disk has too little room, as the bytes arrive.
     AnyDisk,
 }
 
 impl BlobFiles {
-    /// A file for a blob of this size; `None` where the disk has no room for one, though what was used longest ago
-    /// would go (A501). Where `blobs_max` has none it is lent (A508). Nothing goes before bytes have come: a size is
-    /// only what somebody says (A617).
+    /// A file for a blob of this size; `None` where the disk has no room even if unread blobs were removed (A501).
+    /// Where `blobs_max` has no room it is lent (A508). No blob is removed before bytes have arrived: an announced size
+    /// proves nothing (A617).
     pub(in crate::blobs) fn room(self: &Arc<Self>, size: Option<u64>, wants: Wants) -> Option<Room> {
         let size = size.unwrap_or(0);
         if self.is_resting() {
@@ -140,8 +140,8 @@ impl BlobFiles {
         }
     }
 
-    /// Memory for a blob of this size, where no file can be had: so that they who ask at once share one transfer then,
-    /// too (A501). `None` where there is too little.
+    /// Memory for a blob of this size, where there is no room for a file: concurrent requests then still share one
+    /// transfer (A501). `None` where there is too little.
     pub(in crate::blobs) fn in_memory(self: &Arc<Self>, size: Option<u64>) -> Option<Room> {
         let kibibytes = u32::try_from(size?.div_ceil(1024)).ok()?;
         let memory = Arc::clone(&self.memory).try_acquire_many_owned(kibibytes).ok()?;
@@ -169,12 +169,12 @@ impl BlobFiles {
         Reserved { kept: Arc::clone(self), fate, disk, promised, arrived, _memory: memory }
     }
 
-    /// Bytes that the disk has too few for so many more, beside what others need.
+    /// Bytes by which the disk is short for `size` more, beside the room for others.
     fn missing(&self, size: u64) -> io::Result<u64> {
         self.shelf.lacks(size, DISK_RESERVE, DISK_RESERVE_SHARE)
     }
 
-    /// Removes what was used longest ago until so many bytes of the disk are free, as far as that goes.
+    /// Removes the least recently used blobs until `missing` bytes are freed, as far as possible.
     fn free_disk(&self, index: &mut Index, missing: u64) {
         if missing > 0 {
             let going = index.oldest(missing);

@@ -1,7 +1,7 @@
-//! How much `cache.db` keeps: by count and by bytes, and not by age: a clock that jumps must not cost what is remembered.
+//! How much `cache.db` keeps: by count and by bytes, not by age, so that a clock that jumps costs no rows.
 //!
-//! What nothing rests on has a small share and goes first: whatever names and documents anybody makes and is denied
-//! for, they push out no permit and no grant of others (A607, A608).
+//! Unproven rows have a small share and are dropped first: denied requests with any number of names and documents push
+//! out no permit and no grant (A607, A608).
 
 use std::cmp::Reverse;
 
@@ -84,7 +84,7 @@ pub(super) struct Step {
     pub(super) youngest_grant: Option<i64>,
 }
 
-/// Drops a step of what is over these bounds.
+/// Drops one step of the rows over these bounds.
 pub(super) async fn prune(transaction: &mut Transaction<'_>, bounds: Bounds) -> Result<Step, sqlx::Error> {
     let mut counted = Vec::new();
     for (order, kinds) in [UNPROVEN.as_slice(), &LET_THROUGH, &PROVEN].into_iter().enumerate() {
@@ -113,7 +113,7 @@ pub(super) async fn prune(transaction: &mut Transaction<'_>, bounds: Bounds) -> 
 
 type Counted = (usize, Kind, i64);
 
-/// What is over the bounds of rows: of what nothing rests on by itself, of the others where their table is full.
+/// The rows over the bounds: unproven ones by their own bound, the others where their table is full.
 fn too_many(counted: &[Counted], bounds: Bounds) -> Vec<(Kind, i64)> {
     let unproven = counted.iter().filter(|(order, ..)| *order == 0);
     let mut over: Vec<_> =
@@ -129,8 +129,8 @@ fn too_many(counted: &[Counted], bounds: Bounds) -> Vec<(Kind, i64)> {
     over
 }
 
-/// What goes next where there is no room: of the kinds that are worth least, the one with the most rows. Of what
-/// nothing rests on some rows stay: they are what is being looked at.
+/// The rows to drop next for want of room: of the kinds that are worth least, the one with the most rows. Some unproven
+/// rows stay, since pulls under way use them.
 fn next(counted: &[Counted]) -> Option<(Kind, i64)> {
     let spare = |(order, kind, count): &Counted| {
         let least = if *order == 0 { UNPROVEN_ROWS_LEAST } else { 0 };
@@ -147,7 +147,7 @@ impl Kind {
         sqlx::query(sql).fetch_one(&mut **transaction).await?.try_get(0)
     }
 
-    /// When the youngest of the so many oldest was written.
+    /// When the youngest of the `most` oldest rows was written.
     async fn youngest(
         self,
         transaction: &mut Transaction<'_>,
@@ -158,7 +158,7 @@ impl Kind {
         sqlx::query(sql).bind(most).fetch_one(&mut **transaction).await?.try_get(0)
     }
 
-    /// Drops so many; tells how many there were.
+    /// Drops the `most` oldest rows; returns how many there were.
     async fn drop_oldest(self, transaction: &mut Transaction<'_>, most: i64) -> Result<u64, sqlx::Error> {
         let table = self.table;
         // Safe: as above.

@@ -98,7 +98,7 @@ pub(super) async fn grants(
     if children.is_empty() { Ok(()) } else { to_read(transaction, &children, stored).await }
 }
 
-/// The children of indexes stand apart, in the order in which they are read for a blob that nobody granted.
+/// The children of indexes have a table of their own, in the order in which they are read for a blob without a grant.
 async fn to_read(
     transaction: &mut Transaction<'_>,
     children: &[&GrantRow],
