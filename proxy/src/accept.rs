@@ -15,7 +15,7 @@ pub struct Accept(u16);
 #[error("the list of media types is too long")]
 pub struct AcceptTooLong;
 
-/// What registries answer with under a tag, and what stands for all of it. The first four are what the gate serves.
+/// The media types that registries answer a tag with, and the wildcards. The first four are what the gate serves.
 const KNOWN: [&str; 11] = [
     OCI_MANIFEST,
     OCI_INDEX,
@@ -32,7 +32,7 @@ const KNOWN: [&str; 11] = [
 const MANIFESTS: u16 = 0b1111;
 
 impl Default for Accept {
-    /// All that the gate serves: what it asks for itself, and for a client that names none of it.
+    /// All types that the gate serves: for its own requests, and for a client that names none of them.
     fn default() -> Self {
         Self(MANIFESTS)
     }
@@ -81,8 +81,8 @@ impl Accept {
     }
 }
 
-/// The bit of a type that is listed. What a client gives no weight at all it does not take; other weights and
-/// parameters make no difference to any registry.
+/// The bit of a type that is listed. A type with weight 0 is refused by the client; registries ignore other weights and
+/// parameters.
 fn bit(listed: &str) -> Option<u16> {
     let mut parts = listed.split(';').map(str::trim);
     let name = parts.next()?;

@@ -21,11 +21,11 @@ pub struct App {
     pub pull: Arc<Handles>,
     /// The pull log.
     pub audit: Audit,
-    /// What is wrong, for `/readyz`.
+    /// The conditions that `/readyz` reports.
     pub health: Health,
     /// Trust roots that are refreshed.
     pub roots: Roots,
-    /// What one client asks for under one root.
+    /// The requests of one client under one root, counted together.
     pub stories: Stories,
     /// Pulls that wait to be judged by another policy as well.
     pub shadow: Shadow,
@@ -51,11 +51,11 @@ impl App {
 
     /// Puts another load of the configuration in force, whole.
     pub fn replace(&self, live: &Live) {
-        // Under one lock with `restamp`: of a reload and a refresh at once, neither takes the other back.
+        // One lock with `restamp`: a concurrent reload and refresh must not undo each other.
         let roots = self.roots.lock();
         self.pull.put_in_force(over(&roots, live, self.clock.now()));
         drop(roots);
-        // Denials are keyed by revision; what is forgotten here is only what nobody can ask for any more.
+        // Denials are keyed by revision, so this only drops those that can no longer be found.
         self.memory.forget_denials();
     }
 
@@ -69,7 +69,7 @@ impl App {
     pub fn restamp(&self) {
         let (mut roots, now) = (self.roots.lock(), self.clock.now());
         let before = self.live();
-        // A table that became stale is no news, and another revision all the same (A342).
+        // A table that became stale changes the revision, though nothing was fetched (A342).
         let same = before.config().policy.trust.revision_at(now) == before.revisions().trust;
         if roots.take_news() == News::None && same {
             return;

@@ -1,4 +1,4 @@
-//! Who a client is, as far as it was proven, and what it may read (`[clients]`).
+//! The proven names of a client, and the repositories that it may read (`[clients]`).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,11 +39,11 @@ use tokens::{Counts, Tokens, Unproven};
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The names that its certificate proves; none without one.
+    /// The names that its certificate proves; empty without one.
     pub names: Arc<[String]>,
 }
 
-/// What one load of the configuration says of clients.
+/// The clients of one load of the configuration.
 pub struct Clients {
     readers: Readers,
     passwords: Passwords,
@@ -56,7 +56,7 @@ pub enum SetupFault {
     /// An issuer of `clients.oidc` cannot be asked as it is configured.
     #[error("clients.oidc: {0}")]
     Issuer(&'static str),
-    /// Without random bytes there is no key under which what was proven is remembered.
+    /// Without random bytes there is no key for the memory of proven passwords and tokens.
     #[error("clients: the host gives no random bytes")]
     Random(#[from] aws_lc_rs::error::Unspecified),
 }
@@ -67,7 +67,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Clients {
-    /// Takes the settings of a load. Keys that were fetched under the load before count on, and what was proven then.
+    /// Takes the settings of a load. Keys and proofs from the previous load still count.
     ///
     /// # Errors
     /// [`SetupFault`].
@@ -80,8 +80,8 @@ impl Clients {
     /// The names that a request proves: its certificate's, and that of its password or token.
     ///
     /// # Errors
-    /// [`Refusal::Unauthenticated`] when a password or token is wrong, or nothing is proven at all; undecided where it
-    /// cannot be told whether a token is.
+    /// [`Refusal::Unauthenticated`] when a password or token is wrong, or no name is proven; undecided where a token
+    /// cannot be checked.
     pub async fn prove(
         &self,
         clock: &Clock,
@@ -119,7 +119,7 @@ impl Clients {
         }
     }
 
-    /// Refuses a repository that the client may not read, before anybody is asked whether it exists (A063).
+    /// Refuses a repository that the client may not read, before the upstream is asked whether it exists (A063).
     ///
     /// # Errors
     /// A denial with [`Code::ClientNotAllowed`].

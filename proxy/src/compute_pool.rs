@@ -48,7 +48,7 @@ struct Waiter {
 /// A thread, until it is dropped.
 struct Thread(Option<(Arc<Shared>, u64)>);
 
-/// Whose work it is, and how many bytes of memory it takes at most.
+/// The repository that work is for, and the memory that it takes at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     /// Whose.
@@ -74,8 +74,8 @@ impl ComputePool {
         Self(Arc::new(Shared { at_once, state: Mutex::default() }))
     }
 
-    /// Waits for a turn and a thread, and runs the work on it. Work that has begun ends, whoever still waits for it.
-    /// All of it is computing of the subject that the task works for (A612).
+    /// Waits for a turn and a thread, and runs the work on it. Work that has begun runs to its end, even if the caller
+    /// leaves. Its time counts for the subject that the task works for (A612).
     ///
     /// # Errors
     /// [`Died`], when it panicked.
@@ -97,7 +97,7 @@ impl ComputePool {
         done.await.map_err(|_panic| Died)
     }
 
-    /// Runs work over so many bytes: here where they are few, else as above (A611).
+    /// Runs work over `bytes` bytes: on this thread where they are few, else as [`Self::run`] (A611).
     ///
     /// # Errors
     /// [`Died`].
@@ -113,7 +113,7 @@ impl ComputePool {
         self.run(Work { repository, memory: memory_of_reading(bytes as u64) }, work).await
     }
 
-    /// How many bytes of memory running work takes at most, as was said of it.
+    /// The memory that running work takes at most, as declared, bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {
         self.0.lock().memory
@@ -140,8 +140,8 @@ pub fn memory_of_reading(bytes: u64) -> u64 {
     bytes.saturating_add(values)
 }
 
-/// Bytes of memory that verifying a piece of evidence of this length takes at most: what it holds is copied out of it,
-/// encoded for the signature, and handed to a library that copies and reads it once more.
+/// Bytes of memory that verifying a piece of evidence of this length takes at most: the payload is copied, encoded for
+/// the signature, and handed to a library that copies and reads it once more.
 #[must_use]
 pub fn memory_of_verifying(bytes: u64) -> u64 {
     let values = bytes.saturating_mul(VALUES_TIMES).min(STATEMENT_MEMORY as u64);
@@ -160,7 +160,7 @@ impl Shared {
         self.state.lock()
     }
 
-    /// Gives free threads to those whose turn it is.
+    /// Gives free threads to the waiters in turn.
     fn begin(self: &Arc<Self>) {
         loop {
             let waiter = {
@@ -172,7 +172,8 @@ impl Shared {
                 if running >= self.at_once {
                     return;
                 }
-                // Whose turn it is waits where it does not fit: passed over, it might wait for ever.
+                // The next waiter keeps its turn even if its memory does not fit yet: passed over, it could wait for
+                // ever.
                 let Some(waiter) = state.waiting.next_if(fits) else { return };
                 state.running += 1;
                 state.memory = state.memory.saturating_add(waiter.memory);

@@ -1,8 +1,9 @@
-//! Where the time of a verdict goes: into waiting for the upstream, or into this machine. A `deadline` that one's own
-//! evidence brought about is nothing that `on_undecided` softens: who causes a failure must not profit from it (A612).
+//! Where the time of a verdict goes: into waiting for the upstream, or into this machine. `on_undecided` does not apply
+//! to a `deadline` that the subject's own evidence caused: an attacker must not profit from a failure that he causes
+//! (A612).
 //!
-//! What a task computes, or waits for a thread to compute on, counts for the subject that it works for, wherever in the
-//! gate that is: nobody has to remember to count it.
+//! The time in which a task computes, or waits for a thread, counts for its subject, wherever in the gate that is:
+//! callers need not count it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,7 +16,7 @@ use crate::limits;
 use pullgate_policy::verdict::Subject;
 
 tokio::task_local! {
-    /// For whom this task works.
+    /// The subject that this task works for.
     static WORKS_FOR: (Efforts, Subject);
 }
 
@@ -31,7 +32,7 @@ struct Effort {
     computing: usize,
     since: Option<Instant>,
     spent: Duration,
-    /// Those that wait for a place, of which there are enough but where others compute.
+    /// Those that wait for a slot, which are scarce only while others compute.
     queued: usize,
     /// Subjects whose verdicts it waits for.
     waits_for: Vec<Subject>,
@@ -96,8 +97,8 @@ impl Efforts {
         WORKS_FOR.scope((self.clone(), subject.clone()), Box::pin(work)).await
     }
 
-    /// Whether a verdict is late for what it computes: it does so now, or has for half of its time; or it waits for
-    /// somebody who does, or for a place while all threads are taken.
+    /// Whether a verdict is late because of computing: it computes now, or did for half of its time, or waits for a
+    /// verdict that does, or for a slot while all threads are taken.
     #[must_use]
     pub fn is_its_own_fault(&self, subject: &Subject, threads: Threads) -> bool {
         let (efforts, mut seen) = (self.lock(), HashSet::new());

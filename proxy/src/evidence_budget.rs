@@ -69,7 +69,7 @@ impl EvidenceBudget {
         let first = async {
             loop {
                 let mut freed = pin!(self.0.freed.notified());
-                // Before it is tried: what is freed meanwhile is not missed.
+                // Enabled before the try, so that a release meanwhile is not missed.
                 freed.as_mut().enable();
                 if held.grow(limits::VERDICT_BYTES).is_ok() {
                     return;
@@ -101,7 +101,7 @@ impl EvidenceBudget {
 }
 
 impl Reservation {
-    /// Makes it enough for `bytes` in all.
+    /// Grows it to `bytes` in total.
     ///
     /// # Errors
     /// [`Full`] at once, when there is no room.
@@ -112,7 +112,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// The same for so many bytes more.
+    /// Grows it by `more` bytes.
     ///
     /// # Errors
     /// [`Full`] at once, when there is no room.

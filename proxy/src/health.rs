@@ -10,7 +10,7 @@ use pullgate_policy::text;
 pub use pullgate_store::Condition;
 use serde_json::{Value, json};
 
-/// What is wrong with a gate. Clones are one.
+/// The conditions of a gate. Clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<Parts>>);
 
@@ -20,7 +20,7 @@ struct Parts {
     told: BTreeMap<&'static str, Facts>,
 }
 
-/// What is told whether anything is wrong or not.
+/// Facts that are reported in any condition.
 struct Facts(Box<dyn Fn() -> Value + Send + Sync>);
 
 impl fmt::Debug for Facts {
@@ -30,9 +30,9 @@ impl fmt::Debug for Facts {
 }
 
 enum Part {
-    /// What was last said.
+    /// The last reported condition.
     Said(Condition),
-    /// Who is asked each time.
+    /// Asked for its condition each time.
     Asked(Box<dyn Fn() -> Condition + Send + Sync>),
 }
 
@@ -52,7 +52,7 @@ impl Part {
 }
 
 impl Health {
-    /// Nothing is known to be wrong.
+    /// A gate without any condition.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -63,7 +63,7 @@ impl Health {
         self.keep(component, Part::Said(condition));
     }
 
-    /// Names a part that is asked whenever somebody wants to know. It must answer at once.
+    /// Registers a part that is asked for its condition with each report. It must answer at once.
     pub fn watch(&self, component: &'static str, ask: impl Fn() -> Condition + Send + Sync + 'static) {
         self.keep(component, Part::Asked(Box::new(ask)));
     }
@@ -72,13 +72,13 @@ impl Health {
         self.0.lock().conditions.insert(component, part);
     }
 
-    /// Names something that is told whether it is right or wrong. It must answer at once.
+    /// Registers facts that are part of each report. It must answer at once.
     pub fn tell(&self, name: &'static str, facts: impl Fn() -> Value + Send + Sync + 'static) {
         let facts = Facts(Box::new(facts));
         self.0.lock().told.insert(name, facts);
     }
 
-    /// The status of `/readyz`, and its body: red only where pulls cannot be judged or what is judged not be kept.
+    /// The status of `/readyz`, and its body: red only where pulls cannot be judged or verdicts cannot be kept.
     pub(super) fn report(&self) -> (StatusCode, Value) {
         let parts = self.0.lock();
         let mut status = StatusCode::OK;

@@ -1,5 +1,5 @@
-//! What one load of the configuration made: policy, keys, trust and upstreams together. A pull takes it once and keeps it
-//! to its end, so it never sees half of two loads (A411, A412).
+//! One load of the configuration: policy, keys, trust and upstreams together. A pull takes it once and keeps it to its
+//! end, so it never sees half of two loads (A411, A412).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Live {
         Self::after(None, config)
     }
 
-    /// The same in place of another load: what was learned of the issuers of tokens stays.
+    /// As [`Self::new`], after another load: fetched keys of token issuers stay.
     ///
     /// # Errors
     /// [`SetupFault`] names the setting that cannot be used.
@@ -94,7 +94,7 @@ impl Live {
         }
     }
 
-    /// The same load under another policy, which is in force nowhere: for what was pulled to be judged again.
+    /// The same load under another policy, which is not in force: to judge past pulls again.
     #[must_use]
     pub fn judging_by(&self, policies: Policies) -> Self {
         let (loaded_trust, mut config) = (Arc::clone(&policies.trust), self.config.clone());
@@ -151,19 +151,19 @@ impl Live {
         self.config.upstreams.values().any(|upstream| upstream.evidence.as_ref() == Some(repository))
     }
 
-    /// What answers TLS handshakes on the data port; none where it speaks plain HTTP.
+    /// The TLS side of the data port; `None` where it speaks plain HTTP.
     #[must_use]
     pub fn handshakes(&self) -> Option<&Handshakes> {
         self.handshakes.as_deref()
     }
 
-    /// Who may pull; `None` where everybody may who reaches the data port.
+    /// Who may pull; `None` lets in everybody who reaches the data port.
     #[must_use]
     pub fn clients(&self) -> Option<&Clients> {
         self.clients.as_deref()
     }
 
-    /// Proxies whose word for a client's address is believed, in the pull log.
+    /// Proxies that are trusted to name the client's address, for the pull log.
     #[must_use]
     pub fn trusted_proxies(&self) -> &[IpNet] {
         &self.config.listen.trusted_proxies

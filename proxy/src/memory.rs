@@ -28,7 +28,8 @@ pub use self::children::Child;
 pub use self::denied::{Denied, Pieces};
 pub use self::servable::{RestsOn, Unservable};
 
-/// The memory of a gate. Every cache is bounded in bytes (A602); what it loses is found in the store or decided again.
+/// The memory of a gate. Every cache is bounded in bytes (A602); an evicted entry is found in the store or decided
+/// again.
 pub struct Memory {
     permits: Cache<VerdictKey, Arc<Permit>>,
     denials: Cache<VerdictKey, Aging<Arc<Denial>>>,
@@ -46,14 +47,14 @@ pub struct Memory {
     lives: Lives,
 }
 
-/// What a verdict is about, and under which policy.
+/// Subject and revisions of a verdict.
 type VerdictKey = (Subject, Revisions);
 /// A tag, as clients ask for it who accept the same types.
 type TagKey = (Repository, Tag, Accept);
 /// Content in a repository.
 type ContentKey = (Repository, Digest);
 
-/// How long what may change is believed, and by which clock: the caches' own is not the gate's.
+/// How long changeable entries count, by the gate's clock: the caches have a clock of their own.
 struct Lives {
     clock: Clock,
     /// Milliseconds.
@@ -72,7 +73,7 @@ struct Aging<T> {
 /// Grants given by one document: its digest, the permit's subject, the number of indexes above, the revisions.
 type Granted = (Digest, Subject, usize, Revisions);
 
-/// What one digest was granted in one repository: those of proven roots first, of each the newest.
+/// The grants of one digest in one repository: those of proven roots first, the newest of each first.
 #[derive(Debug, Default)]
 struct Grants {
     sealed: Arc<Vec<Sealed>>,
@@ -213,7 +214,7 @@ impl Memory {
         self.denials.invalidate_all();
     }
 
-    /// From now on denials and tags are remembered for so long; what was remembered for longer or shorter is forgotten.
+    /// Sets how long denials and tags are remembered; a changed time forgets the present ones.
     pub fn live_for(&self, deny_ttl: Duration, tag_ttl: Duration) {
         if self.lives.deny_ttl.swap(millis(deny_ttl), Ordering::Relaxed) != millis(deny_ttl) {
             self.denials.invalidate_all();
@@ -240,9 +241,9 @@ impl Memory {
         self.grants.get(&(repository.clone(), digest)).await.map(|grants| Arc::clone(&grants.sealed))
     }
 
-    /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest, and no
-    /// number of roots that were let through takes the place of one that was proven (A616). `lost` is how many writes
-    /// the store has lost so far: what it lost must be written again, or a restart would lose a pull that is permitted.
+    /// Adds a sealed grant, and tells whether it is to be written too; at most `GRANTS_PER_DIGEST` stay, the newest,
+    /// and no number of roots that were let through takes the place of one that was proven (A616). `lost` is the
+    /// store's count of lost writes: a lost grant must be written again, or a restart would lose a permitted pull.
     pub async fn keep_grant(
         &self,
         repository: &Repository,
@@ -279,7 +280,7 @@ impl Memory {
         self.granted.insert(granted(permitted), lost).await;
     }
 
-    /// A document that was hashed and read before; who may have it is another question.
+    /// A document that was hashed and parsed before. This is no leave to serve it.
     pub async fn document(&self, repository: &Repository, digest: &Digest) -> Option<Intact<Document>> {
         self.documents.get(&(repository.clone(), *digest)).await
     }
@@ -350,7 +351,7 @@ impl Grants {
         let newest = (sealed, &Handed { at: Instant::now(), standing, lost });
         let mut all: Vec<_> =
             std::iter::once(newest).chain(older.filter(|(grant, _)| grant.body != sealed.body)).collect();
-        // What is taken away is never the one that is asked for next.
+        // The removed grant is never the newest, which is asked for next.
         if all.len() > GRANTS_PER_DIGEST {
             let weakest = all.iter().rposition(|(_, handed)| handed.standing == GrantRank::LetThrough);
             all.remove(weakest.filter(|at| *at > 0).unwrap_or(all.len() - 1));

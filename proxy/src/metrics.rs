@@ -190,7 +190,7 @@ impl Metrics {
         Self::with(StoreSeries::default(), &BlobSeries::default(), &audit::Counters::default())
     }
 
-    /// Counters at nothing, and what the store, the blob cache and the pull log count themselves.
+    /// Counters at zero, beside those of the store, the blob cache and the pull log.
     #[must_use]
     pub fn with(store: StoreSeries, blobs: &BlobSeries, audit: &audit::Counters) -> Self {
         let families = Families::new();
@@ -216,12 +216,12 @@ impl Metrics {
         self.0.families.undecided.get_or_create(&CodeLabels { code: code.as_str() }).inc();
     }
 
-    /// Counts a request that was refused before it was known what it is for; `code` is one of a closed set.
+    /// Counts a request that was refused before its route was known; `code` is one of a closed set.
     pub fn request_refused(&self, code: &'static str) {
         self.0.families.refused.get_or_create(&CodeLabels { code }).inc();
     }
 
-    /// Counts what the policy of `audit.shadow` says of a pull, beside what was said.
+    /// Counts a pull by its verdict and that of the policy of `audit.shadow`.
     pub fn shadow(&self, was: Said, would_be: Said) {
         let labels = ShadowLabels { was: was.as_str(), would_be: would_be.as_str() };
         self.0.families.shadows.get_or_create(&labels).inc();
@@ -232,7 +232,7 @@ impl Metrics {
         self.0.families.stages.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
     }
 
-    /// Counts what it cost to verify the evidence of one subject.
+    /// Counts the cost of verifying the evidence of one subject.
     pub fn verified(&self, cost: pullgate_verify::Cost) {
         self.0.families.costs.observe(cost);
     }
@@ -280,7 +280,7 @@ impl Metrics {
         &self.0.families.connections
     }
 
-    /// Says who looks how full each room is, when the counters are asked for.
+    /// Registers the function that measures each bounded resource when the counters are read.
     pub fn look_into_rooms(&self, look: Look) {
         self.0.families.rooms.look_by(look);
     }

@@ -1,6 +1,6 @@
 //! Every way in which a request ends without the content it asked for.
 //!
-//! What the store could not say is undecided, and never a *no* (A603):
+//! An answer that the store could not give is undecided, and never a *no* (A603):
 //! ```compile_fail,E0277
 //! use pullgate::refusal::Missing;
 //! use pullgate_store::Unknown;
@@ -25,7 +25,7 @@ pub enum Refusal {
     Denied(Box<Denial>),
     /// The upstream says that it does not exist, or the gate does not show it.
     Missing(Missing),
-    /// The upstream shows it to nobody without credentials, and the gate has none; or it does not exist.
+    /// The content needs credentials, which the gate does not have, or it does not exist.
     NotShown,
     /// The range starts beyond the end of a blob of this many bytes.
     RangeUnsatisfiable(u64),
@@ -37,7 +37,7 @@ pub enum Refusal {
     HeadTooLarge,
     /// The request target is over its limit.
     TargetTooLong,
-    /// The client has not proven who it is.
+    /// The client has proven no name.
     Unauthenticated,
     /// No verdict could be reached.
     Undecided(Undecided),
@@ -127,7 +127,7 @@ impl Refusal {
     }
 }
 
-/// What the store could not say is undecided, and never a no (A603).
+/// An answer that the store could not give is undecided, and never a no (A603).
 impl From<Unknown> for Refusal {
     fn from(_unknown: Unknown) -> Self {
         Self::undecided(Code::Storage)

@@ -81,7 +81,7 @@ pub enum RouteFault {
     /// A repository or namespace outside the grammar.
     #[error("the name is malformed")]
     NameInvalid,
-    /// No registry is named and there is no default.
+    /// The request names no registry and there is no default.
     #[error("no registry is named")]
     NoRegistry,
     /// Not a path of the distribution specification.
@@ -100,9 +100,9 @@ pub enum RouteFault {
 
 /// The registries that may be asked for.
 pub trait Registries {
-    /// The registry that a name or alias stands for, if it has an `[upstream]` table.
+    /// The registry of a name or alias, if it has an `[upstream]` table.
     fn find(&self, name: &str) -> Option<Registry>;
-    /// The registry of requests that name none.
+    /// The registry of requests without a registry.
     fn default(&self) -> Option<Registry>;
 }
 
@@ -164,7 +164,7 @@ fn reference_of(part: &str) -> Result<Reference, RouteFault> {
 fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<Target, RouteFault> {
     let parts: Option<Vec<String>> = name.iter().map(|part| decode(part)).collect();
     let parts = parts.ok_or(RouteFault::NameInvalid)?;
-    // Each decoded component stands for itself: one with a `/` in it would become two.
+    // A decoded component with a `/` in it would become two.
     if parts.is_empty() || parts.iter().any(|part| part.is_empty() || part.contains('/')) {
         return Err(RouteFault::NameInvalid);
     }
@@ -185,7 +185,7 @@ fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<
         }
         None => match first {
             Some(first) if looks_like_a_host(first) || registries.find(first).is_some() => {
-                // Grammar before the table: a malformed name is 400 whoever asks (A006).
+                // Grammar before the table: a malformed name is always 400 (A006).
                 let wanted: Result<Registry, _> = first.parse();
                 let found = registries.find(first);
                 match (found, wanted) {
@@ -228,7 +228,7 @@ struct Query {
 }
 
 impl Query {
-    /// Keeps what is known, once each; drops the rest (A004, A011).
+    /// Keeps known parameters, once each; drops the rest (A004, A011).
     fn parse(text: &str) -> Result<Self, RouteFault> {
         let mut query = Self::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -247,7 +247,7 @@ impl Query {
                 "artifactType" => &mut query.artifact_type,
                 "last" => &mut query.page.last,
                 "cursor" => &mut query.page.cursor,
-                // How many is a wish: one that cannot be read is none.
+                // The count is a wish: an unreadable one is ignored.
                 "n" => {
                     query.page.n = value.parse::<u64>().ok().map(|n| u32::try_from(n).unwrap_or(u32::MAX));
                     continue;

@@ -16,7 +16,7 @@ use crate::store::{SealKey, Store};
 #[derive(Debug, Clone)]
 pub(crate) struct KeyFile {
     path: PathBuf,
-    /// What it held at the start, if it was there.
+    /// Its content at the start, if it existed.
     held: Option<Digest>,
     at_start: SealKey,
 }

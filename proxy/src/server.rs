@@ -133,7 +133,7 @@ pub async fn start_with(
     shadow::begin(&app);
     announce(&app, addresses);
     let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
-    // A start is no pull: one that cannot be recorded is counted by the log itself.
+    // A start is no pull: the log itself counts a record that it cannot write.
     let _ =
         app.audit.write(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
@@ -145,7 +145,7 @@ pub async fn start_with(
 /// [`ServeError`].
 pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDir), ServeError> {
     let (folder, waits) = (temporary()?, Waits::default());
-    // What a gate on this state has fetched is read, and nothing is written.
+    // Reads the trust roots that a gate on this state fetched, and writes nothing.
     let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
     config.audit.log = AuditLog::File(folder.path().join("audit.log"));
@@ -156,8 +156,8 @@ pub async fn ephemeral(mut config: Config) -> Result<(Arc<App>, tempfile::TempDi
     Ok((app, folder))
 }
 
-/// A gate without listeners on what another process keeps in `state`, which stays as it is: for what was pulled to be
-/// judged again. What is fetched is kept in `own`, else in a folder that goes with it.
+/// A gate without listeners on the `state` of another process, which it does not change: to judge past pulls again.
+/// Fetched content is kept in `own`, else in a temporary folder.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -173,7 +173,7 @@ pub async fn beside(
         false => Store::beside(&config.state, own, waits.store).await,
     };
     let named = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
-    // Where there is none nothing was kept under it, and none is made there.
+    // A missing key has sealed no record, and must not be made in that folder.
     let key_file = if named.exists() { named } else { own.join("seal.key") };
     let copies = Copies::of(&config.state, Keep::No);
     folder.path().clone_into(&mut config.state);
@@ -291,7 +291,7 @@ fn watch_blobs(app: &Arc<App>) {
     });
 }
 
-/// Tells of the blobs of each story that has gone quiet, as long as the gate runs.
+/// Records the blobs of each story that has gone quiet, as long as the gate runs.
 async fn tell_of_blobs(app: Weak<App>) {
     loop {
         tokio::time::sleep(TELL_EVERY).await;
@@ -307,7 +307,7 @@ async fn write_blobs(app: &App, told: Told) {
     }
 }
 
-/// Keeps the text of the policy that is in force from now on. The gate serves without it, and says so.
+/// Keeps the text of the policy that is in force from now on. The gate serves without it, and logs that.
 fn keep_policy(app: &App, config: &Config) {
     let Some(text) = &config.policy.text else { return };
     let (folder, revision) =
@@ -337,7 +337,7 @@ fn announce(app: &App, (data, admin): (SocketAddr, SocketAddr)) {
 }
 
 impl Running {
-    /// Ends the gate: new connections are refused, pulls under way end, what is queued is written.
+    /// Ends the gate: new connections are refused, pulls under way end, queues are written.
     pub async fn shutdown(self) {
         self.app.health.set("shutdown", Condition::Unready("draining".to_owned()));
         let _ = self.stop.send(DrainPhase::Draining);

@@ -1,5 +1,5 @@
-//! Pulls that wait to be judged by the policy of `audit.shadow` as well. Who answers never waits for it: what finds no
-//! place here is counted, and not judged.
+//! Pulls that wait to be judged by the policy of `audit.shadow` as well. An answer never waits for it: a pull that
+//! finds no room in the queue is counted, and not judged.
 
 use parking_lot::Mutex;
 
@@ -26,7 +26,7 @@ pub struct Answered {
     pub content: Content,
     /// What was said.
     pub was: Said,
-    /// The record of what the other policy says, but for that.
+    /// The record, still without the other policy's verdict.
     pub record: Record,
     /// When.
     pub at: Instant,
@@ -40,16 +40,16 @@ impl Default for Shadow {
 }
 
 impl Shadow {
-    /// Has a pull judged, if there is a place.
+    /// Queues a pull to be judged, if there is room.
     ///
     /// # Errors
-    /// What was said of it, where there is none.
+    /// The verdict in force, where there is no room.
     pub fn judge(&self, answered: Answered) -> Result<(), Said> {
         let was = answered.was;
         self.queue.try_send(answered).map_err(|_full| was)
     }
 
-    /// What waits, for the one who judges; once.
+    /// The queue, for the task that judges; once.
     pub fn take(&self) -> Option<mpsc::Receiver<Answered>> {
         self.waiting.lock().take()
     }

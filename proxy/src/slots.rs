@@ -64,8 +64,8 @@ impl Slots {
         Some(Slot { _queue: queue, _work: work })
     }
 
-    /// A place among the questions to `registry`. Nobody waits for one: a client that leaves does not end what it asked, and
-    /// an upstream that is slow would pile up what is asked in vain.
+    /// A place among the questions to `registry`. It never waits: a leaving client does not end its question, so a slow
+    /// upstream would pile up questions in vain.
     ///
     /// # Errors
     /// [`Full`] at once, when `questions_max` of them are under way.

@@ -1,4 +1,4 @@
-//! The store of a running gate: records, documents and blobs, with what was just written readable at once.
+//! The store of a running gate: records, documents and blobs. Queued writes can be read at once.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct State {
 
 /// Content in a repository.
 type ContentKey = (Repository, Digest);
-/// What it was called, where it is a document.
+/// Its media type, where it is a document.
 type Type = Option<&'static str>;
 
 impl State {
@@ -59,8 +59,9 @@ impl State {
         &self.blobs
     }
 
-    /// The gate's own copy of a manifest or a piece of evidence, hashed as it is read (A506), where this repository's own
-    /// upstream once gave it. This is the one place: what is known of a digest counts nowhere else (A026, A605, A619).
+    /// The gate's own copy of a manifest or a piece of evidence, hashed as it is read (A506), where this repository's
+    /// own upstream once gave it. This is the only such check: the same digest in another repository does not count
+    /// (A026, A605, A619).
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -77,7 +78,7 @@ impl State {
         self.keep_present(repository, &document.digest()).await;
     }
 
-    /// Whether a copy lies here, whoever gave it: nothing is served by it.
+    /// The copy of a digest from any repository. It must not be served on this ground.
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -125,7 +126,7 @@ impl State {
         }
     }
 
-    /// What this repository's upstream called a document, if that is known: the same after a restart (A610).
+    /// The media type of a document by this repository's upstream, if known: the same after a restart (A610).
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -171,7 +172,7 @@ impl State {
         self.store.database().forget(permit_key(subject, revisions));
     }
 
-    /// The sealed record of what was collected about a subject.
+    /// The sealed record of the evidence about a subject.
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -179,7 +180,7 @@ impl State {
         self.store.database().find(&evidence_key(subject)).await
     }
 
-    /// Keeps the sealed record of what was collected.
+    /// Keeps the sealed record of the evidence.
     pub fn keep_evidence(&self, kept: &CollectedEvidence, sealed: Sealed) {
         let worth = match kept.outcome {
             KeptOutcome::Permitted => Worth::Proven,
@@ -204,7 +205,7 @@ impl State {
         self.store.database().grants_for(repository, digest, &both(revisions), passed).await
     }
 
-    /// The manifests of evidence that passed with this blob: a hint, for who looks at them again.
+    /// The manifests of evidence that passed with this blob: a hint, which the caller checks again.
     ///
     /// # Errors
     /// [`Unknown`](crate::store::Unknown).
@@ -212,8 +213,8 @@ impl State {
         self.store.database().owners(repository, blob).await
     }
 
-    /// Keeps whose the blobs of evidence are that passes, and waits a moment until it is written: a kill must not take
-    /// what a client was told.
+    /// Keeps which passing evidence holds which blobs, and waits a moment until it is written: a kill must not lose the
+    /// blobs of an answered manifest.
     pub async fn keep_owner(&self, repository: &Repository, passing: &ServableEvidence) {
         let blobs = passing.blobs().iter().map(|blob| blob.digest).collect();
         let now = self.clock.now();
@@ -240,7 +241,8 @@ impl State {
         self.store.database().keep_tried(repository.clone(), child);
     }
 
-    /// Keeps sealed grants, and waits a moment until they are written: a kill must not take what a client was told.
+    /// Keeps sealed grants, and waits a moment until they are written: a kill must not lose the grants of an answered
+    /// manifest.
     pub async fn keep_grants(&self, grants: Vec<GrantRow>) {
         if !grants.is_empty() {
             self.store.database().keep_grants(grants, self.clock.now());
@@ -280,7 +282,7 @@ impl State {
         Ok(seen.filter(|seen| counts(seen.seen)).map(|seen| seen.digest))
     }
 
-    /// Keeps what a tag is now, and tells what it was.
+    /// Keeps the digest of a tag, and returns the one before.
     pub async fn keep_tag(
         &self,
         repository: &Repository,

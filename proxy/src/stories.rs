@@ -13,7 +13,7 @@ use crate::limits::STORIES;
 
 /// How long a story waits for its next request: a pull that is resumed later is another one.
 const IDLE: Duration = Duration::from_secs(600);
-/// How long no blob has been served before those of a story are told.
+/// How long no blob has been served before a story's blobs are recorded.
 const QUIET: Duration = Duration::from_secs(60);
 /// Digits of an id.
 const DIGITS: usize = 16;
@@ -29,12 +29,12 @@ pub struct Stories {
 struct Story {
     id: String,
     last: Instant,
-    /// Blobs that are not told of yet.
+    /// Blobs that are not recorded yet.
     blobs: u64,
     of: Option<Box<Of>>,
 }
 
-/// Whose it is, where blobs are to be told of.
+/// The owner of a story, for the record of its blobs.
 #[derive(Debug)]
 struct Of {
     client: Client,
@@ -42,7 +42,7 @@ struct Of {
     root: Digest,
 }
 
-/// Which stories are told of.
+/// Which stories are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     /// All: the gate ends.

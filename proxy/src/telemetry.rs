@@ -73,10 +73,10 @@ pub fn start() -> Telemetry {
     Telemetry { provider }
 }
 
-/// The trace that a client's `traceparent` names; an empty one where it names none.
+/// The trace of a client's `traceparent`; an empty one without that header.
 #[must_use]
 pub fn parent_context(headers: &HeaderMap) -> Context {
-    // Not that of the thread: a request belongs to its client's trace or to none.
+    // Not the thread's context: a request belongs to its client's trace or to no trace.
     TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers))
 }
 
@@ -85,7 +85,7 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
     }
-    // Without an exporter there is no layer to tell, and nothing is lost.
+    // Without an exporter there is no layer that would use it.
     let _ = span.set_parent(parent_context(headers));
 }
 
@@ -115,7 +115,7 @@ fn form() -> Form {
     Form::Text(if colours { Colours::On } else { Colours::Off })
 }
 
-/// Log lines. The filter is theirs alone: what is exported does not depend on how much is logged.
+/// Log lines. The filter applies to log lines only: the export does not depend on the log level.
 fn lines<S, W>(form: Form, filter: EnvFilter, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -135,7 +135,7 @@ where
     }
 }
 
-/// The export of the gate's own spans: those of libraries would tell of the export itself, for ever.
+/// Exports the gate's own spans only: spans of libraries would describe the export itself, without end.
 fn traces(provider: Option<&SdkTracerProvider>) -> Option<Box<dyn Layer<Registry> + Send + Sync>> {
     let own = |metadata: &Metadata<'_>| {
         let target = metadata.target();

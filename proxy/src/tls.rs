@@ -24,13 +24,13 @@ pub struct Handshakes(TlsAcceptor);
 /// Why `listen.tls` cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SetupFault {
-    /// `cert` is no PEM file of certificates.
+    /// `cert` is not a PEM file of certificates.
     #[error("listen.tls: `cert` is no PEM file of certificates")]
     Certificate,
     /// `client_ca` has no certificate that can sign others.
     #[error("listen.tls: `client_ca` has no certificate that can be a root")]
     ClientAuthority,
-    /// `key` is no PEM file of a private key.
+    /// `key` is not a PEM file of a private key.
     #[error("listen.tls: `key` is no PEM file of a private key")]
     Key,
     /// The key is of a kind that is not supported, or another certificate's.

@@ -1,8 +1,7 @@
 //! Trust roots that are refreshed: where their files come from, where the last good copy is kept, how each table is,
 //! and when the next refresh is due.
 //!
-//! What a refresh brings is verified in `pullgate_verify::refresh`; who refreshes, and puts it in force, is
-//! `server::trust_refresh`.
+//! `pullgate_verify::refresh` verifies a refresh; `server::trust_refresh` starts it and puts it in force.
 
 use std::sync::Arc;
 
@@ -41,10 +40,10 @@ pub enum Failure {
     /// The address of the repository.
     #[error("{0}")]
     Location(&'static str),
-    /// What the repository offers was refused.
+    /// The repository's metadata was refused.
     #[error(transparent)]
     Refused(#[from] RefreshFault),
-    /// What it offers is sound, and no trusted root (A347).
+    /// Its metadata is valid, but its target is not a trusted root (A347).
     #[error(transparent)]
     Unusable(#[from] TrustFault),
 }
@@ -62,10 +61,10 @@ impl Failure {
     }
 }
 
-/// Brings one trust root up to date from `location`: what comes back is whole, and a trust table.
+/// Brings one trust root up to date from `location`: the result is complete, and a trust table.
 ///
 /// # Errors
-/// [`Failure`]; then `kept` is still the best that there is.
+/// [`Failure`]; then `kept` stays in force.
 pub async fn fetch(
     source: &TrustSource,
     location: &TrustLocation,
@@ -82,7 +81,7 @@ pub async fn fetch(
         let target = target.clone();
         let order = Refresh { anchor, kept: kept.as_deref(), repository: &mirror, target, now };
         let fetched = runtime.block_on(in_time(refresh(&order)))?;
-        // Before anything is replaced: a repository may be sound and hold what cannot be used (A347).
+        // Before anything is replaced: valid metadata may hold an unusable target (A347).
         fetched.table(source.name.clone(), source.sct)?;
         Ok(fetched)
     };
@@ -93,7 +92,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, RefreshFault>>) -> Resu
     Ok(tokio::time::timeout(limits::TUF_REFRESH, work).await.map_err(|_late| Failure::Late)??)
 }
 
-/// What can be told of every table by who does not run the gate.
+/// The status of every table, without a running gate.
 #[must_use]
 pub fn survey(policies: &Policies, copies: &Copies, now: Timestamp) -> Vec<Status> {
     let mut known = KnownRoots::default();
@@ -108,7 +107,7 @@ pub fn survey(policies: &Policies, copies: &Copies, now: Timestamp) -> Vec<Statu
     status::of(policies, &known.over(&policies.trust, &policies.sources), &known, now)
 }
 
-/// The tables that are refreshed and that an authority needs: nobody is asked about what is not used.
+/// The tables that are refreshed and that an authority needs: an unused table causes no request.
 #[must_use]
 pub fn needed(policies: &Policies) -> Vec<&TrustSource> {
     let used = |source: &&TrustSource| {

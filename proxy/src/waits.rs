@@ -1,5 +1,5 @@
-//! How long a pull waits for what is this machine's own: the disk and the database under it, and a verdict. A test gives its
-//! own, for its machine may be busy with other things.
+//! How long a pull waits for this machine: its disk, its database, a verdict. A test gives its own, for its machine may
+//! be busy with other things.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Whose an address is, where many share what there is.
+//! Groups of client addresses, for limits that clients share.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address of IPv4, or the 64 bits that one customer has of IPv6 at least.
+/// An IPv4 address, or the first 64 bits of an IPv6 address, the least that one customer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Group(IpAddr);
 

@@ -20,7 +20,7 @@ pub(super) enum Offered {
 }
 
 impl Offered {
-    /// Reads the value of the header; none where it is outside the grammar, or longer than anything that counts.
+    /// Reads the value of the header; `None` where it is outside the grammar or too long.
     pub(super) fn read(header: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(header).ok()?;
         let (scheme, value) = text.split_once(' ')?;

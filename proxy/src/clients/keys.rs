@@ -49,7 +49,7 @@ struct Held {
     since: Option<Timestamp>,
 }
 
-/// Why the keys of an issuer were not fetched. It never repeats what came.
+/// Why the keys of an issuer were not fetched. It never quotes the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// The discovery document or the keys are not there.
@@ -69,13 +69,13 @@ pub(super) enum Failure {
     Upstream(#[from] Fault),
 }
 
-/// What is known of the keys at a moment.
+/// The keys that count at a moment.
 pub(super) enum KnownKeys {
-    /// None that count.
+    /// No key counts.
     Nothing,
     /// These, and the issuer answered when it was asked last.
     Current(Arc<JwkSet>),
-    /// These, and whether there are newer ones could not be found out.
+    /// These, and newer ones could not be fetched.
     Last(Arc<JwkSet>),
 }
 
@@ -113,7 +113,7 @@ impl Keys {
         }
     }
 
-    /// Another number whenever other keys count, or none do any more.
+    /// A number that changes whenever the set of keys that count changes.
     pub(super) fn stamp(&self, now: Timestamp) -> u64 {
         match self.known(now) {
             KnownKeys::Nothing => 0,

@@ -7,10 +7,10 @@ use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// What the names begin with that tokens prove. Nothing else proves such a name.
+/// The prefix of names that tokens prove. Nothing else proves such a name.
 pub(super) const OF_TOKENS: &str = "oidc:";
 
-/// The common name, and each DNS, e-mail and URI alternative name. A name with a character that is not printable is none.
+/// The common name, and each DNS, e-mail and URI alternative name. A name with an unprintable character is ignored.
 #[must_use]
 pub fn of_certificate(der: &[u8]) -> Vec<String> {
     let Ok(certificate) = Certificate::from_der(der) else { return Vec::new() };

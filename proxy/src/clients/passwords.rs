@@ -15,7 +15,7 @@ use super::secret::Secret;
 use super::turns::{Turn, TurnAnswer, Turns, Who};
 use crate::refusal::Refusal;
 
-/// The passwords of one load, and what is remembered of those that were right.
+/// The password hashes of one load, and the memory of passwords that were right.
 pub(super) struct Passwords {
     hashes: BTreeMap<String, Hash>,
     highest: u32,
@@ -39,7 +39,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 const FIRST_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Passwords hashed at once.
 const WORK: usize = 2;
-/// A hash of nothing that anybody knows, behind its cost.
+/// A hash without a known password, after its cost: it is checked for unknown names.
 const NOBODY: &str = "$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
 impl Passwords {
@@ -90,7 +90,7 @@ impl Passwords {
 
 /// What is to be hashed.
 struct Work {
-    /// What a password that is right is remembered by.
+    /// The key under which a right password is remembered.
     key: Vec<u8>,
     password: String,
     hash: Option<String>,
@@ -104,7 +104,7 @@ impl Memory {
         Ok(Self { known: cache(KNOWN_FOR), lately: cache(FIRST_FOR), secret, turns })
     }
 
-    /// Work that has begun ends, and what was right is remembered, whoever still waits for it.
+    /// Work that has begun runs to its end, and a right password is remembered, even if the caller leaves.
     async fn work(&self, turn: Turn, work: Work) -> Result<(), Refusal> {
         let (known, lately) = (self.known.clone(), self.lately.clone());
         let worked = tokio::spawn(async move {

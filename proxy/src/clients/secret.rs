@@ -14,7 +14,7 @@ impl Secret {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &random)))
     }
 
-    /// The keyed hash of several parts, each told from the next by its length.
+    /// The keyed hash of several parts, each with its length before it.
     pub(super) fn hash(&self, parts: &[&[u8]]) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {

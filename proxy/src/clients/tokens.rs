@@ -1,4 +1,5 @@
-//! Names that bearer tokens prove (`clients.oidc`). No token is kept, logged or shown: what is remembered is its keyed hash.
+//! Names that bearer tokens prove (`clients.oidc`). No token is kept, logged or shown: only its keyed hash is
+//! remembered.
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ struct Remembered {
 pub(super) enum Unproven {
     /// It counts for nothing.
     Refused,
-    /// Nobody knows what it is worth: it may count a moment later.
+    /// It cannot be checked now, and may count a moment later.
     Undecided(Code),
 }
 
@@ -99,7 +100,7 @@ impl Tokens {
         if names.is_empty() {
             return outcome;
         }
-        // What came in between may have taken the key back that it was verified by.
+        // The verifying key may have been withdrawn meanwhile.
         if self.key(text, now) == key {
             self.known.insert(key, Remembered { names: names.as_slice().into(), until }).await;
         }
@@ -119,7 +120,7 @@ impl Tokens {
         futures_util::future::join_all(due.map(|entry| entry.keys.refresh(clock))).await;
     }
 
-    /// The issuers whose last answer was none, and whether their tokens still count.
+    /// The issuers that did not answer last time, and whether their tokens still count.
     pub(super) fn failing(&self, now: Timestamp) -> Vec<(String, Failure, Counts)> {
         let told = |entry: &Entry| {
             let counts = match entry.keys.known(now) {
@@ -152,7 +153,7 @@ impl Entry {
             Err(TokenFault::UnknownKey) => {}
             checked => return checked.map_err(|why| refused(&self.settings.name, why)),
         }
-        // The pause of `refresh` holds for all who come here; the time that one waits, for each of them.
+        // The pause between refreshes is shared by all requests; the wait here is each request's own.
         let asked = tokio::time::timeout(PATIENCE, self.keys.refresh(clock)).await;
         let unreachable = Unproven::Undecided(Code::IssuerUnreachable);
         let (keys, unknown) = match (self.keys.known(clock.now()), asked) {

@@ -1,6 +1,6 @@
-//! The order in which passwords are hashed (A614). A hash is slow on purpose, so many wrong passwords could keep right ones
-//! out: recently right ones go first, then those for names in the file, then the rest. That the rest waits longer shows
-//! nobody which names are in the file: every wrong password that had to wait is answered after the same time.
+//! The order in which passwords are hashed (A614). A hash is slow on purpose, so many wrong passwords could keep right
+//! ones out: recently right ones go first, then those for names in the file, then the rest. The longer wait of the rest
+//! does not reveal which names are in the file: every wrong password that had to wait is answered after the same time.
 
 use std::sync::Arc;
 
@@ -23,28 +23,28 @@ struct Inner {
     free: usize,
     lately: std::collections::VecDeque<Waiter>,
     named: Line,
-    /// However many names were made up, they are one.
+    /// All names that are not in the file count as one.
     made_up: Line,
 }
 
 type Waiter = oneshot::Sender<Turn>;
 
-/// One who may hash, until it is dropped.
+/// The right to hash, until it is dropped.
 #[must_use]
 pub(super) struct Turn(Option<Turns>);
 
 /// Who asks for a turn.
 #[derive(Clone, Copy)]
 pub(super) enum Who<'a> {
-    /// Whoever offers what was right a while ago.
+    /// A client with a password that was right a while ago.
     RightLately,
-    /// Anybody, for a name that there is.
+    /// Any client, for a name in the file.
     Named(Group, &'a str),
-    /// Anybody, for a name that there is not.
+    /// Any client, for another name.
     MadeUp(Group),
 }
 
-/// What whoever asked for a turn gets.
+/// The answer to a request for a turn.
 pub(super) enum TurnAnswer {
     /// The turn.
     Free(Turn),
@@ -53,7 +53,7 @@ pub(super) enum TurnAnswer {
 }
 
 impl Turns {
-    /// So many at once.
+    /// With `at_once` turns at a time.
     pub(super) fn new(at_once: usize) -> Self {
         let (named, made_up) = (Line::default(), Line::default());
         Self(Arc::new(Mutex::new(Inner { free: at_once, lately: Default::default(), named, made_up })))
@@ -94,7 +94,8 @@ impl Turns {
 }
 
 impl Inner {
-    /// The limits count what is offered for any name, so that when the line is empty again tells nothing either.
+    /// The limits count attempts for any name, so that the time at which the queue empties does not reveal names
+    /// either.
     fn make_room(&mut self, group: Group) {
         if self.named.waiting_at(group) + self.made_up.waiting_at(group) > limits::PASSWORDS_WAITING_OF_ONE
             && !self.made_up.drop_one_at(group)
@@ -126,7 +127,7 @@ impl Drop for Turn {
                 };
                 next
             };
-            // Who has left is passed over.
+            // A waiter that has left is passed over.
             match next.send(Self(Some(turns.clone()))) {
                 Ok(()) => return,
                 Err(mut unused) => unused.0 = None,

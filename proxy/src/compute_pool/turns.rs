@@ -1,10 +1,10 @@
-//! Who is next: upstreams in turn, of each its repositories in turn, of each who came first (A604).
+//! The next waiter: upstreams in turn, the repositories of each in turn, in each the first to come (A604).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use pullgate_policy::oci::{Registry, Repository};
 
-/// What waits, by whose it is.
+/// The waiters, by upstream and repository.
 pub(super) struct Turns<T> {
     order: VecDeque<Registry>,
     of: BTreeMap<Registry, OfOne<T>>,
@@ -35,7 +35,7 @@ impl<T> Turns<T> {
         self.of.values().flat_map(|of_one| of_one.of.values()).map(VecDeque::len).sum()
     }
 
-    /// Whoever's turn it is, if he may: his upstream and his repository are last then.
+    /// The next waiter, if `may` allows it: then its upstream and repository go to the end.
     pub(super) fn next_if(&mut self, may: impl FnOnce(&T) -> bool) -> Option<T> {
         let registry = self.order.front()?.clone();
         let of_one = self.of.get_mut(&registry)?;

@@ -1,4 +1,4 @@
-//! The connections of the data port: who has a place, and who gives one up when all are taken (A613).
+//! The connections of the data port: which have a place, and which lose it when all are taken (A613).
 //!
 //! While places are free, an address may have any number of them: a proxy in front is one address. When all are taken, the
 //! address with most connections loses one to an address with fewer: the longest silent one first; a busy one only if the
@@ -20,7 +20,7 @@ use super::pulse::{ConnectionPhase, Pulse};
 use crate::clients::Group;
 use crate::metrics::{ClosedFor, ConnectionSeries};
 
-/// Everybody who is connected.
+/// All connections.
 pub(super) struct Crowd {
     places: usize,
     inner: Mutex<Inner>,
@@ -35,7 +35,7 @@ pub(super) struct Crowd {
 struct Inner {
     members: HashMap<u64, Arc<Member>>,
     of_group: HashMap<Group, usize>,
-    /// How many groups have so many connections each.
+    /// The number of groups, by their number of connections.
     sizes: BTreeMap<usize, usize>,
     placed: usize,
     next: u64,
@@ -62,14 +62,14 @@ pub(super) struct Connected {
 }
 
 impl Crowd {
-    /// With places for so many.
+    /// With `places` places.
     pub(super) fn new(places: usize, series: ConnectionSeries) -> Arc<Self> {
         series.most.set(i64::try_from(places).unwrap_or(i64::MAX));
         let (left, empty, draining) = (Notify::new(), Notify::new(), watch::Sender::new(false));
         Arc::new(Self { places, inner: Mutex::default(), left, empty, draining, series })
     }
 
-    /// Somebody has connected. It has no place yet; where too many wait for one, one of those who wait is closed.
+    /// Adds a connection, without a place yet; where too many wait for one, a waiting connection is closed.
     pub(super) fn enter(self: &Arc<Self>, address: SocketAddr) -> Connected {
         let pulse = Arc::new(Pulse::new());
         let member = Member {
@@ -101,7 +101,7 @@ impl Crowd {
         self.draining.send_replace(true);
     }
 
-    /// Until nobody is connected.
+    /// Waits until no connection is left.
     pub(super) async fn gone(&self) {
         loop {
             let empty = self.empty.notified();
@@ -129,7 +129,8 @@ impl Crowd {
         Admission::Has
     }
 
-    /// What one of so many addresses keeps while others wait. Who has many addresses does not make it as small as he likes.
+    /// The connections that each of `addresses` keeps while others wait. It has a lower bound, against an attacker with
+    /// many addresses.
     fn share(&self, addresses: usize) -> usize {
         let part = |of: usize| self.places.checked_div(of).unwrap_or_default().max(1);
         let most = part(limits::CONNECTIONS_SHARES);
@@ -194,7 +195,7 @@ impl Inner {
         self.sizes.last_key_value().map_or(0, |(size, _)| *size)
     }
 
-    /// Whose place goes to a connection of this group; nobody's who has fewer than it.
+    /// The connection that loses its place to one of this group; its own group must not have fewer connections.
     fn victim(&self, group: Group, share: usize) -> (Option<u64>, ClosedFor) {
         let mine = self.of_group.get(&group).copied().unwrap_or_default();
         let (now, has) = (Instant::now(), |member: &Member| member.place() == Admission::Has);
@@ -233,12 +234,12 @@ impl Member {
 }
 
 impl Connected {
-    /// What is known of its requests.
+    /// The state of its requests.
     pub(super) fn pulse(&self) -> &Arc<Pulse> {
         &self.member.pulse
     }
 
-    /// Until it has a place, or had none for the time that a head may take.
+    /// Waits until it has a place, for as long as a head may take.
     pub(super) async fn placed(&self) -> Result<(), tokio::time::error::Elapsed> {
         let place = async {
             loop {
@@ -246,7 +247,7 @@ impl Connected {
                 if self.crowd.place(self.id, &self.member) == Admission::Has {
                     return;
                 }
-                // Nobody tells when a connection has been silent for long enough.
+                // No event marks a connection that has been silent for long enough.
                 let _ = tokio::time::timeout(LOOK_AGAIN, left).await;
             }
         };

@@ -1,5 +1,5 @@
-//! The client's address where proxies stand between: believed of those in `listen.trusted_proxies`, and of nobody else. It
-//! is for the pull log alone; no verdict, right or limit rests on it.
+//! The client's address behind proxies: taken from those in `listen.trusted_proxies` only. It is for the pull log
+//! alone; no verdict, right or limit rests on it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,28 +9,28 @@ use ipnet::IpNet;
 
 use crate::limits::FORWARDED_HOPS;
 
-/// What most proxies write, at the end of what came; the last entry is the newest.
+/// The header of most proxies, which append to it; the last entry is the newest.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that the last trusted proxy names, of those behind it; `None` where the peer is no such proxy, or says
-/// nothing that can be read. Where there is an `X-Forwarded-For`, a `Forwarded` is not read: a proxy that writes the
-/// first passes on the second as its client wrote it.
+/// The address that the last trusted proxy names, of those behind it; `None` where the peer is no such proxy, or its
+/// header is unreadable. Where there is an `X-Forwarded-For`, a `Forwarded` is not read: a proxy that writes the first
+/// passes on the second as its client wrote it.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !is_trusted(&peer.to_canonical()) {
         return None;
     }
     let named = if headers.contains_key(&X_FORWARDED_FOR) { X_FORWARDED_FOR } else { FORWARDED };
-    // A line that is no text is read all the same: it must not hide what a proxy wrote behind it.
+    // A line that is not UTF-8 is read too: it must not hide a proxy's entry behind it.
     let texts: Vec<_> =
         headers.get_all(&named).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let mut nearest = None;
     for hop in texts.iter().rev().flat_map(|text| text.rsplit(',')).take(FORWARDED_HOPS) {
-        // Half of a quoted text: what stands in it was written by nobody who is trusted.
+        // Half of a quoted text: no trusted proxy wrote its content.
         let is_whole = hop.matches('"').count().is_multiple_of(2);
         let read = if named == FORWARDED { of_forwarded(hop) } else { address(hop) };
         let address = read.filter(|_| is_whole);
-        // What stands further left is no longer vouched for.
+        // Entries further left are not vouched for.
         let Some(address) = address else { return nearest };
         nearest = Some(address);
         if !is_trusted(&address) {
@@ -40,7 +40,7 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Op
     nearest
 }
 
-/// `for` of one element (RFC 7239 §4); none where it is hidden or unknown.
+/// `for` of one element (RFC 7239 §4); `None` where it is obfuscated or unknown.
 fn of_forwarded(element: &str) -> Option<IpAddr> {
     let pair = element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;

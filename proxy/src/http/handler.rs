@@ -64,7 +64,7 @@ pub async fn traced(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Re
     }
 }
 
-/// A panic is no verdict, and has its record where it is known what was asked for (A545).
+/// A panic is no verdict, and is recorded where the request can be parsed (A545).
 async fn panicked(app: &App, asked: &RequestFacts, target: &Uri) -> Response<Body> {
     tracing::error!(id = asked.id.short(), "a handler panicked; the request is undecided");
     let (live, undecided) = (app.live(), Refusal::undecided(Code::Internal));
@@ -111,7 +111,7 @@ async fn answer(app: Arc<App>, peer: Peer, request: Request<Incoming>) -> Respon
                     asked.names = names;
                     Err(unread(&app, &live, &asked, &parts.uri, Refusal::Request(fault)).await)
                 }
-                // Who has proven nothing is told nothing of names either.
+                // An unauthenticated client learns nothing about names either.
                 (Err(_), Err(refusal)) => Err(unread(&app, &live, &asked, &parts.uri, refusal).await),
             }
         }
@@ -137,7 +137,7 @@ pub(crate) fn mark(response: &mut Response<Body>) {
     set(headers, HeaderName::from_static("x-content-type-options"), "nosniff");
 }
 
-/// The names that the client proves; where `[clients]` asks for none, those of its certificate, if it showed one.
+/// The names that the client proves; without `[clients]`, those of its certificate, if it has one.
 async fn proven(app: &App, live: &Live, peer: &Peer, headers: &HeaderMap) -> Result<Vec<String>, Refusal> {
     match live.clients() {
         Some(clients) => clients.prove(&app.clock, peer, headers).await,
@@ -145,7 +145,7 @@ async fn proven(app: &App, live: &Live, peer: &Peer, headers: &HeaderMap) -> Res
     }
 }
 
-/// One authority, no body: what is smuggled in is not read as a second request (A009, A054).
+/// One authority, no body: smuggled bytes are not read as a second request (A009, A054).
 fn well_formed(parts: &http::request::Parts, body: &Incoming) -> Result<(), Refusal> {
     use http_body::Body as _;
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -217,11 +217,11 @@ async fn refused(
     }
 }
 
-/// The record of a request that was refused before it was known what it is for: as of others that cost the upstream nothing.
+/// Records a request that was refused before its route was known, like others that cost the upstream nothing.
 async fn unread(app: &App, live: &Live, asked: &RequestFacts, target: &Uri, refusal: Refusal) -> Refusal {
     app.metrics.request_refused(refusal.code());
     let record = record::unread(app.clock.now(), live, asked, target, &refusal);
-    // No pull waits for it, and none is refused for it.
+    // No pull waits for it or is refused because of it.
     let _ = app.audit.write_refusal(Refused::Unasked, record).await;
     refusal
 }
@@ -293,7 +293,7 @@ fn refused_manifest(app: &App, live: &Live, asked: &RequestFacts, pull: &Pull, r
     record
 }
 
-/// The answer whose verdict this one repeats, if it is remembered; else this one is remembered as the first.
+/// The id of the answer whose verdict this one repeats, if remembered; else this answer is remembered as the first.
 async fn rests_on(app: &App, asked: &RequestFacts, pulled: &Pulled) -> Option<String> {
     let Content::Permitted(permitted) = &pulled.content else { return None };
     match app.memory.verdict_id(permitted.permit()).await {

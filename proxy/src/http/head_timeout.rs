@@ -1,8 +1,8 @@
 //! The time that a client has for a request's head, and the silence that it may keep before one (A051).
 //!
-//! hyper has one time for both, counted from the end of the request before: too short for a node between two pulls, or too
-//! long for a head that comes byte by byte. But it asks a timer for it, anew for each head. The timer here is told by the
-//! stream whether a head has begun; how a connection ends stays hyper's own affair.
+//! hyper has one time for both, counted from the end of the request before: too short for a node between two pulls, or
+//! too long for a head that comes byte by byte. But it asks a timer for it, anew for each head. The stream tells this
+//! timer whether a head has begun; hyper still ends the connection itself.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -69,8 +69,8 @@ impl Heads {
 
 impl Next {
     fn awaited(&mut self) -> Instant {
-        // A connection that has sent nothing yet gets no longer than one whose head has begun; nor does what came together
-        // with the request before.
+        // A new connection gets no longer than one whose head has begun; nor do bytes that came together with the
+        // previous request.
         let (stage, time) = match self.last {
             [_, b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => (HeadPhase::Silence, limits::IDLE_TIMEOUT),
             _ => (HeadPhase::Head, limits::HEADER_TIMEOUT),
@@ -95,7 +95,8 @@ impl Next {
     }
 }
 
-/// hyper's server asks it for one thing only: how long to wait for the next head. What it says itself is not heard.
+/// hyper's server asks it for one thing only: how long to wait for the next head. The duration that hyper passes is
+/// ignored.
 impl Timer for Heads {
     fn sleep(&self, _duration: Duration) -> Pin<Box<dyn Sleep>> {
         let due = self.lock().awaited();

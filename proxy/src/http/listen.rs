@@ -66,8 +66,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, shutdown: impl Future<O
     }
 }
 
-/// The next connection. While files are scarce it waits in the kernel, and the longest silent one makes room: what must get
-/// through at the limit, a probe, a reload and with it a block, needs some (A547).
+/// The next connection. While descriptors are scarce it waits in the kernel, and the longest silent connection is
+/// closed: a probe and a reload, and with it a block, must get through at the limit and need descriptors (A547).
 async fn accept(listener: &TcpListener, crowd: &Crowd) -> std::io::Result<(TcpStream, SocketAddr)> {
     while descriptors::are_scarce(listener) {
         crowd.relieve();
@@ -76,14 +76,15 @@ async fn accept(listener: &TcpListener, crowd: &Crowd) -> std::io::Result<(TcpSt
     listener.accept().await
 }
 
-/// As many as may be, and a quarter of the files that may be open at most: what is served needs two more each.
+/// `CONNECTIONS_MAX`, or a quarter of the descriptors if that is less: each pull needs two more.
 fn places() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let quarter = files.and_then(|files| usize::try_from(files / 4).ok()).unwrap_or(usize::MAX);
     quarter.clamp(1, limits::CONNECTIONS_MAX)
 }
 
-/// A connection to its end, or until another one needs its place (A613). Its handshake holds up nobody else (A056).
+/// A connection to its end, or until another one needs its place (A613). Its handshake delays no other connection
+/// (A056).
 async fn serve_one(app: &Arc<App>, stream: TcpStream, client: SocketAddr, connected: &Connected) {
     tokio::select! {
         biased;
@@ -99,7 +100,7 @@ async fn answer(app: &Arc<App>, stream: TcpStream, client: SocketAddr, connected
     // A small answer must not wait for a full packet.
     let _ = stream.set_nodelay(true);
     let stream = write_timeout::WriteIdle::new(stream, connected.pulse());
-    // A client that breaks off is no event; hyper has closed the socket.
+    // A client that breaks off is not logged; hyper has closed the socket.
     let handshakes = app.live().handshakes().cloned();
     match handshakes {
         None => {
@@ -178,12 +179,12 @@ pub(super) fn protocol(heads: Heads) -> http1::Builder {
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS)
-        // A client that has said all it will is still read to (RFC 9112 §9.6).
+        // A client that has closed its sending side still gets its answer (RFC 9112 §9.6).
         .half_close(true);
     protocol
 }
 
-/// What the gate itself could not catch is no verdict either (A545).
+/// A panic outside of the handler is no verdict either (A545).
 fn panicked(_panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
     let id = DecisionId::random();
     tracing::error!(id = id.short(), "a handler panicked; the request is undecided");

@@ -1,5 +1,5 @@
-//! `tags/list` and `referrers`: passed through, from parsed values only (A037). Scoped by the policy, not judged: a name
-//! is no content.
+//! `tags/list` and `referrers`: passed through, from parsed values only (A037). Lists are limited by the policy's
+//! scopes and not judged: a name is no content.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, LINK};

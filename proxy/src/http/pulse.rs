@@ -1,4 +1,4 @@
-//! What one connection does: whether it waits for a request, and when something last moved.
+//! The activity of one connection: whether it waits for a request, and when bytes last moved.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::RANGE;
 
-/// What a client wants of a blob.
+/// The part of a blob that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// These bytes, first and last.

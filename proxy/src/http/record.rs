@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::route;
 use crate::shadow::Answered;
 
-/// A request, as its record tells of it.
+/// The facts of a request for its record.
 #[derive(Debug, Clone)]
 pub struct RequestFacts {
     /// Who asked.
@@ -142,8 +142,8 @@ pub fn blob_refused(
     record
 }
 
-/// The record of a request that was refused before it was known what it is for: malformed, or for a registry that is not
-/// served. Of its target the path is told and the registry that it names, never the query.
+/// The record of a request that was refused before its route was known: malformed, or for a registry that is not
+/// served. It has the path and registry of the target, never the query.
 #[must_use]
 pub fn unread(now: Timestamp, live: &Live, asked: &RequestFacts, target: &Uri, refusal: &Refusal) -> Record {
     let mut record = Record::new(Kind::RequestRefused, &asked.id, now, word(refusal));
@@ -229,8 +229,8 @@ fn word(refusal: &Refusal) -> Word {
     }
 }
 
-/// The reasons of a denial, why evidence did not count, what was judged, and the lines of the requirements that were
-/// not met.
+/// The reasons of a denial, the evidence that did not count, the judged document, and the lines of the unmet
+/// requirements.
 fn denied(record: &mut Record, denial: &Denial) {
     if let Some(judged) = denial.judged() {
         record.digest = Some(judged.digest.to_string());
@@ -297,7 +297,7 @@ fn did_not_count(evidence: &Evidence) -> impl Iterator<Item = Reason> {
     })
 }
 
-/// A pull to be judged by another policy as well; `None` where nothing was judged.
+/// A pull to be judged by another policy too; `None` where there was no verdict.
 #[must_use]
 pub fn answered(record: &Record) -> Option<Answered> {
     let was = match (record.verdict, record.ground.as_str()) {
@@ -321,7 +321,7 @@ pub fn answered(record: &Record) -> Option<Answered> {
     Some(Answered { content, was, record: shadow, at: tokio::time::Instant::now() })
 }
 
-/// Fills in what the other policy says.
+/// Fills in the other policy's verdict.
 pub fn would_be(record: &mut Record, by: &Live, verdict: &Replayed) {
     if let Ok(repository) = record.repository.parse()
         && let Governing::Policy(policy, _) = by.policy().governing(&repository)

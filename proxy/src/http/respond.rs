@@ -1,5 +1,5 @@
-//! From a [`Refusal`] to what a client reads: the only place that chooses an error's status, and the only place where
-//! words for clients are made (OCI distribution-spec, "Error codes"; `proxy/README.md`).
+//! From a [`Refusal`] to a response: the only place that chooses an error's status and words (OCI distribution-spec,
+//! "Error codes"; `proxy/README.md`).
 
 use bytes::Bytes;
 use http::header::{
@@ -165,7 +165,7 @@ fn describe(refusal: &Refusal, id: &str) -> OciError {
     }
 }
 
-/// What is wrong with the request itself.
+/// The error for a fault of the request itself.
 fn of_request(fault: RouteFault, id: &str) -> OciError {
     let (status, code) = match fault {
         RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
@@ -181,7 +181,7 @@ fn of_request(fault: RouteFault, id: &str) -> OciError {
     OciError { status, code, message, detail: String::new() }
 }
 
-/// Where to read more: what the code means, and the record.
+/// Where to read more: the meaning of the code, and the record.
 fn more_about(code: Code) -> String {
     format!("pullgate verify --explain {code}; the pull log has the record under this id")
 }

@@ -8,30 +8,31 @@ use pullgate_policy::oci::{Digest, Repository};
 
 use super::Memory;
 
-/// What came of a child that was read on behalf of a blob.
+/// The outcome for a child that was read on behalf of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Child {
-    /// The upstream has none, or none that can be read.
+    /// The upstream has no such manifest, or an unreadable one.
     Absent,
-    /// It could not be had. This is no answer to anybody: it only says in which order they are read.
+    /// It could not be had. No client gets this as an answer: it only decides the order of reading.
     Failed,
     /// What it grants is kept.
     Read,
 }
 
 impl Memory {
-    /// What came of a child within the last `deny_ttl` (A615).
+    /// The outcome for a child within the last `deny_ttl` (A615).
     pub async fn child(&self, repository: &Repository, child: Digest) -> Option<Child> {
         self.lives.of(self.children.get(&(repository.clone(), child)).await?)
     }
 
-    /// Whether another child of this repository may be asked for: so many within `deny_ttl`, by whatever questions.
+    /// Whether another child of this repository may be asked for: their number within `deny_ttl` is limited, over all
+    /// requests.
     pub async fn may_ask_for_child(&self, repository: &Repository) -> bool {
         let asked = self.children_asked.get_with_by_ref(repository, async { Arc::default() }).await;
         asked.fetch_add(1, Ordering::Relaxed) < limits::CHILDREN_READ_FOR_BLOB
     }
 
-    /// Remembers what came of a child.
+    /// Remembers the outcome for a child.
     pub async fn keep_child(&self, repository: &Repository, child: Digest, what: Child) {
         let what = self.lives.for_ttl(what, &self.lives.deny_ttl);
         self.children.insert((repository.clone(), child), what).await;

@@ -1,18 +1,18 @@
-//! A denial that is known again by what it rests on: after `deny_ttl` the layouts are asked anew, and the same evidence
-//! is not verified once more to the same end (A604).
+//! A denial that is recognised by its evidence: after `deny_ttl` the layouts are asked anew, and the same evidence is
+//! not verified a second time (A604).
 
 use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Evidence, Rejected, Source, Unread};
 use pullgate_policy::verdict::Denial;
 
-/// A denial, and what was collected for it.
+/// A denial, and the evidence that was collected for it.
 #[derive(Debug)]
 pub struct Denied {
     denial: Denial,
     pieces: Pieces,
 }
 
-/// What was collected: every piece by the digests of itself and its carrier, and the layout.
+/// The collected evidence: the digests of each piece and its carrier, and the layout.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pieces {
     /// What was found.
@@ -24,7 +24,7 @@ pub struct Pieces {
 }
 
 impl Denied {
-    /// `None` where another hour may say something else of the same evidence.
+    /// `None` where the verdict on the same evidence may change with time.
     #[must_use]
     pub fn new(denial: &Denial, evidence: &Evidence, pieces: Pieces) -> Option<Self> {
         let may_change = |rejected: &Rejected| {

@@ -1,4 +1,4 @@
-//! Evidence that passed, whose its blobs are, and evidence that did not pass.
+//! Evidence that passed, the owners of its blobs, and evidence that did not pass.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use pullgate_policy::verdict::{Denial, Subject};
 
 use super::{Aging, ContentKey, Memory, VerdictKey, small, weight};
 
-/// What is remembered of evidence. Of blobs only those are kept in memory that are as small as what is sent at once: a
-/// larger one is read from the disk for each who asks.
+/// The memory of evidence. Only blobs that fit into one piece of a response are kept in memory: a larger one is read
+/// from the disk for each request.
 pub(super) struct Evidence {
     passing: Cache<ContentKey, (Timestamp, Arc<ServableEvidence>)>,
     owners: Cache<ContentKey, Arc<Vec<Digest>>>,
@@ -28,7 +28,7 @@ pub(super) struct Evidence {
 /// Why a manifest does not leave as evidence.
 #[derive(Debug, Clone)]
 pub enum Unservable {
-    /// What it is about, or a part of it, is blocked.
+    /// Its subject, or a part of it, is blocked.
     Blocked(Box<Denial>),
     /// It is judged like any other.
     Not {
@@ -39,7 +39,7 @@ pub enum Unservable {
     },
 }
 
-/// What a no rests on besides the evidence itself, which does not change: which of its subjects were there.
+/// What a no rests on besides the evidence itself, which does not change: its subjects that existed.
 #[derive(Debug, Clone, Default)]
 pub struct RestsOn {
     /// Subjects that the evidence names.
@@ -123,7 +123,7 @@ impl Memory {
         self.evidence.owners.get(&(repository.clone(), blob)).await.unwrap_or_default()
     }
 
-    /// Remembers whose its blobs are: of a blob that many have, the last few that were asked for.
+    /// Remembers the owners of its blobs: for a blob with many owners, the last few that were asked for.
     pub async fn keep_passing_blobs(&self, repository: &Repository, passing: &ServableEvidence) {
         let manifest = passing.manifest();
         for blob in passing.blobs() {

@@ -12,14 +12,14 @@ use pullgate_policy::verdict::{Denial, Ground, Permit, Reason, Subject};
 
 use super::{Denied, Grants, RestsOn, Unservable};
 
-/// What the cache itself takes for an entry, about: its place in the table and in the lists by age and use.
+/// The approximate overhead of the cache for an entry: its place in the table and in the lists by age and use.
 const ENTRY: usize = 320;
 /// Room for all denials together.
 pub(super) const DENIALS: u64 = DENIAL_LEAST * limits::NEGATIVE_ENTRIES;
 /// The least that a denial counts as: its share of the room, so that there are never more than `NEGATIVE_ENTRIES`.
 const DENIAL_LEAST: u64 = limits::DENIALS_BYTES / limits::NEGATIVE_ENTRIES;
 
-/// An entry of these types, whose key names a repository and holds so many bytes of text besides.
+/// An entry of these types, whose key has a repository and `text` bytes of other text.
 pub(crate) fn of_entry<K, V>(repository: &Repository, text: usize) -> u32 {
     capped(ENTRY + size_of::<K>() + size_of::<V>() + of_repository(repository) + text)
 }
@@ -68,7 +68,7 @@ pub(super) fn of_grants<K>(repository: &Repository, grants: &Grants) -> u32 {
     capped(ENTRY + size_of::<K>() + of_repository(repository) + lists + bodies)
 }
 
-/// Its own bytes, and about twice as many for what was read of them.
+/// Its bytes, and about twice as many for the parsed form.
 pub(super) fn of_document(document: &Intact<Document>) -> u32 {
     capped(document.value().bytes().len().saturating_mul(3))
 }
@@ -81,7 +81,7 @@ pub(super) fn of_passing<K>(repository: &Repository, passing: &ServableEvidence)
     capped(ENTRY + size_of::<K>() + size_of::<ServableEvidence>() + of_repository(repository) * 2 + blobs)
 }
 
-/// What it rests on, or the denial's texts.
+/// Its subjects, or the denial's texts.
 pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unservable) -> u32 {
     let held = match unpassing {
         Unservable::Blocked(denial) => size_of_val(denial.as_ref()) + texts(denial),

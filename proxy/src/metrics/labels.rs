@@ -8,7 +8,7 @@ use pullgate_policy::text;
 /// Different names of one label. Those after them are counted as [`OTHER`].
 const NAMES_MAX: usize = 512;
 
-/// The label of what is over the limit.
+/// The label for names over the limit.
 const OTHER: &str = "other";
 
 /// The names that one label has had. They outlive a reload, as their series do.

@@ -1,4 +1,4 @@
-//! How full what is bounded is: each room by one name, with what is used and what it holds.
+//! The fill of every bounded resource: each by one name, with its use and its limit.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 /// One room, and how full it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Its name: `memory_`, `cpu_`, `places_`, `disk_` or `rows_`, what is in it, and of whom where it is not of the
+    /// Its name: `memory_`, `cpu_`, `places_`, `disk_` or `rows_`, then its content, and its owner unless that is the
     /// process.
     pub name: &'static str,
     /// Bytes, threads, places or rows that are taken. Where there is such a room for each of several, of the fullest.

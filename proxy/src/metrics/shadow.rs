@@ -1,8 +1,8 @@
-//! What the policy of `audit.shadow` says beside the one in force.
+//! The verdicts of the policy of `audit.shadow` beside those of the policy in force.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// What a policy says of a pull: the values of a metric's labels.
+/// A policy's verdict on a pull: the values of a metric's labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
     /// It is refused.
@@ -11,7 +11,7 @@ pub enum Said {
     Permit,
     /// There was no place in the queue: it was not judged.
     Skipped,
-    /// What it takes to say so was not kept.
+    /// The content or evidence for it was not kept.
     Unknown,
     /// It is served with a warning.
     Warn,

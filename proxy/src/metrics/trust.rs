@@ -13,7 +13,7 @@ use super::Metrics;
 /// How a trust root is, in seconds from now.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustGauges {
-    /// Since it was last known to be current.
+    /// Since it was last confirmed to be current.
     pub age: Option<f64>,
     /// Until its metadata expires.
     pub expires: Option<f64>,

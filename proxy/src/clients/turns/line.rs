@@ -1,11 +1,11 @@
-//! Those who wait, of each address one in turn, and of an address one of each name.
+//! A fair queue: addresses in turn, and the names of an address in turn.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Waiter;
 use crate::clients::Group;
 
-/// A line of those who wait.
+/// The queue.
 #[derive(Default)]
 pub(super) struct Line {
     /// In the order of their turns.
@@ -15,7 +15,7 @@ pub(super) struct Line {
     came: u64,
 }
 
-/// Those who wait at one address.
+/// The waiters of one address.
 #[derive(Default)]
 struct Address {
     /// In the order of their turns.
@@ -62,8 +62,8 @@ impl Line {
         waiter
     }
 
-    /// Drops those who have left, else one of the address that has most; of several addresses, of the one with the newest.
-    /// Whether anybody waited.
+    /// Drops waiters that have left, else one of the address with the most waiters; of several such addresses, the one
+    /// with the newest waiter. Returns whether any was dropped.
     pub(super) fn drop_one(&mut self) -> bool {
         let groups: Vec<_> = self.addresses.keys().copied().collect();
         let left = groups.into_iter().filter(|group| self.drop_left_at(*group)).count();
@@ -74,8 +74,9 @@ impl Line {
         most.map(|(group, _)| *group).is_some_and(|group| self.drop_one_at(group))
     }
 
-    /// Drops those of the address who have left, else the newest of the name that has most: whoever floods, floods himself.
-    /// Of several names it is the one with the newest, in whatever order they sort. Whether anybody waited there.
+    /// Drops waiters of the address that have left, else the newest of the name with the most waiters, so that a flood
+    /// displaces itself. Of several such names it is the one with the newest waiter, in whatever order they sort.
+    /// Returns whether any was dropped.
     pub(super) fn drop_one_at(&mut self, group: Group) -> bool {
         self.drop_left_at(group) || self.change(group, Address::drop_newest_of_longest)
     }
@@ -84,7 +85,7 @@ impl Line {
         self.change(group, Address::drop_left)
     }
 
-    /// Whether the change lets anybody go.
+    /// Returns whether the change dropped a waiter.
     fn change(&mut self, group: Group, change: impl FnOnce(&mut Address)) -> bool {
         let Some(address) = self.addresses.get_mut(&group) else { return false };
         let before = address.waiting;
