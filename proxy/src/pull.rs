@@ -1,8 +1,8 @@
 //! One manifest request, from its name to the content or the refusal.
 //!
 //! `judged`, with `decided`, is the gate: its stages are `route` (before it), `resolve`, `collect`, `verify`, `decide`,
-//! `serve`. What is asked before the evidence, and in which order, is [`order`]: that is the security argument. Blobs
-//! have their own way in [`blob`], under grants that this one gives.
+//! `serve`. [`order`] has the questions before the evidence and their order: that is the security argument. Blobs have
+//! a path of their own in [`blob`], under grants that a manifest's pull gives.
 
 use std::sync::Arc;
 
@@ -62,14 +62,14 @@ pub struct JobKey {
     revisions: Revisions,
 }
 
-/// What a manifest request is answered with.
+/// The answer to a manifest request.
 #[derive(Debug, Clone)]
 pub struct Pulled {
     /// The content.
     pub content: Content,
     /// Where the verdict came from.
     pub memory: Remembered,
-    /// What was learned about the subject, where it was looked at in this pull.
+    /// The evidence about the subject, if this pull verified it.
     pub evidence: Option<Arc<Evidence>>,
     /// The digest that the tag had before, if it has another now (A121).
     pub moved_from: Option<Digest>,
@@ -97,7 +97,7 @@ pub enum Remembered {
     Miss,
 }
 
-/// A verdict on one subject, with what it rests on.
+/// A permit for one subject, with its evidence.
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The permit.
@@ -139,7 +139,7 @@ async fn answer(app: &Arc<Handles>, live: &Arc<Live>, pull: &Pull) -> Result<Pul
     }
 }
 
-/// The answer to all who ask for the same at once.
+/// One answer to all equal requests at a time.
 async fn shared(app: &Arc<Handles>, live: &Arc<Live>, leave: Leave, pull: &Pull) -> Result<Pulled, Refusal> {
     let key = JobKey {
         repository: pull.repository.clone(),
@@ -152,7 +152,7 @@ async fn shared(app: &Arc<Handles>, live: &Arc<Live>, leave: Leave, pull: &Pull)
         || async move {
             let work = Box::pin(judged(&app, &live, &leave, &pull));
             match &pull.reference {
-                // By digest it is known whom it works for before its manifest is here.
+                // By digest the subject is known before its manifest is here.
                 Reference::Digest(digest) => {
                     let subject = Subject { repository: pull.repository.clone(), digest: *digest };
                     app.efforts.work_for(&subject, work).await
@@ -188,8 +188,8 @@ async fn judged(app: &Arc<Handles>, live: &Arc<Live>, leave: &Leave, pull: &Pull
     Ok(Pulled { moved_from: resolved.moved_from, ..found })
 }
 
-/// Says what the policy says of the document that a name led to. What denies it is the rule, or a walk to its end:
-/// then one more look for a root that may have been permitted meanwhile.
+/// The policy's verdict on the resolved document. A denial by the rule or at the end of the walk is followed by one
+/// more search for a root that was permitted meanwhile.
 async fn decided(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -226,8 +226,8 @@ async fn by_evidence(
     }
 }
 
-/// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` is what was asked
-/// before, if anything was.
+/// One verdict per subject at a time, however many ask (A057); bounded in number (A058). `asked` has the answers of
+/// layouts that were asked before.
 async fn shared_verdict(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -256,10 +256,10 @@ async fn shared_verdict(
     app.verdicts.join(key, job).await.unwrap_or_else(|_lost| Err(Refusal::undecided(Code::Internal)))
 }
 
-/// What was collected in both steps, on which a denial rests.
+/// The evidence of both steps, on which a denial rests.
 ///
 /// # Errors
-/// The denial, where it is the same evidence.
+/// The denial, where the evidence is the same.
 async fn still_denied(
     app: &Handles,
     live: &Live,
@@ -282,9 +282,9 @@ async fn still_denied(
 /// How far evidence is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// What is about the subject itself.
+    /// Evidence about the subject itself.
     First,
-    /// What is in attestation manifests that are signed, too.
+    /// Also evidence in signed attestation manifests.
     Second,
 }
 
@@ -298,9 +298,9 @@ async fn reached(
     let (subject, document, unpassed) = (open.subject(), open.document(), open.unpassed());
     app.asked.count(Question::Evidence);
     let now = app.clock.now();
-    // What was denied under these revisions is, by the same evidence, denied still (A604).
+    // The same evidence leads to the same denial under these revisions (A604).
     let denied = app.memory.denied(subject, live.revisions()).await;
-    // Where something is asked of each attestation, one that came since may say no: none is left out.
+    // Where a requirement applies to each attestation, a newer one may deny: kept evidence is not enough.
     if denied.is_none()
         && !live.policy().asks_of_each(&subject.repository)
         && let Some(kept) = collect::kept::find(app, live, subject, live.policy().permit_ttl, now).await
@@ -311,7 +311,7 @@ async fn reached(
         if let Outcome::Decided(Verdict::Permit(permit)) = outcome {
             return Ok(recall::keep((app, live), permit, evidence, &kept, Remembered::Kept).await);
         }
-        // A signature may have arrived since: a denial is told from fresh evidence only.
+        // A signature may have arrived since: only fresh evidence can deny.
     }
     let collected = app.stage("collect", collect::evidence(app, live, open, asked)).await?;
     let (collected, step) = match denied {
@@ -346,7 +346,7 @@ async fn reached(
     }
 }
 
-/// What the policy says of this evidence now: an exemption or an age may have ended while it was collected.
+/// The policy's verdict by this evidence now: an exemption or an age may have ended while it was collected.
 async fn outcome(
     app: &Handles,
     live: &Arc<Live>,
@@ -366,7 +366,7 @@ impl Pulled {
         Self { content, memory, evidence: None, moved_from: None, undecided: None }
     }
 
-    /// What a walk found, with its document.
+    /// The result of a walk, with its document.
     fn found(found: Found, document: &Intact<Document>) -> Result<Self, Refusal> {
         Ok(match found {
             Found::Granted(permitted) => Self::new(Content::Permitted(permitted), Remembered::Hit),

@@ -32,11 +32,11 @@ pub enum Blob {
 pub struct Leaving {
     /// The blob.
     pub blob: Blob,
-    /// The root whose permit counts for it; `None` of evidence.
+    /// The root whose permit counts for it; `None` for evidence.
     pub root: Option<Digest>,
 }
 
-/// What is asked for of a blob.
+/// The part of a blob that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
     /// Its bytes.
@@ -76,7 +76,7 @@ async fn under(
     if is_manifest(app, repository, digest).await? {
         return Err(Refusal::Missing(Missing::Blob));
     }
-    // First what is granted: the same bytes may lie in evidence that passes no more, and that is no reason to say no.
+    // Grants come first: the same bytes may lie in evidence that no longer passes, and that must not deny them.
     let granted = recall::grant(app, live, &leave, digest, Role::Blob).await;
     let passed = match granted {
         Ok(Some(grant)) => return granted_blob(app, live, &grant, asks).await,
@@ -134,8 +134,8 @@ async fn size(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Result<Blob, Re
     }
 }
 
-/// Blocks and manifests are known by SHA-256 (A013): what is small enough to be a manifest is read under its other name
-/// first, so that no list of layers by SHA-512 is a way round the two checks above (A134).
+/// Blocks and manifests are known by SHA-256 (A013). A SHA-512 blob that is small enough to be a manifest is read and
+/// hashed by SHA-256 first, so that a list of layers by SHA-512 does not bypass the two checks above (A134).
 async fn known_by_sha256(app: &Handles, live: &Live, grant: &Grant) -> Result<(), Refusal> {
     let (repository, digest) = (grant.repository(), grant.digest());
     if matches!(digest, Digest::Sha256(_)) || grant.size() > limits::MANIFEST_BYTES {
@@ -153,9 +153,9 @@ async fn known_by_sha256(app: &Handles, live: &Live, grant: &Grant) -> Result<()
     }
 }
 
-/// Whether it is a manifest of this repository: what others pulled is not told (A619). Where the store cannot say whose
-/// it is, one that lies here is not given away, and whatever else is asked for goes on to its grant. Bytes do not
-/// change: whether they are one is remembered, and not read for each blob (A611).
+/// Whether it is a manifest of this repository: manifests of other repositories are not revealed (A619). Where the
+/// store cannot say whose a digest is, a stored manifest is undecided, and any other blob goes on to its grant. Bytes
+/// do not change: whether they are one is remembered, and not read for each blob (A611).
 async fn is_manifest(app: &Handles, repository: &Repository, digest: Digest) -> Result<bool, Refusal> {
     match app.memory.is_manifest(digest).await {
         Some(true) => return Ok(app.store.present(repository, &digest).await?),
@@ -179,8 +179,9 @@ async fn is_manifest(app: &Handles, repository: &Repository, digest: Digest) -> 
     }
 }
 
-/// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache (A025).
-/// Where its grant may have been lost a moment ago it is not known, and the next manifest mends it (A603).
+/// 404 where the upstream has no such blob in this repository, 403 where it has: with or without a copy in the cache
+/// (A025). Where its grant may have been lost lately it is undecided, and the next pull of the manifest mends it
+/// (A603).
 async fn ungranted(app: &Handles, live: &Live, repository: &Repository, digest: &Digest) -> Refusal {
     app.metrics.cache("grants", CacheResult::Miss);
     let denied = || Refusal::Denied(Box::new(shape_denial(Code::NotGranted)));
@@ -227,7 +228,7 @@ pub(super) async fn open(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Resu
                 from => blob_from(&upstream, &repository, &digest, (from, size)).await,
             };
             let body = app.counted(&upstream, "blob", body)?;
-            // Before the blob is kept: who finds it then need not ask.
+            // Before the blob is kept, so that a request that finds it need not ask the upstream.
             app.store.keep_present(&repository, &digest).await;
             let body = match from {
                 0 => resumed(&upstream, &repository, &digest, (body, size)),
@@ -241,7 +242,7 @@ pub(super) async fn open(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Resu
     Ok(Blob::Granted(Box::new(reader)))
 }
 
-/// Whether this repository's own upstream has the blob, asked once for all who ask.
+/// Whether this repository's own upstream has the blob, asked once for all concurrent requests.
 async fn presence(
     app: &Arc<Handles>,
     upstream: &Arc<Upstream>,
@@ -264,7 +265,7 @@ async fn presence(
     app.presences.join((repository.clone(), digest), work).await.unwrap_or_else(lost)
 }
 
-/// What a transfer that failed before its first byte means.
+/// The refusal for a transfer that failed before its first byte.
 fn blob_fault(fault: &BlobFault<Fault>) -> Refusal {
     let code = match fault {
         BlobFault::Upstream(fault) => return Refusal::upstream(fault, Missing::Blob),

@@ -31,18 +31,19 @@ pub enum End {
     Through,
 }
 
-/// The grant of a blob by a child that nobody has asked for yet: at most 32 are read before the gate says no.
+/// The grant of a blob by a child that was not pulled yet: at most 32 are read before the gate refuses.
 ///
 /// # Errors
-/// [`Refusal`], where the blob may be one of a child that could not be judged or read: no reason to say no (invariant 4).
+/// [`Refusal`], where the blob may belong to a child that could not be judged or read: not knowing is not a no
+/// (invariant 4).
 pub(super) async fn grant(
     app: &Arc<Handles>,
     live: &Arc<Live>,
     leave: &Leave,
     digest: Digest,
 ) -> Result<Option<Grant>, Refusal> {
-    // Who joins gets what another looked for, and it may have begun before an index was served: then it is looked for again.
-    // Each one that was found takes a child, so that there are not many more than children.
+    // A joined search looked for another blob, and may have begun before an index was served: then the search is
+    // repeated. Each one that was found takes a child, so that there are not many more than children.
     for _ in 0..=limits::CHILDREN_READ_FOR_BLOB {
         let mut begun = false;
         let read = {
@@ -104,7 +105,7 @@ async fn unread(app: &Handles, repository: &Repository) -> Known<Vec<Digest>> {
     Ok(first)
 }
 
-/// Reads one, and keeps what it grants; nothing where it is granted no more.
+/// Reads one child and keeps its grants; `None` where the child is no longer granted.
 async fn read_one(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -140,7 +141,7 @@ async fn from_upstream(
     repository: &Repository,
     child: Digest,
 ) -> Result<Intact<Document>, Refusal> {
-    // Not to have looked is no reason to say no: the next ones are looked at in a while.
+    // An unread child is not a no: the next ones are read in a while.
     if !app.memory.may_ask_for_child(repository).await {
         return Err(Refusal::undecided(Code::Overload));
     }

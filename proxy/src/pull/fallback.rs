@@ -37,7 +37,7 @@ pub(super) async fn without_resolving(
                 None => app.store.tag_of_anybody(&pull.repository, tag, age).await?,
             }
         }
-        // Where the policy only warns, what the tag was resolved to a moment ago is served, though its evidence hangs.
+        // Where the policy only warns, the digest that the tag had a moment ago is served, though its evidence hangs.
         (Reference::Tag(tag), OnUndecided::Deny | OnUndecided::InsecurePermit)
             if fallback::warns(live.policy(), &pull.repository) =>
         {
@@ -46,7 +46,7 @@ pub(super) async fn without_resolving(
         (Reference::Tag(_), OnUndecided::Deny | OnUndecided::InsecurePermit) => None,
     };
     let Some(digest) = digest else { return Err(Refusal::Undecided(undecided)) };
-    // Nobody waited for the upstream: it was the evidence, or this machine, that took so long (A612).
+    // The upstream was not the cause: the evidence, or this machine, took so long (A612).
     let is_own_fault = |digest| {
         let subject = Subject { repository: pull.repository.clone(), digest };
         code == Code::Deadline && app.efforts.is_its_own_fault(&subject, app.compute_pool.threads())
@@ -73,9 +73,9 @@ pub(super) async fn without_resolving(
     Ok(found)
 }
 
-/// The evidence could not be asked for: what kept evidence permits under the current policy, or what the policy's
-/// `insecure_permit` says. Such a permit is for this answer, and never stored. What the store could not say is no
-/// matter of it: one grave cause is enough (A148, A603).
+/// The evidence could not be asked for: a permit by kept evidence under the current policy, or by the policy's
+/// `insecure_permit`. Such a permit is for this answer, and never stored. It does not apply where the store could not
+/// answer: one grave cause is enough (A148, A603).
 pub(super) async fn resolved(
     app: &Handles,
     live: &Arc<Live>,

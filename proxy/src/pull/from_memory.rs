@@ -11,8 +11,8 @@ use super::{Pull, Pulled, resolve, serve};
 use crate::live::Live;
 use crate::metrics::CacheResult;
 
-/// A document that this repository's upstream gave, and a permit for it that counts now; `None` where any of it would
-/// have to be read, asked or decided.
+/// A document that this repository's upstream gave, and a permit for it that counts now; `None` where a part would have
+/// to be read, asked for or decided.
 pub(super) async fn answer(
     app: &Arc<Handles>,
     live: &Arc<Live>,

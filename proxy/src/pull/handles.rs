@@ -1,5 +1,5 @@
-//! Every handle that a pull uses, named once: what is remembered, how much there is of anything, the clock, and the load of
-//! the configuration that is in force.
+//! Every handle that a pull uses, named once: store and memory, limits, the clock, and the load of the configuration in
+//! force.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,7 +48,7 @@ pub struct Handles {
     pub pulls: SingleFlight<JobKey, Result<Pulled, Refusal>>,
     /// Verdicts under way.
     pub verdicts: SingleFlight<(Subject, Revisions), Result<Judged, Refusal>>,
-    /// Looks at what may leave as evidence, under way.
+    /// Checks of possible evidence, under way.
     pub looks: SingleFlight<(Subject, Revisions), Result<Looked, Refusal>>,
     /// Questions whether an upstream has a blob, under way.
     pub presences: SingleFlight<(Repository, Digest), Result<Presence, Refusal>>,
@@ -70,7 +70,7 @@ pub struct Handles {
     pub asked: Counts,
 }
 
-/// What the handles are built from.
+/// The parts of the handles.
 #[derive(Debug)]
 pub struct Parts {
     /// The first load of the configuration.
@@ -136,7 +136,7 @@ impl Handles {
         self.slots.question(repository.registry()).map_err(|_full| Refusal::undecided(Code::Overload))
     }
 
-    /// Counts a request to an upstream by what came of it.
+    /// Counts a request to an upstream by its outcome.
     pub(super) fn counted<T>(
         &self,
         upstream: &Upstream,

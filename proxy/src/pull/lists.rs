@@ -31,7 +31,7 @@ pub async fn tags(
     let upstream = live.upstream(repository).ok_or(Refusal::undecided(Code::Internal))?;
     let _place = app.question(repository)?;
     let cursor = page.cursor.as_deref().and_then(|text| cursor::open(&app.seal, text, repository));
-    // One that is not the gate's own is none: who has `last` still gets the rest.
+    // A foreign cursor is ignored: a client with `last` still gets the rest.
     let from = match (&cursor, &page.last) {
         (Some(query), _) => PageStart::Cursor(query),
         (None, Some(last)) => PageStart::After(last),

@@ -1,9 +1,9 @@
-//! The one order in which it is asked whether content may leave. Everybody walks here: the pull that memory alone can
+//! The one order of the questions whether content may leave. Every caller walks here: the pull that memory alone can
 //! answer, the pull that goes on, the root of a grant, the last permit, `pullgate verify`, a replay. The order of this
 //! page is the security argument, and the types keep it:
 //!
 //! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a [`Leave`].
-//! 2. Rule: what the policy says without evidence, of the document and its parts: block, exemption, shape. Before
+//! 2. Rule: the policy without evidence, on the document and its parts: block, exemption, shape. Before
 //!    anything that is remembered, where the document is here; before its evidence in any case.
 //! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
 //! 4. Servable: whether it is evidence, and nothing else.
@@ -20,8 +20,8 @@
 //! fn forge(other: Open) -> Open {
 //!     Open { ..other }
 //! }
-//! ```
-//! Who leaves out which of 3 and 4, and how far each goes for an answer, is `Walk::reach`. Nobody leaves out 1 and 2.
+//! ``` `Walk::reach` says which walk skips which of 3 and 4, and how far each goes for an answer. No walk skips 1 and
+//! 2.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub use questions::{Counts, Question};
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Walk {
-    /// `pullgate verify`: nothing that is remembered counts.
+    /// `pullgate verify`: nothing remembered counts.
     Afresh,
     /// A pull, before it joins others: from memory, at once or not at all.
     Fast,
@@ -56,13 +56,13 @@ pub enum Walk {
     Last,
     /// A pull.
     Pull,
-    /// What was pulled, judged again by another policy: by what is kept, and nothing that is remembered counts.
+    /// A past pull, judged again by another policy: by kept evidence, and nothing remembered counts.
     Replay,
     /// The root of a grant.
     Root,
 }
 
-/// What some walks leave out.
+/// The questions that some walks skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remembered {
     Permit,
@@ -71,10 +71,10 @@ enum Remembered {
     ServableEvidence,
 }
 
-/// How far one goes for an answer.
+/// How far a walk goes for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Nowhere: the question is left out.
+    /// Nowhere: the question is skipped.
     Nowhere,
     /// To memory.
     Memory,
@@ -92,11 +92,11 @@ impl Walk {
             (Remembered::Grant, Self::Fast) => Reach::Memory,
             // The root of a grant is decided again where need be.
             (Remembered::Grant, Self::Last | Self::Pull) => Reach::Asking,
-            // What is granted grants as its own root says, and not as another's.
+            // A root that is itself granted does not count: its own root would decide.
             (Remembered::Grant, Self::Root) => Reach::Nowhere,
             (Remembered::Denial, Self::Last | Self::Pull | Self::Root) => Reach::Memory,
             (Remembered::ServableEvidence, Self::Afresh | Self::Pull) => Reach::Asking,
-            // Evidence grants nothing, and what cannot be asked for cannot be read.
+            // Evidence grants nothing, and these walks cannot fetch what it consists of.
             (Remembered::ServableEvidence, Self::Fast | Self::Last | Self::Root) => Reach::Nowhere,
             (Remembered::Denial, Self::Afresh | Self::Fast) => Reach::Nowhere,
             (Remembered::Grant | Remembered::Permit, Self::Afresh) | (_, Self::Replay) => Reach::Nowhere,
@@ -104,7 +104,7 @@ impl Walk {
     }
 }
 
-/// Leave to go on about a repository: the clock can be believed, and a policy or `unmatched` lets it be asked for.
+/// Leave to go on about a repository: the clock is plausible, and a policy or `unmatched` lets it be asked for.
 #[derive(Debug, Clone)]
 pub struct Leave {
     repository: Repository,
@@ -114,20 +114,20 @@ pub struct Leave {
 #[derive(Debug)]
 pub(super) struct Cleared(Subject);
 
-/// Nothing but its evidence says whether it may leave.
+/// Only its evidence can decide whether it may leave.
 #[derive(Debug, Clone)]
 pub struct Open {
     subject: Subject,
     document: Intact<Document>,
-    /// Why it does not leave as evidence, if it is dressed as that.
+    /// Why it does not leave as evidence, if it looks like evidence.
     unpassed: Option<Unpassed>,
     grants: Grants,
 }
 
-/// Whether the store could say that there is no grant.
+/// Whether the store confirmed that there is no grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grants {
-    /// There is none that counts now, or none that was judged.
+    /// No grant counts now, its root could not be judged, or no grant was asked for.
     Asked,
     /// It could not: the evidence may permit, and cannot deny (A603).
     Unknown,
@@ -136,28 +136,28 @@ pub(super) enum Grants {
 /// What a walk comes to.
 #[derive(Debug)]
 pub enum Standing {
-    /// It was denied a moment ago, or is dressed as evidence and holds what is blocked.
+    /// It was denied lately, or looks like evidence and holds a blocked part.
     Denied(Box<Denial>),
     /// It leaves.
     Found(Found),
-    /// Memory alone does not say.
+    /// Memory alone cannot answer.
     NotInMemory,
     /// Its evidence decides.
     Open(Open),
-    /// Whether it is evidence that passes could not be found out.
+    /// It could not be found out whether it is evidence that passes.
     Undecided(Undecided, Open),
 }
 
-/// By what right it leaves.
+/// The ground on which it leaves.
 #[derive(Debug)]
 pub enum Found {
     /// A grant, whose root is permitted now.
     Granted(Box<Permitted<Document>>),
     /// It is nothing but evidence.
     ServableEvidence(Arc<ServableEvidence>),
-    /// A permit that is remembered, and counts now.
+    /// A remembered permit that counts now.
     Remembered(Box<Permit>),
-    /// What the policy says without evidence.
+    /// A permit by the policy without evidence.
     Ruled(Box<Permit>),
 }
 
@@ -166,15 +166,15 @@ pub enum Found {
 pub enum At<'a> {
     /// Here.
     Here(&'a Intact<Document>),
-    /// It is read, or asked for, where nothing that is remembered answers, as often as the count says: a permit that
-    /// counts now was given under these very revisions, of which blocks and exemptions are part.
+    /// It is read or fetched where nothing remembered answers, as long as the count lasts. A remembered permit suffices
+    /// before: it was given under these very revisions, which include blocks and exemptions.
     Named(Digest, &'a mut usize),
 }
 
-/// Leave to go on about `repository`, and about `digest` where that is what is asked for.
+/// Leave to go on about `repository`, and about `digest` if the request names one.
 ///
 /// # Errors
-/// Undecided, where no age can be known; the denial of what no policy governs, or of a digest that is blocked.
+/// Undecided, where the clock is implausible; the denial of an ungoverned repository, or of a blocked digest.
 pub async fn leave(
     app: &Handles,
     live: &Live,
@@ -186,7 +186,8 @@ pub async fn leave(
         return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
     }
     app.asked.count(Question::Scope);
-    // Nobody probes an upstream through a repository that no policy governs (A062): an exemption opens what it names there.
+    // An ungoverned repository must not be a way to probe an upstream (A062): an exemption opens only what it names
+    // there.
     if let Err(unmatched) = scope::governed(live, repository)
         && !scope::exempt(app, live, repository, digest).await?
     {
@@ -199,10 +200,10 @@ pub async fn leave(
     Ok(Leave { repository: repository.clone() })
 }
 
-/// What is known of a document, or of a root by its digest, before its evidence is asked for.
+/// The standing of a document, or of a root by its digest, before its evidence is asked for.
 ///
 /// # Errors
-/// The denial of the rule; whatever stands in the way of an answer.
+/// The denial of the rule; or why there is no answer.
 pub async fn standing(
     (app, live): (&Arc<Handles>, &Arc<Live>),
     walk: Walk,
@@ -215,7 +216,7 @@ pub async fn standing(
             match rule(app, live, &subject, document) {
                 Ok(Some(permit)) => return Ok(Standing::Found(Found::Ruled(Box::new(permit)))),
                 Ok(None) => {}
-                // No exemption names it where nothing else is let out: it may belong to what one names.
+                // No scope or exemption names it; it may still be granted by a root that an exemption names.
                 Err(Refusal::Denied(denial))
                     if matches!(denial.first().code, Code::PolicyDenies | Code::ScopeUnmatched) =>
                 {
@@ -291,7 +292,7 @@ async fn permit(app: &Handles, live: &Live, walk: Walk, cleared: &Cleared) -> Op
             app.metrics
                 .cache("verdicts", if permit.is_some() { CacheResult::Hit } else { CacheResult::Miss });
         }
-        // That of a root is no verdict of its own, and what is not in memory is asked for again.
+        // A root's permit is not counted as a verdict, and the fast walk's miss is followed by a pull, which counts.
         Walk::Afresh | Walk::Fast | Walk::Replay | Walk::Root => {}
     }
     permit
@@ -381,7 +382,7 @@ impl Open {
         &self.document
     }
 
-    /// Why it does not leave as evidence, if it is dressed as that.
+    /// Why it does not leave as evidence, if it looks like evidence.
     #[must_use]
     pub fn unpassed(&self) -> Option<NotServable> {
         self.unpassed.map(|unpassed| unpassed.why)
@@ -393,7 +394,7 @@ impl Open {
         self.unpassed.map_or(0, |unpassed| unpassed.fetched)
     }
 
-    /// Whether the store could say that there is no grant.
+    /// Whether the store confirmed that there is no grant.
     pub(super) fn grants(&self) -> Grants {
         self.grants
     }

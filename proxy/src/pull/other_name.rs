@@ -1,6 +1,6 @@
-//! A block names bytes, whatever they are asked for by (A609): where one names them by another algorithm than the one of a
-//! request, the blob is read to its end first, and nothing of it leaves before. Names of bytes are remembered: they are
-//! a fact about bytes, and say nothing of who may have them.
+//! A block names bytes, under any digest algorithm (A609): where a block and a request use different algorithms, the
+//! blob is read to its end and hashed before any of it leaves. Names of bytes are remembered: they are a fact about
+//! bytes, and no leave to serve them.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) async fn not_blocked(app: &Arc<Handles>, live: &Arc<Live>, grant: &Gr
     scope::not_blocked(live, &name)
 }
 
-/// The other name, found once for all who ask.
+/// The other name, computed once for all concurrent requests.
 async fn read_once(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Result<Digest, Refusal> {
     let digest = grant.digest();
     let work = {
@@ -47,7 +47,7 @@ async fn read_once(app: &Arc<Handles>, live: &Arc<Live>, grant: &Grant) -> Resul
     app.names.join((grant.repository().clone(), digest), work).await.unwrap_or_else(lost)
 }
 
-/// What is kept of it is served after this: the upstream is asked once.
+/// The fetched bytes are kept and served after this: the upstream is asked once.
 async fn read(app: &Arc<Handles>, live: &Live, grant: &Grant) -> Result<Digest, Refusal> {
     let Blob::Granted(reader) = open(app, live, grant).await? else {
         return Err(Refusal::undecided(Code::Internal));

@@ -1,5 +1,5 @@
-//! By digest, what is to be judged is known before its manifest is here: where its evidence lies is asked beside it, which
-//! is one round trip to the upstream less.
+//! By digest, the subject is known before its manifest is here: the layouts are asked for its evidence at the same
+//! time, which saves one round trip to the upstream.
 
 use std::pin::pin;
 
@@ -31,14 +31,14 @@ pub(super) async fn fetch(
         Some(collect::ask(app, live, subject, Some(place)).await)
     });
     tokio::select! {
-        // Of what is not there or has no shape, nothing more is asked.
+        // A missing or malformed manifest ends the questions.
         document = &mut document => Ok((document?, asked.await)),
         asked = &mut asked => Ok((document.await?, asked)),
     }
 }
 
-/// What is asked for by digest and has to be judged by its evidence, as far as is known: no exemption, no grant, no
-/// denial and no kept evidence speaks of it. Where the store cannot say, to ask is no more than a request.
+/// The subject of a pull by digest that needs its evidence, as far as is known: there is no exemption, grant, denial or
+/// kept evidence of it. Where the store cannot answer, a needless question costs a request only.
 async fn new_subject(app: &Handles, live: &Live, pull: &Pull) -> Option<Subject> {
     let Reference::Digest(digest @ Digest::Sha256(_)) = pull.reference else { return None };
     let subject = Subject { repository: pull.repository.clone(), digest };

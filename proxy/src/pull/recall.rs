@@ -35,7 +35,8 @@ use crate::store::{Grants, OrAnew as _};
 /// one is `index-too-large` (A128).
 ///
 /// # Errors
-/// The denial, or what stands in its way. Only a grant that could not be read a moment ago, and now can, is none.
+/// The denial, or what stands in its way. A grant that could not be read a moment ago, and now can, serves the document
+/// instead.
 pub(super) async fn denied(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -66,7 +67,7 @@ pub(super) fn is_unknown(refusal: &Refusal) -> bool {
 /// A permit in memory that counts now.
 async fn remembered_permit(app: &Handles, live: &Live, cleared: &Cleared) -> Option<Permit> {
     let permit = app.memory.permit(cleared.subject(), live.revisions()).await?;
-    // The lifetime stands in the configuration, of which no revision knows: a permit of before must not outlive it (A543).
+    // No revision includes `permit_ttl`: a permit from before a change must not outlive the new one (A543).
     let permit = permit.as_ref().clone().within(live.policy().permit_ttl);
     permit.counts(live.revisions(), app.clock.now()).then_some(permit)
 }
@@ -114,15 +115,16 @@ pub(super) async fn permit(app: &Handles, live: &Live, cleared: &Cleared, reach:
         .filter(|permit| permit.counts(revisions, now));
     match &permit {
         Some(permit) => app.memory.keep_permit(permit).await,
-        // What has ended stays so: the next process may be told an earlier time, by a clock that was mended (A542).
+        // An expired permit is dropped, so that it stays expired: the next process may get an earlier time, from a
+        // corrected clock (A542).
         None => app.store.forget_permit(subject, revisions),
     }
     permit
 }
 
 /// A grant for `digest` in `repository` whose root is permitted now; the root is decided again where need be, from kept
-/// evidence first. The search ends at the first permit, and looks first at what was permitted: however many other roots list
-/// the digest, they hide none that is (A616).
+/// evidence first. The search ends at the first permit and visits permitted roots first: other roots that list the
+/// digest, in any number, cannot hide it (A616).
 pub(super) fn grant<'a>(
     app: &'a Arc<Handles>,
     live: &'a Arc<Live>,
@@ -181,15 +183,15 @@ async fn searched(
 struct Search<'a> {
     leave: &'a Leave,
     role: Role,
-    /// A root is tried once, and none grants itself: an index that lists its own digest proves nothing.
+    /// Each root is tried once, and never for its own digest: an index that lists itself proves nothing.
     tried: BTreeSet<Digest>,
-    /// Roots that may still be judged anew: each costs requests, and what comes of them is remembered for the next.
+    /// Roots that may still be judged anew: each costs requests, and the outcome is remembered for the next search.
     left: usize,
     undecided: Option<Refusal>,
 }
 
 impl Search<'_> {
-    /// The first of these whose root is permitted now.
+    /// The first of these claims whose root is permitted now.
     async fn among(
         &mut self,
         app: &Arc<Handles>,
@@ -295,14 +297,14 @@ pub(super) async fn keep_denial(
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
 }
 
-/// Keeps what was collected for no verdict.
+/// Keeps collected evidence without a verdict.
 pub(super) async fn keep_fetched(app: &Handles, subject: &Subject, collected: &Collected) {
     keep_evidence(app, subject, collected, KeptOutcome::NotPermitted).await;
 }
 
-/// Keeps where evidence lay. What was permitted once stays so in the record of it: `last_permit` decides anew by what is
-/// kept, and a policy that was wrong for an hour must not take away what it says again (A148). What is gone is not kept:
-/// a signature that was taken away permits nothing, also while the upstream is away (A122).
+/// Keeps where evidence lay. The record of a subject that was once permitted says so for good: `last_permit` decides
+/// anew by kept evidence, and a policy that was wrong for an hour must not cost that (A148). Removed evidence is not
+/// kept: a withdrawn signature permits nothing, also while the upstream is away (A122).
 async fn keep_evidence(app: &Handles, subject: &Subject, collected: &Collected, outcome: KeptOutcome) {
     let outcome = match outcome {
         KeptOutcome::Permitted => KeptOutcome::Permitted,

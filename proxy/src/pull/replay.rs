@@ -1,5 +1,5 @@
-//! Judging again: what was pulled, by another policy, from what is kept. It is the walk of a pull that asks nobody and
-//! remembers nothing: the same order, the same verification, the same `decide`. What was not kept is unknown.
+//! Judges past pulls again by another policy, from kept content. It is the walk of a pull without requests and without
+//! memory: the same order, the same verification, the same `decide`. Missing content makes the outcome unknown.
 
 use std::sync::Arc;
 
@@ -24,22 +24,22 @@ pub struct Content {
     pub repository: Repository,
     /// The digest that was served, or would have been.
     pub digest: Digest,
-    /// The digest whose permit it rested on, where that is another.
+    /// The root whose permit it rested on, if it was granted.
     pub root: Option<Digest>,
 }
 
-/// What the policy says of it.
+/// The other policy's verdict.
 #[derive(Debug, Clone)]
 pub enum Replayed {
     /// It would be refused.
     Deny(Box<Denial>),
     /// It would be served; in warn mode with the denial that would be.
     Permit(Box<Permit>),
-    /// What it takes to say so was not kept.
+    /// The content or evidence for a verdict was not kept.
     Unknown(Unknown),
 }
 
-/// What was not kept, or stands in the way.
+/// Why there is no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Unknown {
     /// The manifest.
@@ -80,7 +80,7 @@ impl Unknown {
     }
 }
 
-/// What the policy of `live` says of it, by the clock of `app`.
+/// The verdict of `live`'s policy, by the clock of `app`.
 pub async fn judge(app: &Arc<Handles>, live: &Arc<Live>, content: &Content) -> Replayed {
     match judged(app, live, content).await {
         Ok(Verdict::Permit(permit)) => Replayed::Permit(Box::new(permit)),
@@ -126,7 +126,7 @@ async fn alone(
     }
 }
 
-/// What the order says before any evidence, or that only the evidence can.
+/// The verdict of the order before any evidence, or an `Open` that only evidence can decide.
 async fn standing(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -166,7 +166,7 @@ fn refused(refusal: Refusal) -> Result<Verdict, Unknown> {
     }
 }
 
-/// The verdict by kept evidence: never by what a new look would find.
+/// The verdict by kept evidence, never by a new request.
 async fn by_evidence(app: &Arc<Handles>, live: &Arc<Live>, open: &Open) -> Result<Verdict, Unknown> {
     let (subject, document): (&Subject, _) = (open.subject(), open.document());
     if EvidenceOnly::needs(document.value()).is_some() {
@@ -188,7 +188,7 @@ async fn by_evidence(app: &Arc<Handles>, live: &Arc<Live>, open: &Open) -> Resul
     }
 }
 
-/// Asks the upstream for a manifest and its evidence, and keeps them where `app` keeps what it has. What cannot be had stays
+/// Asks the upstream for a manifest and its evidence, and keeps them in the store of `app`. Failures leave the outcome
 /// unknown.
 pub async fn fetch(app: &Arc<Handles>, live: &Arc<Live>, repository: &Repository, reference: &Reference) {
     if let Err(refusal) = fetched(app, live, repository, reference).await {

@@ -1,5 +1,5 @@
-//! From a reference to the one document that it means now. The digest is computed from the bytes that came; no header,
-//! tag or name stands in for it (invariant 1).
+//! From a reference to the document that it names now. The digest is computed from the bytes that came; no header, tag
+//! or name stands in for it (invariant 1).
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub struct Resolved {
     pub document: Intact<Document>,
     /// The digest that the tag had before, if it moved.
     pub moved_from: Option<Digest>,
-    /// What was asked about its evidence meanwhile.
+    /// The answers of layouts that were asked meanwhile.
     pub(crate) asked: Option<AskedLayouts>,
 }
 
@@ -71,16 +71,16 @@ pub async fn manifest(app: &Handles, live: &Live, _leave: &Leave, pull: &Pull) -
     Ok(Resolved { document, moved_from, asked })
 }
 
-/// The document that the tag had, where the upstream says by a HEAD that it has it still: what it had before is here, so
-/// that nothing is fetched, and nothing counts as a pull where pulls are counted. The bytes are those that were hashed
-/// here; an upstream that lies about the tag could as well serve the old one.
+/// The stored document of a tag, where the upstream confirms by a HEAD that the tag is unchanged: nothing is fetched,
+/// and registries with a quota do not count a pull. The bytes are those that were hashed here; an upstream that lies
+/// about the tag could as well serve the old one.
 async fn unchanged(
     app: &Handles,
     live: &Live,
     pull: &Pull,
     tag: &Tag,
 ) -> Result<Option<Intact<Document>>, Refusal> {
-    // What is not known here costs a GET.
+    // An unknown tag or document costs a GET.
     let before = app.store.tag(&pull.repository, tag, pull.accept, KNOWN_FOR).await.or_anew();
     let Some(before) = before else { return Ok(None) };
     let Some(document) = held(app, &pull.repository, &before).await.or_anew() else { return Ok(None) };
@@ -92,13 +92,13 @@ async fn unchanged(
         Err(fault @ (Fault::Unreachable | Fault::Timeout | Fault::Status(429))) => {
             Err(Refusal::upstream(&fault, Missing::Manifest))
         }
-        // Registries differ in what they make of a HEAD: the GET has the last word.
+        // Registries differ in their answers to a HEAD: the GET decides.
         Err(_) => Ok(None),
     }
 }
 
-/// A document that this repository's upstream once gave and that is still intact in the store. The same digest known
-/// from another repository does not count: existence there is not existence here (A026).
+/// A document that this repository's upstream once gave and that is still intact in the store. The same digest from
+/// another repository does not count: existence there is not existence here (A026).
 ///
 /// # Errors
 /// [`Unknown`](crate::store::Unknown).
@@ -139,7 +139,7 @@ pub(super) async fn by_digest(
     fetched.map_err(|refusal| refusal.after(store))
 }
 
-/// The document that the gate's own copy is, read where nobody waits for an answer (A611).
+/// Parses the gate's own copy of a document, off the threads that serve (A611).
 pub(super) async fn parsed(
     app: &Handles,
     repository: &Repository,
@@ -170,7 +170,7 @@ pub async fn fetch(
     look(app, live, repository, reference, accept).await.map_err(Refusal::from)
 }
 
-/// The same, for who must know what is wrong with its shape.
+/// As [`fetch`], with the fault of a malformed document.
 ///
 /// # Errors
 /// [`Unresolved`].
@@ -204,15 +204,14 @@ fn read(
     reference: &Reference,
 ) -> Result<(Intact<Bytes>, Intact<Document>), Unresolved> {
     let named = fetched.content_type.clone();
-    // Types that say no more than that there are bytes: what the document says of itself counts.
+    // Under a generic type, the document's own `mediaType` counts.
     let content_type = named.as_deref().filter(|name| !says_nothing(name));
     let intact: Intact<Bytes> = match reference {
         Reference::Digest(digest) => {
             fetched.body.check(digest).map_err(|_| Refusal::undecided(Code::UpstreamIntegrity))?
         }
         Reference::Tag(_) => {
-            // By tag, a login page with status 200 or nothing at all is no manifest, and nobody's fault but the upstream's
-            // (A109).
+            // By tag, a login page with status 200 or an empty body is no manifest, and a fault of the upstream (A109).
             let intact = fetched.body.hash();
             let is_one = content_type.is_some_and(is_manifest_type) && !intact.value().is_empty();
             if !is_one && !calls_itself_a_manifest(intact.value()) {
@@ -228,7 +227,7 @@ fn read(
     Ok((intact, document))
 }
 
-/// Whether a media type says nothing of what a document is.
+/// Whether a media type is generic and says nothing about the document.
 fn says_nothing(name: &str) -> bool {
     matches!(
         name,

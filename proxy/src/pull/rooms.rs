@@ -1,5 +1,5 @@
-//! The one account of what may run out: memory, processors, places, the disk. Each is bounded by a named limit, shared
-//! by a rule of its own, and shown in `pullgate_room_used` and `pullgate_room_limit`.
+//! The use of every bounded resource, in one place: memory, processors, slots, the disk. Each is bounded by a named
+//! limit, shared by a rule of its own, and shown in `pullgate_room_used` and `pullgate_room_limit`.
 
 use crate::limits;
 

@@ -10,7 +10,7 @@ use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 use crate::store::Grants;
 
-/// Refuses a repository that no scope matches under `unmatched = "deny"`, and one whose policy says no to everything.
+/// Refuses a repository that no scope matches under `unmatched = "deny"`, and one whose policy denies everything.
 pub(super) fn governed(live: &Live, repository: &Repository) -> Result<(), Refusal> {
     match live.policy().governing(repository) {
         Governing::Unmatched(Unmatched::Deny) => Err(Refusal::Denied(Box::new(decide::unmatched()))),
@@ -41,7 +41,7 @@ pub(super) async fn exempt(
     if app.memory.grants(repository, *digest).await.is_some_and(|grants| !grants.is_empty()) {
         return Ok(true);
     }
-    // What the store cannot say, or has lost, is not known, and no denial (A603).
+    // Where the store cannot answer, or has lost grants, the answer is undecided and no denial (A603).
     let stored = app.store.grants(repository, digest, live.revisions(), 0).await?;
     match (stored.is_empty(), app.store.grants_are()) {
         (false, _) => Ok(true),

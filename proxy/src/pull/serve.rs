@@ -1,4 +1,4 @@
-//! The last stage: what a permitted manifest grants, and what its answer says besides.
+//! The last stage: the grants of a permitted manifest, and the warnings of its answer.
 
 use pullgate_policy::limits;
 use pullgate_policy::oci::{Digest, Document};
@@ -16,7 +16,7 @@ pub(super) async fn remember(app: &Handles, content: &Content) {
     match content {
         Content::Evidence(_) => {}
         Content::Permitted(permitted) => {
-            // Asked before anything is handed over: what is lost after that counts as news.
+            // Read before the writes are queued: a later loss makes the grants new again.
             let lost = app.store.store().database().writes_lost();
             if app.memory.granted_lately(permitted, lost).await {
                 return;
@@ -45,7 +45,7 @@ pub(super) async fn remember(app: &Handles, content: &Content) {
     }
 }
 
-/// What is permitted for what it is, and not only let through, is permitted by the next policy too, as a rule (A616).
+/// A root whose evidence satisfied the policy is likely to be permitted by the next policy too (A616).
 fn standing(ground: &Ground) -> GrantRank {
     match ground {
         Ground::Satisfied => GrantRank::Proven,
@@ -84,7 +84,7 @@ impl Content {
     }
 }
 
-/// What a person should know although the content is served.
+/// Warnings for a person about content that is served.
 #[must_use]
 pub fn warning(pulled: &Pulled) -> Option<String> {
     let text = match (&pulled.content, pulled.undecided) {

@@ -1,5 +1,5 @@
-//! Verification, and what is decided by it, off the async threads: bytes, trust and time go in, evidence comes out, nothing
-//! is asked (A314).
+//! Verification and the decision by it, off the async threads: bytes, trust and time go in, evidence comes out, no
+//! request is made (A314).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::pull::handles::Handles;
 use crate::refusal::Refusal;
 
-/// Verifies what was collected about `subject` by the keys and trust tables that its policy names.
+/// Verifies the evidence about `subject` by the keys and trust tables that its policy names.
 ///
 /// # Errors
 /// Undecided, when the verifying thread died.
@@ -56,7 +56,7 @@ pub async fn about(
     let (mut before, now) = (Err(rest), app.clock.now());
     let largest = found.iter().map(|found| found.item.length()).max().unwrap_or(0);
     let work = Work { repository: &subject.repository, memory: compute_pool::memory_of_verifying(largest) };
-    // In turns: whoever's evidence is dear waits for himself (A604).
+    // In turns, so that costly evidence delays its own pull only (A604).
     let (mut evidence, rest) = loop {
         let (manifest, found) = (manifest.clone(), Arc::clone(&found));
         let (authorities, keys, trust) = (Arc::clone(&authorities), Arc::clone(&keys), Arc::clone(&trust));
@@ -100,7 +100,8 @@ pub async fn about(
     Ok((evidence, rest))
 }
 
-/// Whether what is about the subject itself does not meet its policy, or is not all that the policy asks about.
+/// Whether the evidence about the subject itself does not satisfy its policy, or a requirement applies to each
+/// attestation.
 pub fn is_not_enough(policy: &PolicySet, repository: &Repository, outcome: &Outcome) -> bool {
     if policy.asks_of_each(repository) {
         return true;
@@ -112,8 +113,8 @@ pub fn is_not_enough(policy: &PolicySet, repository: &Repository, outcome: &Outc
     }
 }
 
-/// What was collected and verified, with what attestation manifests say that are signed; the same where there is nothing. It
-/// costs no more than the first step left.
+/// Adds the evidence in signed attestation manifests, if there is any, to the evidence of the first step. It costs no
+/// more than the budget that the first step left.
 ///
 /// # Errors
 /// Undecided, when there is no room for it, or the verifying thread died.

@@ -9,7 +9,7 @@ use crate::health::Condition;
 /// How often the refresh of an issuer is checked.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Fetches what is due, for ever.
+/// Fetches the keys that are due, for ever.
 pub async fn watch(app: Arc<App>) {
     loop {
         refresh(&app).await;

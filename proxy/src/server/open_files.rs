@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// What is asked for where the host sets no limit of its own: Linux grants no more unless told to (`fs.nr_open`).
+/// The limit that is asked for where the host sets none: Linux grants no more by default (`fs.nr_open`).
 const WHERE_UNLIMITED: u64 = 1 << 20;
 
 /// Takes all that the host grants: shells and service managers begin with 1,024, for programs that cannot count further.

@@ -22,9 +22,9 @@ use crate::metrics::ReloadResult;
 
 /// How often files are read anyway: some file systems report nothing, and a key may come late.
 const POLL: Duration = Duration::from_secs(60);
-/// The component under which `/readyz` tells of a reload that failed.
+/// The component under which `/readyz` reports a failed reload.
 const COMPONENT: &str = "configuration";
-/// The one under which it names settings that wait for a restart.
+/// The component under which it reports settings that wait for a restart.
 const RESTART: &str = "restart";
 
 /// Reloads on SIGHUP, on file events and on a schedule, for ever.
@@ -58,7 +58,8 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
             Ok(loaded) => loaded.config.fingerprint.to_string(),
             Err(faults) => faults.to_string(),
         };
-        // Told once: the record of a refusal may lie beside the files, be an event itself, and cause the next look.
+        // Reported once: the record of a refusal may lie beside the files, be a file event itself, and cause the next
+        // look.
         if !forced && refused.as_ref() == Some(&seen) {
             continue;
         }
@@ -69,7 +70,7 @@ pub async fn watch(app: Arc<App>, path: PathBuf, mut hang_up: Signal) {
             }
             Ok(loaded) => {
                 let read = loaded.config.fingerprint;
-                // What was refused is not in force, so the next look does not take it for what is.
+                // A refused configuration is not in force, so the next look must not compare with it.
                 refused = match apply(&app, loaded).await {
                     ReloadResult::Applied => {
                         in_force = read;
@@ -119,7 +120,7 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
     }
 }
 
-/// Reports what is read at the start only and is another now: in the log, and in `/readyz` until the restart.
+/// Reports changed settings that are read at the start only: in the log, and in `/readyz` until the restart.
 fn wait_for_restart(app: &App, waiting: &[&str]) {
     let condition = if waiting.is_empty() {
         Condition::Good
@@ -131,7 +132,7 @@ fn wait_for_restart(app: &App, waiting: &[&str]) {
     app.health.set(RESTART, condition);
 }
 
-/// What is another, policy by policy and table by table.
+/// The differences, policy by policy and table by table.
 fn changes(old: &Config, new: &Config) -> Vec<String> {
     let mut changes = old.policy.set.changes_to(&new.policy.set);
     let tables = |config: &Config| -> BTreeMap<String, String> {
@@ -151,7 +152,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
     changes
 }
 
-/// Keeps what is in force, and says why.
+/// Keeps the configuration in force, and logs why.
 async fn failed(app: &App, why: &str) -> ReloadResult {
     app.metrics.reload(ReloadResult::Refused);
     app.health.set(COMPONENT, Condition::Degraded(format!("the last reload was refused: {why}")));
@@ -162,11 +163,11 @@ async fn failed(app: &App, why: &str) -> ReloadResult {
 
 async fn tell(app: &App, result: Word, why: &[String]) {
     let record = Record::reload(app.live().revisions(), app.clock.now(), result, why);
-    // A reload is no pull: one that cannot be recorded is counted by the audit log itself.
+    // A reload is no pull: the audit log itself counts a record that it cannot write.
     let _ = app.audit.write(record).await;
 }
 
-/// Logs what is weaker than it looks.
+/// Logs the warnings of a configuration.
 pub fn warn(warnings: &Diagnostics) {
     for warning in warnings.iter() {
         tracing::warn!(code = warning.code.as_str(), "{}", warning.message);

@@ -1,5 +1,5 @@
-//! Judges answered pulls by the policy of `audit.shadow`, one at a time and on the fair share of its repository: the same
-//! replay as `pullgate policy diff`, from what is kept. It has no way back into an answer.
+//! Judges answered pulls by the policy of `audit.shadow`, one at a time and on the fair share of its repository: the
+//! same replay as `pullgate policy diff`, from kept content. It has no way back into an answer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -19,24 +19,24 @@ use crate::metrics::Said;
 use crate::pull::replay::{self, Content, Replayed};
 use crate::shadow::Answered;
 
-/// The component under which `/readyz` tells of a policy that cannot be tried.
+/// The component under which `/readyz` reports a policy that cannot be tried.
 const COMPONENT: &str = "shadow";
 
-/// What was said of a manifest lately, and whose pulls were recorded with it.
+/// The verdict on a manifest of late, and the clients whose pulls were recorded with it.
 struct Lately {
     at: Instant,
     verdict: Replayed,
     recorded: BTreeSet<String>,
 }
 
-/// The policy that is tried under one load of the configuration, and what it said.
+/// The policy that is tried under one load of the configuration, and its verdicts.
 struct Trial {
     of: Arc<Live>,
     by: Arc<Live>,
     lately: HashMap<Content, Lately>,
 }
 
-/// Begins to judge what is answered.
+/// Begins to judge answered pulls.
 pub(super) fn begin(app: &Arc<App>) {
     let (component, condition) = condition(app.live().config());
     app.health.set(component, condition);
@@ -45,7 +45,7 @@ pub(super) fn begin(app: &Arc<App>) {
     }
 }
 
-/// Judges what comes, until the gate ends.
+/// Judges answered pulls until the gate ends.
 async fn work(app: Weak<App>, mut answered: Receiver<Answered>) {
     let mut trial: Option<Trial> = None;
     while let Some(one) = answered.recv().await {

@@ -55,8 +55,8 @@ impl Sockets {
     }
 }
 
-/// At which places of so many the data port and the admin port are. A socket that nobody would accept from is refused: what
-/// connects to it would hang.
+/// The positions of the data port and the admin port among `sockets` sockets. A socket without a port is refused:
+/// clients that connect to it would hang.
 fn places(names: &str, sockets: usize) -> io::Result<(Option<usize>, Option<usize>)> {
     let names: Vec<&str> = names.split(':').take(sockets).collect();
     let all = |wanted: &str| {
@@ -88,7 +88,7 @@ async fn listener(
     }
 }
 
-/// As [`TcpListener::bind`] does it, but for a queue that holds more than 128: all nodes of a cluster may come at once.
+/// As [`TcpListener::bind`], with a queue of more than 128: all nodes of a cluster may connect at once.
 fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;

@@ -1,4 +1,4 @@
-//! Tells the service manager how far the gate is (`sd_notify(3)`): what is ordered after the unit starts when it serves.
+//! Tells the service manager the gate's state (`sd_notify(3)`): units that are ordered after it start when it serves.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ pub(super) enum News {
     Stopping,
 }
 
-/// Tells whoever listens at `NOTIFY_SOCKET`. A supervisor that does not hear costs no pull: that is logged, and no more.
+/// Sends the state to `NOTIFY_SOCKET`. A supervisor that does not hear costs no pull: that is logged, and no more.
 pub(super) fn tell(news: News) {
     let Some(socket) = env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()) else { return };
     let state = match news {

@@ -16,7 +16,7 @@ use crate::trust::{self, Novelty, Status, TableState, Taken, fetch, needed};
 /// How often the clock is looked at: a table that becomes stale and a copy that was put on the disk are noticed by then.
 const TICK: Duration = Duration::from_secs(10);
 
-/// Refreshes what is due, for ever.
+/// Refreshes the tables that are due, for ever.
 pub async fn watch(app: Arc<App>) {
     loop {
         look(&app).await;
@@ -24,7 +24,7 @@ pub async fn watch(app: Arc<App>) {
     }
 }
 
-/// One look: what lies on the disk, what is due, what has become stale.
+/// One look: copies on the disk, tables that are due, tables that have become stale.
 pub async fn look(app: &Arc<App>) {
     recall(app).await;
     let now = app.clock.now();
@@ -39,7 +39,7 @@ pub async fn look(app: &Arc<App>) {
     tell(app);
 }
 
-/// Reads what was kept of the last refreshes, and puts it under the configuration that is in force.
+/// Reads the kept results of the last refreshes, and puts them under the configuration in force.
 pub async fn recall(app: &App) {
     let live = app.live();
     let sources = live.config().policy.sources.iter();
@@ -127,7 +127,7 @@ async fn bring_up_to_date(app: &Arc<App>, source: &TrustSource) {
 
 async fn audit(app: &App, result: Word, why: String) {
     let record = Record::reload(app.live().revisions(), app.clock.now(), result, &[why]);
-    // A refresh is no pull: one that cannot be recorded is counted by the audit log itself.
+    // A refresh is no pull: the audit log itself counts a record that it cannot write.
     let _ = app.audit.write(record).await;
 }
 
@@ -149,7 +149,7 @@ fn gauges(status: &Status, now: Timestamp) -> TrustGauges {
     }
 }
 
-/// What can be told of each table of the configuration that is in force.
+/// The status of each table of the configuration in force.
 fn statuses(app: &App, now: Timestamp) -> Vec<Status> {
     app.roots.statuses(&app.live().config().policy, now)
 }

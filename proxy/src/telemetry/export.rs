@@ -65,7 +65,7 @@ fn built(exporter: SpanExporter) -> Result<SdkTracerProvider, ExportFault> {
     Ok(SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build())
 }
 
-/// An exporter whose client finds the async runtime: batches are sent from a thread that belongs to none.
+/// An exporter that enters the async runtime: batches are sent from a thread outside of it.
 #[derive(Debug)]
 struct OnRuntime {
     exporter: SpanExporter,

@@ -22,7 +22,7 @@ pub struct Copies {
     keep: Keep,
 }
 
-/// Whether what was refreshed is written down.
+/// Whether refreshed tables are written to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// It is only used: this process does not hold the state folder.
@@ -42,10 +42,10 @@ impl Copies {
         Self { state: state.to_owned(), keep }
     }
 
-    /// Reads the copy of a table; `None` where there is none.
+    /// Reads the copy of a table; `None` where there is no copy.
     ///
     /// # Errors
-    /// [`RefreshFault`]: it does not follow from the root, whoever wrote it.
+    /// [`RefreshFault`]: the copy does not follow from the root.
     pub fn read(
         &self,
         name: &Name,
@@ -59,7 +59,7 @@ impl Copies {
             .transpose()
     }
 
-    /// Writes the copy of a table: whole or not at all (A502), and for nobody else to read (A507).
+    /// Writes the copy of a table: whole or not at all (A502), and readable by the gate's user only (A507).
     ///
     /// # Errors
     /// What the system said.

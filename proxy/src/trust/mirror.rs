@@ -47,7 +47,7 @@ impl Repository for Mirror {
     }
 }
 
-/// A regular file, or none: a pipe would wait for a writer for ever.
+/// Only a regular file is read: a pipe would wait for a writer for ever.
 pub(super) fn from_disk(path: &std::path::Path, most: u64) -> Result<Option<Vec<u8>>, FetchFault> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {}
@@ -65,7 +65,7 @@ pub(super) fn from_disk(path: &std::path::Path, most: u64) -> Result<Option<Vec<
     }
 }
 
-/// Nothing of what a mirror sent is in it (A170).
+/// The fault quotes nothing that the mirror sent (A170).
 fn told(fault: Fault) -> FetchFault {
     FetchFault::Unreachable(match fault {
         Fault::TooLarge => return FetchFault::TooLarge,

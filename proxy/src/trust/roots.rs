@@ -23,7 +23,7 @@ pub struct Roots {
     known: Mutex<KnownRoots>,
 }
 
-/// What is known of each root, by the name of its table.
+/// The state of each root, by the name of its table.
 #[derive(Debug, Default)]
 pub struct KnownRoots {
     roots: BTreeMap<Name, Root>,
@@ -42,12 +42,12 @@ pub(crate) enum News {
 /// One root that is refreshed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Root {
-    /// The pinned root that what is kept was verified from, and the file of the repository that it is.
+    /// The pinned root that the kept table was verified from, and its target in the repository.
     of: Option<(Vec<u8>, TargetName)>,
     pub(crate) kept: Option<Arc<VerifiedRefresh>>,
     pub(super) refreshed: Option<Timestamp>,
     pub(super) failed: Option<Failed>,
-    /// When it is refreshed next; at once where nobody said.
+    /// When it is refreshed next; `None` for at once.
     pub(crate) due: Option<Timestamp>,
     /// The copy that was last looked at.
     pub(crate) seen: Option<Stamp>,
@@ -64,7 +64,7 @@ impl Roots {
         self.known.lock()
     }
 
-    /// What can be told of each table of the configuration that is in force.
+    /// The status of each table of the configuration in force.
     #[must_use]
     pub fn statuses(&self, policies: &Policies, now: Timestamp) -> Vec<status::Status> {
         status::of(policies, &policies.trust, &self.lock(), now)
@@ -80,8 +80,7 @@ impl Root {
 }
 
 impl KnownRoots {
-    /// What is known of a table; nothing of what followed from another root than the one that is pinned now, or is another
-    /// file.
+    /// The state of a table; `None` where it followed from another pinned root, or is another target.
     pub(crate) fn get(&self, source: &TrustSource) -> Option<&Root> {
         let refresh = source.refresh.as_ref()?;
         self.roots.get(&source.name).filter(|root| root.is_of(refresh))
@@ -97,12 +96,12 @@ impl KnownRoots {
         root
     }
 
-    /// These tables, each under what is known of it.
+    /// These tables, each replaced by its refreshed state.
     pub(crate) fn over(&self, loaded: &TrustSet, sources: &[TrustSource]) -> TrustSet {
         let mut set = loaded.clone();
         for source in sources {
             let Some(kept) = self.get(source).and_then(|root| root.kept.as_ref()) else { continue };
-            // What is kept was a table when it was taken; another `sct` does not change that.
+            // The kept file was a valid table when it was taken; another `sct` does not change that.
             if let Ok(table) = kept.table(source.name.clone(), source.sct) {
                 set = set.with(table.stale_from(source.stale_from(kept.versions().expires)));
             }
@@ -144,7 +143,7 @@ impl KnownRoots {
         root.failed = None;
     }
 
-    /// Takes one that failed: what is known stays. Tells whether it failed otherwise before.
+    /// Notes a failed refresh: the present state stays. Tells whether it failed otherwise before.
     pub(crate) fn failed(
         &mut self,
         name: &Name,
@@ -162,7 +161,7 @@ impl KnownRoots {
         told
     }
 
-    /// Takes a copy from the disk, unless what is known is newer: a copy that was put back is no way back (A341).
+    /// Takes a copy from the disk, unless the present state is newer: an old copy must not roll it back (A341).
     pub(crate) fn recalled(
         &mut self,
         name: &Name,

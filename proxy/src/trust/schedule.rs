@@ -20,7 +20,7 @@ pub(super) fn after_success(now: Timestamp, expires: Timestamp) -> Timestamp {
     later(now, jittered(pause(now, expires)))
 }
 
-/// The same without jitter: what a command can say of a gate that is not its own.
+/// As above without jitter: what a command can report about a running gate.
 pub(super) fn planned(refreshed: Timestamp, expires: Timestamp) -> Timestamp {
     later(refreshed, pause(refreshed, expires))
 }

@@ -33,7 +33,7 @@ pub struct Status {
     pub versions: Option<[u64; 4]>,
     /// When it was last refreshed.
     pub refreshed: Option<Timestamp>,
-    /// Seconds since it was last known to be current.
+    /// Seconds since it was last confirmed to be current.
     pub age_seconds: Option<i64>,
     /// When its TUF metadata expires.
     pub expires: Option<Timestamp>,
@@ -57,13 +57,13 @@ pub enum TableState {
     Expired,
     /// Its TUF metadata is current.
     Fresh,
-    /// It was never fetched: what it alone could prove is undecided.
+    /// It was never fetched: signatures that need it are undecided.
     Missing,
     /// A file, which does not expire.
     Pinned,
     /// The snapshot of this release, not refreshed yet.
     Snapshot,
-    /// Too old to be believed: what it alone could prove is undecided.
+    /// Too old to be believed: signatures that need it are undecided.
     Stale,
 }
 
@@ -133,7 +133,7 @@ pub(super) fn of(policies: &Policies, set: &TrustSet, known: &KnownRoots, now: T
     policies.sources.iter().map(|source| one(policies, set, known, source, now)).collect()
 }
 
-/// The authorities that a table decides about: by identity, or by a key whose log entry is demanded.
+/// The authorities that need a table: by identity, or by a key whose log entry is required.
 pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<Item = &'a Name> {
     policies.set.authorities.values().filter_map(move |authority| {
         let needed = match (&authority.by, authority.transparency) {
@@ -229,19 +229,19 @@ fn holds(trusted: &pullgate_verify::Trusted) -> Holds {
     }
 }
 
-/// When a pinned file was last written: all that is known of its age.
+/// When a pinned file was last written, the only sign of its age.
 fn modified(path: &std::path::Path) -> Option<Timestamp> {
     fs::metadata(path).ok()?.modified().ok()?.try_into().ok()
 }
 
 impl Status {
-    /// Seconds until its metadata expires; none where it does not.
+    /// Seconds until its metadata expires; `None` where it does not.
     #[must_use]
     pub fn expires_in(&self, now: Timestamp) -> Option<SignedDuration> {
         Some(self.expires?.duration_since(now))
     }
 
-    /// How long ago it was last known to be current.
+    /// How long ago it was last confirmed to be current.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         Some(Duration::from_secs(u64::try_from(self.age_seconds?).unwrap_or_default()))

@@ -6,7 +6,7 @@ use pullgate_policy::oci::Repository;
 use pullgate_policy::seal::{Cursor, Seal, Sealed};
 use pullgate_upstream::limits;
 
-/// The text of a cursor; none where it would be too long for a request.
+/// The text of a cursor; `None` where it would be too long for a request.
 #[must_use]
 pub fn text(seal: &Seal, repository: &Repository, query: &str) -> Option<String> {
     let sealed = seal.seal(&Cursor::new(repository, query.to_owned()));
@@ -14,7 +14,7 @@ pub fn text(seal: &Seal, repository: &Repository, query: &str) -> Option<String>
     (text.len() <= limits::TARGET_BYTES / 2).then_some(text)
 }
 
-/// The query that a text stands for, where the gate wrote it about this repository.
+/// The query of a cursor, if the gate made it for this repository.
 #[must_use]
 pub fn open(seal: &Seal, text: &str, repository: &Repository) -> Option<String> {
     let (body, mac) = text.split_once('.')?;

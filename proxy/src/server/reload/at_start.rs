@@ -29,7 +29,7 @@ mod tests {
 
     use super::*;
 
-    /// What a reload puts in force; a table stands for all that is in it.
+    /// The settings that a reload puts in force; a table includes all its keys.
     const AT_ONCE: [&str; 13] = [
         "audit.retain",
         "audit.retain_max",

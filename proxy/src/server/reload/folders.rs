@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 /// How long files must rest before they are read: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(250);
-/// How long a file that somebody has open to write is waited for: half of a policy can be a policy.
+/// How long a file that is open for writing is waited for: half of a policy can be a valid policy.
 const WRITER_MAX: Duration = Duration::from_secs(10);
 
 /// Watches folders, not files: a mounted ConfigMap changes by a symlink beside them.
@@ -27,7 +27,7 @@ pub(super) struct Folders {
 type Written = Arc<Mutex<BTreeSet<OsString>>>;
 
 impl Folders {
-    /// Tells of each change; says once where none can be told of, and files are read every `poll` alone.
+    /// Notifies of each change; logs once where the host gives no events, and files are read every `poll` only.
     pub(super) fn new(changed: Arc<Notify>, poll: Duration) -> Self {
         let written = Written::default();
         let seen = Arc::clone(&written);
@@ -56,7 +56,7 @@ impl Folders {
         }
     }
 
-    /// Returns when nobody writes to these files, or one is held open for too long.
+    /// Returns when these files are not open for writing, or one is held open for too long.
     pub(super) async fn rested(&self, files: &[PathBuf], config: &Path) {
         let names: BTreeSet<&OsStr> =
             files.iter().map(PathBuf::as_path).chain([config]).filter_map(Path::file_name).collect();
