@@ -28,8 +28,8 @@ pub const DESCRIPTOR_SIZE: u64 = 1 << 53;
 /// Bytes of one annotation's value in evidence. Over it: `payload-invalid`.
 pub const ANNOTATION_BYTES: usize = 256 * 1024;
 
-/// Distinct digests fetched for one verdict: manifests of evidence and what they carry, 127 bundles, with what was
-/// fetched before to find out whether the subject leaves as evidence itself. The rest: `evidence-limit`.
+/// Distinct digests fetched for one verdict: manifests of evidence and their layers (127 bundles), and those fetched
+/// before to find out whether the subject leaves as evidence itself. The rest: `evidence-limit`.
 pub const EVIDENCE_FETCHES: usize = 256;
 /// Manifests among them. The rest: `evidence-limit`.
 pub const EVIDENCE_MANIFESTS: usize = 128;
@@ -69,7 +69,7 @@ pub const STATEMENTS_MEMORY: usize = 32 * MIB as usize;
 pub const EVIDENCE_CONFIG_BYTES: u64 = 64 * 1024;
 /// Subjects that are looked up of those that a piece of evidence names, before it leaves. The rest: not looked at.
 pub const EVIDENCE_SUBJECTS_NAMED: usize = 32;
-/// Subjects among them for which it is tried, those first that are known in the repository. The rest: not looked at.
+/// Subjects among them that are tried, those first that are known in the repository. The rest: not looked at.
 pub const EVIDENCE_SUBJECTS: usize = 4;
 /// Referrers of one subject that may be looked at. The rest: `evidence-limit`.
 pub const REFERRERS_LISTED: usize = 1_024;

@@ -10,7 +10,8 @@ pub const TUF_REFRESH: Duration = Duration::from_secs(120);
 pub const VERDICT_DEADLINE: Duration = Duration::from_secs(15);
 /// Bytes of memory of all verdicts in work: evidence and its manifests. Over it: new ones wait, then undecided, `overload`.
 pub const IN_FLIGHT_BYTES: u64 = 192 * MIB;
-/// Bytes of them for one upstream, where there are no others; of what others leave, half. Over it: as above.
+/// Bytes of them that all verdicts about one upstream hold together when no other upstream is in use; otherwise half of
+/// the remainder. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_ONE: u64 = IN_FLIGHT_BYTES / 2;
 /// Bytes of them for one repository, alone at its upstream; of what others leave, three quarters. Over it: as above.
 pub const IN_FLIGHT_BYTES_OF_REPOSITORY: u64 = IN_FLIGHT_BYTES_OF_ONE / 4 * 3;
@@ -29,11 +30,12 @@ pub const PERMITS_BYTES: u64 = 20 * MIB;
 pub const DENIALS_BYTES: u64 = 16 * MIB;
 /// Bytes of memory for grants, all roots of a digest together. Over it: the least used goes (it is still in the store).
 pub const GRANTS_BYTES: u64 = 20 * MIB;
-/// Bytes of memory for what each repository's own upstream gave. Over it: the least used goes (it is still in the store).
+/// Bytes of memory for the digests that each repository's own upstream gave. Over it: the least used goes (it is still
+/// in the store).
 pub const PRESENCE_BYTES: u64 = 12 * MIB;
-/// Bytes of memory for each of eleven small things: tags, names of answers, children of indexes and how many were asked
-/// for, other names of a digest, what is a manifest, what was granted lately, what evidence passes, what does not,
-/// whose an evidence's blobs are, and what denials rest on. Over it: the least used goes, and is looked up again.
+/// Bytes of memory for each of eleven small caches: tags, ids of answers, children of indexes and their counts, other
+/// names of a digest, which digests are manifests, recent grants, evidence that passes, evidence that does not, owners
+/// of evidence blobs, and the evidence of denials. Over it: the least used goes, and is looked up again.
 pub const NAMES_BYTES: u64 = 4 * MIB;
 /// Verdicts in work for one upstream. Over it: they queue.
 pub const VERDICTS_MAX: usize = 64;
@@ -66,11 +68,11 @@ pub const REQUEST_HEAD_BYTES: usize = 64 * 1024;
 pub const REQUEST_HEADERS: usize = 100;
 /// Media types of a client's `Accept`, all its lines together. Over it: 400.
 pub const ACCEPT_TYPES: usize = 1_000;
-/// Bytes of them. Over it: 400. Nothing of them is kept but which of the known types they name.
+/// Bytes of them. Over it: 400. Only the known types among them are kept.
 pub const ACCEPT_BYTES: usize = 48 * 1024;
 /// Bytes of one query value. Over it: 400.
 pub const QUERY_VALUE_BYTES: usize = 1024;
-/// Answers on one connection of a client; the last one ends it, so that none lives for ever.
+/// Answers on one connection of a client; the last one ends it, so that no connection lives for ever.
 pub const REQUESTS_PER_CONNECTION: usize = 1_000;
 /// Time for a client's request head from its first byte, or the connection's beginning. Over it: the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,7 +106,7 @@ pub const NEGATIVE_ENTRIES: u64 = 10_000;
 pub const CHILDREN_READ_FOR_BLOB: usize = 32;
 /// Of these, those that cannot be had before it stops, and says that it cannot tell.
 pub const CHILDREN_FAILED_FOR_BLOB: usize = 8;
-/// Those among them that one request has judged anew. Over it: undecided, `overload`; the next request goes on from there.
+/// Roots among them that one request judges anew. Over it: undecided, `overload`; the next request goes on from there.
 pub const ROOTS_JUDGED: usize = 32;
 /// Hops of `Forwarded` or `X-Forwarded-For` that are read, the nearest first. Over it: the last that was read counts.
 pub const FORWARDED_HOPS: usize = 16;
@@ -116,7 +118,7 @@ pub const IMAGE_LIST_BYTES: u64 = 4 * MIB;
 pub const SHADOW_QUEUE: usize = 1_024;
 /// How long after its answer a pull is judged by that policy at the earliest: the answer has left by then.
 pub const SHADOW_AFTER: Duration = Duration::from_millis(100);
-/// Manifests of which it is remembered what that policy said. Over it: the oldest are forgotten, and judged again.
+/// Manifests whose verdict by that policy is remembered. Over it: the oldest are forgotten, and judged again.
 pub const SHADOW_REMEMBERED: usize = 1_024;
 /// For how long.
 pub const SHADOW_REMEMBERED_FOR: Duration = Duration::from_secs(60);
