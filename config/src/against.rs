@@ -70,7 +70,7 @@ fn asked(policy: &Policy) -> Vec<String> {
     match policy.mode {
         Mode::Enforce => {}
         Mode::Warn => {
-            lines.push(format!("{}: mode \"warn\": what is denied is served with a warning", policy.location))
+            lines.push(format!("{}: mode \"warn\": denied images are served with a warning", policy.location))
         }
     }
     lines

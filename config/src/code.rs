@@ -92,7 +92,7 @@ codes! {
     Error MissingKey = "missing-key", "A key that must be there is not.";
     Error NotInForce = "not-in-force", "A setting that this release reads and does not act on.";
     Warning NothingEnforced = "nothing-enforced", "No policy with requirements is in mode \"enforce\".";
-    Warning OnUndecidedInsecure = "on-undecided-insecure", "A policy serves what could not be checked.";
+    Warning OnUndecidedInsecure = "on-undecided-insecure", "A policy serves unchecked images.";
     Warning RefUnpinned = "ref-unpinned", "An identity that leaves the branch open.";
     Error RegexInvalid = "regex-invalid", "Not a regular expression, or too large a one.";
     Warning RegexUnescapedDot = "regex-unescaped-dot", "A `.` in an identity that matches any character.";
@@ -103,7 +103,7 @@ codes! {
     Error ScopeRegistryWildcard = "scope-registry-wildcard", "A wildcard in the registry catches look-alikes.";
     Error ScopeTie = "scope-tie", "Two scopes match one repository and neither is more specific.";
     Warning ScopeUnreachable = "scope-unreachable", "No upstream of this gate can match the scope.";
-    Warning SealKeyInState = "seal-key-in-state", "The seal key lies where what it seals lies.";
+    Warning SealKeyInState = "seal-key-in-state", "The seal key lies in the folder whose records it seals.";
     Error SecretInline = "secret-inline", "A secret in the configuration file.";
     Warning SecretPermissions = "secret-permissions", "A file with a secret that everybody may read.";
     Warning ShadowUnusable = "shadow-unusable", "The policy of `audit.shadow` has faults: no pull is judged by it.";

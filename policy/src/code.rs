@@ -110,12 +110,12 @@ codes! {
     TimeInFuture = "time-in-future", "The proven signing time lies in the future.", "Set the gate's clock.";
     TimeOutsideCertificate = "time-outside-certificate", "The certificate was not valid when it signed.", "Sign again, within the certificate's life.";
     TimestampInvalid = "timestamp-invalid", "A timestamp is not an RFC 3161 token that can be verified.", "Sign again.";
-    TimestampMismatch = "timestamp-mismatch", "A timestamp is about other bytes than the signature.", "Sign again; a timestamp is over the signature, not over what was signed.";
+    TimestampMismatch = "timestamp-mismatch", "A timestamp is about other bytes than the signature.", "Sign again; a timestamp is over the signature, not over the signed bytes.";
     TimestampUntrusted = "timestamp-untrusted", "A timestamp is by an authority that the trust table does not hold for that time.", "Check the trust table.";
     TrustStale = "trust-stale", "The trust root is older than its max_age allows.", "Refresh the trust root.";
     UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy; `pullgate verify` says who signed and who was nearly right.";
     Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless.";
-    WhereError = "where-error", "The expression has no value for this attestation: a field is absent, or of another type.", "Write has(…) around what may be absent; compare values of one type.";
+    WhereError = "where-error", "The expression has no value for this attestation: a field is absent, or of another type.", "Write has(…) around a field that may be absent; compare values of one type.";
     WhereFalse = "where-false", "The expression is false for this attestation.", "Attest what the policy asks for, or change the expression.";
     WhereNotBool = "where-not-bool", "The expression's value is neither true nor false.", "Compare something.";
     WhereTooLarge = "where-too-large", "The statement is larger than an expression is asked about.", "Attest with a smaller predicate, or ask for its type alone.";
@@ -131,9 +131,9 @@ codes! {
     RealmRefused = "realm-refused", "The upstream sends to a token service that the configuration does not list.", "Add its host to token_hosts if it is right.";
     RedirectRefused = "redirect-refused", "The upstream redirects to where the gate does not go.", "Add the host to redirect_hosts if it is right.";
     Storage = "storage", "The gate's own store failed.", "Look at the disk.";
-    UpstreamEncoding = "upstream-encoding", "The upstream compressed what was asked for plain.", "Look at the upstream or the proxy before it.";
+    UpstreamEncoding = "upstream-encoding", "The upstream compressed the content, against the request.", "Look at the upstream or the proxy before it.";
     UpstreamIntegrity = "upstream-integrity", "The upstream's content does not hash to its digest, or is not whole.", "Look at the upstream; nothing was kept.";
-    UpstreamNotShown = "upstream-not-shown", "The upstream shows it to nobody without credentials, and the gate has none for it; or it does not exist.", "Check the name; for a private one give the upstream's table `credentials`.";
+    UpstreamNotShown = "upstream-not-shown", "The content needs credentials, which the gate does not have; or it does not exist.", "Check the name; for a private one give the upstream's table `credentials`.";
     UpstreamProtocol = "upstream-protocol", "The upstream's answer is not that of a registry.", "Look at the upstream or the proxy before it.";
     UpstreamStatus = "upstream-status", "The upstream answered with an error of its own.", "Look at the upstream; try again.";
     UpstreamTimeout = "upstream-timeout", "The upstream did not answer in time.", "Look at the upstream; try again.";

@@ -165,13 +165,13 @@ impl Families {
     fn register(&self, registry: &mut Registry) {
         registry.register("verdicts", "Manifest answers with a verdict", self.verdicts.clone());
         registry.register("undecided", "Answers without a verdict", self.undecided.clone());
-        let refused = "Requests refused before it was known what they are for";
+        let refused = "Requests refused before their route was known";
         registry.register("requests_refused", refused, self.refused.clone());
         let shadows = "Pulls judged by the policy of audit.shadow as well";
         registry.register("shadow_verdicts", shadows, self.shadows.clone());
         registry.register_with_unit("stage", "Time in a stage of a pull", Unit::Seconds, self.stages.clone());
         registry.register("upstream_requests", "Requests to upstreams", self.requests.clone());
-        registry.register("cache", "Look-ups in what is remembered", self.caches.clone());
+        registry.register("cache", "Look-ups in the caches", self.caches.clone());
         registry.register("reload", "Reloads of the configuration", self.reloads.clone());
         self.trust.register(registry);
         self.upstreams.register(registry);
@@ -196,7 +196,7 @@ impl Metrics {
         let families = Families::new();
         let mut registry = Registry::with_prefix("pullgate");
         families.register(&mut registry);
-        registry.register("store_writes_lost", "What was decided and is not remembered", store.writes_lost);
+        registry.register("store_writes_lost", "Writes of the store that were lost", store.writes_lost);
         let files = "Times at which cache.db was found removed, moved, replaced or written over";
         registry.register("store_files_lost", files, store.files_lost);
         blobs.register(&mut registry);

@@ -57,7 +57,7 @@ impl KeyFile {
                 "the seal key is not the one that cache.db was sealed with: nothing that is remembered counts"
             }
             SealKey::Own if self.held.is_some() && held(&self.path) != self.held => {
-                "the file of the seal key was changed since the start: the next start would not believe what is remembered"
+                "the file of the seal key was changed since the start: the next start would not believe the stored records"
             }
             SealKey::Own => return Condition::Good,
         };

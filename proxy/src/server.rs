@@ -268,10 +268,10 @@ fn watch_health(app: &Arc<App>) {
         ask(app, |app| match app.store.store().database().availability() {
             Availability::Ready => Condition::Good,
             Availability::Unreadable => Condition::Unready(
-                "what is remembered cannot be read, or not in time: look at the state folder".to_owned(),
+                "the store cannot be read, or not in time: look at the state folder".to_owned(),
             ),
             Availability::Failing => {
-                Condition::Unready("what is decided is not remembered: look at the state folder".to_owned())
+                Condition::Unready("new verdicts are not stored: look at the state folder".to_owned())
             }
             Availability::Unavailable => {
                 Condition::Unready("nothing can be remembered: look at the state folder".to_owned())

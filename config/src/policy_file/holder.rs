@@ -85,7 +85,7 @@ fn roots(context: &mut Context<'_, '_>, file: &At<String>, kept: &mut Kept<'_>) 
                 RootsFault::Rootless(_) => "put the root's certificate into the file too",
                 RootsFault::NoAuthority(_) => "the root that issued the signers' certificates, in PEM",
                 RootsFault::Empty | RootsFault::Garbage | RootsFault::TooMany => {
-                    "`-----BEGIN CERTIFICATE-----`: the root, and what it issued between itself and the signers"
+                    "`-----BEGIN CERTIFICATE-----`: the root, and the intermediates between it and the signers"
                 }
             };
             context.advise(&file.span, Code::CaInvalid, format!("{}: {fault}", quoted(&file.value)), hint);

@@ -34,7 +34,7 @@ pub struct PublicKey {
 
 /// The detail for bytes that are no signature of any kind of key.
 pub(crate) const NO_ENCODING: &str =
-    "the signature's encoding is none that is read: ECDSA in DER or as two numbers, Ed25519, RSA";
+    "the signature has no known encoding: ECDSA in DER or as two numbers, Ed25519, RSA";
 
 /// Kinds of key that signed notes tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -166,7 +166,7 @@ impl Keys {
             }
             Err(why) => {
                 if state.failed != Some(why) {
-                    tracing::warn!(issuer = %self.name, %why, "the keys of an issuer were not fetched; what was fetched before counts on");
+                    tracing::warn!(issuer = %self.name, %why, "the keys of an issuer were not fetched; the last good ones still count");
                 }
                 state.failed = Some(why);
             }

@@ -17,9 +17,9 @@ pub(super) struct UpstreamSeries {
 
 impl UpstreamSeries {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let limit = "Pulls that the upstream allows in a window, as it said last";
+        let limit = "Pulls that the upstream allows in a window, as it last reported";
         registry.register("upstream_quota_limit", limit, self.limit.clone());
-        let remaining = "Pulls that are left in it, as it said last";
+        let remaining = "Pulls that are left in it, as it last reported";
         registry.register("upstream_quota_remaining", remaining, self.remaining.clone());
         let resting = "Endpoints that do not answer and are asked last";
         registry.register("upstream_endpoints_resting", resting, self.resting.clone());

@@ -20,8 +20,8 @@
 //! fn forge(other: Open) -> Open {
 //!     Open { ..other }
 //! }
-//! ``` `Walk::reach` says which walk skips which of 3 and 4, and how far each goes for an answer. No walk skips 1 and
-//! 2.
+//! ```
+//! `Walk::reach` says which walk skips which of 3 and 4, and how far each goes for an answer. No walk skips 1 or 2.
 
 use std::sync::Arc;
 
@@ -186,8 +186,7 @@ pub async fn leave(
         return Err(Refusal::undecided(Code::ClockImplausible)); // every age would be a guess (A418)
     }
     app.asked.count(Question::Scope);
-    // An ungoverned repository must not be a way to probe an upstream (A062): an exemption opens only what it names
-    // there.
+    // An ungoverned repository must not be a way to probe an upstream (A062): an exemption opens what it names only.
     if let Err(unmatched) = scope::governed(live, repository)
         && !scope::exempt(app, live, repository, digest).await?
     {

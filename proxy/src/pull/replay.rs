@@ -192,7 +192,7 @@ async fn by_evidence(app: &Arc<Handles>, live: &Arc<Live>, open: &Open) -> Resul
 /// unknown.
 pub async fn fetch(app: &Arc<Handles>, live: &Arc<Live>, repository: &Repository, reference: &Reference) {
     if let Err(refusal) = fetched(app, live, repository, reference).await {
-        tracing::debug!(%repository, %reference, code = refusal.code(), "what was not kept cannot be had either");
+        tracing::debug!(%repository, %reference, code = refusal.code(), "missing content could not be fetched either");
     }
 }
 

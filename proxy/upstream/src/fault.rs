@@ -18,7 +18,7 @@ pub enum Fault {
     #[error("not found")]
     NotFound,
     /// There is no memory left for the answer.
-    #[error("no room for what came")]
+    #[error("no room for the answer")]
     Overload,
     /// The answer is not that of a registry.
     #[error("not the answer of a registry")]

@@ -80,7 +80,8 @@ impl Clock {
         let carried = token.certificates.iter().find(|der| token.is_by(der) && !profile::is_authority(der));
         let leaf = self.leaf.as_ref().filter(|leaf| token.is_by(leaf));
         let leaf = leaf.or(carried.filter(|_| self.leaf.is_none()));
-        let leaf = leaf.ok_or_else(|| untrusted("a timestamp by nobody whom the trust table holds"))?;
+        let leaf =
+            leaf.ok_or_else(|| untrusted("a timestamp by an authority that is not in the trust table"))?;
         token.verify(leaf)?;
         profile::check_clock(leaf)?;
         let outside = || untrusted("a timestamp from outside the window of its authority");

@@ -46,7 +46,7 @@ impl CertificateLogs {
     ) -> Result<(), PieceFault> {
         let invalid = |detail: &str| PieceFault::new(Code::SctInvalid, detail);
         let issued = i64::try_from(sct.timestamp).ok().and_then(|at| Timestamp::from_millisecond(at).ok());
-        let issued = issued.ok_or_else(|| invalid("an SCT with a time that is none"))?;
+        let issued = issued.ok_or_else(|| invalid("an SCT with an invalid time"))?;
         if issued > latest {
             return Err(invalid("an SCT from the future"));
         }

@@ -136,7 +136,7 @@ fn parse(bytes: &[u8], name: &str) -> Result<Metadata<Root>, RefreshFault> {
     let root = Metadata::<Root>::from_slice(bytes).map_err(|error| RefreshFault::of(name, error))?;
     for role in ROLES {
         if root.signed().role(role).is_none_or(|keys| keys.threshold == 0) {
-            let why = format!("nobody, or anybody, may sign for the role {role}");
+            let why = format!("no key, or any key, may sign for the role {role}");
             return Err(RefreshFault::malformed(name, why));
         }
     }

@@ -132,14 +132,14 @@ impl Keeper {
     async fn look_at(&self, open: &Open) -> Option<Look> {
         if !open.identity.still_is(self.file.clone()).await {
             tracing::error!(file = %self.file.display(),
-                "the database was removed, moved or replaced under the gate: what is there now is used");
+                "the database was removed, moved or replaced under the gate: the present file is used");
             self.loss.mark("the database was removed, moved or replaced");
             self.counts.files_lost.inc();
             return Some(Look::AsItIs);
         }
         if open.is_overwritten().await {
             tracing::error!(file = %self.file.display(),
-                "the database was written over under the gate: what is there now is used");
+                "the database was written over under the gate: the present file is used");
             self.loss.mark("the database was written over");
             self.counts.files_lost.inc();
             self.counts.corrupt.store(false, Ordering::Relaxed);

@@ -76,7 +76,7 @@ pub(super) async fn open(
 async fn opened(sqlite: &Sqlite, look: Look, waits: Waits) -> Result<Opened, OpenFault> {
     let prepared = match look {
         Look::AsItIs | Look::Overwritten => sqlite.prepare().await?,
-        Look::Corrupt => sqlite.begin_anew("a read or a write met a page that is none").await?,
+        Look::Corrupt => sqlite.begin_anew("a read or a write met a corrupt page").await?,
     };
     let identity = Identity::of(&sqlite.file).ok_or(OpenFault::Unusable("it is gone again".to_owned()))?;
     let (readers, writer) = (sqlite.pool(READERS, waits.known)?, sqlite.pool(1, waits.write)?);

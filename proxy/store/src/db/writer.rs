@@ -234,7 +234,7 @@ impl Task {
                 self.counts.lose(count);
                 self.counts.note(&error);
                 if before == Health::Good {
-                    tracing::warn!(%error, "the database cannot be written: what is decided now is not remembered");
+                    tracing::warn!(%error, "the database cannot be written: new verdicts are not remembered");
                 }
                 Health::Failing
             }

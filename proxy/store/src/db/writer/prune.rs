@@ -164,7 +164,7 @@ impl Kind {
         // Safe: as above.
         let delete = AssertSqlSafe(format!("delete from {table} where rowid in ({})", self.oldest("rowid")));
         let done = sqlx::query(delete).bind(most).execute(&mut **transaction).await?;
-        tracing::debug!(table, rows = done.rows_affected(), "the oldest of what is remembered made room");
+        tracing::debug!(table, rows = done.rows_affected(), "the oldest rows made room");
         Ok(done.rows_affected())
     }
 
