@@ -165,7 +165,8 @@ impl Holds {
     }
 }
 
-/// The same bytes in the standard alphabet with padding; `None` where the text is not base64 in its one canonical form.
+/// The same bytes in the standard alphabet with padding; `None` where the text is not base64, or has stray bits at its
+/// end.
 fn bytes(text: &str) -> Option<String> {
     let url_safe = text.contains(['-', '_']);
     let decoded = match (url_safe, text.contains('=')) {

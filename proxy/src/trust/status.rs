@@ -57,13 +57,13 @@ pub enum TableState {
     Expired,
     /// Its TUF metadata is current.
     Fresh,
-    /// It was never fetched: signatures that need it are undecided.
+    /// It was never fetched: signatures that only it could prove are undecided.
     Missing,
     /// A file, which does not expire.
     Pinned,
     /// The snapshot of this release, not refreshed yet.
     Snapshot,
-    /// Too old to be believed: signatures that need it are undecided.
+    /// Too old to be believed: signatures that only it could prove are undecided.
     Stale,
 }
 
