@@ -28,9 +28,8 @@ pub fn applies(undecided: &Undecided) -> bool {
     )
 }
 
-/// Tells whether this setting bridges this cause. What was permitted before is judged anew from what was verified then, so
-/// that `last_permit` bridges every answer that says nothing about the content: a maintenance page, a redirect to a login,
-/// a certificate that ran out.
+/// Tells whether this setting bridges this cause. `last_permit` judges kept evidence anew, so it bridges every answer
+/// that says nothing about the content: a maintenance page, a redirect to a login, an expired certificate.
 #[must_use]
 pub fn bridges(setting: OnUndecided, undecided: &Undecided) -> bool {
     match setting {
@@ -50,7 +49,7 @@ pub fn bridges(setting: OnUndecided, undecided: &Undecided) -> bool {
     }
 }
 
-/// What the policy that governs `repository` says of being undecided.
+/// `on_undecided` of the policy that governs `repository`.
 #[must_use]
 pub fn setting(set: &PolicySet, repository: &Repository) -> OnUndecided {
     match set.governing(repository) {
@@ -68,11 +67,12 @@ pub fn warns(set: &PolicySet, repository: &Repository) -> bool {
     }
 }
 
-/// How long a permit by one of these ways counts: for the answer at hand. Whoever stored it would not keep it.
+/// How long a permit by one of these ways counts: for the answer at hand. A stored one would expire at once.
 const FOR_THIS_ANSWER: Duration = Duration::from_secs(1);
 
-/// A permit for this answer by evidence that is kept, decided anew under the current policy. It must have permitted the
-/// same digest before, and be at most as old as `last_permit` says. Block and deny win; nothing of it may be stored.
+/// A permit for this answer by kept evidence, decided anew under the current policy. The evidence must have permitted
+/// the same digest before, and be at most as old as `last_permit` says. Block and deny win; the permit must not be
+/// stored.
 #[must_use]
 pub fn last_permit(
     set: &PolicySet,
@@ -92,8 +92,8 @@ pub fn last_permit(
     }
 }
 
-/// A permit with a warning for this answer, where the policy only warns: what could not be judged for want of evidence is
-/// served like what would be refused.
+/// A permit with a warning for this answer, where the policy only warns: an image whose evidence is missing is served
+/// like one that would be refused.
 #[must_use]
 pub fn warned(
     set: &PolicySet,
@@ -131,7 +131,7 @@ pub fn insecure_permit(
     if setting(set, &subject.repository) != OnUndecided::InsecurePermit || !applies(undecided) {
         return None;
     }
-    // A block or a foreign layer is known without evidence: that much was decided.
+    // A block or a foreign layer denies without any evidence.
     if let Some(Verdict::Deny(_)) = without_evidence(set, subject, document, now) {
         return None;
     }

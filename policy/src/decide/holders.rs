@@ -1,4 +1,4 @@
-//! Who is one signer: whoever shares a key, a name or a subject, with somebody who shares one with a third (A233).
+//! Which principals are one signer: those that share a key, a name or a subject, directly or through others (A233).
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crate::identity::{Mark, Principal};
 #[derive(Default)]
 pub(super) struct Holders {
     marks: BTreeMap<Mark, usize>,
-    /// Of each piece another one of the same signer; of one of them itself.
+    /// For each piece another piece of the same signer, or itself (a union-find forest).
     joined: Vec<usize>,
 }
 
 impl Holders {
-    /// Adds a piece; its number.
+    /// Adds a piece and returns its number.
     pub(super) fn add(&mut self, principal: &Principal) -> usize {
         let own = self.joined.len();
         self.joined.push(own);

@@ -1,4 +1,4 @@
-//! Who did sign what is denied: every piece whose cryptography holds, and why it did not count.
+//! The signers of a denied image: every piece whose cryptography holds, and why it did not count.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(super) fn all(evidence: &Evidence, unmet: &[Unmet]) -> Vec<Signer> {
             Err(_) => {}
         }
     }
-    // What no requirement asked for counts for none.
+    // A piece that no requirement asks for counts for none.
     for (principal, layout, attests, code) in facts(evidence) {
         let key = (principal.to_string(), layout, attests.clone());
         signers.entry(key).or_insert_with(|| Signer {

@@ -13,16 +13,16 @@ use crate::policy::{Asks, PredicateType, Requirement};
 use crate::text;
 use crate::verdict::Reason;
 
-/// How near a piece of evidence came to counting; the nearest tells a person most, and nobody can drown it in junk.
+/// How near a piece of evidence came to counting; the nearest tells a person most, and junk cannot hide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Near {
-    /// By a named authority, and short of what the requirement asks for besides.
+    /// By a named authority, and it fails another condition of the requirement.
     Requirement,
-    /// By the holder of a named authority, short of what that authority asks for.
+    /// By the holder of a named authority, and it fails a condition of that authority.
     Authority,
-    /// Good, and by somebody else.
+    /// Valid, by another signer.
     Stranger,
-    /// Good, and of another kind.
+    /// Valid, of another kind.
     Kind,
     /// Its cryptography or its form does not hold.
     Broken,
@@ -47,7 +47,7 @@ pub(super) struct Unmet {
     pub(super) ripe_at: Option<Timestamp>,
 }
 
-/// Says what is missing, most useful words first; `signed` is how many distinct authorities did sign.
+/// Names what is missing, most useful words first; `signed` is how many distinct authorities did sign.
 pub(super) fn unmet(
     requirement: &Requirement,
     evidence: &Evidence,
@@ -99,7 +99,7 @@ pub(super) fn unmet(
 }
 
 impl Unmet {
-    /// The same, of what time alone will mend.
+    /// The same, with the time at which age alone will meet it.
     pub(super) fn ripe(mut self, at: Option<Timestamp>) -> Self {
         if let Some(at) = at {
             self.reason.text.push_str(&format!("; old enough at {at}"));
@@ -107,8 +107,7 @@ impl Unmet {
         Self { ripe_at: at, ..self }
     }
 
-    /// Of requirements of which any would do, none of which is met: told by the first, with the reasons of the others
-    /// beside it.
+    /// The unmet alternatives of one requirement, as one: the first, with the reasons of the others beside it.
     pub(super) fn of_any(self, others: Vec<Self>) -> Self {
         others.into_iter().fold(self, |mut first, other| {
             first.ripe_at = first.ripe_at.into_iter().chain(other.ripe_at).min();
@@ -151,7 +150,7 @@ fn count(skipped: &[Skipped], evidence: &Evidence) -> Vec<(Skipped, usize)> {
     counts
 }
 
-/// Tells whether there was more evidence than is read (A141).
+/// Tells whether there was more evidence than the limits let the gate read (A141).
 pub(super) fn too_much(evidence: &Evidence) -> bool {
     evidence.rejected.iter().any(|one| one.code == Code::EvidenceLimit)
 }

@@ -1,4 +1,4 @@
-//! What the pull log counts of itself.
+//! The pull log's own counters.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -47,7 +47,7 @@ impl Counters {
         registry.register("audit_files_lost", files, self.files_lost.clone());
     }
 
-    /// Counts a file that somebody else removed or replaced.
+    /// Counts a file that another process removed or replaced.
     pub(super) fn file_lost(&self, file: AuditFile) {
         self.files_lost.get_or_create(&file.labels()).inc();
     }

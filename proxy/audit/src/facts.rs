@@ -1,4 +1,4 @@
-//! What repeats from record to record: who pulled what, by which policy, on what ground. The hot table names it by its hash,
+//! The facts that repeat from record to record: client, content, policy, ground. The hot table names it by its hash,
 //! the roll-up counts it by day.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::record::{Client, Record, Word};
 
-/// Bytes of the name of facts: nobody finds two facts with one name (birthdays of 128 bits).
+/// Bytes of the name of facts: two facts with one name cannot be found (birthday bound of 128 bits).
 const NAME_BYTES: usize = 16;
 /// Columns of the table `what` that are facts.
 pub(crate) const COLUMNS: usize = 14;
@@ -37,13 +37,13 @@ pub struct Facts {
     pub agent: String,
     /// The policy that governs.
     pub policy: String,
-    /// What was answered, as it is written.
+    /// The answer, as it is written.
     pub verdict: Cow<'static, str>,
     /// On what ground it was permitted.
     pub ground: String,
     /// The code of the first reason.
     pub code: String,
-    /// Who signed: of a permit what counted, of a denial every signature that holds.
+    /// The signers: for a permit those that counted, for a denial those of every valid signature.
     pub signers: String,
 }
 
@@ -143,7 +143,7 @@ impl Facts {
         }
     }
 
-    /// Their name. Each column ends with a byte that no text has, so that none flows into the next.
+    /// Their name. Each column ends with a byte that no text has, so that no column flows into the next.
     pub(crate) fn name(&self) -> Name {
         let mut hash = Context::new(&SHA256);
         for column in self.columns() {

@@ -18,7 +18,7 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    /// Of the pull log; what is rotated away is still in the database.
+    /// Of the pull log; rotated records are still in the database.
     pub(super) const PULLS: Self = Self { file_bytes: 100 * 1024 * 1024, files: 10 };
     /// Of what strangers cause: a share of its own, so that it moves no record of a pull away (A606).
     pub(super) const STRANGERS: Self = Self { file_bytes: 16 * 1024 * 1024, files: 3 };
@@ -41,12 +41,12 @@ enum Output {
     Nowhere,
 }
 
-/// What somebody else did to the file.
+/// A change of the file by another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Happened {
-    /// It has another name now: whoever rotates it has it.
+    /// It was renamed, as log rotation does.
     Moved,
-    /// It was deleted, with what was in it.
+    /// It was deleted with its content.
     Removed,
     /// It was cut.
     Cut,
@@ -106,7 +106,7 @@ impl Log {
         }
     }
 
-    /// Brings what was appended to the disk, where there is one.
+    /// Syncs the appended lines to the disk, where there is a file.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match &self.output {
             Output::File(file, _) => file.sync_data(),
@@ -114,8 +114,8 @@ impl Log {
         }
     }
 
-    /// Looks whether the file is still the one under its name, and begins a new one where it is not: lines would go where
-    /// nobody finds them (A606).
+    /// Looks whether the file is still the one under its name, and begins a new one where it is not: lines would be
+    /// lost in an unlinked file (A606).
     ///
     /// # Errors
     /// No new one can be begun.

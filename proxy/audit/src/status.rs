@@ -10,7 +10,7 @@ use crate::log::Happened;
 use pullgate_config::OnFailure;
 use pullgate_store::Condition;
 
-/// Whose records go to a log.
+/// The kind of records that go to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
     /// Those of pulls.
@@ -38,7 +38,7 @@ pub(super) struct Status {
 /// Lost records.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
-    /// Those that no later record has told of yet.
+    /// Losses that no later record has reported yet.
     pub(super) lost: u64,
     /// Those that have no number yet.
     pub(super) unnumbered: u64,
@@ -58,10 +58,10 @@ impl Status {
         }
     }
 
-    /// Counts records that are not in the log and never reached who writes it.
+    /// Counts records that are not in the log and never reached its writer.
     pub(super) fn lose(&self, records: u64) {
         let mut counts = self.counts();
-        // At once, so that a gap in the numbers is told by the record behind it.
+        // At once, so that the record after a gap in the numbers reports it.
         counts.unnumbered = counts.unnumbered.saturating_add(records);
         counts.lost = counts.lost.saturating_add(records);
         drop(counts);
@@ -82,18 +82,18 @@ impl Status {
         counter.inc_by(records);
     }
 
-    /// Lost records that no record has told of yet.
+    /// Lost records that no record has reported yet.
     #[cfg(test)]
     pub(super) fn lost(&self) -> u64 {
         self.counts().lost
     }
 
-    /// What the next record tells of, and goes past.
+    /// The losses that the next record reports, and its number.
     pub(super) fn tell(&self) -> Counts {
         mem::take(&mut *self.counts())
     }
 
-    /// The record that told of this many is lost itself.
+    /// The record that reported this many losses is lost itself.
     pub(super) fn untold(&self, records: u64) {
         let mut counts = self.counts();
         counts.lost = counts.lost.saturating_add(records);
@@ -130,7 +130,7 @@ impl Status {
         self.behind.store(false, Ordering::SeqCst);
     }
 
-    /// Says what somebody else did to the log file.
+    /// Reports a change of the log file by another process.
     pub(super) fn log_happened(&self, happened: Happened) {
         match happened {
             Happened::Moved => tracing::info!("the log file has another name now; a new one was begun"),
@@ -142,7 +142,7 @@ impl Status {
         }
     }
 
-    /// Says that the database's file is no longer the one that was opened, or no longer as it was left.
+    /// Reports that the database's file is not the one that was opened, or not as it was left.
     pub(super) fn database_vanished(&self, rows: u64) {
         self.counters.file_lost(AuditFile::Database);
         self.counters.rows_lost.inc_by(rows);

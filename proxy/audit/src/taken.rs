@@ -1,4 +1,4 @@
-//! How many records were taken: what a kill leaves unwritten is counted by the next start (A606).
+//! The number of records that were taken: the next start counts those that a kill left unwritten (A606).
 //!
 //! Where pulls do not wait for their record, an answer may leave before its line is written. The number of each record that
 //! is taken goes to a small file first; a process that is killed leaves it there, for the kernel has it. It is not synced:
@@ -44,7 +44,7 @@ impl Taken {
         let number = self.last.fetch_add(1, Ordering::AcqRel).saturating_add(1);
         if let Some(file) = &self.file {
             let place = (number % PLACES).saturating_mul(BYTES as u64);
-            // What cannot be written here is not counted; the pull goes on.
+            // A failed write loses the count only; the pull goes on.
             let _ = file.write_all_at(&number.to_le_bytes(), place);
         }
     }

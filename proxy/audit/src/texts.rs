@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use crate::limits::POLICY_TEXTS;
 
-/// What the name of a text ends in.
+/// The suffix of a text's file name.
 const SUFFIX: &str = ".toml";
 /// The folder of the texts, beside the database.
 pub const FOLDER: &str = "policies";
@@ -31,7 +31,7 @@ pub fn keep(folder: &Path, revision: &str, text: &str) -> io::Result<()> {
     forget_oldest(folder)
 }
 
-/// The text of the one revision that begins so; none where there is none, or several.
+/// The text of the only revision that begins with `begins`; `None` where there is none, or several.
 ///
 /// # Errors
 /// It cannot be read.

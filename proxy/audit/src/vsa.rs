@@ -10,10 +10,11 @@ use crate::record::{Kind, Record, Word};
 
 /// The type of the statement's predicate.
 pub const PREDICATE_TYPE: &str = "https://slsa.dev/verification_summary/v1";
-/// The type of what the envelope holds.
+/// The payload type of the envelope.
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// Whether a record says what a policy's requirements came to: an exemption, and a policy without any, say nothing of that.
+/// Whether a record has the outcome of a policy's requirements: an exemption has none, nor has a policy without
+/// requirements.
 #[must_use]
 pub fn is_summed_up(record: &Record) -> bool {
     let judged = match record.verdict {
@@ -30,7 +31,7 @@ fn sha256(record: &Record) -> Option<&str> {
     record.digest.as_deref()?.strip_prefix("sha256:")
 }
 
-/// The statement about what a record judged.
+/// The statement about the image that a record judged.
 #[must_use]
 pub fn statement(record: &Record, verifier: &str) -> Value {
     let digest = sha256(record).unwrap_or_default();

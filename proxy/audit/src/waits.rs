@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Waits {
     /// A record, where a pull waits for it. Over it: undecided.
     pub record: Duration,
-    /// What is queued to be written, at a shutdown. Over it: what is queued is lost.
+    /// The queues, at a shutdown. Over it: the queues are lost.
     pub flush: Duration,
 }
 

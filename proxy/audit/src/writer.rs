@@ -24,7 +24,7 @@ const BATCH: usize = 128;
 /// the pull more than the record does.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Who is told what became of a record.
+/// Where the outcome for a record is sent.
 type Answer = oneshot::Sender<Result<(), Unwritable>>;
 
 /// What the thread is told.
@@ -110,7 +110,7 @@ impl Writer {
         batch.entries.push(entry);
     }
 
-    /// Appends all lines at once; where that fails, one after the other, so that what fits is kept.
+    /// Appends all lines at once; where that fails, one after the other, so that those that fit are kept.
     fn write(&mut self, batch: &mut Batch) -> Vec<Entry> {
         let entries = mem::take(&mut batch.entries);
         if self.log.append(&batch.lines).is_ok() {
@@ -187,7 +187,7 @@ impl Writer {
         }
     }
 
-    /// What the log does not take is still a row, unless its pull is refused for it.
+    /// A record that the log does not take is still a row, unless its pull is refused because of that.
     fn lose(&self, error: &io::Error, entry: Entry) {
         self.standing.lose_numbered(1);
         self.standing.log_fails(&error.to_string());
@@ -235,7 +235,7 @@ struct Batch {
 /// A record on its way.
 struct Entry {
     row: Row,
-    /// Lost records that it tells of.
+    /// Lost records that it reports.
     lost: u64,
     answer: Option<Answer>,
 }

@@ -36,7 +36,7 @@ mod pieces;
 pub mod servable;
 mod turns;
 
-/// What one collection brought.
+/// The result of one collection.
 #[derive(Debug, Clone)]
 pub struct Collected {
     /// When the upstream was asked.
@@ -53,7 +53,7 @@ pub struct Collected {
     pub held: Vec<Arc<Reservation>>,
 }
 
-/// What the layouts said of one subject, before its document was looked at.
+/// The answers of the layouts about one subject, before its document was read.
 #[derive(Debug)]
 pub(crate) struct AskedLayouts {
     pub(super) subject: Subject,
@@ -63,7 +63,7 @@ pub(crate) struct AskedLayouts {
     listed: Vec<(Layout, Listed)>,
 }
 
-/// What one layout lists, or why it could not be asked.
+/// The list of one layout, or why it could not be asked.
 type Listed = Result<Listing, Code>;
 
 /// What one layout lists.
@@ -74,7 +74,7 @@ struct Listing {
     cut: Option<(Code, &'static str)>,
 }
 
-/// What a manifest takes in memory, as so many times its own length: its bytes, and what was read of them.
+/// The memory that a manifest takes, as a multiple of its length: its bytes, and their parsed form.
 const CARRIER_TIMES: u64 = 3;
 /// How many pieces of evidence are fetched at once for one subject.
 const FETCHED_AT_ONCE: usize = 8;
@@ -85,7 +85,7 @@ struct Candidate {
     layout: Layout,
     repository: Repository,
     digest: Digest,
-    /// What the list that names it says; none where it was found under a tag.
+    /// The size by the list that names it; `None` where it was found under a tag.
     size: Option<u64>,
     document: Option<Intact<Document>>,
 }
@@ -98,7 +98,7 @@ struct Carrier {
     document: Intact<Document>,
 }
 
-/// What one step brought besides its result.
+/// The side results of one step.
 #[derive(Debug, Default)]
 struct Findings {
     rejected: Vec<Rejected>,
@@ -106,13 +106,13 @@ struct Findings {
 }
 
 impl Collected {
-    /// What a denial by it rests on.
+    /// The pieces that a denial by it rests on.
     pub(super) fn pieces(&self) -> Pieces {
         let found = self.found.iter().flat_map(Found::sources).collect();
         Pieces { found, rejected: self.rejected.clone(), unread: self.unread.clone() }
     }
 
-    /// The same with what was found besides.
+    /// The same with the evidence of another step.
     pub(crate) fn with(mut self, more: Self) -> Self {
         let known: BTreeSet<_> = self.manifests.iter().copied().collect();
         self.manifests.extend(more.manifests.into_iter().filter(|one| !known.contains(one)));
@@ -131,12 +131,12 @@ pub(super) async fn ask(app: &Handles, live: &Live, subject: Subject, place: Opt
     AskedLayouts { subject, place, at, listed }
 }
 
-/// Collects the evidence about `subject`; `asked` is what was asked before, if anything was, and `fetched` how many
-/// digests were for this verdict: `evidence_fetches` is the limit of all together.
+/// Collects the evidence about `subject`; `asked` has the answers of layouts that were asked before, and `fetched` the
+/// number of digests that were fetched for this verdict: `evidence_fetches` is the limit of all together.
 ///
 /// # Errors
 /// Undecided, when there is no room for so much evidence. A layout that fails is no error: it is named in
-/// [`Collected::unread`], and `decide` says what that means.
+/// [`Collected::unread`], and `decide` weighs it.
 pub(crate) async fn evidence(
     app: &Handles,
     live: &Live,
@@ -229,7 +229,7 @@ async fn read(
             Ok(_) if bytes > limits::EVIDENCE_CARRIERS_BYTES => {
                 findings.reject(layout, digest, digest, Code::EvidenceLimit, "not read");
             }
-            // A descriptor that is wrong about its content describes none (OCI image specification, "Descriptors").
+            // A descriptor with a wrong size does not describe this content (OCI image specification, "Descriptors").
             Ok(document) if size.is_some_and(|size| size != document.value().bytes().len() as u64) => {
                 findings.reject(
                     layout,
@@ -271,7 +271,7 @@ impl Findings {
         self.rejected.push(Rejected { source, code, detail: detail.to_owned() });
     }
 
-    /// What could not be asked may hold the good one; what is broken is broken.
+    /// A layout that could not be asked may hold a good signature; a broken piece stays broken.
     fn refused(&mut self, layout: Layout, manifest: Digest, blob: Digest, refusal: &Refusal) {
         match refusal {
             Refusal::Undecided(undecided) if could_not_be_asked(undecided) => {
@@ -280,7 +280,7 @@ impl Findings {
             Refusal::Denied(denial) if denial.first().code == Code::ManifestTooLarge => {
                 self.reject(layout, manifest, blob, Code::EvidenceTooLarge, "not read");
             }
-            // What a copy without its referrers leaves behind.
+            // A copied image without its referrers leaves such tags behind.
             Refusal::Missing(_) => {
                 self.reject(layout, manifest, blob, Code::EvidenceIncomplete, "listed, and not there");
             }
@@ -289,8 +289,8 @@ impl Findings {
     }
 }
 
-/// Whether nothing came of which it could be said that it is broken (A161, A164, A172, A603): what was cut or altered
-/// on its way, and a page in its place, say nothing of a piece that is known by its digest.
+/// Whether the piece itself was not received, so that it cannot count as broken (A161, A164, A172, A603): a body that
+/// was cut or altered on its way, or a page in its place, says nothing about a piece that is named by digest.
 fn could_not_be_asked(undecided: &Undecided) -> bool {
     let own = matches!(
         undecided.code(),

@@ -1,4 +1,4 @@
-//! An index in Docker's layout: what is attested to is each platform, by an attestation manifest of its own (A153).
+//! An index in Docker's layout: each platform is attested to by an attestation manifest of its own (A153).
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use crate::oci::{Digest, Document, Manifest};
 use crate::policy::{Asks, PolicySet, Requirement};
 use crate::verdict::Met;
 
-/// How an index meets a requirement by what is attested to about its children: a permit carries every one of them, so
-/// every one must be attested to. What attests itself is left out, and is carried by no permit: it may be anything
-/// besides. None of a signature: nobody signed the index.
+/// How an index meets a requirement by attestations about its children: the permit carries every child, so every child
+/// must be attested to. Attestation manifests are left out, and the permit does not carry them: they could be runnable
+/// too. `None` for a signature, since the index is not signed.
 pub(super) fn all(
     set: &PolicySet,
     requirement: &Requirement,
@@ -27,7 +27,7 @@ pub(super) fn all(
     let children: BTreeSet<Digest> = index.manifests.iter().filter_map(|child| child.digest).collect();
     let manifests = attesting(set, requirement, evidence);
     let attested = children.iter().filter(|child| !manifests.contains(child));
-    // No more are looked at, so that no more can be attested to.
+    // No more attestation manifests are read, so more children cannot be attested to.
     if attested.clone().count() > limits::ATTESTATION_MANIFESTS {
         return None;
     }
@@ -44,7 +44,7 @@ pub(super) fn all(
     Some((Met { attesting, ..met }, until))
 }
 
-/// The manifests that attest, signed by somebody for whom one of the requirement's authorities stands.
+/// The attestation manifests that an authority of the requirement has signed.
 fn attesting(set: &PolicySet, requirement: &Requirement, evidence: &Evidence) -> BTreeSet<Digest> {
     let facts = evidence.attestations.iter().map(|attestation| attestation.facts());
     let of_a_child = facts.filter(|facts| facts.subject != evidence.subject);
@@ -56,7 +56,7 @@ fn attesting(set: &PolicySet, requirement: &Requirement, evidence: &Evidence) ->
     counts.map(|facts| facts.source.manifest).collect()
 }
 
-/// What was met for several children; of authorities and identities each pair once.
+/// The requirement as met for several children, with each pair of authority and identity once.
 fn joined(mut known: Met, more: Met) -> Met {
     for (authority, identity) in more.authorities.into_iter().zip(more.identities) {
         let mut pairs = known.authorities.iter().zip(&known.identities);

@@ -1,4 +1,4 @@
-//! What must be true of every attestation: the one word of a policy by which evidence can harm.
+//! Conditions on every attestation (`every`): the only key of a policy under which more evidence can deny.
 
 use super::{Piece, counts_for, is_object, says};
 use crate::code::Code;
@@ -9,7 +9,8 @@ use crate::identity::{Authority, Principal};
 use crate::oci::Digest;
 use crate::policy::{Asks, Every, Requirement};
 
-/// Why what must be true of every attestation by the authorities is not: of one it is not, or not all of them are known.
+/// Why a condition on every attestation by the authorities does not hold: one attestation fails it, or not all of them
+/// are known.
 pub(super) fn contradicted(
     requirement: &Requirement,
     authorities: &[&Authority],
@@ -23,7 +24,7 @@ pub(super) fn contradicted(
     if unmet::too_much(evidence) {
         return Some(Code::EvidenceLimit);
     }
-    // What could not be asked may hold one that says no: it is undecided then.
+    // An unread layout may hold an attestation that denies: the verdict is undecided then.
     if let Some(unread) = evidence.unread.first() {
         return Some(unread.code);
     }
@@ -31,7 +32,7 @@ pub(super) fn contradicted(
         let mut named = authorities.iter();
         named.any(|authority| counts_for(authority, &requirement.asks, (principal, logged)).is_ok())
     };
-    // By whom it is nobody can say while its trust table is too old (A342).
+    // While its trust table is stale, the signer cannot be verified (A342).
     if evidence.rejected.iter().any(|one| one.code == Code::TrustStale) {
         return Some(Code::TrustStale);
     }

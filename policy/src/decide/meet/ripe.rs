@@ -10,7 +10,7 @@ use crate::policy::{PolicySet, Requirement};
 use crate::time::later;
 use crate::verdict::Met;
 
-/// How a requirement is met, or what will do in its place: by the one that is met for longest.
+/// How a requirement or one of its alternatives is met: by the one that is met for longest.
 pub(super) fn any(
     set: &PolicySet,
     requirement: &Requirement,
@@ -39,7 +39,7 @@ pub(super) fn any(
 /// How many times are tried at which a requirement may be met.
 const RIPE: usize = 16;
 
-/// The first moment at which what is here is old enough to meet a requirement, if it is anything else that is asked for.
+/// The first moment at which the present evidence is old enough to meet a requirement, if only age is missing.
 pub(super) fn ripe_at(
     set: &PolicySet,
     requirement: &Requirement,

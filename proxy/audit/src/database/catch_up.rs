@@ -43,7 +43,7 @@ impl Database {
         }
     }
 
-    /// The next lines after the newest row; nothing where there is no file of them.
+    /// The next lines after the newest row; `None` where no file has them.
     async fn next_lines(&mut self) -> io::Result<Option<Vec<(u64, String)>>> {
         let Some(path) = self.lines.clone() else { return Ok(None) };
         let reading = match mem::replace(&mut self.source, Source::Lines(None)) {
@@ -82,7 +82,8 @@ impl Database {
         }
     }
 
-    /// The lines are read to their end. From now on rows are handed on again, and what came until now is read once more.
+    /// The lines are read to their end. From now on rows are handed on again, and the lines until now are read once
+    /// more.
     async fn read_to_the_end(&mut self) -> Done {
         if self.pulls.database_is_failing() {
             self.probe().await;

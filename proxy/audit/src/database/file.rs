@@ -1,5 +1,5 @@
-//! Whether the file that is open is still the one under its name, and as it was left: SQLite writes on into one that has no
-//! name, and into one that somebody else wrote over (A606).
+//! Whether the open file is still the one under its name, and as it was left: SQLite goes on writing into an unlinked
+//! file, and into one that another process overwrote (A606).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -36,7 +36,7 @@ pub(super) enum Found {
     There,
     /// It is not, or it was cut.
     Gone,
-    /// Somebody else wrote into it.
+    /// Another process wrote into it.
     Overwritten,
 }
 
@@ -85,13 +85,13 @@ impl Opened {
     pub(super) async fn rows_before(&self, found: Found) -> u64 {
         match found {
             Found::There | Found::Gone => rows::count(&self.pool).await.unwrap_or(self.rows),
-            // What can be read is no longer its own.
+            // The readable content is no longer its own.
             Found::Overwritten => self.rows,
         }
     }
 
-    /// Closes it. What is in its write-ahead log goes into the file, wherever that is now, unless that has another's
-    /// content; what is left of the log under the old name would be taken for the next file's.
+    /// Closes it. The write-ahead log is written into the file, wherever that is now, unless another process overwrote
+    /// it; a log that stays under the old name would be taken for the next file's.
     pub(super) async fn leave(self, path: &Path, found: Found) {
         match found {
             Found::There | Found::Gone => {

@@ -1,14 +1,14 @@
 //! The time by which rows are old: the gate's clock, as far as steady time bears it out.
 //!
-//! A clock that jumps ahead deletes nothing: what is believed goes on at the pace of the steady clock, and the jump is
-//! believed when it has held for a day of running. That is kept in the database, so that a restart makes no difference.
-//! Time during which the gate did not run is such a jump too: then rows stay a little longer.
+//! A clock that jumps ahead deletes nothing: the believed time goes on at the pace of the monotonic clock, and a jump
+//! is believed once it has held for a day of running. That is kept in the database, so that a restart makes no
+//! difference. Time during which the gate did not run is such a jump too: then rows stay a little longer.
 
 use std::time::Duration;
 
 use sqlx::AnyPool;
 
-/// How far the clock may be ahead of what is believed: clocks are set right all the time, and a gate is restarted.
+/// How far the clock may be ahead of the believed time: clocks are corrected all the time, and a gate is restarted.
 const TOLERANCE: i64 = 60 * 60 * 1_000;
 /// How long a clock must have been ahead by more, while the gate ran, to be believed; milliseconds.
 const BELIEVED_AFTER: i64 = 24 * 60 * 60 * 1_000;
@@ -26,7 +26,7 @@ pub(super) struct Horizon {
 }
 
 impl Horizon {
-    /// What the process before believed; of a file without that, what most of the newest rows say.
+    /// The time that the previous process believed; for a file without it, the time of most of the newest rows.
     pub(super) async fn read(pool: &AnyPool, wall: i64, steady: Duration) -> Result<Self, sqlx::Error> {
         let kept = sqlx::query_as::<_, (i64, i64)>("select time, ahead from believed where only = 1");
         let (believed, ahead) = match kept.fetch_optional(pool).await? {
@@ -61,7 +61,7 @@ impl Horizon {
     }
 }
 
-/// What most of the newest rows say; nothing where there is none.
+/// The time of most of the newest rows; `None` without rows.
 async fn witnessed(pool: &AnyPool) -> Result<Option<i64>, sqlx::Error> {
     let newest = sqlx::query_scalar::<_, i64>("select time from audit order by position desc limit $1");
     let mut times = newest.bind(WITNESSES).fetch_all(pool).await?;
@@ -120,7 +120,7 @@ mod tests {
         let mut horizon = Horizon { believed: NOW, ahead: 0, steady: 0 };
         let wall = |started: i64| NOW + started * 24 * HOUR;
         for day in 1..=3 {
-            // Eight hours a day: each start reads what is kept, and its steady clock begins anew.
+            // Eight hours a day: each start reads the kept time, and its monotonic clock begins anew.
             horizon.steady = 0;
             horizon.look(wall(day), after(0));
             horizon.look(wall(day) + 8 * HOUR, after(8));

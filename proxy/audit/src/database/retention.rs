@@ -19,7 +19,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 const PRUNED_AT_ONCE: i64 = 2_000;
 /// The share of the rows of pulls that one step deletes at most where `retain_max` is reached, as a divisor.
 const SHARE_AT_ONCE: i64 = 8;
-/// The part of `retain_max` that is left for what comes between two looks, as a divisor.
+/// The part of `retain_max` that is kept free for rows between two looks, as a divisor.
 const MARGIN: u64 = 16;
 
 /// `retain` and `retain_max`, which a reload may change.
@@ -77,12 +77,12 @@ impl Retention {
         Self { bounds, clock, standing, horizon: None, pruned: None }
     }
 
-    /// Another file: what it knows of time is read from it.
+    /// Another file was opened: its believed time is read from it.
     pub(super) fn begin(&mut self) {
         (self.horizon, self.pruned) = (None, None);
     }
 
-    /// Deletes a step of what is too old or too much.
+    /// Deletes one step of the rows that are too old or too many.
     pub(super) async fn look(&mut self, pool: &AnyPool) -> Result<Done, sqlx::Error> {
         let sized = self.shrink(pool).await?;
         let now = self.clock.steady();
@@ -99,7 +99,7 @@ impl Retention {
         }
     }
 
-    /// What is older than `retain`, by the time that can be believed.
+    /// Deletes rows older than `retain`, by the believed time.
     async fn prune(&mut self, pool: &AnyPool) -> Result<Done, sqlx::Error> {
         if self.clock.plausible() == Plausible::No {
             return Ok(Done::All);
@@ -109,8 +109,8 @@ impl Retention {
         let day = oldest.div_euclid(DAY);
         let mut deleted = 0;
         for (table, bound) in [
-            // Rows lie in the order of time but for clocks that were set: the oldest places are looked at. The newest stays,
-            // the head of an idle gate: behind it the chain goes on at the next start.
+            // Rows lie in the order of time, except where a clock was set: the oldest places are looked at. The newest
+            // stays, the head of an idle gate: behind it the chain goes on at the next start.
             (
                 "delete from audit where position in (select position from \
                  (select position, time from audit order by position limit $2) where time < $1) \
@@ -172,7 +172,7 @@ impl Retention {
         Ok(Done::All)
     }
 
-    /// Says so as long as rows younger than `retain` have gone.
+    /// Reports it as long as rows younger than `retain` were deleted.
     async fn look_at_the_oldest(&mut self, pool: &AnyPool, fits: Fits) -> Result<(), sqlx::Error> {
         if fits == Fits::Yes && self.standing.retention() == pullgate_store::Condition::Good {
             return Ok(());
@@ -189,7 +189,7 @@ impl Retention {
         Ok(())
     }
 
-    /// The time by which rows are old, and what the next process needs to know of it.
+    /// The time by which rows are old, which is also kept for the next process.
     async fn believed(&mut self, pool: &AnyPool) -> Result<i64, sqlx::Error> {
         let (wall, steady) = (self.clock.now().as_millisecond(), self.clock.steady());
         let mut horizon = match self.horizon.take() {
@@ -215,8 +215,8 @@ async fn first_position(pool: &AnyPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select coalesce(min(position), 0) from audit").fetch_one(pool).await
 }
 
-/// Deletes a share of what is counted of rows that are gone, the oldest days first, and the facts that no day names any
-/// more: a roll-up that only grew would leave no room for a row.
+/// Deletes a share of the roll-up of deleted rows, the oldest days first, and the facts that no day names any more: a
+/// roll-up that only grew would leave no room for a row.
 async fn shrink_roll_up(pool: &AnyPool) -> Result<u64, sqlx::Error> {
     let first = first_position(pool).await?;
     let gone = "select count(*) from days where last_position < $1";
@@ -227,7 +227,7 @@ async fn shrink_roll_up(pool: &AnyPool) -> Result<u64, sqlx::Error> {
     let of_days = sqlx::query(of_days).bind(first).bind(step.min(PRUNED_AT_ONCE));
     let of_days = of_days.execute(pool).await?.rows_affected();
     if of_days > 0 {
-        // Who looks for them reads the table: nothing is to be found where no day went.
+        // The search for them reads the whole table, so it runs only where a day was deleted.
         let unnamed = "delete from what where what in (select what from what where not exists \
                        (select 1 from days where days.what = what.what) limit $1)";
         sqlx::query(unnamed).bind(PRUNED_AT_ONCE).execute(pool).await?;

@@ -17,7 +17,7 @@ pub(super) struct Carried {
     pieces: Vec<(Found, Vec<Digest>)>,
 }
 
-/// Reads what a manifest that is nothing but evidence carries.
+/// Reads the evidence in a manifest that is nothing but evidence.
 pub(super) fn read(only: &EvidenceOnly) -> Carried {
     let document = only.document();
     let Manifest::Image(image) = document.value().manifest() else {
@@ -50,7 +50,7 @@ fn subjects(own: Option<Digest>, pieces: &[(Found, Vec<Digest>)]) -> Vec<Digest>
 }
 
 impl Carried {
-    /// What it may be about: none of them may be blocked.
+    /// The digests that it may be about, none of which may be blocked.
     pub(super) fn named(&self) -> &[Digest] {
         &self.subjects
     }

@@ -1,4 +1,4 @@
-//! What is known of facts without a question: which are in the table, and how many user agents a client had in a day.
+//! Facts that need no query: those in the table, and how many user agents a client had in a day.
 
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -8,7 +8,7 @@ use std::hash::BuildHasher as _;
 use crate::facts::{Facts, Name};
 use crate::limits::AUDIT_AGENTS_OF_A_CLIENT;
 
-/// Facts of a day that are known to be there, so that they are not written again. Over it: forgotten, and written again.
+/// Facts of a day that are in the table, so that they are not written again. Over it: forgotten, and written again.
 const KNOWN: usize = 20_000;
 /// Clients of a day whose user agents are counted. Over it: forgotten, and counted anew.
 const CLIENTS: usize = 10_000;
@@ -19,7 +19,7 @@ const OTHERS: &str = "(others)";
 #[derive(Debug, Default)]
 pub(in crate::database) struct Known {
     facts: HashSet<(i64, Name)>,
-    /// User agents by day and client, as hashes that nobody outside can foresee.
+    /// User agents by day and client, as keyed hashes that clients cannot predict.
     agents: HashMap<(i64, u64), HashSet<u64>>,
     hashes: RandomState,
 }
@@ -40,7 +40,7 @@ impl Known {
         self.facts.insert(facts);
     }
 
-    /// The facts as they are told apart: a client that calls itself ever something else makes no facts without end (A606).
+    /// The facts as they are distinguished: a client with ever new user agents must not make facts without end (A606).
     pub(super) fn told_apart<'a>(&mut self, day: i64, facts: &'a Facts) -> Cow<'a, Facts> {
         let client = (day, self.hashes.hash_one(&facts.client));
         let agent = self.hashes.hash_one(&facts.agent);

@@ -19,7 +19,7 @@ const DAY_COLUMNS: usize = 7;
 /// Digits of an id that people are shown.
 const SHORT: usize = 12;
 
-/// What came of facts in one day.
+/// The outcome for facts in one day.
 #[derive(Debug, Clone, Copy)]
 struct Sum {
     count: i64,

@@ -28,7 +28,7 @@ pub struct OwnCopy {
     pub bytes: Bytes,
 }
 
-/// A copy, and the room that it takes while somebody has it.
+/// A copy, and the room that it takes while it is in use.
 struct Roomy {
     bytes: Bytes,
     _held: Reservation,
@@ -40,11 +40,11 @@ impl AsRef<[u8]> for Roomy {
     }
 }
 
-/// The gate's own copy of a blob of evidence that leaves here under the policy that is in force now; `None` where
-/// nothing that left has it.
+/// The gate's own copy of a blob of evidence that leaves here under the policy that is in force now; `None` where no
+/// evidence that left has it.
 ///
 /// # Errors
-/// Undecided, where what has it could not be looked at: it may leave. A denial, where that is blocked.
+/// Undecided, where evidence with this blob could not be checked: it may leave. A denial, where that is blocked.
 pub async fn blob(
     app: &Arc<Handles>,
     live: &Arc<Live>,
@@ -77,7 +77,7 @@ async fn among(
         match Box::pin(of(app, live, repository, *manifest, digest)).await {
             Ok(Some(copy)) => return Ok(Some(copy)),
             Ok(None) => {}
-            // Of two, not knowing is the one that another moment mends.
+            // Of two refusals, an undecided one may change with the next try.
             Err(refusal @ Refusal::Undecided(_)) => refused = Some(refusal),
             Err(refusal) => refused = refused.or(Some(refusal)),
         }
@@ -125,8 +125,8 @@ async fn passing(
     }
 }
 
-/// From memory, the disk or the upstream. What is larger than what is sent at once has room of its own, for as long as
-/// it is sent: a client may be slow (A602).
+/// From memory, the disk or the upstream. A blob over one piece of a response has room of its own for as long as it is
+/// sent: a client may be slow (A602).
 async fn read(
     app: &Handles,
     live: &Live,
