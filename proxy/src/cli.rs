@@ -235,7 +235,7 @@ enum Exit {
 }
 
 impl Exit {
-    /// The worse of two: what cannot be told apart from success must not hide what can.
+    /// The worse of two exit codes: an outcome that a caller may take for success must not hide a worse one.
     fn worse(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
             Self::Success => 0,
@@ -326,12 +326,12 @@ fn with_runtime(work: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Writes to standard output. A reader that has gone away is no fault of ours.
+/// Writes to standard output. A closed pipe is not reported.
 fn print(text: &str) {
     let _ = put(text);
 }
 
-/// Writes to standard output; fails when nobody reads any more, and what is left need not be looked for.
+/// Writes to standard output; fails when the pipe is closed, so that the caller can stop.
 fn put(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())

@@ -25,7 +25,7 @@ pub(super) fn run(text: &str) -> Exit {
     }
 }
 
-/// Whether it is what a refused client was shown.
+/// Whether it has the form of the id that a refused client sees.
 fn is_id(text: &str) -> bool {
     (12..=32).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

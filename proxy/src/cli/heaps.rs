@@ -1,7 +1,8 @@
-//! The C library keeps a heap for each of many threads, and what is freed in one stays there: under load a gate would
-//! take twice what its own limits allow. Two heaps are enough, and what is large is given back at once (A602).
+//! The C library keeps a heap for each of many threads, and memory that is freed in one stays there: under load a gate
+//! would take twice the memory of its own limits. Two heaps are enough, and large blocks are given back at once (A602).
 
-/// What the C library reads at the start of a process (mallopt(3)), and what it is to be where nobody has said otherwise.
+/// Variables that the C library reads at the start of a process (mallopt(3)), and their values unless they are set
+/// already.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const SETTINGS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144")];
 

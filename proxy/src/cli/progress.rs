@@ -16,7 +16,7 @@ pub(super) async fn during<T>(what: &str, work: impl Future<Output = T>) -> T {
         done = &mut work => return done,
         () = tokio::time::sleep(PATIENCE) => {}
     }
-    // The target hides itself where standard error is no terminal.
+    // The bar hides itself where standard error is no terminal.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);

@@ -72,8 +72,8 @@ pub(super) async fn run(reader: &Reader, arguments: &Arguments) -> Result<Exit, 
     Ok(if printed { Exit::Success } else { Exit::No })
 }
 
-/// A record as a line of the table (RFC 4180), without characters that steer a screen. What a spreadsheet would take for a
-/// formula has an apostrophe before it, wherever the spreadsheet parts a cell.
+/// A record as a line of the table (RFC 4180), without characters that steer a screen. A field that a spreadsheet would
+/// take for a formula gets an apostrophe before it, wherever the spreadsheet splits cells.
 pub(super) fn csv(record: &Record) -> String {
     let record = &fit(record);
     let client = record.client.as_ref();

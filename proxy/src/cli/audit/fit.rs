@@ -1,4 +1,4 @@
-//! Records made fit for a screen: a copy, an import, or a row that somebody put in says whatever it likes.
+//! Records made fit for a screen: a copy, an import or a forged row may hold any text.
 
 use pullgate_policy::text;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub(super) fn fit(record: &Record) -> Record {
     if escape(&mut value) == Texts::Fit {
         return record.clone();
     }
-    // An escaped text is a text: what was a record is one still.
+    // Escaping keeps a text a text: the record stays valid.
     let bare = || Record::new(record.kind, &DecisionId::random(), record.time, record.verdict);
     serde_json::from_value(value).unwrap_or_else(|_| bare())
 }

@@ -16,7 +16,7 @@ Examples:
 
 Exit codes: 0 found, 1 there is none, 2 usage, or it cannot be read.";
 
-/// Lines that are shown before and behind the one that is meant.
+/// Lines that are shown before and after the chosen one.
 const AROUND: usize = 5;
 
 /// The arguments of `audit policy`.

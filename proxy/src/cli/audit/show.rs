@@ -45,7 +45,7 @@ fn digits(text: &str) -> Result<String, String> {
 pub(super) async fn run(reader: &Reader, arguments: &Arguments) -> Result<Exit, ReadError> {
     let mut found = reader.shown(&arguments.id).await?;
     if found.is_empty() {
-        // The id of what was served is shown to nobody: it is looked for.
+        // The id of a served answer is in no column: it needs a scan.
         let filter = Filter { id: Some(arguments.id.clone()), ..Filter::default() };
         let (mut search, scan) = (reader.search(filter).await?, Scan::new());
         loop {
@@ -179,7 +179,7 @@ fn list(text: &mut String, paint: Paint, name: &str, entries: &[String]) {
     }
 }
 
-/// What was asked and what was found, as far as it is known.
+/// The request and its outcome, as far as the record has them.
 fn asked(record: &Record) -> Vec<(&'static str, String)> {
     let of = |name, said: &str| (name, said.to_owned());
     let perhaps = |name, said: &Option<String>| (name, said.clone().unwrap_or_default());

@@ -8,7 +8,7 @@ use pullgate_config::{AuditLog, Config};
 
 use crate::live::Live;
 
-/// Why a gate would not start; none where all that can be known beforehand is right.
+/// Why a gate would not start; `None` where no fault can be found beforehand.
 pub(super) fn fault(config: Config) -> Option<String> {
     let state = match fs::metadata(&config.state) {
         Ok(found) if !found.is_dir() => Some(format!("`state`: {} is no folder", config.state.display())),

@@ -45,7 +45,7 @@ pub(in crate::cli) enum ClientFault {
     /// The request cannot be made.
     #[error("the request cannot be made")]
     Request(#[from] http::Error),
-    /// The gate served bytes of another digest than it said.
+    /// The gate served bytes that do not hash to its digest header.
     #[error("the gate served bytes that do not hash to the digest in its header")]
     WrongBytes,
 }

@@ -13,7 +13,7 @@ pub(super) struct Shown {
     pub(super) expected: Expected,
 }
 
-/// What the gate must say of an image, by tag, by digest and to a HEAD alike.
+/// The expected answer about an image, by tag, by digest and to a HEAD alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     /// 403, for this reason.

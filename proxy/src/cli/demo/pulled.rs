@@ -1,4 +1,4 @@
-//! Pulls every image through the gate and holds what came of it against what should.
+//! Pulls every image through the gate and compares each outcome with the expected one.
 
 use std::sync::Arc;
 
@@ -37,14 +37,14 @@ pub(super) enum Word {
     Warn,
 }
 
-/// Whether an outcome is what it should be.
+/// Whether an outcome is the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     AsExpected,
     Other,
 }
 
-/// What the gate says of an image, and on which line of the policy that rests.
+/// The gate's verdict on an image, and the line of the policy that it rests on.
 struct Ruling {
     verdict: Word,
     code: Option<Code>,
@@ -94,7 +94,7 @@ fn pushed(recorded: &Recorded, repository: &str) -> String {
     digest.map(|digest| digest.to_string()).unwrap_or_default()
 }
 
-/// Whether one answer over HTTP is what it should be: the status, and the digest of what was pushed, or a reason.
+/// Whether one answer over HTTP is the expected one: the status, and the digest of the pushed image, or a reason.
 fn agrees(answer: &Answer, expected: Expected, pushed: &str) -> bool {
     let served = answer.digest.is_some_and(|digest| digest.to_string() == pushed);
     match expected {
@@ -104,7 +104,8 @@ fn agrees(answer: &Answer, expected: Expected, pushed: &str) -> bool {
     }
 }
 
-/// Asks the gate within this process what it has just answered over HTTP, for what no client is told: the line.
+/// Asks the gate in this process for the verdict that it just gave over HTTP: clients do not see the line of the
+/// policy.
 async fn ruling(app: &Arc<App>, repository: &str) -> Ruling {
     let none = |verdict| Ruling { verdict, code: None, text: None, location: None };
     let (Ok(repository), Ok(reference)) = (repository_named(repository), TAG.parse()) else {

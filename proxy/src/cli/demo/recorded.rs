@@ -14,7 +14,7 @@ const RECORDED: &str = include_str!("recorded.json");
 /// The name under which the policy knows the demo's registry; no name server does (RFC 2606).
 pub(super) const REGISTRY: &str = "demo.example";
 
-/// What the demo's registry holds.
+/// The content of the demo's registry.
 #[derive(Debug)]
 pub(super) struct Recorded {
     manifests: BTreeMap<(Repository, Digest), Intact<Document>>,

@@ -40,7 +40,7 @@ pub(super) async fn serve(recorded: Arc<Recorded>, listener: TcpListener) {
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(limits::HEADER_TIMEOUT);
-            // A client that breaks off is no event.
+            // A client that breaks off is not logged.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
         while connections.try_join_next().is_some() {}

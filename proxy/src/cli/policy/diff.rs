@@ -140,7 +140,7 @@ async fn replayed(both: &Both, arguments: &Arguments, all: All) -> Report {
     let verdicts = stream::iter(all.manifests)
         .map(|(content, pulled)| async move {
             let after = judged(both, &both.other, &content, fetch).await;
-            // A list says nothing of what was said then.
+            // A list has no past answers.
             let before = match compared {
                 true => Some(judged(both, &both.own, &content, fetch).await),
                 false => None,
@@ -159,7 +159,7 @@ async fn replayed(both: &Both, arguments: &Arguments, all: All) -> Report {
     report
 }
 
-/// What a policy says of it; what was not kept is fetched where that is wanted, once.
+/// The verdict of a policy on it; missing content is fetched once, with `--fetch`.
 async fn judged(both: &Both, live: &Arc<Live>, content: &Content, fetch: bool) -> Replayed {
     let verdict = replay::judge(&both.app.pull, live, content).await;
     let lacking = match &verdict {

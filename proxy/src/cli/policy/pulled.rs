@@ -1,5 +1,4 @@
-//! What was pulled: each manifest once, with all who asked for it, from the roll-up of the pull log or from a list of
-//! images.
+//! Past pulls: each manifest once, with all its clients, from the roll-up of the pull log or from a list of images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +11,7 @@ use crate::audit::read::{Filter, ReadError, Reader};
 use crate::pull::handles::Handles;
 use crate::pull::replay::Content;
 
-/// What was said of a manifest then.
+/// The answer about a manifest at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Said {
@@ -29,9 +28,9 @@ pub(super) enum Said {
 pub(super) struct Pulled {
     /// The tags by which it was asked for.
     pub(super) tags: BTreeSet<String>,
-    /// Who asked, by address or by the names that it proved, and how often.
+    /// The clients, by address or proven names, and how often each asked.
     pub(super) clients: BTreeMap<String, u64>,
-    /// What was said, the last time.
+    /// The last answer.
     pub(super) said: Option<(Timestamp, Said)>,
     pub(super) pulls: u64,
     pub(super) first: Option<Timestamp>,
@@ -42,14 +41,14 @@ pub(super) struct Pulled {
 #[derive(Debug, Default)]
 pub(super) struct All {
     pub(super) manifests: BTreeMap<Content, Pulled>,
-    /// What was asked for and has no digest: it was refused before it was resolved, or the list names a tag that was never
-    /// seen. By name.
+    /// References without a digest: refused before they were resolved, or tags of the list that were never seen. By
+    /// name.
     pub(super) unresolved: BTreeMap<String, u64>,
     pub(super) pulls: u64,
 }
 
 impl All {
-    /// From the roll-up of the log. Answers without a verdict are none of a policy.
+    /// From the roll-up of the log. Answers without a verdict are left out.
     pub(super) async fn of_log(file: &Path, since: Timestamp) -> Result<Self, ReadError> {
         let reader = Reader::open(file).await?;
         let mut sums = reader.sums(Filter { since: Some(since), ..Filter::default() });
@@ -88,7 +87,7 @@ impl All {
         }
     }
 
-    /// Images by name: a tag is what it was when it was seen last.
+    /// Images by name: a tag has the digest that it was last seen with.
     pub(super) async fn of_list(app: &Handles, images: &[Image]) -> Self {
         let mut all = Self::default();
         for image in images {
@@ -110,7 +109,7 @@ impl All {
     }
 }
 
-/// What a tag was when it was seen last, however long ago.
+/// The digest that a tag was last seen with, however long ago.
 pub(super) async fn seen(app: &Handles, repository: &Repository, tag: &Tag) -> Option<Digest> {
     let seen = app.store.store().database().tag_of_anybody(repository, tag).await;
     seen.ok().flatten().map(|seen| seen.digest)

@@ -107,7 +107,7 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
     report.exit()
 }
 
-/// The configuration with the policy that is tried and the folder of what is kept.
+/// The configuration with the policy under test and the folder of kept content.
 fn read(arguments: &Arguments) -> Result<(Config, Expectations), pullgate_config::Diagnostics> {
     let mut config = configuration::load(arguments.config.as_deref())?.config;
     let expectations = pullgate_config::load_expectations(&arguments.file)?;

@@ -28,13 +28,13 @@ pub(super) struct Report {
     pub(super) pulls: u64,
     /// Manifests among them, each judged once.
     pub(super) manifests: u64,
-    /// Those of which the same is said.
+    /// Manifests whose answer does not change.
     pub(super) same: u64,
     pub(super) changes: Vec<Change>,
     pub(super) unknown: Vec<Unknown>,
 }
 
-/// What is said now, and was not then.
+/// How the answer changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     WarnedNoMore,
 }
 
-/// A manifest of which another thing would be said.
+/// A manifest whose answer would change.
 #[derive(Debug, Serialize)]
 pub(super) struct Change {
     pub(super) would_be: Kind,
@@ -57,7 +57,7 @@ pub(super) struct Change {
     pub(super) tags: BTreeSet<String>,
     pub(super) digest: Digest,
     pub(super) root: Option<Digest>,
-    /// Manifests that were pulled under it and go its way: they stand for nothing else.
+    /// Manifests that were pulled under it and change in the same way, and are not listed.
     pub(super) children: u64,
     pub(super) reasons: Vec<Reason>,
     pub(super) pulls: u64,
@@ -66,7 +66,7 @@ pub(super) struct Change {
     pub(super) last: Option<Timestamp>,
 }
 
-/// A manifest of which nothing can be said.
+/// A manifest without a verdict.
 #[derive(Debug, Serialize)]
 pub(super) struct Unknown {
     pub(super) code: String,
@@ -97,7 +97,7 @@ impl Report {
         self.changes.iter().any(|change| change.would_be == Kind::Refused)
     }
 
-    /// What was asked for and has no digest.
+    /// Adds references without a digest.
     pub(super) fn unresolved(&mut self, unresolved: BTreeMap<String, u64>) {
         self.unknown.extend(unresolved.into_iter().map(|(image, pulls)| Unknown {
             code: "not-resolved".to_owned(),
@@ -109,7 +109,7 @@ impl Report {
         }));
     }
 
-    /// One manifest. `before` is what the policy in force says of it, where the log does not tell.
+    /// One manifest. `before` is the verdict of the policy in force, for a list of images, which has no past answers.
     pub(super) fn add(
         &mut self,
         content: &Content,
@@ -161,7 +161,7 @@ impl Report {
         });
     }
 
-    /// In order; what was pulled under a root that changes in the same way stands with it.
+    /// Sorts the changes, and counts a manifest under its root where both change in the same way.
     pub(super) fn finish(&mut self) {
         let changed: BTreeSet<(String, Digest, Kind)> =
             self.changes.iter().map(|one| (one.repository.clone(), one.digest, one.would_be)).collect();

@@ -1,4 +1,4 @@
-//! What came of the expectations. The JSON form is documented in `proxy/README.md` and stable.
+//! The outcome of the expectations. The JSON form is documented in `proxy/README.md` and stable.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ pub(super) struct Tried {
     pub(super) digest: Option<Digest>,
     pub(super) expected: &'static str,
     pub(super) expected_code: Option<&'static str>,
-    /// `permit`, `warn`, `deny`; `unknown` where what it takes was not kept.
+    /// `permit`, `warn`, `deny`; `unknown` where content or evidence was not kept.
     pub(super) verdict: &'static str,
     pub(super) reasons: Vec<Reason>,
     pub(super) outcome: Outcome,
@@ -91,7 +91,7 @@ impl Tried {
         }
     }
 
-    /// What was expected and what came, in one line.
+    /// Expectation and outcome, in one line.
     pub(super) fn line(&self) -> String {
         let code = self.expected_code.map(|code| format!(" ({code})")).unwrap_or_default();
         let reasons: Vec<String> = self
