@@ -32,12 +32,12 @@ pub(crate) struct Configuration {
 pub(crate) struct Listen {
     /// IP address and port. Default: "127.0.0.1:5000".
     address: Option<String>,
-    /// The registry of requests that name none.
+    /// The registry of requests without a registry.
     default_registry: Option<String>,
     /// What a denied HEAD gets: 403 (default) or 300.
     #[schemars(extend("enum" = [300, 403]))]
     denied_head_status: Option<u16>,
-    /// Addresses and networks of proxies whose `Forwarded` or `X-Forwarded-For` is believed, in the pull log. Default: none.
+    /// Addresses and networks of proxies that are trusted to name the client's address, for the pull log. Default: none.
     trusted_proxies: Option<Vec<String>>,
     tls: Option<Tls>,
 }
@@ -47,15 +47,15 @@ pub(crate) struct Listen {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
 pub(crate) struct Tls {
-    /// The certificate, and what it chains through.
+    /// The certificate with its intermediates.
     cert: String,
     /// Its private key, mode 0600.
     key: String,
-    /// Certificates that those of clients must chain to. Default: none is asked for.
+    /// Certificates that those of clients must chain to. Default: no certificate is asked for.
     client_ca: Option<String>,
 }
 
-/// Who may pull. Default: whoever reaches the data port.
+/// Who may pull. Default: every client that reaches the data port.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
@@ -64,7 +64,7 @@ pub(crate) struct Clients {
     htpasswd: Option<String>,
     /// Issuers whose tokens prove a name.
     oidc: Option<Vec<Issuer>>,
-    /// Rules, each of which is enough. Default: who proved a name reads everything.
+    /// Rules, of which one match suffices. Default: a client that proved a name reads everything.
     allow: Option<Vec<Allow>>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Issuer {
     claim: Option<String>,
     /// Certificates that those of the issuer must chain to. Default: the system's.
     ca: Option<String>,
-    /// A file with its keys, a JSON Web Key Set: then nobody is asked for them.
+    /// A file with its keys, a JSON Web Key Set: then they are not fetched.
     jwks: Option<String>,
 }
 

@@ -137,7 +137,7 @@ pub(crate) enum Use {
     Signature,
 }
 
-/// Repositories and what is asked for them.
+/// Repositories and their requirements.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
@@ -320,7 +320,7 @@ pub(crate) struct SignedBy {
     threshold: Option<usize>,
 }
 
-/// A digest that nobody gets.
+/// A digest that is never served.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
