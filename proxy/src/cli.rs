@@ -43,11 +43,11 @@ Exit codes: 0 yes, 1 no, 2 usage or configuration, 3 undecided.";
 
 const SERVE_EXAMPLES: &str = "\
 Without --config: loopback only, the well-known public registries, the built-in trust roots,
-warn mode: everything is served, what no policy permits with a warning; state under the user's
-data folder.
+warn mode: every image is served, with a warning where no policy permits it; state under the
+user's data folder.
 
-SIGTERM drains, SIGHUP reloads; a changed file reloads too. A reload with a fault keeps what is
-in force.
+SIGTERM drains, SIGHUP reloads; a changed file reloads too. A reload with a fault keeps the
+configuration in force.
 
 Examples:
   pullgate serve                                       try it: nothing is refused yet
@@ -100,7 +100,7 @@ Those of `refresh`: its own --help.";
 
 const DEMO_EXAMPLES: &str = "\
 Starts a registry of recorded images, really signed by cosign, puts the gate before it with a
-policy of its own, pulls each image by tag, by digest and by HEAD, and prints what came of it.
+policy of its own, pulls each image by tag, by digest and by HEAD, and prints the outcomes.
 Then it goes on serving, for your own client.
 
 Examples:
@@ -156,7 +156,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the pull log: who pulled what, signed by whom, refused by which line
+    /// Search the pull log: clients, images, signers, and the line that refused
     #[command(after_help = AUDIT_EXAMPLES)]
     Audit(audit::Arguments),
     /// Read the configuration and the policy, and report every fault
@@ -171,7 +171,7 @@ enum Command {
     /// Show the gate at work on this machine, without network or configuration
     #[command(after_help = DEMO_EXAMPLES)]
     Demo {
-        /// Exit after the table: 0 when each outcome is what it should be, 1 otherwise
+        /// Exit after the table: 0 when each outcome is the expected one, 1 otherwise
         #[arg(long)]
         once: bool,
     },
@@ -184,7 +184,7 @@ enum Command {
     /// Print or install the mirror configuration of a runtime
     #[command(after_help = NODE_CONFIG_EXAMPLES)]
     NodeConfig(node_config::Arguments),
-    /// Try a policy on what was pulled, or on what a site expects of it
+    /// Try a policy on past pulls, or on the verdicts that a site expects
     #[command(after_help = policy::EXAMPLES)]
     Policy {
         #[command(subcommand)]
@@ -193,7 +193,7 @@ enum Command {
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
-    /// Tell who signed images, and the policy that would admit exactly them
+    /// Show who signed images, and the policy that would admit exactly these signers
     #[command(after_help = survey::EXAMPLES)]
     Survey(survey::Arguments),
     /// Show the trust tables, or bring them up to date

@@ -7,23 +7,23 @@ mod pulled;
 mod test;
 
 pub(super) const EXAMPLES: &str = "\
-A policy is judged again on what the gate has kept: the manifests and the evidence of what was
-pulled. It is the function that judges pulls; nobody is asked, and a running gate is not touched.
-What was not kept is unknown, and is said to be.
+Both commands judge kept content: the manifests of past pulls and their evidence. They use the
+function that judges pulls, and do not disturb a running gate. They make no request without --fetch
+or --record; where content was not kept, the outcome is reported as unknown.
 
 Examples:
   pullgate policy diff --config pullgate.toml next.toml
                                                        what would change, by image and client
   pullgate policy test --config pullgate.toml expected.toml
-                                                       does it still say what it must?";
+                                                       does it still decide as expected?";
 
 /// What is done with a policy.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Tell what another policy would say of what was pulled
+    /// Judge past pulls again by another policy, and show what would change
     #[command(after_help = diff::EXAMPLES)]
     Diff(diff::Arguments),
-    /// Hold a policy to what is expected of it
+    /// Compare a policy with the verdicts that a site expects
     #[command(after_help = test::EXAMPLES)]
     Test(test::Arguments),
 }

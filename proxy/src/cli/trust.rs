@@ -44,12 +44,12 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Show every trust table; what is done where nothing is named
+    /// Show every trust table; the default
     Show,
     /// Bring trust tables up to date now, from their TUF repositories or from a folder
     #[command(after_help = REFRESH_EXAMPLES)]
     Refresh {
-        /// The tables; all that have a TUF repository when none is named
+        /// The tables; by default all that have a TUF repository
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// A folder with the files of the TUF repository, in place of its URL

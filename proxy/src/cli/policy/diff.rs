@@ -1,4 +1,4 @@
-//! `pullgate policy diff`: what another policy would say of what was pulled.
+//! `pullgate policy diff`: judges past pulls again by another policy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Arguments {
     /// Judge these images in place of the pull log: one a line, `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
     images: Option<PathBuf>,
-    /// Ask the registries for what was not kept
+    /// Ask the registries for content that was not kept
     #[arg(long)]
     fetch: bool,
     /// How to print

@@ -32,12 +32,12 @@ FILE says what must come of images:
   verdict = \"deny\"            # \"permit\", \"warn\", \"deny\"
   code = \"unknown-authority\"  # optional: a reason that must be among them
 
-Nobody is asked, but by --record. What is not there is unknown, and no test that passes.
+Only --record asks the registries. Missing content makes an outcome unknown, which does not pass.
 
 Examples:
   pullgate policy test --config pullgate.toml expected.toml
   pullgate policy test --config pullgate.toml expected.toml --record evidence
-                                                       ask the registries once, and keep what they say
+                                                       ask the registries once, and keep the answers
   pullgate policy test --config pullgate.toml expected.toml --recorded evidence --format junit > policy.xml
                                                        in CI, without a network
 
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Arguments {
     /// The configuration of the gate; without it the built-in defaults
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask the registries now, and keep what they say in this folder
+    /// Ask the registries now, and keep their answers in this folder
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
     /// Judge by what --record has kept in this folder
