@@ -117,8 +117,8 @@ pub fn unmatched() -> Denial {
     Denial::new(None, Reason { code: Code::ScopeUnmatched, location: None, text }, Vec::new())
 }
 
-/// The denial of a blocked subject, or of an image with a blocked part: nobody could pull it whole. An index is not
-/// denied for a child: each child is judged when it is asked for.
+/// The denial of a blocked subject, or of an image with a blocked part, which could not be pulled whole. An index is
+/// not denied for a child: each child is judged when it is asked for.
 #[must_use]
 pub fn blocked(set: &PolicySet, subject: &Subject, document: &Document) -> Option<Denial> {
     let parts = match document.manifest() {
@@ -220,7 +220,7 @@ fn judge_within(
     let Governing::Policy(policy, _) = set.governing(&subject.repository) else {
         return Outcome::Decided(Verdict::Deny(unmatched()));
     };
-    // Evidence about another subject is ignored, whoever collected it (invariant 3).
+    // Evidence about another subject is ignored (invariant 3).
     let none = Evidence::none(subject.digest, evidence.collected);
     let evidence = if evidence.subject == subject.digest { evidence } else { &none };
     let limit = later(evidence.collected, lifetime);

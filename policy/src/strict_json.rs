@@ -17,7 +17,7 @@ pub enum JsonFault {
     /// Deeper than `json_depth`.
     #[error("nested deeper than {} levels", limits::JSON_DEPTH)]
     Depth,
-    /// More values than the reader was told to expect.
+    /// More values than the caller allows.
     #[error("more values than are read")]
     Values,
     /// A number that not every reader holds exactly.

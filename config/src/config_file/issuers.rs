@@ -18,7 +18,8 @@ use crate::reader::{At, Table};
 /// The claim that names a client unless another is named.
 const SUBJECT: &str = "sub";
 
-/// Issuers that give tokens to everybody, and the claims of strangers there. Whoever asks chooses the audience.
+/// Issuers that give tokens to everybody, and the claims of strangers there. The requester of a token chooses its
+/// audience.
 const PUBLIC: [(&str, &[&str]); 4] = [
     ("https://accounts.google.com", &["104729331", "zq7x@kd83m.example"]),
     ("https://gitlab.com", &["project_path:zq7x/kd83m:ref_type:branch:ref:jy2", "zq7x/kd83m"]),

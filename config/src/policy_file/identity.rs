@@ -45,7 +45,7 @@ pub(super) fn read(context: &mut Context<'_, '_>, table: &mut Table, head: &Rang
     };
     let issuer = match issuer {
         Issuer::Absent => {
-            // Anybody may run an issuer that names whom it likes (A238).
+            // Any party can run an issuer that issues any name (A238).
             let hint = "for GitHub Actions: issuer = \"https://token.actions.githubusercontent.com\"";
             let message = "an identity is worth what its `issuer` is, which is missing";
             context.advise(head, Code::IssuerMissing, message, hint);

@@ -10,8 +10,8 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, Input};
 
-/// Identities that strangers have or could have: an expression that matches one of them is met by anybody (A404). The first
-/// two have no form at all, the others the forms in which certificates are issued to everyone.
+/// Identities that strangers have or could have: an expression that matches one of them admits any signer (A404). The
+/// first two have no form at all, the others the forms in which certificates are issued to everyone.
 const STRANGERS: [&str; 6] = [
     "3fJ9x!",
     "q7",

@@ -1,4 +1,4 @@
-//! What one policy file changes in another, for whoever reads the log.
+//! The differences between two policy files, as sentences for the log.
 
 use std::collections::BTreeMap;
 

@@ -30,7 +30,7 @@ pub enum Builder {
     GitLab,
     /// A builder of slsa-github-generator.
     Generator,
-    /// Whoever has this identity, byte for byte.
+    /// The holder of this identity, byte for byte.
     Identity(String),
 }
 

@@ -3,12 +3,11 @@
 //! page is the security argument, and the types keep it:
 //!
 //! 1. Clock (A418), scope (A062), block (A409): [`leave`]. Nothing is resolved, remembered or opened without a [`Leave`].
-//! 2. Rule: the policy without evidence, on the document and its parts: block, exemption, shape. Before
-//!    anything that is remembered, where the document is here; before its evidence in any case.
-//! 3. Permit, grant, denial: what is remembered. A permit is asked for of a `Cleared` subject only.
+//! 2. Rule: the policy without evidence, on the document and its parts: block, exemption, shape. It comes before any
+//!    remembered answer, where the document is here; before its evidence in any case.
+//! 3. Permit, grant, denial: the remembered answers. Only a `Cleared` subject has its permit looked up.
 //! 4. Servable: whether it is evidence, and nothing else.
-//! 5. Evidence: nobody collects it, decides by what is kept or asks `on_undecided` without an [`Open`], to which 1 to 4
-//!    lead.
+//! 5. Evidence: to collect it, to decide by kept evidence or to ask `on_undecided` takes an [`Open`], which 1 to 4 give.
 //!
 //! None of these proofs can be made elsewhere:
 //! ```compile_fail,E0451

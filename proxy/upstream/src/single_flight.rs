@@ -276,7 +276,7 @@ mod tests {
             for ask in asks {
                 ends.push(ask.await.unwrap());
             }
-            // Who began it is not served by another's work, and nobody begins twice.
+            // The request that began work is not served by another's, and no request begins twice.
             let mut expected = vec![told; 10];
             expected[0] = Err(Lost);
             assert_eq!((ends, begun.load(Ordering::SeqCst)), (expected, 2));

@@ -54,8 +54,8 @@ enum Received {
 }
 
 impl<E: UpstreamError> Transfer<E> {
-    /// Runs to the end, or until nobody has read for a while. Then its bytes stay as a partial blob, unless they are
-    /// known to be wrong. A partial blob never counts as kept (A103).
+    /// Runs to the end, or until there was no reader for a while. Then its bytes stay as a partial blob, unless they
+    /// are known to be wrong. A partial blob never counts as kept (A103).
     pub(super) async fn run<S, F, B>(mut self, source: S)
     where
         S: FnOnce(u64) -> F,
