@@ -38,6 +38,7 @@ macro_rules! codes {
 codes! {
     // What the gate refuses before or beside any evidence.
     Blocked = "blocked", "A `[[block]]` of the policy names this digest.", "Use another digest, or remove the block if it is no longer right.";
+    Canary = "canary", "The repository `pullgate/canary`, of which nothing is ever served: `pullgate doctor --probe` asked for it.", "Nothing: a node was seen to ask the gate.";
     ClientNotAllowed = "client-not-allowed", "No rule of `[clients] allow` lets this client read the repository.", "Add one to the configuration if the client may pull from it.";
     EvidenceRunnable = "evidence-runnable", "It is dressed as evidence, and a runtime could unpack or start it too.", "Sign again with a current tool; its config must name nothing to run, and no layer may read as an archive.";
     EvidenceUnverified = "evidence-unverified", "It is evidence, and nothing in it was verified by an authority of the policy about a subject of this repository.", "Name its signer in the policy; or say evidence = \"well-formed\" there, where no client unpacks by content.";

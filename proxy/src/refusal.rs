@@ -110,6 +110,7 @@ impl Refusal {
             Self::NotShown => Code::UpstreamNotShown.as_str(),
             Self::RangeUnsatisfiable(_) => "range-unsatisfiable",
             Self::Request(fault) => match fault {
+                RouteFault::Canary => Code::Canary.as_str(),
                 RouteFault::DigestInvalid => "digest-invalid",
                 RouteFault::MethodNotAllowed => "method-not-allowed",
                 RouteFault::NameInvalid => "name-invalid",

@@ -9,6 +9,11 @@ use percent_encoding::percent_decode_str;
 use pullgate_policy::oci::name::ReferenceInvalid;
 use pullgate_policy::oci::{Digest, Reference, Registry, Repository};
 
+/// The repository, in any registry, of which nothing is ever served: `pullgate doctor --probe` asks for it.
+pub const CANARY: &str = "pullgate/canary";
+/// How the gate says so, in the error and in the reason phrase.
+pub const CANARY_REFUSED: &str = "the canary is always refused";
+
 /// What a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
@@ -72,6 +77,9 @@ pub struct Page {
 /// Why a request is refused at the edge, with no request upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RouteFault {
+    /// The repository that is refused whatever a policy says, so that a node can be seen to ask the gate (A414).
+    #[error("{CANARY_REFUSED}")]
+    Canary,
     /// A digest outside the grammar.
     #[error("the digest is malformed")]
     DigestInvalid,
@@ -169,6 +177,9 @@ fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<
         return Err(RouteFault::NameInvalid);
     }
     let as_asked = parts.join("/");
+    if is_canary(&as_asked, registries) {
+        return Err(RouteFault::Canary);
+    }
     let (first, below) = match parts.as_slice() {
         [first, below @ ..] if !below.is_empty() => (Some(first.as_str()), below.join("/")),
         _ => (None, String::new()),
@@ -202,6 +213,18 @@ fn target(name: &[&str], query: &Query, registries: &impl Registries) -> Result<
     };
     let repository = Repository::new(registry, &path).map_err(|_| RouteFault::NameInvalid)?;
     Ok(Target { repository, as_asked, namespace })
+}
+
+/// Whether a name is the canary of some registry, whether that is served or not: a node asks with one that nobody has.
+fn is_canary(name: &str, registries: &impl Registries) -> bool {
+    let registry = match name.strip_suffix(CANARY) {
+        Some("") => return true,
+        Some(before) => before.strip_suffix('/'),
+        None => None,
+    };
+    let is_registry = |first: &str| looks_like_a_host(first) || registries.find(first).is_some();
+    // With `ns` too, a first component that names a registry is one.
+    registry.is_some_and(|first| !first.contains('/') && is_registry(first))
 }
 
 /// The registry that a request names, served or not, as far as it can be read: for the record of one that is refused.

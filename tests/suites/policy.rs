@@ -1,5 +1,6 @@
 //! The policy, and the trust that it rests on: reloads, revisions, and ways around it.
 
+mod canary;
 mod doors;
 mod reload;
 mod revisions;

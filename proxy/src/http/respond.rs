@@ -30,7 +30,9 @@ struct OciError {
 pub fn status(refusal: &Refusal, method: &Method, denied_head: DeniedHeadStatus) -> StatusCode {
     match refusal {
         // 300 without `Location`: containerd then asks no other registry.
-        Refusal::Denied(_) if *method == Method::HEAD && denied_head == DeniedHeadStatus::MultipleChoices => {
+        Refusal::Denied(_) | Refusal::Request(RouteFault::Canary)
+            if *method == Method::HEAD && denied_head == DeniedHeadStatus::MultipleChoices =>
+        {
             StatusCode::MULTIPLE_CHOICES
         }
         _ => describe(refusal, "").status,
@@ -70,9 +72,9 @@ pub fn refuse(
         Refusal::Request(RouteFault::MethodNotAllowed) => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
-        Refusal::Request(RouteFault::RegistryUnknown) => {
+        Refusal::Request(fault @ (RouteFault::Canary | RouteFault::RegistryUnknown)) => {
             // Like any other denial: a HEAD has no body.
-            let phrase = format!("Forbidden: {} (pullgate {})", RouteFault::RegistryUnknown, id.short());
+            let phrase = format!("Forbidden: {fault} (pullgate {})", id.short());
             let phrase = text::header(&phrase, limits::REASON_PHRASE_BYTES);
             if let Ok(phrase) = ReasonPhrase::try_from(phrase.into_bytes()) {
                 response.extensions_mut().insert(phrase);
@@ -168,6 +170,7 @@ fn describe(refusal: &Refusal, id: &str) -> OciError {
 /// The error for a fault of the request itself.
 fn of_request(fault: RouteFault, id: &str) -> OciError {
     let (status, code) = match fault {
+        RouteFault::Canary => (StatusCode::FORBIDDEN, "DENIED"),
         RouteFault::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
         RouteFault::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
         RouteFault::NameInvalid => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
@@ -228,6 +231,8 @@ mod tests {
             assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
         }
         assert_eq!(refuse(&denied(), &id, &Method::GET, DeniedHeadStatus::MultipleChoices).status(), 403);
+        let canary = Refusal::Request(RouteFault::Canary);
+        assert_eq!(refuse(&canary, &id, &Method::HEAD, DeniedHeadStatus::MultipleChoices).status(), 300);
         let undecided = Refusal::undecided(Code::Deadline);
         assert_eq!(refuse(&undecided, &id, &Method::HEAD, DeniedHeadStatus::MultipleChoices).status(), 503);
     }
@@ -236,6 +241,7 @@ mod tests {
     fn statuses_are_those_of_the_contract() {
         let id = DecisionId::random();
         for (fault, status) in [
+            (RouteFault::Canary, 403),
             (RouteFault::DigestInvalid, 400),
             (RouteFault::MethodNotAllowed, 405),
             (RouteFault::NameInvalid, 400),

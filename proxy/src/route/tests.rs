@@ -191,3 +191,28 @@ fn without_a_default_a_bare_name_has_no_registry() {
     assert_eq!(get("/v2/"), Ok(Route::Base));
     assert_eq!(get("/v2"), Ok(Route::Base));
 }
+
+#[test]
+fn a414_the_canary_is_one_in_every_registry_and_no_other_name_is() {
+    for target in [
+        "/v2/pullgate/canary/manifests/probe",
+        "/v2/pullgate/canary/manifests/probe?ns=ghcr.io",
+        "/v2/pullgate/canary/manifests/probe?ns=nobody.example",
+        "/v2/docker.io/pullgate/canary/manifests/probe",
+        "/v2/corp_5000/pullgate/canary/manifests/probe",
+        "/v2/nobody.example/pullgate/canary/manifests/probe?ns=nobody.example",
+        "/v2/pullgate/%63anary/manifests/probe",
+        "/v2/pullgate/canary/tags/list",
+    ] {
+        assert_eq!(get(target), Err(RouteFault::Canary), "{target}");
+    }
+    for (target, name) in [
+        ("/v2/org/pullgate/canary/manifests/v1?ns=ghcr.io", "ghcr.io/org/pullgate/canary"),
+        ("/v2/ghcr.io/org/pullgate/canary/manifests/v1", "ghcr.io/org/pullgate/canary"),
+        ("/v2/xpullgate/canary/manifests/v1", "docker.io/xpullgate/canary"),
+        ("/v2/pullgate/canary/x/manifests/v1", "docker.io/pullgate/canary/x"),
+        ("/v2/canary/manifests/v1", "docker.io/library/canary"),
+    ] {
+        assert_eq!(repository(target), name);
+    }
+}

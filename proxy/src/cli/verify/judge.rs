@@ -19,7 +19,7 @@ use crate::pull::handles::Handles;
 use crate::pull::order::{self, At, Found, Open, Standing, Walk};
 use crate::pull::{Pull, collect, resolve, verify};
 use crate::refusal::{Missing, Refusal};
-use crate::route::{Registries as _, RouteFault};
+use crate::route::{self, Registries as _, RouteFault};
 
 /// Judges one image.
 pub(in crate::cli) async fn image(app: &Arc<Handles>, asked: &Image) -> Report {
@@ -48,6 +48,9 @@ async fn stages(
     report: &mut Report,
 ) -> Result<(), Refusal> {
     let repository = &asked.repository;
+    if repository.path() == route::CANARY {
+        return Err(Refusal::Request(RouteFault::Canary));
+    }
     report.policy = governed(live, repository);
     live.upstream(repository).ok_or(Refusal::Request(RouteFault::RegistryUnknown))?;
     let named = match &asked.reference {
@@ -168,6 +171,7 @@ fn refused(report: &mut Report, refusal: &Refusal) {
     let code = refusal.code();
     let (verdict, text) = match refusal {
         Refusal::Denied(denial) => return denied(report, denial),
+        Refusal::Request(RouteFault::Canary) => (Word::Deny, route::CANARY_REFUSED.to_owned()),
         Refusal::Request(RouteFault::RegistryUnknown) => {
             (Word::Deny, "the registry has no [upstream] table".to_owned())
         }
