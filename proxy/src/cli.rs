@@ -16,8 +16,10 @@ mod audit;
 mod check;
 mod configuration;
 mod demo;
+mod doctor;
 mod explain;
 mod heaps;
+mod node;
 mod node_config;
 mod paint;
 mod policy;
@@ -175,6 +177,9 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Tell whether a pull of this node can go around the gate, and how
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Arguments),
     /// Print a manual page, as roff
     #[command(after_help = MAN_EXAMPLES)]
     Man {
@@ -271,6 +276,7 @@ pub fn run(cli: Cli) -> ExitCode {
                 demo::run(lasting, Paint::of(&io::stdout())).await.unwrap_or_else(|fault| failed(&fault))
             })
         }
+        Command::Doctor(arguments) => with_runtime(doctor::run(&arguments)),
         Command::Man { command } => man(command.as_deref()),
         Command::NodeConfig(arguments) => node_config::run(&arguments),
         Command::Policy { command } => with_runtime(policy::run(command)),

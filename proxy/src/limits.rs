@@ -122,3 +122,19 @@ pub const SHADOW_AFTER: Duration = Duration::from_millis(100);
 pub const SHADOW_REMEMBERED: usize = 1_024;
 /// For how long.
 pub const SHADOW_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+/// Bytes of one file of a runtime that `node-config` and `doctor` read. Over it: `config-unread`.
+pub const NODE_FILE_BYTES: u64 = MIB;
+/// Entries of one folder of a node, or processes of it, that they look at. Over it: `config-unread`.
+pub const NODE_FOLDER_ENTRIES: usize = 4_096;
+/// Files that containerd's configuration imports, of those that they follow. Over it: `config-unread`.
+pub const NODE_IMPORTS: usize = 64;
+/// Images of a node that `doctor` judges. Over it: `images-unlisted`.
+pub const NODE_IMAGES: usize = 2_000;
+/// Time for a program of a runtime that `doctor` runs. Over it: killed, `not-probed` or `images-unlisted`.
+pub const NODE_PROGRAM: Duration = Duration::from_secs(120);
+/// Bytes of what such a program says that are read. Over it: the rest is passed over.
+pub const NODE_PROGRAM_BYTES: u64 = 4 * MIB;
+/// Time for the gate's own answer to `doctor`. Over it: `gate-unreachable`.
+pub const CANARY_ANSWER: Duration = Duration::from_secs(15);
+/// How far two clocks may be apart before `doctor` tells of it.
+pub const CLOCK_APART: Duration = Duration::from_secs(120);

@@ -211,15 +211,25 @@ const WAYS: &[(&str, &str, &str, &str)] = &[
         "ask somebody else",
     ),
     ("k3s", "var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl", "", "a template of yours"),
-    ("cri-o", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
-    ("podman", "etc/containers/registries.conf.d/zzz-mine.conf", "", "zzz-mine.conf: is read after ours"),
+    (
+        "cri-o",
+        "etc/containers/registries.conf.d/zzz-mine.conf",
+        "[[registry]]\nlocation = \"docker.io\"\n",
+        "zzz-mine.conf: [[registry]] \"docker.io\"",
+    ),
+    (
+        "podman",
+        "etc/containers/registries.conf.d/zzz-mine.conf",
+        "[[registry]]\nlocation = \"docker.io\"\nblocked = true\n[[registry.mirror]]\nlocation = \"mirror.example\"\n",
+        "its mirror \"mirror.example\" is not the gate",
+    ),
     ("docker", "etc/docker/certs.d/ghcr.io/ca.crt", "", "certs.d/ghcr.io: wins over _default"),
     ("docker", "etc/docker/daemon.json", "{}", "containerd-snapshotter"),
-    ("docker", "etc/docker/daemon.json", "not json", "containerd-snapshotter"),
+    ("docker", "etc/docker/daemon.json", "not json", "is no JSON"),
     (
         "docker",
         "etc/docker/daemon.json",
-        "{\"features\":{\"containerd-snapshotter\":true},\"registry-mirrors\":[]}",
+        "{\"features\":{\"containerd-snapshotter\":true},\"registry-mirrors\":[\"https://mirror.example\"]}",
         "end at Docker Hub",
     ),
     ("k3s", "etc/rancher/k3s/config.yaml", "disable-default-registry-endpoint: false\n", "ask somebody else"),
@@ -291,10 +301,15 @@ fn what_leaves_the_gate_alone_is_no_way_around() {
 }
 
 #[test]
-fn what_is_read_before_ours_is_no_way_around() {
+fn what_is_read_before_ours_or_says_nothing_is_no_way_around() {
     let node = node();
     put(&node, "etc/containers/registries.conf.d/aa-mine.conf", "");
-    put(&node, "etc/containers/registries.conf.d/zzz-mine.conf.bak", "");
+    put(&node, "etc/containers/registries.conf.d/zzz-mine.conf", "");
+    put(
+        &node,
+        "etc/containers/registries.conf.d/zzz-mine.conf.bak",
+        "[[registry]]\nlocation = \"docker.io\"\n",
+    );
     assert_eq!(run(&node, &["podman", "--write"]).0, 0);
     assert_eq!(run(&node, &["podman", "--check"]).0, 0);
 }

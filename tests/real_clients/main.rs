@@ -1,6 +1,7 @@
 //! Real clients pull through a running gate: what is signed arrives, what is not is refused in words that the client
 //! itself shows, and nobody goes around. What is not installed here is skipped by name (`tests/src/clients/skip.rs`).
 
+mod around;
 mod buildah;
 mod builders;
 mod conformance;

@@ -6,20 +6,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use clap::ValueEnum;
-use http::Uri;
-use http::uri::Scheme;
-
-use self::around::ways_around;
+use super::node::shipped::{ADDRESS, File};
+use super::node::{BEFORE, Gate, Node, Runtime, Weight, ways_around};
 use super::{Exit, failed, print};
-
-mod around;
-
-/// The address in the files of `deploy/`.
-const SHIPPED: &str = "127.0.0.1:5000";
-
-/// The folder beside a file with what stood in its place.
-const BEFORE: &str = "pullgate-before";
 
 /// The arguments of `node-config`.
 #[derive(Debug, clap::Args)]
@@ -40,132 +29,11 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     /// The gate, as the runtime reaches it
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000", value_parser = gate)]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000", value_parser = Gate::parse)]
     gate: Gate,
     /// Where the node's files are mounted
     #[arg(long, value_name = "FOLDER", default_value = "/")]
     root: PathBuf,
-}
-
-/// What pulls images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Runtime {
-    /// containerd 1.6, 1.7 and 2.x
-    Containerd,
-    /// CRI-O
-    CriO,
-    /// podman, buildah and skopeo
-    Podman,
-    /// Docker engine 28 and later, with the containerd image store
-    Docker,
-    /// BuildKit: there is no such form, and this says what to do
-    Buildkit,
-    /// K3s
-    K3s,
-    /// RKE2
-    Rke2,
-}
-
-/// A file of a runtime, below the node's root.
-struct File {
-    path: &'static str,
-    shipped: &'static str,
-}
-
-const HOSTS: &str = include_str!("../../../deploy/containerd/hosts.toml");
-const CONTAINERS: [File; 2] = [
-    File {
-        path: "etc/containers/registries.conf.d/zz-pullgate.conf",
-        shipped: include_str!("../../../deploy/podman/pullgate.conf"),
-    },
-    File { path: "etc/containers/policy.json", shipped: include_str!("../../../deploy/podman/policy.json") },
-];
-const REGISTRIES: &str = include_str!("../../../deploy/k3s/registries.yaml");
-const NO_OTHER: &str = include_str!("../../../deploy/k3s/pullgate.yaml");
-
-impl Runtime {
-    fn files(self) -> &'static [File] {
-        match self {
-            Self::Containerd => {
-                &[File { path: "etc/containerd/certs.d/_default/hosts.toml", shipped: HOSTS }]
-            }
-            Self::CriO | Self::Podman => &CONTAINERS,
-            Self::Docker => &[File { path: "etc/docker/certs.d/_default/hosts.toml", shipped: HOSTS }],
-            Self::Buildkit => &[],
-            Self::K3s => &[
-                File { path: "etc/rancher/k3s/registries.yaml", shipped: REGISTRIES },
-                File { path: "etc/rancher/k3s/config.yaml.d/pullgate.yaml", shipped: NO_OTHER },
-            ],
-            Self::Rke2 => &[
-                File { path: "etc/rancher/rke2/registries.yaml", shipped: REGISTRIES },
-                File { path: "etc/rancher/rke2/config.yaml.d/pullgate.yaml", shipped: NO_OTHER },
-            ],
-        }
-    }
-
-    /// What makes the runtime read its files again.
-    fn afterwards(self) -> &'static str {
-        match self {
-            Self::Containerd => "in force at the next pull",
-            Self::Podman => "in force at once",
-            Self::CriO => "in force after: systemctl restart crio",
-            Self::Docker => "in force after: systemctl restart docker",
-            Self::Buildkit => "",
-            Self::K3s => "in force after: systemctl restart k3s (or k3s-agent)",
-            Self::Rke2 => "in force after: systemctl restart rke2-server (or rke2-agent)",
-        }
-    }
-}
-
-/// Where the runtime finds the gate.
-#[derive(Debug, Clone)]
-struct Gate {
-    tls: Transport,
-    authority: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Plain,
-    Tls,
-}
-
-fn gate(text: &str) -> Result<Gate, String> {
-    let says =
-        || "an address such as http://127.0.0.1:5000 or https://gate.example:5000, without a path".to_owned();
-    let uri: Uri = text.parse().map_err(|_| says())?;
-    let tls = match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTP => Transport::Plain,
-        Some(scheme) if *scheme == Scheme::HTTPS => Transport::Tls,
-        Some(_) | None => return Err(says()),
-    };
-    match uri.authority() {
-        Some(authority)
-            if uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@') =>
-        {
-            Ok(Gate { tls, authority: authority.to_string() })
-        }
-        Some(_) | None => Err(says()),
-    }
-}
-
-impl File {
-    /// The file's text for a gate. Over TLS the lines that allow plain HTTP go.
-    fn text(&self, gate: &Gate) -> String {
-        let scheme = match gate.tls {
-            Transport::Plain => "http",
-            Transport::Tls => "https",
-        };
-        let text =
-            self.shipped.replace(&format!("http://{SHIPPED}"), &format!("{scheme}://{}", gate.authority));
-        let text = text.replace(SHIPPED, &gate.authority);
-        match gate.tls {
-            Transport::Plain => text,
-            Transport::Tls => {
-                text.split_inclusive('\n').filter(|line| *line != "insecure = true\n").collect()
-            }
-        }
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -176,7 +44,7 @@ enum Fault {
     Differs(PathBuf),
     #[error(
         "BuildKit asks the registry itself whenever its mirror says no, whatever its configuration: name the gate in FROM \
-         (FROM {SHIPPED}/docker.io/library/alpine), and filter what the builder may reach (deploy/docker/egress.nft)"
+         (FROM {ADDRESS}/docker.io/library/alpine), and filter what the builder may reach (deploy/docker/egress.nft)"
     )]
     NoForm,
     #[error("{}", .0.display())]
@@ -209,7 +77,7 @@ fn done(arguments: &Arguments) -> Result<String, Fault> {
         let shown = files.iter().map(|(file, path)| format!("# {}\n{}\n", path.display(), file.text(gate)));
         return Ok(shown.collect());
     }
-    let around = ways_around(*runtime, &arguments.root);
+    let around = left_open(arguments, &files);
     if !around.is_empty() {
         return Err(Fault::Around(around));
     }
@@ -227,6 +95,21 @@ fn done(arguments: &Arguments) -> Result<String, Fault> {
     }
     told.push_str(&format!("{}\n", runtime.afterwards()));
     Ok(told)
+}
+
+/// What would win over the files, or keep the runtime from reading them, once they are written.
+fn left_open(arguments: &Arguments, files: &[(&File, PathBuf)]) -> Vec<String> {
+    let node = Node::at(&arguments.root);
+    let links = files.iter().flat_map(|(_, path)| node.links(path));
+    let says = |link: PathBuf| format!("{}: is a link, and is not followed", link.display());
+    let mut around: Vec<_> = links.map(says).collect();
+    let gate = arguments.gate.clone();
+    let written = node.with(files.iter().map(|(file, path)| (path.clone(), file.text(&gate))));
+    let found = ways_around(arguments.runtime, &written, &[gate]);
+    around.extend(found.iter().filter(|one| one.way.weight() != Weight::Told).map(ToString::to_string));
+    around.sort();
+    around.dedup();
+    around
 }
 
 /// Whether anything is touched.

@@ -24,6 +24,9 @@ pub struct Containerd {
     ctr: PathBuf,
 }
 
+/// The folder of `hosts.toml` below the node's root.
+const CERTS: &str = "etc/containerd/certs.d";
+
 /// Which containerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
@@ -139,13 +142,14 @@ impl Containerd {
     fn start_with(release: Release, hosts: &str, more: &str) -> io::Result<Self> {
         let folder = TempDir::with_prefix("pullgate-containerd-")?;
         let at = folder.path();
-        for made in ["certs.d/_default", "cni", "cni-bin", "opt"] {
+        for made in ["etc/containerd/certs.d/_default", "cni", "cni-bin", "opt"] {
             fs::create_dir_all(at.join(made))?;
         }
-        fs::write(at.join("certs.d/_default/hosts.toml"), hosts)?;
-        let certs = at.join("certs.d").display().to_string();
+        fs::write(at.join(CERTS).join("_default/hosts.toml"), hosts)?;
+        let certs = at.join(CERTS).display().to_string();
         let top = format!("root = {:?}\nstate = {:?}\n", at.join("root"), at.join("state"));
         let (shipped, version) = release.shipped();
+        fs::write(at.join("etc/containerd/config.toml"), shipped)?;
         let shipped =
             shipped.replace("/etc/containerd/certs.d", &certs).replace(version, &format!("{version}{top}"));
         // No garbage is collected: what a pull that was broken off has brought would be gone a second later.
@@ -191,7 +195,7 @@ impl Containerd {
     /// # Errors
     /// The program could not be started.
     pub fn ctr_pull(&self, arguments: &[&str], image: &str) -> io::Result<Outcome> {
-        let hosts = self.folder.path().join("certs.d");
+        let hosts = self.folder.path().join(CERTS);
         let mut command = self.ctr();
         command.args(["images", "pull", "--snapshotter", "native", "--hosts-dir"]).arg(hosts);
         run(command.args(arguments).arg(image))
@@ -205,6 +209,29 @@ impl Containerd {
         let mut command = self.ctr();
         command.args(["run", "--rm", "--snapshotter", "native", "--net-host", image, "pullgate-test"]);
         run(command.args(arguments))
+    }
+
+    /// The root below which its files lie as on a node: `etc/containerd/config.toml`, and the `certs.d` that it reads.
+    #[must_use]
+    pub fn node(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another `hosts.toml` for every registry; it is read at the next pull.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_hosts(&self, text: &str) -> io::Result<()> {
+        fs::write(self.folder.path().join(CERTS).join("_default/hosts.toml"), text)
+    }
+
+    /// What asks it for an image, without the image.
+    ///
+    /// # Errors
+    /// The program was not built.
+    pub fn pulls_with(&self) -> io::Result<String> {
+        let program = tool::built("cri-pull").map_err(io::Error::other)?;
+        Ok(format!("{} {} pull", program.display(), self.socket().display()))
     }
 
     /// What the daemon logged.

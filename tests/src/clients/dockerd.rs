@@ -115,6 +115,12 @@ impl Dockerd {
         run(docker(self.folder.path()).args(["login", "--username", user, "--password", password, gate]))
     }
 
+    /// What asks it for an image, without the image.
+    #[must_use]
+    pub fn pulls_with(&self) -> String {
+        format!("docker -H unix://{} pull", self.folder.path().join("docker.sock").display())
+    }
+
     /// `docker pull`.
     ///
     /// # Errors
