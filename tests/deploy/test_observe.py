@@ -39,6 +39,11 @@ def queries():
             yield panel["title"], target["expr"].replace("$__rate_interval", "1m").replace("$instance", ".*")
 
 
+def doctor_names():
+    """What `pullgate doctor` writes, by the table of deploy/observe/README.md."""
+    return set(re.findall(r"^\| `(pullgate_doctor_\w+)`", (OBSERVE / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+
+
 def series_of(query):
     """Names of series in a query, without their _bucket, _sum and _count."""
     return {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"\bpullgate_\w+", re.sub(r"\w+:\w+:\w+", "", query))}
@@ -62,7 +67,7 @@ class Observe(unittest.TestCase):
     def test_no_query_names_a_metric_that_the_gate_does_not_have(self):
         recorded = {rule["record"] for rule in rules("rules.yml")}
         for where, query in queries():
-            self.assertLessEqual(series_of(query), metric_names(), where)
+            self.assertLessEqual(series_of(query), metric_names() | doctor_names(), where)
             self.assertLessEqual(set(re.findall(r"\w+:\w+:\w+", query)), recorded, where)
 
     def test_each_alert_has_its_runbook_and_each_runbook_its_alert(self):
@@ -75,7 +80,7 @@ class Observe(unittest.TestCase):
         for section in text.split("\n## ")[1:]:
             self.assertIn("\nLook: ", section)
             self.assertIn("\nDo: ", section)
-            self.assertLessEqual(series_of(section), metric_names(), section)
+            self.assertLessEqual(series_of(section), metric_names() | doctor_names(), section)
 
     def test_the_dashboard_is_one_that_grafana_can_draw(self):
         seen, places = set(), set()
@@ -88,6 +93,25 @@ class Observe(unittest.TestCase):
             self.assertNotIn(panel["id"], seen)
             seen.add(panel["id"])
             self.assertTrue(panel["description"] and panel["targets"], panel["title"])
+
+    def test_what_doctor_writes_is_what_the_table_says_and_promtool_finds_no_fault(self):
+        with tempfile.TemporaryDirectory() as name:
+            node = pathlib.Path(name)
+            (node / "etc/containerd").mkdir(parents=True)
+            file = node / "pullgate.prom"
+            run(GATE, "doctor", "--root", node, "--probe", "--pull-with", "false", "--gate", f"http://127.0.0.1:{free_port()}", "--textfile", file, "containerd", status=1)
+            text = file.read_text(encoding="utf-8")
+        self.assertEqual({line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}, doctor_names())
+        self.assertEqual({re.split("[{ ]", line)[0] for line in text.splitlines() if not line.startswith("#")}, doctor_names())
+        self.assertEqual(run(tool("promtool"), "check", "metrics", input=text), "")
+
+    def test_systemd_takes_the_units_of_doctor(self):
+        with tempfile.TemporaryDirectory() as name:
+            for unit in ("pullgate-doctor.service", "pullgate-doctor.timer"):
+                text = (OBSERVE / unit).read_text(encoding="utf-8").replace("/usr/bin/pullgate", str(GATE))
+                (pathlib.Path(name) / unit).write_text(text, encoding="utf-8")
+            told = run(tool("systemd-analyze"), "verify", f"{name}/pullgate-doctor.timer", f"{name}/pullgate-doctor.service", status=None)
+        self.assertNotIn("pullgate-doctor", told)
 
 
 class Scraped(unittest.TestCase):
