@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pullgate_tests::hostile::{Hostile, Seen, World};
 
-/// The memory of the whole process, address space: `ulimit -v`.
+/// The memory of the whole process that it may write, touched or not: `ulimit -d`.
 const MEMORY: u64 = 512 * 1024 * 1024;
 const SECONDS: u64 = 600;
 
@@ -51,5 +51,5 @@ fn say(when: &str, seen: &Seen) {
     let memory: Vec<_> = memory
         .map(|(at, resident, space)| format!("{} s: {}/{}", at.as_secs(), resident >> 20, space >> 20))
         .collect();
-    println!("  memory, MiB resident/address space: {}", memory.join(", "));
+    println!("  memory, MiB resident/writable: {}", memory.join(", "));
 }
