@@ -16,6 +16,7 @@ mod diagnostic;
 mod expectations;
 mod files;
 mod foreign;
+mod import;
 pub mod limits;
 mod policy_file;
 mod reader;
@@ -41,6 +42,10 @@ pub use defaults::{defaults, warnings_without_a_file};
 pub use diagnostic::{Diagnostic, Diagnostics, Style};
 pub use expectations::{Expect, Expectations, ExpectedVerdict};
 pub use foreign::foreign_toml;
+pub use import::{
+    Accept, Import, ImportFault, Imported, ImportedPart, ImportedPolicy, ImportedRemark, RemarkCode, Weight,
+    import,
+};
 pub use secret::Secret;
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
 pub use trust::{TrustLocation, TrustOrigin, TrustRefresh, TrustSource};

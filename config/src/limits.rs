@@ -32,3 +32,17 @@ pub const DENY_TTL_MAX: Duration = Duration::from_secs(30);
 pub const AUDIT_RETAIN_MAX_LEAST: u64 = 16 * MIB;
 /// Bytes of a configuration or policy file.
 pub const CONFIG_FILE_BYTES: u64 = 4 * MIB;
+/// Files of one `pullgate policy import`. Over it, as over the next ones: nothing is written.
+pub const IMPORT_FILES: usize = 1_024;
+/// Bytes of a file that is imported.
+pub const IMPORT_FILE_BYTES: u64 = 4 * MIB;
+/// Values of such a file, those that aliases repeat among them; each 64 bytes of a text count as one.
+pub const IMPORT_VALUES: usize = 200_000;
+/// Levels of nesting in such a file.
+pub const IMPORT_DEPTH: usize = 64;
+/// Policies and rules of one import, and authorities that they name.
+pub const IMPORT_PARTS: usize = 1_024;
+/// Scopes of one import, those that two of them have in common among them.
+pub const IMPORT_SCOPES: usize = 1_024;
+/// Ways to choose one requirement of each of several authorities. Over it the first authority alone is imported.
+pub const IMPORT_CHOICES: usize = 16;

@@ -117,6 +117,7 @@ const PACKAGES: [Rooms; 7] = [
             "config_file",
             "expectations",
             "against",
+            "import",
         ],
         circles: &[
             (

@@ -3,6 +3,7 @@
 use super::Exit;
 
 mod diff;
+mod import;
 mod pulled;
 mod test;
 
@@ -15,7 +16,9 @@ Examples:
   pullgate policy diff --config pullgate.toml next.toml
                                                        what would change, by image and client
   pullgate policy test --config pullgate.toml expected.toml
-                                                       does it still decide as expected?";
+                                                       does it still decide as expected?
+  pullgate policy import /etc/containers/policy.json
+                                                       start from the policy of another system";
 
 /// What is done with a policy.
 #[derive(Debug, clap::Subcommand)]
@@ -23,6 +26,9 @@ pub(super) enum Command {
     /// Judge past pulls again by another policy, and show what would change
     #[command(after_help = diff::EXAMPLES)]
     Diff(diff::Arguments),
+    /// Make a policy of those of another system
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Arguments),
     /// Compare a policy with the verdicts that a site expects
     #[command(after_help = test::EXAMPLES)]
     Test(test::Arguments),
@@ -32,6 +38,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command) -> Exit {
     match command {
         Command::Diff(arguments) => diff::run(&arguments).await,
+        Command::Import(arguments) => import::run(&arguments),
         Command::Test(arguments) => test::run(&arguments).await,
     }
 }
