@@ -51,7 +51,7 @@ pub struct Seen {
     pub peak: u64,
     /// Whether the gate lives.
     pub alive: bool,
-    /// How its memory went: when, bytes resident, bytes that it may write.
+    /// How its memory went: when, bytes resident, bytes of address space.
     pub memory: Vec<(Duration, u64, u64)>,
     /// What it logged last, if it died.
     pub last_words: String,
@@ -143,7 +143,7 @@ fn carriers() -> Vec<(&'static str, Made)> {
 }
 
 impl World {
-    /// Starts it, with at most so many bytes of memory that it may write.
+    /// Starts it, with at most so many bytes of address space; 0: without a limit.
     ///
     /// # Errors
     /// It cannot be started.
@@ -207,7 +207,7 @@ impl World {
             n += 1;
             if seen.memory.last().is_none_or(|(at, ..)| begun.elapsed() >= *at + SAMPLE) {
                 let now = |field| memory(self.gate.pid(), field).unwrap_or(0);
-                seen.memory.push((begun.elapsed(), now("VmRSS:"), now("VmData:")));
+                seen.memory.push((begun.elapsed(), now("VmRSS:"), now("VmSize:")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -96,7 +96,7 @@ impl Settings {
         Self { descriptors: Some(format!("-S -n {count}")), ..self }
     }
 
-    /// At most so many bytes of memory that it may write, touched or not (`ulimit -d`); 0: without a limit.
+    /// At most so many bytes of address space (`ulimit -v`); 0: without a limit.
     #[must_use]
     pub fn memory(self, most: u64) -> Self {
         Self { memory: Some(most).filter(|most| *most > 0), ..self }
@@ -199,7 +199,7 @@ impl Gate {
         let file = folder.path().join("pullgate.toml");
         fs::write(&file, configuration)?;
         let mut input = Stdio::null();
-        let memory = settings.memory.map(|bytes| format!("-d {}", bytes / 1024));
+        let memory = settings.memory.map(|bytes| format!("-v {}", bytes / 1024));
         let limits: String = [&settings.descriptors, &memory]
             .into_iter()
             .flatten()
