@@ -128,7 +128,9 @@ impl Setup {
             "policy = \"policy.toml\"\nstate = \"state\"\n{top}[listen]\n{listen}[cache]\n{cache}[audit]\n{log}{audit}{upstreams}"
         );
         for (name, bytes) in &self.files {
-            fs::write(folder.join(name), bytes).expect("a file in the test's folder");
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(folder)).expect("a folder in the test's folder");
+            fs::write(path, bytes).expect("a file in the test's folder");
         }
         fs::write(folder.join("policy.toml"), &self.policy).expect("a file in the test's folder");
         fs::write(folder.join("pullgate.toml"), text).expect("a file in the test's folder");

@@ -6,5 +6,6 @@ mod fuzzed;
 pub(crate) mod memory;
 mod panics;
 mod read_as_json;
+mod restarts;
 pub(crate) mod signals;
 mod wearing;

@@ -4,4 +4,5 @@ mod disk;
 mod lost;
 pub(crate) mod state;
 mod unknown;
+mod upgrades;
 mod whose;
