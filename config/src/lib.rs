@@ -46,7 +46,7 @@ pub use import::{
     Accept, Import, ImportFault, Imported, ImportedPart, ImportedPolicy, ImportedRemark, RemarkCode, Weight,
     import,
 };
-pub use secret::Secret;
+pub use secret::{Secret, without_secrets};
 pub use source::{Content, Disk, Memory, Readers, Source, Unreadable};
 pub use trust::{TrustLocation, TrustOrigin, TrustRefresh, TrustSource};
 

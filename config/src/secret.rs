@@ -34,6 +34,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The text of a file of ours for people elsewhere: what may be a secret is struck out.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    masked(text)
+}
+
 /// The text of a file as it may be shown beside a diagnostic: possible secrets are struck out byte by byte, so that
 /// every position stays the same. It goes by the text alone, since a file with a syntax fault has no values yet (A415).
 pub(crate) fn masked(text: &str) -> String {

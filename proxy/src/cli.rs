@@ -15,10 +15,12 @@ use self::paint::Paint;
 mod audit;
 mod check;
 mod configuration;
+mod debug_bundle;
 mod demo;
 mod doctor;
 mod explain;
 mod heaps;
+mod init;
 mod node;
 mod node_config;
 mod paint;
@@ -33,7 +35,9 @@ const EXAMPLES: &str = "\
 Examples:
   pullgate demo                                        see it work, on this machine alone
   pullgate check --config pullgate.toml                what is wrong with the files, all of it
+  pullgate init                                        files for this machine, to begin with
   pullgate serve --config pullgate.toml                the gate
+  pullgate doctor                                      can a pull of this node go around it
   pullgate audit search --config pullgate.toml --since 24h --verdict deny
                                                        what was refused, to whom, and why
   pullgate verify --config pullgate.toml ghcr.io/myorg/app:v1
@@ -170,6 +174,9 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Gather what somebody who helps wants to see, without secrets
+    #[command(after_help = debug_bundle::EXAMPLES)]
+    DebugBundle(debug_bundle::Arguments),
     /// Show the gate at work on this machine, without network or configuration
     #[command(after_help = DEMO_EXAMPLES)]
     Demo {
@@ -180,6 +187,9 @@ enum Command {
     /// Tell whether a pull of this node can go around the gate, and how
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Arguments),
+    /// Write a configuration and a policy for this machine, which refuse nothing yet
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Arguments),
     /// Print a manual page, as roff
     #[command(after_help = MAN_EXAMPLES)]
     Man {
@@ -270,6 +280,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Audit(arguments) => with_runtime(audit::run(&arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Completions { shell } => completions(shell),
+        Command::DebugBundle(arguments) => with_runtime(debug_bundle::run(&arguments)),
         Command::Demo { once } => {
             let lasting = if once { demo::Lasting::Once } else { demo::Lasting::UntilInterrupted };
             with_runtime(async {
@@ -277,6 +288,7 @@ pub fn run(cli: Cli) -> ExitCode {
             })
         }
         Command::Doctor(arguments) => with_runtime(doctor::run(&arguments)),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Man { command } => man(command.as_deref()),
         Command::NodeConfig(arguments) => node_config::run(&arguments),
         Command::Policy { command } => with_runtime(policy::run(command)),

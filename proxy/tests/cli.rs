@@ -114,7 +114,21 @@ impl Drop for Demo {
 fn help_teaches_by_example_and_the_version_is_told() {
     let (code, version, _) = run(&["--version"]);
     assert_eq!((code, version.trim()), (0, concat!("pullgate ", env!("CARGO_PKG_VERSION"))));
-    for command in ["serve", "verify", "check", "demo", "survey", "completions", "man", "node-config", ""] {
+    let commands = [
+        "check",
+        "completions",
+        "debug-bundle",
+        "demo",
+        "doctor",
+        "init",
+        "man",
+        "node-config",
+        "serve",
+        "survey",
+        "verify",
+        "",
+    ];
+    for command in commands {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let (code, help, _) = run(&arguments);
         assert_eq!(code, 0, "{command}");
@@ -158,6 +172,8 @@ fn completions_exist_for_the_usual_shells() {
         let (code, script, _) = run(&["completions", shell]);
         assert_eq!(code, 0);
         assert!(script.contains("pullgate") && script.contains("verify"), "{shell}");
+        // The codes of `--explain`, and those of `doctor --accept`.
+        assert!(script.contains("unknown-authority") && script.contains("no-host-table"), "{shell}");
     }
 }
 

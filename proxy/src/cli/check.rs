@@ -1,7 +1,7 @@
 //! `pullgate check`: every fault of the files, and what would govern an image.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pullgate_config::{Against, Config, Diagnostics, Loaded};
 use pullgate_policy::oci::Reference;
@@ -48,6 +48,12 @@ struct Governed {
     policy: Option<String>,
     scope: Option<String>,
     requirements: Vec<String>,
+}
+
+/// The same as `check --config PATH`.
+pub(super) fn file(path: &Path) -> Exit {
+    let config = Some(path.to_owned());
+    run(&Arguments { config, strict: false, against: Vec::new(), format: Format::Text })
 }
 
 /// Reads the files and reports.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pullgate_policy::oci::Registry;
 
 use self::report::{Cured, Report};
@@ -15,7 +16,6 @@ mod asked;
 mod images;
 mod listener;
 mod probe;
-mod program;
 mod report;
 mod textfile;
 
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER", default_value = "/")]
     root: PathBuf,
     /// This finding is closed by other means, such as egress filtering: it is shown, and does not count
-    #[arg(long, value_name = "CODE", value_parser = way)]
+    #[arg(long, value_name = "CODE", value_parser = ways(), hide_possible_values = true)]
     accept: Vec<Way>,
     /// Ask each runtime for the canary, which the gate always refuses
     #[arg(long)]
@@ -72,8 +72,10 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-fn way(text: &str) -> Result<Way, String> {
-    Way::find(text).ok_or_else(|| "no such code; proxy/README.md has them (`doctor: codes`)".to_owned())
+/// The codes, for shells too.
+fn ways() -> impl TypedValueParser<Value = Way> {
+    let way = |text: String| Way::find(&text).ok_or("no such code");
+    PossibleValuesParser::new(Way::ALL.iter().map(|way| way.as_str())).try_map(way)
 }
 
 /// Looks, and asks where it is told to.

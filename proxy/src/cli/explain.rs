@@ -1,8 +1,33 @@
 //! `pullgate verify --explain CODE`.
 
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Command};
 use pullgate_policy::code::Code;
 
 use super::{Exit, complain, print};
+
+/// Any text, of which shells are told the codes: an id of an answer is taken too, and told what it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Codes;
+
+impl TypedValueParser for Codes {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Code::ALL.iter().map(|code| PossibleValue::new(code.as_str()))))
+    }
+}
 
 /// Prints cause and cure of a reason code.
 pub(super) fn run(text: &str) -> Exit {

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 
 pub(super) use self::files::{Found, Node};
 pub(super) use self::gate::Gate;
+pub(super) use self::images::images;
 pub(super) use self::present::present;
+pub(super) use self::registries::{Named, registries};
 pub(super) use self::way::{Finding, Way, Weight};
 
 mod certs;
@@ -16,8 +18,11 @@ mod crio;
 mod docker;
 mod files;
 mod gate;
+mod images;
 mod present;
+pub(super) mod program;
 mod rancher;
+mod registries;
 pub(super) mod shipped;
 mod table;
 mod way;

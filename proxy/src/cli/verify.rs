@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use self::report::{Report, Reports, Word};
 use super::paint::Paint;
-use super::{Exit, Format, Image, complain, configuration, print, progress, serve};
+use super::{Exit, Format, Image, complain, configuration, explain, print, progress, serve};
 use crate::app::App;
 use crate::server;
 
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Tell cause and cure of a reason code, and judge nothing
-    #[arg(long, value_name = "CODE", conflicts_with = "images")]
+    #[arg(long, value_name = "CODE", conflicts_with = "images", value_parser = explain::Codes, hide_possible_values = true)]
     pub(super) explain: Option<String>,
 }
 

@@ -4,8 +4,6 @@
 //! podman and CRI-O, which refuse a registry that is not listed, it is Docker Hub.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,8 +12,8 @@ use pullgate_policy::text;
 use super::Arguments;
 use super::asked::{self, Answer};
 use super::listener::Listener;
-use super::program::{self, Ended};
 use super::report::{Probe, Report};
+use crate::cli::node::program::{self, Ended, installed};
 use crate::cli::node::{Finding, Gate, Node, Runtime, Way};
 use crate::limits::CLOCK_APART;
 use crate::route::{CANARY, CANARY_REFUSED};
@@ -110,12 +108,6 @@ fn command(arguments: &Arguments, node: &Node, runtime: Runtime) -> Option<Vec<S
         Runtime::Docker => installed("docker").then(|| words(&["docker", "pull"])).flatten(),
         Runtime::Buildkit => None,
     }
-}
-
-/// Whether a program of that name is in `PATH`.
-pub(super) fn installed(name: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.is_absolute() && Path::new(&folder).join(name).is_file())
 }
 
 async fn one(

@@ -40,7 +40,7 @@ pub(super) fn read(node: &Node, found: &mut Found, gates: &[Gate]) {
 }
 
 /// The tables in force, by prefix, each with its file.
-fn tables(node: &Node, found: &mut Found) -> BTreeMap<String, (PathBuf, Value)> {
+pub(super) fn tables(node: &Node, found: &mut Found) -> BTreeMap<String, (PathBuf, Value)> {
     let mut files: Vec<_> = CONF.map(|path| node.join(path)).into();
     for folder in DROP_INS {
         files.extend(node.entries(&node.join(folder), found));

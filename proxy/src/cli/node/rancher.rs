@@ -92,6 +92,13 @@ fn registries(node: &Node, found: &mut Found, gates: &[Gate], path: &Path) {
     }
 }
 
+/// The registries that `registries.yaml` has mirrors for.
+pub(super) fn named(node: &Node, found: &mut Found, name: &str) -> Vec<String> {
+    let path = node.join("etc/rancher").join(name).join("registries.yaml");
+    let text = node.text(&path, found).unwrap_or_default();
+    mirrors(&text).unwrap_or_default().into_iter().map(|(registry, _)| registry).collect()
+}
+
 /// `mirrors` in its plainest form: names, below each `endpoint` and a list. None where it has another.
 fn mirrors(text: &str) -> Option<Vec<(String, Vec<String>)>> {
     let mut mirrors: Vec<(String, Vec<String>)> = Vec::new();

@@ -1,8 +1,10 @@
 //! Programs of the runtimes, run to their end or to their limit.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// How a program ended, with both its streams.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(in crate::cli) enum Ended {
     Succeeded(String),
     Failed(String),
     /// It did not end in time.
@@ -23,8 +25,14 @@ pub(super) enum Ended {
 }
 
 /// Runs a program that asks nobody anything. It may block the thread.
-pub(super) fn run(words: &[String]) -> io::Result<Ended> {
+pub(in crate::cli) fn run(words: &[String]) -> io::Result<Ended> {
     within(words, NODE_PROGRAM)
+}
+
+/// Whether a program of that name is in `PATH`.
+pub(in crate::cli) fn installed(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.is_absolute() && Path::new(&folder).join(name).is_file())
 }
 
 fn within(words: &[String], most: Duration) -> io::Result<Ended> {
