@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use self::fault::Fault;
 use self::model::{Joined, Originals, Unmatched};
 use self::reader::{Object, Reader, text_of};
+use self::remark::Remark;
 use self::tree::{Node, Value};
 use crate::diagnostic::Diagnostics;
 use crate::files::Files;
@@ -25,6 +26,7 @@ mod expression;
 mod fault;
 mod join;
 mod json;
+mod kyverno;
 mod model;
 mod predicate;
 mod reader;
@@ -122,6 +124,10 @@ struct Document {
 enum Kind {
     ClusterImagePolicy,
     ContainersPolicy,
+    /// A policy of Kyverno's with `verifyImages`.
+    Kyverno,
+    /// An `ImageValidatingPolicy` of Kyverno's.
+    KyvernoValidating,
     Object(Object),
     /// Something that no policy is.
     Other,
@@ -131,7 +137,9 @@ impl Kind {
     /// The system that reads it, for people; policies of one system count together.
     fn system(self) -> Option<&'static str> {
         match self {
-            Self::ClusterImagePolicy => Some("policies of a cluster"),
+            Self::ClusterImagePolicy | Self::Kyverno | Self::KyvernoValidating => {
+                Some("policies of a cluster")
+            }
             Self::ContainersPolicy => Some("policy.json"),
             Self::Object(_) | Self::Other => None,
         }
@@ -143,6 +151,10 @@ impl Kind {
         match (group, node.text_at(&["kind"]).unwrap_or_default()) {
             ("policy.sigstore.dev" | "cosigned.sigstore.dev", "ClusterImagePolicy") => {
                 Self::ClusterImagePolicy
+            }
+            ("kyverno.io", "ClusterPolicy" | "Policy") => Self::Kyverno,
+            ("policies.kyverno.io", "ImageValidatingPolicy" | "NamespacedImageValidatingPolicy") => {
+                Self::KyvernoValidating
             }
             ("policy.sigstore.dev", "TrustRoot") => Self::Object(Object::TrustRoot),
             ("", "Secret") => Self::Object(Object::Secret),
@@ -202,20 +214,40 @@ fn originals(reader: &mut Reader<'_>, documents: &[Document]) -> Result<Original
     }
     match first.kind {
         Kind::ContainersPolicy => containers::read(reader, &first.node),
-        Kind::ClusterImagePolicy | Kind::Object(_) | Kind::Other => cluster(reader, documents),
+        Kind::ClusterImagePolicy
+        | Kind::Kyverno
+        | Kind::KyvernoValidating
+        | Kind::Object(_)
+        | Kind::Other => cluster(reader, documents),
     }
 }
 
 /// Policies of a cluster's admission: each that matches must pass.
 fn cluster(reader: &mut Reader<'_>, documents: &[Document]) -> Result<Originals, Fault> {
-    let mut parts = Vec::new();
+    let (mut parts, mut remarks) = (Vec::new(), Vec::new());
     for document in documents {
         match document.kind {
+            Kind::Kyverno => {
+                admitted(&mut remarks, &document.node);
+                parts.extend(kyverno::read(reader, &document.node)?);
+            }
+            Kind::KyvernoValidating => {
+                admitted(&mut remarks, &document.node);
+                parts.push(kyverno::validating::read(reader, &document.node)?);
+            }
             Kind::ClusterImagePolicy => parts.push(sigstore::read(reader, &document.node)?),
             Kind::ContainersPolicy | Kind::Object(_) | Kind::Other => {}
         }
     }
-    Ok(Originals { parts, joined: Joined::All, unmatched: Unmatched::Deny, remarks: Vec::new() })
+    Ok(Originals { parts, joined: Joined::All, unmatched: Unmatched::Deny, remarks })
+}
+
+/// What no pattern matches is admitted by Kyverno.
+fn admitted(remarks: &mut Vec<Remark>, node: &Node) {
+    if remarks.is_empty() {
+        let text = "what no pattern matches is admitted there, and denied here";
+        remarks.push(Remark::new(RemarkCode::UnmatchedDenied, &node.place, text));
+    }
 }
 
 /// What `check` says of the result: no fault may be left.

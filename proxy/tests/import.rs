@@ -100,3 +100,23 @@ fn nothing_is_written_where_it_would_be_wider_or_cannot_be_read() {
     assert_eq!(run(folder.path(), &["missing.json"]).0, 2);
     assert_eq!(run(folder.path(), &["policy.json", "--accept", "everything"]).0, 2);
 }
+
+/// The page on the policy language shows this command at work; `pullgate-config` holds what it says of pulls.
+#[test]
+fn the_command_prints_and_writes_what_the_page_on_policies_shows() {
+    const PAGE: &str = include_str!("../../policy/README.md");
+    let between = |text: &'static str, begins: &str, ends: &str| {
+        text.split_once(begins).unwrap().1.split_once(ends).unwrap().0
+    };
+    let (_, section) = PAGE.split_once("### A policy of Kyverno, imported and enforced").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("verify-images.yaml"), between(section, "```yaml\n", "```")).unwrap();
+    let (exit, printed, complaint) = run(folder.path(), &["verify-images.yaml"]);
+    assert_eq!((exit, complaint.as_str()), (0, ""));
+    assert_eq!(
+        printed,
+        between(section, "$ pullgate policy import verify-images.yaml\n", "$ cat policy.toml\n")
+    );
+    let policy = std::fs::read_to_string(folder.path().join("policy.toml")).unwrap();
+    assert_eq!(policy, between(section, "$ cat policy.toml\n", "```"));
+}

@@ -289,6 +289,7 @@ fn empty() -> Part {
         name: String::new(),
         place: Place { file: "".into(), line: 0 },
         areas: Vec::new(),
+        except: Vec::new(),
         lost: Vec::new(),
         mode: Mode::Enforce,
         asks: Asks::Nothing,

@@ -170,6 +170,30 @@ fn flags(chars: &mut Chars<'_>, made: &mut String) -> Option<()> {
     }
 }
 
+/// A text in which `*` stands for any characters and `?` for one.
+pub(super) fn wildcards(text: &str) -> Pattern {
+    if !text.contains(['*', '?']) {
+        return Pattern::Exact(text.to_owned());
+    }
+    let mut regex = String::new();
+    for c in text.chars() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            '.' | '+' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' | '\\' | '#' | '&' | '-'
+            | '~' => {
+                // A hyphen means nothing outside of a class.
+                if c != '-' && c != '#' && c != '&' && c != '~' {
+                    regex.push('\\');
+                }
+                regex.push(c);
+            }
+            c => regex.push(c),
+        }
+    }
+    Pattern::Regex(regex)
+}
+
 #[cfg(test)]
 mod tests {
     use pullgate_policy::identity::WholeRegex;
@@ -226,5 +250,14 @@ mod tests {
         for (text, expected) in [("ax", true), ("xb", true), ("b", true), ("xax", false), ("bx", false)] {
             assert_eq!(meets(&pattern, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn wildcards_stand_for_any_characters_and_nothing_else_does() {
+        assert_eq!(wildcards("a.b"), Pattern::Exact("a.b".to_owned()));
+        let pattern = wildcards("https://a.b/c-(d)/*@refs/tags/v?");
+        assert!(meets(&pattern, "https://a.b/c-(d)/x/y@refs/tags/v1"));
+        assert!(!meets(&pattern, "https://aXb/c-(d)/x@refs/tags/v1"));
+        assert!(!meets(&pattern, "https://a.b/c-(d)/x@refs/tags/v12"));
     }
 }

@@ -63,7 +63,10 @@ fn all_together(parts: &mut [Part]) -> Result<Vec<Governing>, Fault> {
 /// The parts that count in a scope: where one enforces, those that merely warn ask for nothing; where anything is asked for,
 /// what asks for nothing adds nothing.
 fn asked_in(parts: &[Part], scope: &Area) -> (Mode, Vec<usize>) {
-    let over = |part: &Part| part.areas.iter().any(|area| area.covers(scope));
+    let over = |part: &Part| {
+        let within = |areas: &[Area]| areas.iter().any(|area| area.covers(scope));
+        within(&part.areas) && !within(&part.except)
+    };
     let asking = |mode: Mode| -> Vec<usize> {
         let asks =
             parts.iter().enumerate().filter(|(_, part)| part.mode == mode && part.asks != Asks::Nothing);

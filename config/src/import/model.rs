@@ -40,6 +40,8 @@ pub(super) struct Part {
     pub(super) name: String,
     pub(super) place: Place,
     pub(super) areas: Vec<Area>,
+    /// Scopes within these that it does not govern.
+    pub(super) except: Vec<Area>,
     /// Patterns that no scope says.
     pub(super) lost: Vec<Lost>,
     pub(super) mode: Mode,
@@ -99,6 +101,8 @@ pub(super) enum Claimed {
 /// What must be true of an attestation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
+    /// Of each by the signers.
+    OfEach(String),
     /// Of one.
     OfOne(String),
 }
@@ -119,12 +123,15 @@ impl Alternative {
     /// Whether it is the same but for who signs, so that one requirement can name them all.
     pub(super) fn asks_as(&self, other: &Self) -> bool {
         let Self { any_of: _, threshold, attestation, annotations, claimed, condition } = self;
+        // Each attestation by either of two is more than each by one of them.
+        let each = matches!(condition, Some(Condition::OfEach(_)));
         *threshold == 1
             && other.threshold == 1
             && *attestation == other.attestation
             && *annotations == other.annotations
             && *claimed == other.claimed
             && *condition == other.condition
+            && !each
     }
 }
 

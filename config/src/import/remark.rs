@@ -62,12 +62,10 @@ codes! {
     Said Accepted = "accepted", "A difference that `--accept` takes over: wider than the original.";
     Said Attachments = "attachments", "Signatures beside images are off there: what must be signed is never accepted.";
     Said AttachmentsAssumed = "attachments-assumed", "Whether `use-sigstore-attachments` is on is not known without `--registries-d`; it is taken to be.";
-    Said CertificateKey = "certificate-key", "A certificate stands for its public key.";
     Said EvidenceElsewhere = "evidence-elsewhere", "Evidence lies in another repository: set `evidence` of the upstream.";
     Said LeftOut = "left-out", "It governs nothing there, or nothing that a registry serves.";
     Said NoEffect = "no-effect", "It has no effect there.";
     Said TrustAssumed = "trust-assumed", "A trust root that is in no file is taken for the built-in one of its name.";
-    Said UnmatchedPermitted = "unmatched-permitted", "What no policy names is served unchecked, as there.";
     Said WarnDropped = "warn-dropped", "A policy that only warns stands over images for which another is enforced, and is not written there.";
     Stricter AbsentField = "absent-field", "A field that is absent passes there, and fails here.";
     Stricter AlternativeDropped = "alternative-dropped", "One of several ways to pass cannot be said.";
@@ -85,7 +83,6 @@ codes! {
     Refused Authority = "authority", "A policy file takes no such key or identity: `check` would refuse it.";
     Refused CertificateAuthority = "certificate-authority", "Any certificate of an authority, whoever holds it.";
     Refused Code = "code", "A program or an expression that is none of the known forms.";
-    Refused ContentTrust = "content-trust", "Docker Content Trust (Notary v1).";
     Refused Gpg = "gpg", "GPG signatures.";
     Refused HashAlgorithm = "hash-algorithm", "Another hash than SHA-256.";
     Refused IdentityOpen = "identity-open", "Nobody is named: the subject or the issuer is absent, or everybody's.";

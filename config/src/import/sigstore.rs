@@ -29,6 +29,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Result<Part, Fault> 
         name: name.to_owned(),
         place: node.place.clone(),
         areas: Vec::new(),
+        except: Vec::new(),
         lost: Vec::new(),
         mode,
         asks: Asks::Nothing,

@@ -63,6 +63,16 @@ impl Node {
         }
     }
 
+    /// A whole number that counts something.
+    pub(super) fn count(&self) -> Result<usize, Fault> {
+        match &self.value {
+            Value::Scalar(Scalar::Plain(text)) => text.parse().map_err(|_| self.unexpected("a whole number")),
+            Value::Scalar(Scalar::Quoted(_)) | Value::List(_) | Value::Map(_) | Value::Null => {
+                Err(self.unexpected("a whole number"))
+            }
+        }
+    }
+
     pub(super) fn list(&self) -> Result<&[Self], Fault> {
         match &self.value {
             Value::List(items) => Ok(items),

@@ -42,7 +42,7 @@ pub(super) fn write(originals: &Originals, mut governing: Vec<Governing>, truste
         Unmatched::Deny => "deny",
         Unmatched::Permit => "permit",
     };
-    file.push_str(&format!("unmatched = \"{unmatched}\"\n\n"));
+    file.push_str(&format!("\nunmatched = \"{unmatched}\"\n\n"));
     let files = people(&mut file, &governing, trusted);
     let mut names = BTreeSet::new();
     let mut policies = Vec::new();
@@ -187,6 +187,10 @@ fn asked(one: &Alternative, trusted: &Trusted) -> Vec<(&'static str, String)> {
         keys.push(("claimed_reference", "true".to_owned()));
     }
     match &one.condition {
+        Some(Condition::OfEach(condition)) => {
+            keys.push(("where", string(condition)));
+            keys.push(("every", "true".to_owned()));
+        }
         Some(Condition::OfOne(condition)) => keys.push(("where", string(condition))),
         None => {}
     }

@@ -226,6 +226,20 @@ fn without_attachments_nothing_that_must_be_signed_is_accepted() {
 }
 
 #[test]
+fn one_key_under_two_logs_is_no_authority_twice() {
+    let under = |log: &str| signed(&format!(r#", "rekorPublicKeyPath": "@keys@/{log}.pub""#));
+    let text = format!(
+        r#"{{"default": [{REJECT}], "transports": {{"docker": {{"r.io/a": [{}], "r.io/b": [{}]}}}}}}"#,
+        under("log"),
+        under("three")
+    );
+    let gate = json(&text).gate();
+    assert_eq!(gate.says("r.io/a:v1", &[Signed::key("one")]), Says::Permit);
+    assert_eq!(gate.says("r.io/b:v1", &[Signed::key("one")]), Says::Deny);
+    assert!(gate.codes().contains("key-twice"));
+}
+
+#[test]
 fn a_file_that_its_own_system_refuses_is_refused() {
     for text in [
         "{}",

@@ -14,4 +14,6 @@ mod containers;
 mod corpus;
 mod documented;
 mod judge;
+mod kyverno;
 mod sigstore;
+mod transcript;

@@ -315,6 +315,20 @@ fn a_trust_root_among_the_files_is_a_trust_table() {
 }
 
 #[test]
+fn the_github_root_is_the_built_in_one_and_evidence_elsewhere_is_told() {
+    let authority = keyless("    source: [{oci: r.io/signatures}]\n")
+        .replace(
+            "      url: https://fulcio.sigstore.dev\n",
+            "      trustRootRef: github\n      insecureIgnoreSCT: true\n",
+        )
+        .replace("ctlog: {url: https://rekor.sigstore.dev}", "rfc3161timestamp: {trustRootRef: github}");
+    let gate = yaml(&policy("p", &["**"], &authority)).gate();
+    assert_eq!(gate.says("r.io/a:v1", &[workflow().under("github")]), Says::Permit);
+    assert_eq!(gate.says("r.io/a:v1", &[workflow()]), Says::Deny);
+    assert!(gate.codes().is_superset(&["trust-assumed", "evidence-elsewhere"].into()));
+}
+
+#[test]
 fn what_the_controller_does_not_take_is_refused() {
     let good = policy("p", &["**"], &keyless(""));
     for (from, to) in [
