@@ -57,6 +57,7 @@ codes! {
     Error ClientsUnprovable = "clients-unprovable", "Clients must prove who they are, and there is no way to.";
     Warning CredentialsAbsent = "credentials-absent", "A docker config that has no login for its registry.";
     Error CredentialsIncomplete = "credentials-incomplete", "Credentials that are neither of the two kinds.";
+    Warning CrlStale = "crl-stale", "A list of revocations that is not current, and tells nothing.";
     Error DateInvalid = "date-invalid", "Not a date, and not a date-time with an offset.";
     Error DigestInvalid = "digest-invalid", "Not a sha256 digest.";
     Error DuplicateKey = "duplicate-key", "A key or table that is written twice.";
@@ -108,9 +109,14 @@ codes! {
     Warning SecretPermissions = "secret-permissions", "A file with a secret that everybody may read.";
     Warning ShadowUnusable = "shadow-unusable", "The policy of `audit.shadow` has faults: no pull is judged by it.";
     Error SizeInvalid = "size-invalid", "Not one integer and `KiB`, `MiB`, `GiB` or `TiB`.";
+    Error StoreInvalid = "store-invalid", "A file of an `x509` trust table that cannot be used.";
+    Warning SubjectAny = "subject-any", "An authority that is everybody whom a trust table vouches for.";
+    Error SubjectInvalid = "subject-invalid", "Not a subject that can be asked for, or one that another has in it.";
     Error Syntax = "syntax", "Not TOML.";
     Error ThresholdImpossible = "threshold-impossible", "A threshold that can never be met.";
+    Error TimestampImpossible = "timestamp-impossible", "A timestamp is asked for, and the trust table knows no timestamp authority.";
     Warning TrustInsufficient = "trust-insufficient", "A trust table that lacks what an authority demands.";
+    Error TrustKind = "trust-kind", "A trust table of another kind than the authority, or of two kinds at once.";
     Warning TrustPartUnusable = "trust-part-unusable", "A part of a trust table that has run out, or cannot be used.";
     Error TrustRootInvalid = "trust-root-invalid", "Not a Sigstore trusted root.";
     Error TrustUnknown = "trust-unknown", "A trust table that is not defined.";

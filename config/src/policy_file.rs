@@ -24,6 +24,7 @@ mod expression;
 mod holder;
 mod identity;
 mod issuer;
+mod notation;
 mod predicate;
 mod require;
 mod rule;

@@ -1,6 +1,6 @@
 //! `[trust.…]`: the built-in tables, and those of the file beside them or in their place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::reader::{At, Entries, Table};
 use crate::value::Zero;
 
 mod loose;
+mod stores;
 
 use loose::Loose;
 
@@ -131,6 +132,8 @@ pub(crate) struct Trust {
     pub(crate) sources: Vec<TrustSource>,
     /// Also those that could not be read, so that an authority does not fault a second time.
     pub(crate) names: Vec<String>,
+    /// Those among them that are of X.509 stores.
+    pub(crate) x509: BTreeSet<String>,
     /// Whether `github` is the built-in table, the only table that is known to have no log.
     pub(crate) github: Github,
     /// For what has run out.
@@ -152,6 +155,7 @@ pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table, now: Timesta
     let mut tables: BTreeMap<String, (TrustSource, Option<TrustTable>)> =
         defaults::built_in().map(built_in).collect();
     let mut names: Vec<String> = tables.keys().cloned().collect();
+    let (mut x509, mut stores) = (BTreeSet::new(), Vec::new());
     let mut github = Github::BuiltIn;
     for (name, (span, value)) in written {
         context.is_name("a trust table", &name, &span);
@@ -160,19 +164,28 @@ pub(crate) fn read(context: &mut Context<'_, '_>, file: &mut Table, now: Timesta
         if name == "github" && !table.as_ref().is_some_and(keeps_the_instance) {
             github = Github::Redefined;
         }
-        if let Some(read) = table.and_then(|table| one(context, &name, table, given)) {
-            tables.insert(name.clone(), read);
+        match table {
+            Some(table) if table.has("x509") => {
+                stores.extend(stores::read(context, &name, table, now));
+                x509.insert(name.clone());
+            }
+            table => {
+                let read = table.and_then(|table| one(context, &name, table, given));
+                tables.extend(read.map(|read| (name.clone(), read)));
+            }
         }
         names.push(name);
     }
     let (sources, tables): (Vec<_>, Vec<_>) = tables.into_values().unzip();
-    Trust { set: TrustSet::new(tables.into_iter().flatten().collect()), sources, names, github, now }
+    let set = TrustSet::new(tables.into_iter().flatten().collect()).with_stores(stores);
+    Trust { set, sources, names, x509, github, now }
 }
 
 /// Whether a table of a built-in name only says more about the instance that is built in.
 fn keeps_the_instance(table: &Table) -> bool {
     !table.has("trusted_root")
         && !table.has("sct")
+        && !table.has("x509")
         && !loose::KEYS.iter().any(|key| table.has(key))
         && !["root", "target"].iter().any(|key| table.has_within("tuf", key))
 }
@@ -210,6 +223,7 @@ fn one(context: &mut Context<'_, '_>, name: &str, mut table: Table, given: Optio
     let sct = table.word(context, "sct", &words, Sct::Required);
     let file = table.string(context, "trusted_root");
     let loose = loose::read(context, &mut table);
+    table.take("x509");
     let anchor = given.as_ref().and_then(|(source, _)| Some(source.refresh.as_ref()?.anchor.clone()));
     let tuf = match (table.has("tuf"), table.table(context, "tuf")) {
         (false, _) => Tuf::Absent,

@@ -11,11 +11,14 @@ use pullgate_config::{Code, Diagnostics, Loaded, Memory, Severity, Style, load_w
 mod case;
 #[path = "diagnostics/cases.rs"]
 mod cases;
+#[path = "diagnostics/notation.rs"]
+mod notation;
 #[path = "diagnostics/words.rs"]
 mod words;
 
 use case::{Case, Part};
 use cases::CASES;
+use notation::{NOTATION, STALE};
 use words::WORDS;
 
 const CONFIG: &str = "policy = \"policy.toml\"\nstate = \"state\"\nseal_key_file = \"seal.key\"\n";
@@ -65,6 +68,7 @@ fn files(part: &Part) -> Memory {
         .with("garbage.pub", "not a key\n")
         .with("private.pub", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
         .with("certificate.pub", fixture("keys/notation-corp-ca.crt"))
+        .with("stale.crl", STALE)
         .with("other.pub", "-----BEGIN DSA PUBLIC KEY-----\nAAAA\n-----END DSA PUBLIC KEY-----\n")
         .with("root.json", fixture("roots/trusted_root.json"))
         .with("tuf-root.json", include_bytes!("../../policy/verify/roots/github/root.json"))
@@ -127,7 +131,7 @@ fn a618_a_seal_key_outside_of_state_is_no_reason_for_a_warning() {
 
 #[test]
 fn each_case_is_found_for_what_it_is_and_nothing_else() {
-    for Case { code, part } in CASES.iter().chain(WORDS) {
+    for Case { code, part } in CASES.iter().chain(NOTATION).chain(WORDS) {
         let found = found(part);
         let codes: BTreeSet<Code> = found.iter().map(|one| one.code).collect();
         assert_eq!(codes, BTreeSet::from([*code]), "{part:?}\n{found}");
@@ -136,18 +140,18 @@ fn each_case_is_found_for_what_it_is_and_nothing_else() {
 
 #[test]
 fn a_fault_refuses_the_file_and_a_warning_does_not() {
-    for Case { code, part } in CASES.iter().chain(WORDS) {
+    for Case { code, part } in CASES.iter().chain(NOTATION).chain(WORDS) {
         assert_eq!(run(part).is_err(), code.severity() == Severity::Error, "{part:?}");
     }
 }
 
 #[test]
 fn each_code_is_shown_with_its_place_and_what_to_do() {
-    let covered: BTreeSet<Code> = CASES.iter().chain(WORDS).map(|case| case.code).collect();
+    let covered: BTreeSet<Code> = CASES.iter().chain(NOTATION).chain(WORDS).map(|case| case.code).collect();
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     assert_eq!(covered, all, "a code without a case");
     for code in all {
-        let own = CASES.iter().chain(WORDS).filter(|case| case.code == code);
+        let own = CASES.iter().chain(NOTATION).chain(WORDS).filter(|case| case.code == code);
         let shown: Vec<String> = own.map(|case| found(&case.part).render(Style::Plain)).collect();
         insta::assert_snapshot!(code.as_str(), shown.join("\n\n"));
     }

@@ -28,7 +28,7 @@ fn every_example_loads_and_warns_of_nothing_but_its_purpose() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["air-gapped", "keyed", "keyless-github", "minimal", "warn-first"]);
+    assert_eq!(names, ["air-gapped", "keyed", "keyless-github", "minimal", "notation", "warn-first"]);
     for name in names {
         let loaded = example(&name);
         let warned: Vec<Code> = loaded.warnings.iter().map(|one| one.code).collect();
@@ -64,6 +64,7 @@ fn policy_page() -> String {
 fn the_examples_of_the_policy_page_are_one_policy() {
     let root = std::fs::read(folder().join("air-gapped/corp/trusted_root.json")).unwrap();
     let key = |name: &str| std::fs::read(folder().join("keyed/keys").join(name)).unwrap();
+    let of_notation = |name: &str| std::fs::read(folder().join("notation/corp").join(name)).unwrap();
     let upstreams = ["docker.io", "ghcr.io", "registry.corp.example"];
     let tables: String = upstreams.iter().map(|name| format!("[upstream.\"{name}\"]\n")).collect();
     let files = Memory::default()
@@ -74,6 +75,9 @@ fn the_examples_of_the_policy_page_are_one_policy() {
         .with("policy.toml", policy_page())
         .with("corp/trusted_root.json", root)
         .with("corp/roots.pem", include_bytes!("../../tests/fixtures/live/keys/notation-corp-ca.crt"))
+        .with("acme/root.pem", of_notation("root.pem"))
+        .with("acme/issuing.crl", of_notation("root.crl"))
+        .with("tsa/root.pem", of_notation("tsa-root.pem"))
         .with("keys/release.pub", key("release.pub"))
         .with("keys/backup.pub", key("backup.pub"));
     let loaded = load_with(&files, Path::new("pullgate.toml"), "2026-11-25T00:00:00Z".parse().unwrap());
@@ -89,7 +93,7 @@ fn the_examples_of_the_policy_page_are_one_policy() {
 #[test]
 fn a_policy_is_read_without_a_configuration_and_is_the_same() {
     let now = "2026-11-25T00:00:00Z".parse().unwrap();
-    for name in ["air-gapped", "keyed", "keyless-github", "minimal", "warn-first"] {
+    for name in ["air-gapped", "keyed", "keyless-github", "minimal", "notation", "warn-first"] {
         let with = example(name).config.policy;
         let alone = load_policy(with.file.as_deref().unwrap(), now).unwrap().policies;
         assert_eq!(alone.set.revisions, with.set.revisions, "{name}");

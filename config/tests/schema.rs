@@ -80,6 +80,7 @@ logins = [{ zzz = 1 }]
 const POLICY: &str = r#"
 zzz = 1
 trust.t = { zzz = 1, tuf = { zzz = 1 } }
+trust.s = { x509 = { zzz = 1 } }
 authority.a = { zzz = 1 }
 [[block]]
 zzz = 1
@@ -123,6 +124,7 @@ fn known() -> BTreeMap<&'static str, BTreeSet<String>> {
         ("`trust.t`", "Trust"),
         ("`tuf`", "Tuf"),
         ("`upstream.\"ghcr.io\"`", "Upstream"),
+        ("`x509`", "Stores"),
     ];
     let files = Memory::default().with("pullgate.toml", CONFIG).with("policy.toml", POLICY);
     let faults = load_with(&files, Path::new("pullgate.toml"), jiff::Timestamp::UNIX_EPOCH).unwrap_err();

@@ -65,12 +65,15 @@ codes! {
 
     // Why one piece of evidence did not count.
     AnnotationMissing = "annotation-missing", "The signed payload lacks an annotation that the requirement asks for.", "Sign with `-a KEY=VALUE`.";
+    AttributeCritical = "attribute-critical", "The signature names a critical attribute that is not known.", "Sign without extended attributes that are critical.";
+    AttributeInvalid = "attribute-invalid", "A signed attribute of the envelope is missing, contradicts another or is not of its form.", "Sign again with a current tool.";
     AuthorityUse = "authority-use", "The authority counts for signatures only, or for attestations only.", "Change `use` of the authority, or sign with another.";
     BundleInvalid = "bundle-invalid", "Not a Sigstore bundle of a version that is read, or over its limits.", "Sign again with a current tool.";
     CallerUnpinned = "caller-unpinned", "The identity is a shared workflow, or a pipeline of a CI on another host than its source, and the authority does not pin for whom it ran.", "Add claims = { source_repository_uri = \"…\" } to the authority.";
     CertificateExpired = "certificate-expired", "A certificate of the chain, or its authority in the trust root, was not valid at the signing time.", "Sign again; check the trust root.";
     CertificateInvalid = "certificate-invalid", "The certificate or its chain is not one that may sign code.", "Sign again with a certificate of the trust table's authority.";
-    CertificateUntrusted = "certificate-untrusted", "The certificate does not chain to the trust table of the authority.", "Check which instance signed and which trust table the authority names.";
+    CertificateRevoked = "certificate-revoked", "A list of revocations of the trust table names a certificate of the chain.", "Sign again with another certificate.";
+    CertificateUntrusted = "certificate-untrusted", "The certificate does not chain to the trust table of the authority.", "Check which instance signed and which trust table the authority names; of Notation also by which scheme, since each has a store of its own.";
     CheckpointInvalid = "checkpoint-invalid", "The log's checkpoint is unsigned, signed by another or malformed.", "Sign again.";
     CheckpointMismatch = "checkpoint-mismatch", "The proof leads to another tree than the log's checkpoint is about, or there is no checkpoint.", "Sign again.";
     ClaimMismatch = "claim-mismatch", "A claim of the certificate differs from what the authority asks for.", "Compare the claims that `pullgate verify` prints with the policy.";
@@ -78,6 +81,7 @@ codes! {
     ClaimedReferenceMismatch = "claimed-reference-mismatch", "The payload names another repository, and the requirement asks for this one.", "Sign the image under the name it is pulled by.";
     DigestMismatch = "digest-mismatch", "The signed payload is about another digest.", "Sign this digest; a copied signature counts for nothing.";
     DsseSignatureCount = "dsse-signature-count", "The envelope has no signature, or more than may stand together.", "Attach one envelope for each signature.";
+    EnvelopeInvalid = "envelope-invalid", "Not a signature envelope of its form, or over its limits.", "Sign again with a current tool.";
     EvidenceIncomplete = "evidence-incomplete", "A piece of evidence that is listed could not be fetched whole.", "Copy the image with its referrers (`oras cp -r`, `regctl image copy --referrers --digest-tags`), or sign again.";
     EvidenceTooLarge = "evidence-too-large", "One piece of evidence is larger than the gate reads.", "Attach a smaller document.";
     IdentityAmbiguous = "identity-ambiguous", "The certificate has none or several subject alternative names.", "Sign with a certificate that names one identity.";
@@ -102,9 +106,11 @@ codes! {
     ProvenanceRef = "provenance-ref", "The provenance is about another ref, or names none.", "Build from the ref that the requirement names.";
     ProvenanceSource = "provenance-source", "The provenance is about another source repository, or names none.", "Build from the repository that the requirement names.";
     ReferrersIncomplete = "referrers-incomplete", "The registry's list of referrers did not end within the limits.", "Remove referrers that are no longer needed.";
+    RevocationUnknown = "revocation-unknown", "A certificate of the chain can be revoked, and no current list of the trust table says whether it is.", "Put a current CRL of its issuer into `crls`, or say revocation = \"none\" in the authority.";
     SctInvalid = "sct-invalid", "The certificate's timestamp is not one of a certificate log of the trust table.", "Check the trust table.";
     SctMissing = "sct-missing", "The certificate has no signed certificate timestamp.", "Use an instance with a certificate log, or say sct = \"none\" in its trust table.";
     SetInvalid = "set-invalid", "The log's signed entry timestamp does not verify.", "Sign again.";
+    SignatureExpired = "signature-expired", "The signature, or what vouches for it, had an end, which has passed.", "Sign again.";
     SignatureInvalid = "signature-invalid", "The signature is not one of these bytes.", "Sign again.";
     StatementInvalid = "statement-invalid", "Not an in-toto statement, or over its limits.", "Attest with a current tool.";
     SubjectMismatch = "subject-mismatch", "The statement, or the referrer, is about another digest.", "Attest this digest.";
@@ -115,7 +121,7 @@ codes! {
     TimestampUntrusted = "timestamp-untrusted", "A timestamp is by an authority that the trust table does not hold for that time.", "Check the trust table.";
     TrustStale = "trust-stale", "The trust root is older than its max_age allows.", "Refresh the trust root.";
     UnknownAuthority = "unknown-authority", "Signed by a key or identity that the requirement does not name.", "Sign with a named authority, or add the signer to the policy; `pullgate verify` says who signed and who was nearly right.";
-    Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless.";
+    Unsupported = "unsupported", "Evidence of a kind that this release does not verify; it counts for nothing.", "Sign with cosign, by key or keyless, or with Notation without a plugin that verifies.";
     WhereError = "where-error", "The expression has no value for this attestation: a field is absent, or of another type.", "Write has(…) around a field that may be absent; compare values of one type.";
     WhereFalse = "where-false", "The expression is false for this attestation.", "Attest what the policy asks for, or change the expression.";
     WhereNotBool = "where-not-bool", "The expression's value is neither true nor false.", "Compare something.";

@@ -15,6 +15,7 @@ use crate::identity::Principal;
 use crate::oci::Digest;
 
 pub mod collected;
+pub mod notation;
 pub mod servable;
 
 /// Where a piece of evidence was found.
@@ -89,6 +90,52 @@ pub struct Vouchers {
     pub clock: Option<Clock>,
     /// Whether a certificate log of the trust table vouched for the certificate (RFC 6962).
     pub sct: Sct,
+    /// What a signature of Notation's rests on.
+    pub chained: Option<Box<Chained>>,
+}
+
+/// What a signature of Notation's rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chained {
+    /// Which store vouches for it.
+    pub scheme: Scheme,
+    /// The subjects of its certificates, the leaf's first: texts from outside.
+    pub subjects: Vec<String>,
+    /// When its signer says that it was made, which proves nothing.
+    pub claimed: Option<Timestamp>,
+    /// What is known of revocation.
+    pub revocation: Revocation,
+}
+
+/// The signing schemes of the Notary Project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `notary.x509`.
+    X509,
+    /// `notary.x509.signingAuthority`: the authority tells the time too.
+    SigningAuthority,
+}
+
+impl Scheme {
+    /// The name as it is signed.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X509 => "notary.x509",
+            Self::SigningAuthority => "notary.x509.signingAuthority",
+        }
+    }
+}
+
+/// What is known of a chain that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// It was not looked at.
+    NotAsked,
+    /// No certificate names a place where it would be told, and no list is at hand.
+    NotRevocable,
+    /// Lists that are current do not name what they are about.
+    NotRevoked,
 }
 
 /// An entry of a transparency log.
@@ -118,6 +165,8 @@ pub enum LogProof {
 pub enum Clock {
     /// A transparency log's, by a signed entry timestamp.
     Log,
+    /// A signing authority's, in what it signed.
+    SigningAuthority,
     /// A timestamp authority's (RFC 3161).
     TimestampAuthority,
 }
@@ -149,6 +198,8 @@ pub struct SignatureFacts {
     pub logged: Logged,
     /// When, by a clock of the trust table; never by the signer's.
     pub trusted_time: Option<Timestamp>,
+    /// The first moment at which it counts no longer, where what it rests on has an end (A679).
+    pub ends: Option<Timestamp>,
     /// What vouched for it.
     pub vouchers: Vouchers,
     /// What the signed payload says besides.

@@ -15,12 +15,18 @@ use crate::text;
 
 mod certified;
 mod claims;
+mod mark;
 mod nearly;
+mod notation;
+mod subject;
 
 pub use certified::{AltName, Certified, Holder, RootsId};
 use claims::ADDRESS_CLAIMS;
 pub use claims::{CALLER_CLAIMS, CLAIMS, OLD_CLAIMS, claim};
+pub use mark::Mark;
 pub use nearly::{Caller, Nearly};
+pub use notation::{NotationSigner, RevocationAsked, Subjects, Terms, TimestampAsked};
+pub use subject::{Subject, SubjectFault};
 
 /// A name that the policy file gives to something: an authority, a trust table, a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,6 +79,8 @@ pub enum Principal {
     Key(KeyId),
     /// An identity that a certificate of a trust table names.
     Identity(Identity),
+    /// A holder of a certificate that signed by Notation.
+    Notation(NotationSigner),
 }
 
 /// What a code-signing certificate says of its holder.
@@ -121,40 +129,6 @@ impl SanKind {
     }
 }
 
-/// What tells signers apart, for thresholds: a key, a name, a subject. Signatures that share one of these are by one
-/// signer, whatever else they say (A233).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mark(String);
-
-impl Principal {
-    /// All that tells who it is. One certificate has all of its marks under each trust table and each authority to which it
-    /// leads; so have two certificates of one key, of one subject, or with a name in common.
-    #[must_use]
-    pub fn marks(&self) -> Vec<Mark> {
-        let key = |id: &KeyId| Mark(format!("key {id}"));
-        match self {
-            Self::Certificate(certified) => {
-                let subject = Some(certified.subject.to_lowercase()).filter(|subject| !subject.is_empty());
-                let names = certified.names.iter().map(|name| name_mark(name.as_str()));
-                let marks = certified.held.iter().map(key).chain(names);
-                marks.chain(subject.map(|subject| Mark(format!("subject {subject:?}")))).collect()
-            }
-            Self::Identity(identity) => {
-                identity.held.iter().map(key).chain([name_mark(&identity.san)]).collect()
-            }
-            Self::Key(id) => vec![key(id)],
-        }
-    }
-}
-
-/// A name in another case is no other signer (A233): an address or a host anywhere, a workflow where its forge has it so.
-fn name_mark(name: &str) -> Mark {
-    match !name.contains("://") || forge::folds(name) {
-        true => Mark(format!("name {:?}", name.to_lowercase())),
-        false => Mark(format!("name {name:?}")),
-    }
-}
-
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -163,6 +137,7 @@ impl fmt::Display for Principal {
             Self::Identity(identity) => {
                 write!(f, "{} (issuer {})", text::escape(&identity.san), text::escape(&identity.issuer))
             }
+            Self::Notation(signer) => fmt::Display::fmt(signer, f),
         }
     }
 }
@@ -203,6 +178,13 @@ pub enum By {
     },
     /// By any of these keys; never empty.
     Keys(Vec<KeyId>),
+    /// By a certificate that the stores of a trust table vouch for, in a signature of Notation's.
+    Subjects {
+        /// Whom the certificate must name.
+        subjects: Subjects,
+        /// On what terms it is believed.
+        terms: Terms,
+    },
 }
 
 /// What an authority may count for.
@@ -308,10 +290,20 @@ impl Authority {
             {
                 Ok(())
             }
+            (By::Subjects { subjects, terms }, Principal::Notation(signer))
+                if self.trust == signer.trust
+                    && *terms == signer.terms
+                    && subjects.include(signer.subject.as_ref()) =>
+            {
+                Ok(())
+            }
             // Kinds do not mix: a certificate's name is no key, and no other kind of name (A232).
             (
-                By::Certificate { .. } | By::Keys(_) | By::Identity { .. },
-                Principal::Certificate(_) | Principal::Key(_) | Principal::Identity(_),
+                By::Certificate { .. } | By::Keys(_) | By::Identity { .. } | By::Subjects { .. },
+                Principal::Certificate(_)
+                | Principal::Key(_)
+                | Principal::Identity(_)
+                | Principal::Notation(_),
             ) => Err(Code::UnknownAuthority),
         }
     }

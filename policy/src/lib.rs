@@ -22,6 +22,7 @@ pub mod provenance;
 pub mod readers;
 pub mod scope;
 pub mod seal;
+pub mod strict_cbor;
 pub mod strict_json;
 pub mod text;
 pub mod time;

@@ -41,7 +41,7 @@ pub const SIGNATURES_MAX: usize = 512;
 pub const EVIDENCE_ITEM_BYTES: u64 = 44 * MIB;
 /// Bytes of a payload that the library is given. Over it: it is not asked, and the checks after it decide alone.
 pub const LIBRARY_BYTES: u64 = 12 * MIB;
-/// Bytes of a simple-signing payload. Over it: `evidence-too-large`.
+/// Bytes of a simple-signing payload, or of an envelope of Notation's. Over it: `evidence-too-large`.
 pub const EVIDENCE_SIGNATURE_BYTES: u64 = MIB;
 /// Bytes of all manifests that carry evidence of one subject. The rest: `evidence-limit`.
 pub const EVIDENCE_CARRIERS_BYTES: u64 = 8 * MIB;
@@ -92,6 +92,26 @@ pub const INCLUSION_PATH: usize = 64;
 pub const CHECKPOINT_BYTES: usize = 8 << 10;
 /// Signature lines of a checkpoint: the log's, and those of witnesses (A624). Over it: `checkpoint-invalid`.
 pub const CHECKPOINT_SIGNATURES: usize = 16;
+/// Nesting of CBOR that is read. Over it: `envelope-invalid`.
+pub const CBOR_DEPTH: usize = 16;
+/// CBOR values of one envelope, labels too. Over it: `envelope-invalid`.
+pub const CBOR_ITEMS: usize = 1_000;
+/// Certificates in one timestamp of a Notation signature. Over it: `timestamp-invalid`.
+pub const TIMESTAMP_CERTIFICATES: usize = 32;
+/// Signatures that are checked to find the way from a timestamp's certificate to a root. Over it: `timestamp-untrusted`.
+pub const TIMESTAMP_STEPS: usize = 32;
+/// Certificates in the stores of one `x509` trust table. Over it: `store-invalid`.
+pub const STORE_CERTIFICATES: usize = 256;
+/// Lists of revocations in one `x509` trust table. Over it: `store-invalid`.
+pub const REVOCATION_LISTS: usize = 64;
+/// Bytes of one list of revocations. Over it: `store-invalid`.
+pub const REVOCATION_LIST_BYTES: u64 = 16 * MIB;
+/// Certificates that one list of revocations names. Over it: `store-invalid`.
+pub const REVOKED_CERTIFICATES: usize = 1_000_000;
+/// Bytes of a subject that an authority asks for. Over it: `subject-invalid`.
+pub const SUBJECT_BYTES: usize = 2 * 1024;
+/// Attributes of a subject. Over it: `subject-invalid`; of a certificate: it is nobody whom a policy can name.
+pub const SUBJECT_ATTRIBUTES: usize = 32;
 /// Certificates of a chain. Over it: `certificate-invalid`.
 pub const CHAIN_LENGTH: usize = 10;
 /// Certificates in one `ca` file. Over it: `ca-invalid`.

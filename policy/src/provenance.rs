@@ -168,7 +168,7 @@ fn certified_source(identity: &Identity) -> Certified {
 fn speaks_for(principal: &Principal, builder: &str) -> bool {
     match principal {
         // The policy trusts the holder of its key, or of a certificate by its own authority, to name the builder.
-        Principal::Certificate(_) | Principal::Key(_) => true,
+        Principal::Certificate(_) | Principal::Key(_) | Principal::Notation(_) => true,
         Principal::Identity(identity) => {
             let runner = builder.starts_with("https://github.com/actions/runner")
                 || builder == "https://github.com/Attestations/GitHubHostedActions@v1";

@@ -205,7 +205,9 @@ fn is_by(principal: &Principal, signer: &Signer) -> Result<String, String> {
             text::escape(&found.san),
             text::escape(&found.issuer)
         )),
-        (Principal::Certificate(_), _) => Err("signed by a certificate of another kind".to_owned()),
+        (Principal::Certificate(_) | Principal::Notation(_), _) => {
+            Err("signed by a certificate of another kind".to_owned())
+        }
         (Principal::Key(_), Signer::Identity { .. }) => Err("signed by a key, not by an identity".to_owned()),
         (Principal::Identity(_), Signer::Key(_)) => Err("signed by an identity, not by this key".to_owned()),
     }

@@ -24,6 +24,8 @@ pub mod kills;
 pub mod loopback;
 pub mod made;
 pub mod mutants;
+#[expect(clippy::unwrap_used, reason = "a helper of tests may fail as the test itself may")]
+pub mod notation;
 pub mod polyglot;
 pub mod random;
 pub mod signing;

@@ -18,7 +18,8 @@ pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The predicate type of a signature in the form of a statement.
 pub const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 const STATEMENT: &str = "application/vnd.in-toto+json";
-const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// The media type of OCI's empty config.
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
 /// An ECDSA P-256 key.
 #[derive(Debug)]

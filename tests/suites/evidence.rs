@@ -7,6 +7,7 @@ mod crowd;
 mod hidden;
 mod layouts;
 mod looks;
+mod notation;
 mod passing;
 mod payloads;
 mod recorded;

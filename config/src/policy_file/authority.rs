@@ -10,7 +10,7 @@ use pullgate_policy::identity::{Authority, By, KeyId, Name, Transparency, Uses};
 use pullgate_policy::limits;
 use pullgate_verify::{KeyFault, KeyRing, PublicKey, Sct, TrustSummary, TrustTable};
 
-use super::{ByName, holder, identity};
+use super::{ByName, holder, identity, notation};
 use crate::code::Code;
 use crate::context::{Context, quoted};
 use crate::reader::{At, Table};
@@ -28,6 +28,10 @@ pub(super) struct Authorities {
     /// Where the keys of each were read.
     pub(super) paths: BTreeMap<Name, PathBuf>,
     owners: BTreeMap<KeyId, Name>,
+    /// Those that no clock dates.
+    pub(super) undated: BTreeSet<Name>,
+    /// Whose subjects stand for whom, in which trust table.
+    holders: BTreeMap<(Name, String), Name>,
     /// Trust tables whose unusable parts are reported already.
     told: BTreeSet<Name>,
 }
@@ -60,6 +64,10 @@ fn one(
     trust: &Trust,
     authorities: &mut Authorities,
 ) -> Option<Authority> {
+    if notation::KEYS.iter().any(|key| table.has(key)) {
+        return of_notation(context, name, table, trust, authorities);
+    }
+    notation::elsewhere(context, &mut table);
     let kind = match (table.has("key"), table.has("ca")) {
         (true, _) => Kind::Keyed,
         (false, true) => Kind::Certified,
@@ -94,6 +102,39 @@ fn one(
     };
     table.finish(context);
     Some(Authority { name, uses, transparency, trust: table_name?, by: by? })
+}
+
+/// An authority of the Notary Project's kind, which signs and attests to nothing.
+fn of_notation(
+    context: &mut Context<'_, '_>,
+    name: Name,
+    mut table: Table,
+    trust: &Trust,
+    authorities: &mut Authorities,
+) -> Option<Authority> {
+    let (head, place) = (table.head.clone(), table.place_of("use"));
+    if let Some(place) = place
+        && uses(context, &mut table) == Uses::Attestations
+    {
+        let message = "an authority with `subjects` signs images and attests to nothing";
+        context.report(&place, Code::AuthorityUnusable, message);
+    }
+    let read = notation::read(context, &mut table, trust);
+    table.finish(context);
+    let notation::Read { trust, by, is_undated } = read?;
+    // The same people under two names would be one signer who counts twice (A234).
+    if let By::Subjects { subjects, .. } = &by {
+        let key = (trust.clone(), format!("{subjects:?}"));
+        if let Some(other) = authorities.holders.insert(key, name.clone()) {
+            let message = format!("the same subjects are \"{other}\" already");
+            let hint = "name the one authority wherever it counts";
+            context.advise(&head, Code::AuthorityDuplicateKey, message, hint);
+        }
+    }
+    if is_undated {
+        authorities.undated.insert(name.clone());
+    }
+    Some(Authority { name, uses: Uses::Signatures, transparency: Transparency::None, trust, by })
 }
 
 fn uses(context: &mut Context<'_, '_>, table: &mut Table) -> Uses {
@@ -151,6 +192,12 @@ fn believed(
             |near| format!("did you mean \"{near}\"?"),
         );
         context.advise(&place, Code::TrustUnknown, message, hint);
+        return (None, transparency);
+    }
+    if trust.x509.contains(&name) {
+        let message =
+            format!("the trust table {} vouches for authorities with `subjects` alone", quoted(&name));
+        context.advise(&place, Code::TrustKind, message, "another trust table, or `subjects`");
         return (None, transparency);
     }
     let name = Name::new(&name);

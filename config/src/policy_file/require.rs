@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Uses};
+use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Subjects, Uses};
 use pullgate_policy::policy::{Asks, ClaimedReference, Every, Requirement};
 
 use super::authority::Authorities;
@@ -41,6 +41,7 @@ pub(super) fn read(
 
 fn one(context: &mut Context<'_, '_>, mut table: Table, known: &Authorities) -> Option<Requirement> {
     let location = context.location(&table);
+    let head = table.head.clone();
     // Asked for, so that a misspelt one finds its name.
     if let Some(nested) = table.take("any") {
         context.report(&nested.span, Code::ValueInvalid, "a requirement in `any` has no `any` of its own");
@@ -74,6 +75,10 @@ fn one(context: &mut Context<'_, '_>, mut table: Table, known: &Authorities) -> 
     let annotations = annotations(context, &mut table);
     let claimed_reference = claimed_reference(context, &mut table, asks.as_ref());
     let (min_age, max_age) = ages(context, &mut table);
+    if let Some((any_of, _)) = &signers {
+        let age = min_age.or(max_age).map_or(Age::Any, |_| Age::Asked);
+        possible(context, &head, (any_of, known), (claimed_reference, age));
+    }
     let asked = condition.is_some() || slsa.is_some();
     let every = every(context, &mut table, asked);
     table.finish(context);
@@ -93,6 +98,35 @@ fn one(context: &mut Context<'_, '_>, mut table: Table, known: &Authorities) -> 
         every,
         or: Vec::new(),
     })
+}
+
+/// Whether anything is asked of when it was signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Any,
+    Asked,
+}
+
+/// What none of the authorities can ever bring.
+fn possible(
+    context: &mut Context<'_, '_>,
+    head: &Range<usize>,
+    (any_of, known): (&[Name], &Authorities),
+    (claimed_reference, age): (ClaimedReference, Age),
+) {
+    let is_of_notation = |name: &Name| {
+        let authority = known.by_name.get(name).and_then(Option::as_ref);
+        authority.is_some_and(|authority| matches!(authority.by, By::Subjects { .. }))
+    };
+    if claimed_reference == ClaimedReference::Required && any_of.iter().all(is_of_notation) {
+        let message = "no signature of Notation's names a repository: `claimed_reference` can never hold";
+        context.advise(head, Code::ThresholdImpossible, message, "leave it out");
+    }
+    if age == Age::Asked && any_of.iter().all(|name| known.undated.contains(name)) {
+        let message = "no clock says when these authorities signed: no age can ever be known";
+        let hint = "`tsa` in the trust table, and timestamp = \"always\"";
+        context.advise(head, Code::ThresholdImpossible, message, hint);
+    }
 }
 
 /// The window in which it must have been signed.
@@ -172,7 +206,12 @@ fn signers_at_most(any_of: &[Name], known: &Authorities) -> usize {
             ..
         }) => (issuer.clone(), identity.clone()),
         Some(By::Certificate { holder, .. }) => (String::new(), format!("{holder:?}")),
-        Some(By::Identity { .. } | By::Keys(_)) | None => (String::new(), name.to_string()),
+        Some(By::Subjects { subjects: subjects @ Subjects::AnyOf(_), .. }) => {
+            (String::new(), format!("{subjects:?}"))
+        }
+        Some(By::Identity { .. } | By::Keys(_) | By::Subjects { .. }) | None => {
+            (String::new(), name.to_string())
+        }
     };
     any_of.iter().map(signer).collect::<BTreeSet<_>>().len()
 }
@@ -223,7 +262,11 @@ fn counts(
         None => return true,
     };
     if excluded {
-        let message = format!("{} does not count for {wanted}: its `use` says so", quoted(&text.value));
+        let why = match authority.by {
+            By::Subjects { .. } => "a signature of Notation's attests to nothing",
+            By::Certificate { .. } | By::Identity { .. } | By::Keys(_) => "its `use` says so",
+        };
+        let message = format!("{} does not count for {wanted}: {why}", quoted(&text.value));
         context.report(&text.span, Code::AuthorityUnusable, message);
     }
     !excluded

@@ -299,6 +299,7 @@ fn evidence(repository: &str, signed: &[Signed]) -> Evidence {
                     principal,
                     logged,
                     trusted_time,
+                    ends: None,
                     vouchers: Vouchers::default(),
                     annotations,
                     claimed_reference,

@@ -45,6 +45,8 @@ pub(crate) struct Trust {
     ct_keys: Option<Files>,
     /// In place of a trusted root: chains of timestamp authorities in PEM, the root last.
     tsa_chain: Option<Files>,
+    /// In place of a trusted root: stores of X.509 certificates, for signatures of the Notary Project's.
+    x509: Option<Stores>,
     /// The TUF repository that the trusted root is refreshed from.
     tuf: Option<Tuf>,
     /// How long the table counts after its TUF metadata has expired. Default: "7d"; for "sigstore" and "github" for ever.
@@ -52,6 +54,25 @@ pub(crate) struct Trust {
     max_age: Option<String>,
     /// Whether a certificate must carry a signed certificate timestamp. Default: "required".
     sct: Option<Sct>,
+}
+
+/// Stores of X.509 certificates, PEM or DER: `ca` or `signing_authority` at least.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its shape counts")]
+pub(crate) struct Stores {
+    /// Vouch for signers (scheme `notary.x509`).
+    #[schemars(length(min = 1))]
+    ca: Option<Vec<String>>,
+    /// Vouch for signing authorities, which tell the time too (scheme `notary.x509.signingAuthority`).
+    #[schemars(length(min = 1))]
+    signing_authority: Option<Vec<String>>,
+    /// Roots of timestamp authorities.
+    #[schemars(length(min = 1))]
+    tsa: Option<Vec<String>>,
+    /// Lists of revocations.
+    #[schemars(length(min = 1))]
+    crls: Option<Vec<String>>,
 }
 
 /// One file, or several.
@@ -85,7 +106,7 @@ pub(crate) enum Sct {
 }
 
 /// One key, one kind of identity, or one holder of a certificate: `key`; or `issuer` with `identity` or `identity_regex`; or
-/// `ca` with a name.
+/// `ca` with a name; or `subjects` (or `any_subject`) for signatures of the Notary Project's.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its shape counts")]
@@ -102,6 +123,16 @@ pub(crate) struct Authority {
     uri: Option<String>,
     /// The certificate's whole subject (RFC 4514), such as "CN=ci,O=Corp".
     subject: Option<String>,
+    /// Of the Notary Project's: subjects of which the certificate must have one, each by some of its attributes (RFC 4514),
+    /// C, ST and O at least.
+    #[schemars(length(min = 1))]
+    subjects: Option<Vec<String>>,
+    /// In place of `subjects`: whoever the stores of the trust table vouch for.
+    any_subject: Option<bool>,
+    /// With `subjects`: when a timestamp is asked for. Default: "always" where the trust table has `tsa`, else "none".
+    timestamp: Option<Timestamp>,
+    /// With `subjects`: whether revocation is looked at. Default: "required".
+    revocation: Option<Revocation>,
     /// Who vouches for the identity, byte for byte.
     issuer: Option<String>,
     /// The same as a regular expression over the whole issuer.
@@ -118,6 +149,23 @@ pub(crate) struct Authority {
     trust: Option<String>,
     /// What it counts for. Default: both.
     r#use: Option<Vec<Use>>,
+}
+
+/// When a timestamp is asked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Timestamp {
+    AfterExpiry,
+    Always,
+    None,
+}
+
+/// Whether revocation is looked at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Revocation {
+    None,
+    Required,
 }
 
 /// Whether an entry in a log is demanded.

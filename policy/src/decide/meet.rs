@@ -64,6 +64,7 @@ struct Piece<'a> {
     principal: &'a Principal,
     logged: Logged,
     time: Option<Timestamp>,
+    ends: Option<Timestamp>,
     annotations: &'a BTreeMap<String, String>,
     claimed: Option<&'a str>,
     attested: Option<&'a AttestationFacts>,
@@ -101,8 +102,10 @@ fn attempt(
     when: When<'_>,
 ) -> Result<(Met, Timestamp), Unmet> {
     let (mut pieces, mut skipped) = pieces(requirement, evidence, subject);
-    // The newest first: a permit then ends as late as it may, whatever the order of the evidence.
-    pieces.sort_by_key(|piece| (Reverse(piece.time), piece.principal, piece.source));
+    // What lasts longest first, then the newest: a permit ends as late as it may, whatever the order of the evidence.
+    pieces.sort_by_key(|piece| {
+        (Reverse(lasts(requirement, piece)), Reverse(piece.time), piece.principal, piece.source)
+    });
     let authorities: Vec<&Authority> =
         requirement.any_of.iter().filter_map(|name| set.authorities.get(name)).collect();
     let mut edges: Vec<(Name, usize, usize)> = Vec::new();
@@ -162,15 +165,18 @@ fn met(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)], image: &Image) 
     }
 }
 
-/// The first moment at which the oldest of what was chosen is too old.
+/// The first moment at which one of what was chosen is too old, or has come to its end.
 fn expiry(requirement: &Requirement, chosen: &[(Name, &Piece<'_>)]) -> Timestamp {
-    let Some(age) = requirement.max_age else { return Timestamp::MAX };
-    chosen
-        .iter()
-        .filter_map(|(_, piece)| piece.time)
-        .map(|time| later(time, age))
-        .min()
-        .unwrap_or(Timestamp::MIN)
+    chosen.iter().map(|(_, piece)| lasts(requirement, piece)).min().unwrap_or(Timestamp::MIN)
+}
+
+/// The first moment at which a piece is too old for a requirement, or has come to its end (A679).
+fn lasts(requirement: &Requirement, piece: &Piece<'_>) -> Timestamp {
+    let young = match requirement.max_age {
+        None => Timestamp::MAX,
+        Some(age) => piece.time.map_or(Timestamp::MIN, |time| later(time, age)),
+    };
+    young.min(piece.ends.unwrap_or(Timestamp::MAX))
 }
 
 /// The pieces of the kind that is asked for, and why the others are not.
@@ -191,6 +197,7 @@ fn pieces<'a>(
                     principal: &facts.principal,
                     logged: facts.logged,
                     time: facts.trusted_time,
+                    ends: facts.ends,
                     annotations: &facts.annotations,
                     claimed: facts.claimed_reference.as_deref(),
                     attested: None,
@@ -216,6 +223,7 @@ fn pieces<'a>(
                         principal: &facts.principal,
                         logged: facts.logged,
                         time: facts.trusted_time,
+                        ends: None,
                         annotations: &facts.annotations,
                         claimed: None,
                         attested: Some(facts),
@@ -285,6 +293,9 @@ fn acceptable(requirement: &Requirement, piece: &Piece<'_>, now: Timestamp) -> R
     // Whether age is asked for or not: a clock that vouches for the future vouches for nothing (A219).
     if piece.time.is_some_and(|time| time > later(now, limits::CLOCK_SKEW)) {
         return Err(Code::TimeInFuture);
+    }
+    if piece.ends.is_some_and(|ends| ends <= now) {
+        return Err(Code::SignatureExpired);
     }
     match (requirement.max_age, piece.time) {
         (None, _) => {}

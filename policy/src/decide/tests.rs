@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 
 mod asked;
+mod ends;
 mod evidence;
 mod properties;
 mod signers;

@@ -25,6 +25,7 @@
 //! ```
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::Evidence;
 use crate::code::Code;
@@ -81,6 +82,8 @@ pub struct Vouched {
     pub identity: String,
     /// The blob of the evidence that holds the fact.
     pub blob: Digest,
+    /// The first moment at which it says so no longer, where that has an end.
+    pub ends: Option<Timestamp>,
 }
 
 /// Why something does not leave as evidence: it is judged like any other.
@@ -126,14 +129,23 @@ impl ServableEvidence {
         let (manifest, content) = (only.document().digest(), only.document().value().manifest());
         let own = |blob: &Digest| content.content().any(|part| part.digest == Some(*blob));
         let vouched: Vec<_> = vouch::vouched(set, about, verified)
-            .filter(|(source, _)| source.manifest == manifest && own(&source.blob))
-            .map(|(source, (authority, identity))| Vouched { authority, identity, blob: source.blob })
+            .filter(|(source, ..)| source.manifest == manifest && own(&source.blob))
+            .map(|(source, (authority, identity), ends)| Vouched {
+                authority,
+                identity,
+                blob: source.blob,
+                ends,
+            })
             .collect();
         let is_vouched = |layer: &Digest| vouched.iter().any(|one| one.blob == *layer);
         if !vouched.is_empty() && !only.numbered().iter().all(is_vouched) {
             return Err(NotServable::Runnable);
         }
-        let vouched = Some(vouched.into_iter().next().ok_or(NotServable::Unverified)?);
+        // Of several the one that says so longest.
+        let lasts = |one: &Vouched| one.ends.unwrap_or(Timestamp::MAX);
+        let longest =
+            vouched.into_iter().reduce(|one, other| if lasts(&other) > lasts(&one) { other } else { one });
+        let vouched = Some(longest.ok_or(NotServable::Unverified)?);
         Ok(Self::of(only, about.repository.clone(), set.revisions, vouched))
     }
 
@@ -172,11 +184,12 @@ impl ServableEvidence {
         Self { manifest, blobs, repository, revisions, vouched }
     }
 
-    /// Tells whether it may leave in this repository under these revisions: another policy, another trust root or another
-    /// block asks anew.
+    /// Tells whether it may leave in this repository under these revisions at this time: another policy, another trust root
+    /// or another block asks anew, and so does the end of what vouched for it (A679).
     #[must_use]
-    pub fn counts(&self, repository: &Repository, revisions: Revisions) -> bool {
-        self.repository == *repository && self.revisions == revisions
+    pub fn counts(&self, repository: &Repository, revisions: Revisions, now: Timestamp) -> bool {
+        let ends = self.vouched.as_ref().and_then(|vouched| vouched.ends);
+        self.repository == *repository && self.revisions == revisions && ends.is_none_or(|ends| now < ends)
     }
 
     /// What was verified; none where the policy does not ask for it.

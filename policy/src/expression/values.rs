@@ -62,6 +62,10 @@ fn identity(principal: &Principal) -> Cel {
         Principal::Certificate(certified) => {
             map([("subject", Some(text(&certified.subject))), ("kind", Some(text("certificate")))])
         }
+        // Signs nothing that an expression is asked about.
+        Principal::Notation(signer) => {
+            map([("subject", Some(text(&signer.shown))), ("kind", Some(text("certificate")))])
+        }
         Principal::Key(id) => map([("key", Some(text(&id.to_string())))]),
         Principal::Identity(identity) => {
             let kind = match identity.kind {

@@ -23,8 +23,14 @@ pub const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// The payload type of a DSSE envelope that holds an in-toto statement.
 pub const IN_TOTO_PAYLOAD: &str = "application/vnd.in-toto+json";
-/// Notary project signatures (listed, not verified).
+/// Notary Project signatures: the artifact type, or the config's, of a manifest that carries one.
 pub const NOTATION_ARTIFACT: &str = "application/vnd.cncf.notary.signature";
+/// A Notary Project signature as JSON Web Signature.
+pub const NOTATION_JWS: &str = "application/jose+json";
+/// A Notary Project signature as COSE_Sign1.
+pub const NOTATION_COSE: &str = "application/cose";
+/// What such a signature is over.
+pub const NOTATION_PAYLOAD: &str = "application/vnd.cncf.notary.payload.v1+json";
 
 /// The versions of Sigstore's bundle that are read. A patch of one is the same format.
 const BUNDLE_VERSIONS: [&str; 3] = ["0.1", "0.2", "0.3"];

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::digest::{self as hash, Algorithm};
 use bytes::Bytes;
+use pullgate_policy::content::Untrusted;
 use pullgate_policy::oci::Digest;
 use sha2::{Digest as _, Sha512};
 
@@ -44,6 +45,7 @@ struct Inner {
     content: Content,
     hashes: [OnceLock<hash::Digest>; 3],
     prehash: OnceLock<Sha512>,
+    media_type: OnceLock<Option<&'static str>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,12 @@ impl SharedArtifact {
     }
 
     fn new(content: Content) -> Self {
-        Self(Arc::new(Inner { content, hashes: Default::default(), prehash: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            content,
+            hashes: Default::default(),
+            prehash: OnceLock::new(),
+            media_type: OnceLock::new(),
+        }))
     }
 
     pub(crate) fn artifact(&self) -> Artifact<'_> {
@@ -101,6 +108,13 @@ impl SharedArtifact {
                 Some(place.map_or_else(hashed, |place| *place.get_or_init(hashed)))
             }
         }
+    }
+
+    /// The media type that it has as a manifest, by its own words, where its bytes are known and are one.
+    pub(crate) fn media_type(&self) -> Option<&'static str> {
+        let read = |bytes: &Bytes| Untrusted::new(bytes.clone()).hash().parse(None).ok();
+        let of = || self.bytes().and_then(read).map(|document| document.value().media_type());
+        *self.0.media_type.get_or_init(of)
     }
 
     /// The state of SHA-512 over it, unless only its SHA-256 is known.

@@ -17,7 +17,7 @@ use crate::material::{Rendered, Signed, Weight};
 use crate::trust::{Sct, TrustSummary, Trusted, TrustedKind, Unusable};
 
 mod about;
-mod clocks;
+pub(crate) mod clocks;
 mod entries;
 mod faults;
 mod logs;
@@ -91,7 +91,7 @@ impl Vouched {
             (None, stamped) => (stamped, stamped.map(|_| Clock::TimestampAuthority)),
         };
         let entries = entered.into_iter().map(|one| one.entry).collect();
-        Self { time, vouchers: Vouchers { entries, clock, sct } }
+        Self { time, vouchers: Vouchers { entries, clock, sct, chained: None } }
     }
 }
 

@@ -141,6 +141,7 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
                 By::Identity { .. } => Some(Way::Table),
                 By::Certificate { roots, .. } => Some(Way::Own(*roots)),
                 By::Keys(keys) => key.filter(|key| keys.contains(key)).map(|_| Way::Key),
+                By::Subjects { .. } => None,
             };
             let ways: BTreeSet<(&Name, Way)> = request
                 .authorities
@@ -156,7 +157,7 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
                 .iter()
                 .filter_map(|authority| match &authority.by {
                     By::Keys(keys) => Some(keys),
-                    By::Certificate { .. } | By::Identity { .. } => None,
+                    By::Certificate { .. } | By::Identity { .. } | By::Subjects { .. } => None,
                 })
                 .flatten()
                 .collect();

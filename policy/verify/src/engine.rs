@@ -144,9 +144,11 @@ impl Verification {
         let (artifact, budget) = (&self.artifact, &mut self.budget);
         let worth = || match &found.item {
             Item::Carried(carried) => carried::worth(request, artifact, carried, (budget, round)),
-            Item::Bundle { .. } | Item::Dsse { .. } | Item::SimpleSigning { .. } | Item::Unread { .. } => {
-                worth(request, artifact, &found.item, (budget, round))
-            }
+            Item::Bundle { .. }
+            | Item::Dsse { .. }
+            | Item::Envelope { .. }
+            | Item::SimpleSigning { .. }
+            | Item::Unread { .. } => worth(request, artifact, &found.item, (budget, round)),
         };
         guarded(worth).transpose()
     }
@@ -198,6 +200,8 @@ pub(crate) struct Proof {
     pub(crate) principal: Principal,
     pub(crate) logged: Logged,
     pub(crate) time: Option<Timestamp>,
+    /// The first moment at which it counts no longer, where there is one.
+    pub(crate) ends: Option<Timestamp>,
     pub(crate) vouchers: Vouchers,
 }
 
@@ -222,6 +226,9 @@ fn worth(
         Item::SimpleSigning { payload, annotations } => legacy::simple_signing(payload, annotations)?,
         Item::Dsse { envelope, annotations } => legacy::dsse(envelope, annotations, artifact)?,
         Item::Bundle { json } => bundle::read(json, artifact)?,
+        Item::Envelope { form, bytes } => {
+            return facts::of_notation(request, artifact, (*form, bytes), (budget, round));
+        }
         Item::Unread { code, detail } => return Err(PieceFault::new(*code, detail.as_str())),
         // One level only: an attestation manifest has no attestation manifest of its own.
         Item::Carried(_) => return Err(Code::Unsupported.into()),
@@ -265,6 +272,7 @@ fn is_a_strangers(request: &Request<'_>, signed: &Signed) -> bool {
             holder.is_ok_and(|holder| authority.recognises(&Principal::Certificate(holder)).is_ok())
         }
         By::Keys(keys) => certificate::key(leaf).is_ok_and(|key| keys.contains(&key.id())),
+        By::Subjects { .. } => false,
     };
     !request.authorities.iter().any(named)
 }
@@ -308,11 +316,7 @@ fn facts_of(
     // Only the bytes under a valid signature are read, and they must be about the subject (A202, A211).
     let claim = reading.claim(keep, budget)?;
     let annotations = claim.about(&request.subject, artifact)?;
-    let proofs: Vec<Proof> =
-        proofs.into_iter().filter(|proof| !is_in_future(proof.time, request.now)).collect();
-    if proofs.is_empty() {
-        return Err(Code::TimeInFuture.into());
-    }
+    let proofs = past(proofs, request.now)?;
     let fact = |proof| Fact {
         subject: request.subject,
         proof,
@@ -320,6 +324,12 @@ fn facts_of(
         annotations: annotations.clone(),
     };
     Ok(proofs.into_iter().map(fact).collect())
+}
+
+/// The proofs whose time is none of the future.
+fn past(proofs: Vec<Proof>, now: Timestamp) -> Result<Vec<Proof>, PieceFault> {
+    let proofs: Vec<Proof> = proofs.into_iter().filter(|proof| !is_in_future(proof.time, now)).collect();
+    if proofs.is_empty() { Err(Code::TimeInFuture.into()) } else { Ok(proofs) }
 }
 
 /// Whether a proven time is in the future: the gate's clock or the log's is wrong, and the time proves nothing.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Untrusted;
 use pullgate_policy::evidence::Source;
+use pullgate_policy::evidence::notation::Form;
 use pullgate_policy::identity::Authority;
 use pullgate_policy::oci::{Digest, Manifest, media_type};
 
@@ -46,6 +47,13 @@ pub enum Item {
     Bundle {
         /// The layer.
         json: Bytes,
+    },
+    /// A signature of the Notary Project's.
+    Envelope {
+        /// In which of its forms.
+        form: Form,
+        /// The layer.
+        bytes: Bytes,
     },
     /// A statement in an attestation manifest that may be signed.
     Carried(Box<Carried>),
@@ -134,9 +142,11 @@ impl Found {
     pub fn sources(&self) -> impl Iterator<Item = Source> {
         let signed_at = match &self.item {
             Item::Carried(carried) => Some(carried.signed_at),
-            Item::Bundle { .. } | Item::Dsse { .. } | Item::SimpleSigning { .. } | Item::Unread { .. } => {
-                None
-            }
+            Item::Bundle { .. }
+            | Item::Dsse { .. }
+            | Item::Envelope { .. }
+            | Item::SimpleSigning { .. }
+            | Item::Unread { .. } => None,
         };
         std::iter::once(self.source).chain(signed_at)
     }
@@ -149,6 +159,7 @@ impl Item {
         match self {
             Self::SimpleSigning { payload: bytes, .. }
             | Self::Dsse { envelope: bytes, .. }
+            | Self::Envelope { bytes, .. }
             | Self::Bundle { json: bytes } => bytes.len() as u64,
             Self::Carried(carried) => carried.length(),
             Self::Unread { .. } => 0,

@@ -17,10 +17,12 @@ use crate::encoding;
 
 mod algorithm;
 mod jwk;
+mod way;
 
 use algorithm::{Algorithm, Scheme};
 pub(crate) use jwk::{Form, Jwk};
 pub use jwk::{JwkFault, JwkSet};
+pub(crate) use way::{Hash, Size, Way};
 
 /// A public key that may sign: ECDSA P-256, P-384, P-521, Ed25519, or RSA of 2048 to 4096 bits.
 #[derive(Clone)]

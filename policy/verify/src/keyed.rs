@@ -32,7 +32,7 @@ pub(crate) fn proofs(request: &Request<'_>, signed: &Signed) -> Result<Vec<Proof
         if key.signed(&signed.message, &signed.signature) {
             let (logged, Vouched { time, vouchers }) =
                 vouched_by_all(request, tables, signed, Asked { key, leaf: None });
-            proofs.push(Proof { principal: Principal::Key(*id), logged, time, vouchers });
+            proofs.push(Proof { principal: Principal::Key(*id), logged, time, ends: None, vouchers });
         }
     }
     if proofs.is_empty() && !PublicKey::is_encoded(&signed.signature) {
@@ -57,7 +57,7 @@ pub(crate) fn proof_within(
     }
     let (logged, Vouched { time, vouchers }) =
         vouched_by_all(request, &tables, signed, Asked { key, leaf: Some(leaf) });
-    Some(Ok(Proof { principal: Principal::Key(key.id()), logged, time, vouchers }))
+    Some(Ok(Proof { principal: Principal::Key(key.id()), logged, time, ends: None, vouchers }))
 }
 
 /// A key, and the certificate by which entries name it, where it came in one.
@@ -89,7 +89,7 @@ fn tables_by_key(request: &Request<'_>) -> BTreeMap<KeyId, Tables> {
                     tables.entry(*key).or_default().insert((authority.trust.clone(), look));
                 }
             }
-            By::Certificate { .. } | By::Identity { .. } => {}
+            By::Certificate { .. } | By::Identity { .. } | By::Subjects { .. } => {}
         }
     }
     tables
@@ -146,7 +146,7 @@ fn absent(request: &Request<'_>, key: &PublicKey) -> Code {
         request.authorities.iter().any(|authority| match (&authority.by, authority.transparency) {
             (By::Keys(keys), Transparency::Required) => keys.contains(&key.id()),
             (By::Keys(_), Transparency::None | Transparency::Optional)
-            | (By::Certificate { .. } | By::Identity { .. }, _) => false,
+            | (By::Certificate { .. } | By::Identity { .. } | By::Subjects { .. }, _) => false,
         });
     if demanded { Code::TrustStale } else { Code::LogUnknown }
 }

@@ -77,7 +77,7 @@ fn tables(request: &Request<'_>) -> BTreeMap<(Name, Under), Demand> {
     let mut tables = BTreeMap::new();
     for authority in request.authorities {
         let under = match &authority.by {
-            By::Keys(_) => continue,
+            By::Keys(_) | By::Subjects { .. } => continue,
             By::Identity { .. } => Under::Table,
             By::Certificate { roots, .. } => Under::Own(*roots),
         };
@@ -120,7 +120,7 @@ fn proof(
         Under::Table => Principal::Identity(Identity { held, ..certificate::identity(leaf, table.name())? }),
         Under::Own(roots) => Principal::Certificate(holder::certified(leaf, (table.name(), roots), held)?),
     };
-    Ok(Proof { principal, logged, time, vouchers: vouched.vouchers })
+    Ok(Proof { principal, logged, time, ends: None, vouchers: vouched.vouchers })
 }
 
 fn verified(

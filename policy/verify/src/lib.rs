@@ -11,6 +11,7 @@
 //! `tests/ATTACKS.md` has the rows.
 
 mod artifact;
+mod asn1;
 mod backend;
 mod budget;
 mod bundle;
@@ -27,6 +28,7 @@ mod keyless;
 mod legacy;
 mod loose;
 mod material;
+mod notation;
 mod proto;
 mod reading;
 pub mod refresh;
@@ -43,6 +45,7 @@ pub use engine::{Progress, Rest, Verification, verify_all};
 pub use found::{Attesting, Carried, Found, Item, Request, Statement};
 pub use key::{JwkFault, JwkSet, KeyFault, PublicKey};
 pub use loose::{LooseFault, LooseRoot};
+pub use notation::stores::{Store, StoreFault, Stores};
 pub use ring::KeyRing;
 pub use subjects::named_subjects;
 pub use trust::{

@@ -9,6 +9,7 @@ use crate::claim::{Payload, Statement};
 use crate::dsse::Envelope;
 use crate::encoding;
 use crate::found::Item;
+use crate::notation;
 use crate::proto;
 
 /// The digests that the item names as its subjects, in its own order; empty where it cannot be read. A message
@@ -34,6 +35,7 @@ pub fn named_subjects(item: &Item) -> Vec<Digest> {
                 (_, None) => Vec::new(),
             }
         }
+        Item::Envelope { form, bytes } => notation::named(*form, bytes).into_iter().collect(),
         Item::Carried(carried) => named_subjects(&carried.by),
         Item::Unread { .. } => Vec::new(),
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::backend::Backend;
 use crate::encoding;
+use crate::notation::stores::Stores;
 use crate::proto;
 
 /// Part of every trust revision: a release whose verification is stricter gets another number here, and permits that
@@ -238,7 +239,11 @@ impl fmt::Debug for TrustTable {
 
 /// The trust tables of a policy. A table that is refreshed and has never been is not among them.
 #[derive(Debug, Clone)]
-pub struct TrustSet(Vec<Arc<TrustTable>>);
+pub struct TrustSet {
+    tables: Vec<Arc<TrustTable>>,
+    /// The tables of kind `x509`, which share no name with another.
+    stores: Vec<Arc<Stores>>,
+}
 
 impl TrustSet {
     /// Takes the tables; of two with one name the first counts.
@@ -247,23 +252,37 @@ impl TrustSet {
         let mut tables: Vec<_> = tables.into_iter().map(Arc::new).collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         tables.dedup_by(|a, b| a.name == b.name);
-        Self(tables)
+        Self { tables, stores: Vec::new() }
+    }
+
+    /// The same, with these tables of kind `x509`.
+    #[must_use]
+    pub fn with_stores(self, stores: Vec<Stores>) -> Self {
+        let mut stores: Vec<_> = stores.into_iter().map(Arc::new).collect();
+        stores.sort_by(|a, b| a.name().cmp(b.name()));
+        Self { stores, ..self }
+    }
+
+    /// The table of kind `x509` with this name.
+    #[must_use]
+    pub fn stores(&self, name: &Name) -> Option<&Stores> {
+        self.stores.iter().find(|stores| stores.name() == name).map(AsRef::as_ref)
     }
 
     /// The same tables, this one in the place of its name.
     #[must_use]
     pub fn with(&self, table: TrustTable) -> Self {
-        let others = self.0.iter().filter(|other| other.name != table.name).cloned();
+        let others = self.tables.iter().filter(|other| other.name != table.name).cloned();
         let mut tables: Vec<_> = others.collect();
         tables.push(Arc::new(table));
         tables.sort_by(|a, b| a.name.cmp(&b.name));
-        Self(tables)
+        Self { tables, stores: self.stores.clone() }
     }
 
     /// The table with this name.
     #[must_use]
     pub fn get(&self, name: &Name) -> Option<&TrustTable> {
-        self.0.iter().find(|table| table.name == *name).map(AsRef::as_ref)
+        self.tables.iter().find(|table| table.name == *name).map(AsRef::as_ref)
     }
 
     /// The revision of all tables and of the verifier itself, all of them fresh.
@@ -275,7 +294,7 @@ impl TrustSet {
     /// The same, at this time: a table that has become stale makes another revision, so that permits that rest on it lapse.
     #[must_use]
     pub fn revision_at(&self, now: Timestamp) -> Revision {
-        let tables = self.0.iter().flat_map(|table| {
+        let tables = self.tables.iter().flat_map(|table| {
             let how: &[u8] = match (table.sct, table.is_stale(now)) {
                 (Sct::None, false) => b"sct none",
                 (Sct::Required, false) => b"sct required",
@@ -284,7 +303,8 @@ impl TrustSet {
             };
             [table.name.as_str().as_bytes(), how, table.bytes.as_slice()]
         });
-        Revision::of(std::iter::once(VERIFIER_VERSION.as_bytes()).chain(tables))
+        let stores = self.stores.iter().flat_map(|stores| stores.parts());
+        Revision::of(std::iter::once(VERIFIER_VERSION.as_bytes()).chain(tables).chain(stores))
     }
 }
 

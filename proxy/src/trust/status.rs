@@ -138,7 +138,7 @@ pub(super) fn used_by<'a>(policies: &'a Policies, name: &Name) -> impl Iterator<
     policies.set.authorities.values().filter_map(move |authority| {
         let needed = match (&authority.by, authority.transparency) {
             (By::Certificate { .. } | By::Identity { .. }, _) | (By::Keys(_), Transparency::Required) => true,
-            (By::Keys(_), Transparency::None | Transparency::Optional) => false,
+            (By::Keys(_), Transparency::None | Transparency::Optional) | (By::Subjects { .. }, _) => false,
         };
         (needed && authority.trust == *name).then_some(&authority.name)
     })

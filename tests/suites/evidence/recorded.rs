@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::stage::manifest;
 
-/// The groups of kinds of evidence that are verified: all but `notation`, whose signatures are listed as `unsupported`.
-const GROUPS: [&str; 9] = [
+/// The groups of cosign's; of `notation` those that ask for cosign's.
+const GROUPS: [&str; 10] = [
     "cosign2-keyed",
     "cosign2-attest",
     "cosign2-index",
@@ -23,6 +23,7 @@ const GROUPS: [&str; 9] = [
     "cosign3-fallback",
     "keyless2-sig",
     "keyless3-bundle",
+    "notation",
 ];
 
 /// Where a group lies; each case is pulled from a copy of its own, so that no grant of another helps it.

@@ -221,6 +221,7 @@ pub(crate) fn signature(principal: Principal) -> SignatureFacts {
         principal,
         logged: Logged::Yes,
         trusted_time: Some(hours(-1)),
+        ends: None,
         vouchers: Vouchers::default(),
         annotations: BTreeMap::new(),
         claimed_reference: None,

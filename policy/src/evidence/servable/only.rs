@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::archive::{self, Checksum};
 use super::{NotServable, config};
 use crate::content::Intact;
+use crate::evidence::notation::{self, Form, Jws, Sign1};
 use crate::limits;
 use crate::oci::manifest::Image;
 use crate::oci::{Descriptor, Digest, Document, Manifest, media_type};
@@ -33,6 +34,8 @@ pub enum LayerKind {
     Bundle,
     /// A DSSE envelope.
     Dsse,
+    /// A Notary Project signature.
+    Notation(Form),
     /// A simple-signing payload.
     SimpleSigning,
 }
@@ -45,7 +48,16 @@ impl LayerKind {
             media_type::SIMPLE_SIGNING => Some(Self::SimpleSigning),
             media_type::DSSE => Some(Self::Dsse),
             text if media_type::is_bundle(text) => Some(Self::Bundle),
-            _ => None,
+            text => Form::of(text).map(Self::Notation),
+        }
+    }
+
+    /// Bytes of such a layer, at most.
+    #[must_use]
+    pub fn bytes_max(self) -> u64 {
+        match self {
+            Self::Notation(_) | Self::SimpleSigning => limits::EVIDENCE_SIGNATURE_BYTES,
+            Self::Bundle | Self::Dsse => limits::EVIDENCE_ITEM_BYTES,
         }
     }
 }
@@ -64,6 +76,9 @@ impl EvidenceOnly {
         let fits = |layer: &Descriptor| {
             LayerKind::of(&layer.media_type).is_some() && layer.size <= limits::EVIDENCE_ITEM_BYTES
         };
+        if notation::is_carrier(image) && notation::envelope(image).is_err() {
+            return None;
+        }
         if !image.layers.iter().all(fits) {
             return None;
         }
@@ -93,7 +108,8 @@ impl EvidenceOnly {
             if blob.value().len() as u64 == descriptor.size { Ok(blob) } else { Err(NotServable::Other) }
         };
         let config = strict_json::parse(find(&image.config)?.value()).map_err(|_| NotServable::Other)?;
-        if !config.is_object() {
+        let empty = config.as_object().ok_or(NotServable::Other)?.is_empty();
+        if notation::is_carrier(image) && !empty {
             return Err(NotServable::Other);
         }
         if config::is_of_something_that_runs(&config) {
@@ -166,11 +182,14 @@ fn by_digest(image: &Image, blobs: Vec<Intact<Bytes>>) -> BTreeMap<Digest, Intac
     found
 }
 
-/// The config is OCI's empty one, or a small image config as cosign writes (A032).
+/// The config is OCI's empty one, that of a Notary Project signature, or a small image config as cosign writes (A032).
 fn config_may_pass(image: &Image) -> bool {
     let known = matches!(
         image.config.media_type.as_str(),
-        media_type::OCI_EMPTY | media_type::OCI_CONFIG | media_type::DOCKER_CONFIG
+        media_type::OCI_EMPTY
+            | media_type::OCI_CONFIG
+            | media_type::DOCKER_CONFIG
+            | media_type::NOTATION_ARTIFACT
     );
     known && image.config.size <= limits::EVIDENCE_CONFIG_BYTES
 }
@@ -178,6 +197,10 @@ fn config_may_pass(image: &Image) -> bool {
 /// Tells whether `bytes` are a document of this kind and nothing else.
 fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     let read = match kind {
+        LayerKind::Notation(Form::Cose) => {
+            return Sign1::read(bytes).is_ok_and(|envelope| envelope.is_nothing_else());
+        }
+        LayerKind::Notation(Form::Jws) => return Jws::read(bytes).is_ok(),
         LayerKind::SimpleSigning => strict_json::parse(bytes),
         LayerKind::Dsse => strict_json::parse_envelope(bytes).map(|(value, _)| value),
         LayerKind::Bundle => strict_json::parse_bundle(bytes).map(|(value, _)| value),
@@ -185,6 +208,7 @@ fn is_evidence(kind: LayerKind, bytes: &[u8]) -> bool {
     let Ok(value) = read else { return false };
     let text = |path: &str| value.pointer(path).is_some_and(Value::is_string);
     match kind {
+        LayerKind::Notation(_) => false,
         // The first releases of cosign wrote capitals.
         LayerKind::SimpleSigning => {
             text("/critical/image/docker-manifest-digest") && text("/critical/type")

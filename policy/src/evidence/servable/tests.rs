@@ -7,6 +7,8 @@ use crate::limits;
 use crate::oci::media_type;
 use crate::policy::EvidencePasses;
 
+mod ends;
+
 fn intact(bytes: &[u8]) -> Intact<Bytes> {
     Untrusted::new(Bytes::copy_from_slice(bytes)).hash()
 }
@@ -161,11 +163,14 @@ fn a601_evidence_leaves_when_an_authority_of_the_policy_signed_something_in_it()
     let good = verified(&evidence, PAYLOAD);
     let passing = ServableEvidence::verified(&evidence, &set, &about, &good).unwrap();
     assert_eq!(passing.vouched().map(|one| one.authority.to_string()).as_deref(), Some("a"));
-    assert!(passing.counts(&about.repository, set.revisions));
+    assert!(passing.counts(&about.repository, set.revisions, fixture::now()));
     let mut other = set.clone();
     other.revisions.policy = crate::policy::Revision::of([&b"another"[..]]);
-    assert!(!passing.counts(&about.repository, other.revisions), "another policy asks anew");
-    assert!(!passing.counts(&"r.io/other/app".parse().unwrap(), set.revisions), "another repository does");
+    assert!(!passing.counts(&about.repository, other.revisions, fixture::now()), "another policy asks anew");
+    assert!(
+        !passing.counts(&"r.io/other/app".parse().unwrap(), set.revisions, fixture::now()),
+        "another repository does"
+    );
 
     let unverified = |set: &PolicySet, about: &Subject, verified: &Evidence| {
         ServableEvidence::verified(&evidence, set, about, verified).err() == Some(NotServable::Unverified)

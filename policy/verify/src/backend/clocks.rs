@@ -11,7 +11,7 @@ use crate::certificate::profile::{self, Purpose};
 use crate::encoding;
 use crate::fault::PieceFault;
 
-mod token;
+pub(crate) mod token;
 
 use token::Token;
 

@@ -216,7 +216,13 @@ pub(crate) fn extension<T: DecodeOwned>(
     read.map_err(|_| PieceFault::new(Code::CertificateInvalid, "an extension cannot be read"))
 }
 
-fn moment(time: Time) -> Result<Timestamp, PieceFault> {
+/// The first and the last moment at which a certificate holds.
+pub(crate) fn window(certificate: &Certificate) -> Result<(Timestamp, Timestamp), PieceFault> {
+    let validity = certificate.tbs_certificate.validity;
+    Ok((moment(validity.not_before)?, moment(validity.not_after)?))
+}
+
+pub(crate) fn moment(time: Time) -> Result<Timestamp, PieceFault> {
     let second = i64::try_from(time.to_unix_duration().as_secs()).ok();
     let time = second.and_then(|second| Timestamp::from_second(second).ok());
     time.ok_or_else(|| PieceFault::new(Code::CertificateInvalid, "the certificate's validity"))

@@ -12,7 +12,7 @@ use crate::artifact::{Artifact, SharedArtifact};
 use crate::budget::Budget;
 use crate::claim::{Claim, SIGN};
 use crate::fault::PieceFault;
-use crate::found::{Carried, Request};
+use crate::found::{Carried, Item, Request};
 use crate::material::Says;
 use crate::reading::{Keep, Reading};
 
@@ -28,6 +28,17 @@ pub(super) fn worth(
             Code::Unsupported,
             "the attestation manifest does not list the statement",
         ));
+    }
+    match carried.by.as_ref() {
+        // Its holders sign and attest to nothing.
+        Item::Envelope { .. } => {
+            return Err(PieceFault::new(Code::AuthorityUse, "a signature of Notation's attests to nothing"));
+        }
+        Item::Bundle { .. }
+        | Item::Carried(_)
+        | Item::Dsse { .. }
+        | Item::SimpleSigning { .. }
+        | Item::Unread { .. } => {}
     }
     let about_manifest = Request { subject: carried.statement.manifest.digest, ..*request };
     let manifest = &carried.statement.manifest.artifact;

@@ -59,8 +59,7 @@ impl Algorithm {
     /// Checks the size of an RSA key in PKCS#1 (RFC 8017, A.1.1).
     pub(super) fn rsa(pkcs1: &[u8]) -> Result<Self, KeyFault> {
         let (modulus, exponent) = rsa_parts(pkcs1).ok_or(KeyFault::Garbage)?;
-        let leading = modulus.first().map_or(8, |byte| byte.leading_zeros());
-        let bits = u32::try_from(modulus.len()).unwrap_or(u32::MAX).saturating_mul(8).saturating_sub(leading);
+        let bits = bits_of(&modulus);
         if !(limits::RSA_BITS_MIN..=limits::RSA_BITS_MAX).contains(&bits) {
             return Err(KeyFault::Unsupported(format!("RSA with {bits} bits")));
         }
@@ -174,6 +173,16 @@ fn rsa_parts(pkcs1: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         Ok((modulus, exponent))
     });
     reader.finish(parts.ok()?).ok()
+}
+
+fn bits_of(modulus: &[u8]) -> u32 {
+    let leading = modulus.first().map_or(8, |byte| byte.leading_zeros());
+    u32::try_from(modulus.len()).unwrap_or(u32::MAX).saturating_mul(8).saturating_sub(leading)
+}
+
+/// Bits of the modulus of an RSA key in PKCS#1.
+pub(super) fn rsa_bits(pkcs1: &[u8]) -> Option<u32> {
+    rsa_parts(pkcs1).map(|(modulus, _)| bits_of(&modulus))
 }
 
 fn canonical_pkcs1(encoded: &[u8]) -> Option<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Parts of evidence that other projects test their readers with: trusted roots, proofs, checkpoints.
 #![expect(
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test reads its fixtures, and its helpers may fail as the test itself may"
@@ -12,6 +13,8 @@ mod borrowed;
 #[expect(unreachable_pub, reason = "the crate of tests shows it to its suites")]
 #[path = "../../../../tests/src/skip.rs"]
 mod skip;
+
+mod notation;
 
 use std::path::PathBuf;
 

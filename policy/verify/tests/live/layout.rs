@@ -126,6 +126,7 @@ impl Layout {
                 }
                 (Some(LayerKind::Dsse), Some(envelope)) => Item::Dsse { envelope, annotations },
                 (Some(LayerKind::Bundle), Some(json)) => Item::Bundle { json },
+                (Some(LayerKind::Notation(form)), Some(bytes)) => Item::Envelope { form, bytes },
                 (Some(_), None) => unread(digest, Code::EvidenceIncomplete).item,
                 (None, _) => unread(digest, Code::Unsupported).item,
             };

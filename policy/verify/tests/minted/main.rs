@@ -21,6 +21,10 @@ mod keys;
 mod logs;
 mod loose;
 mod named;
+#[expect(dead_code, unreachable_pub, reason = "the crate of tests shows it to its suites")]
+#[path = "../../../../tests/src/notation.rs"]
+mod notary;
+mod notation;
 mod notes;
 mod older;
 mod own_pki;

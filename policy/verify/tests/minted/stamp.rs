@@ -45,8 +45,16 @@ impl Authority {
 
     /// The same by an RSA key.
     pub(crate) fn rsa() -> Self {
-        let (issuer, root) = root(|_| {});
-        Self::with_key(key(&rcgen::PKCS_RSA_SHA256), &issuer, root, |_| {})
+        Self::rsa_with(|_| {}, |_| {})
+    }
+
+    /// The same with another root, or another certificate.
+    pub(crate) fn rsa_with(
+        of_root: impl FnOnce(&mut CertificateParams),
+        of_clock: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (issuer, root) = root(of_root);
+        Self::with_key(key(&rcgen::PKCS_RSA_SHA256), &issuer, root, of_clock)
     }
 
     /// The same with another root, or another certificate.
@@ -96,6 +104,12 @@ impl Authority {
 
     /// The same in another form.
     pub(crate) fn token_of(&self, signature: &[u8], form: &Form<'_>) -> String {
+        let granted = der(SEQUENCE, &[der(NUMBER, &[vec![0]])]);
+        STANDARD.encode(der(SEQUENCE, &[granted, self.bare(signature, form)]))
+    }
+
+    /// The token alone.
+    pub(crate) fn bare(&self, signature: &[u8], form: &Form<'_>) -> Vec<u8> {
         let sha256 = der(SEQUENCE, &[hex(SHA256_OID)]);
         let hashed = |bytes: &[u8]| der(OCTETS, &[digest(&SHA256, bytes).as_ref().to_vec()]);
         let number = |number: u8| der(NUMBER, &[vec![number]]);
@@ -103,7 +117,7 @@ impl Authority {
         let imprint = der(OCTETS, &[digest(hash, signature).as_ref().to_vec()]);
         let imprint = der(SEQUENCE, &[der(SEQUENCE, &[hex(name)]), imprint]);
         let time = der(TIME, &[form.time.as_bytes().to_vec()]);
-        let mut fields = vec![number(1), hex(POLICY_OID), imprint, number(1), time];
+        let mut fields = vec![number(1), hex(POLICY_OID), imprint, number(1), time, hex(form.accuracy)];
         fields.extend(
             form.extension.then(|| der(MARKED + 1, &[der(SEQUENCE, &[hex(POLICY_OID), der(OCTETS, &[])])])),
         );
@@ -139,10 +153,17 @@ impl Authority {
         );
         let content = der(SEQUENCE, &[hex(TST_INFO_OID), der(MARKED, &[der(OCTETS, &[said])])]);
         let signers = vec![signer; form.signers];
-        let signed = der(SEQUENCE, &[number(3), der(SET, &[sha256]), content, der(SET, &signers)]);
-        let token = der(SEQUENCE, &[hex(SIGNED_DATA_OID), der(MARKED, &[signed])]);
-        let granted = der(SEQUENCE, &[number(0)]);
-        STANDARD.encode(der(SEQUENCE, &[granted, token]))
+        let carried = match form.carries {
+            Carries::Nothing => Vec::new(),
+            Carries::Signer => der(MARKED, std::slice::from_ref(&self.certificate)),
+        };
+        let parts = [number(form.version), der(SET, &[sha256]), content, carried, der(SET, &signers)];
+        der(SEQUENCE, &[hex(SIGNED_DATA_OID), der(MARKED, &[der(SEQUENCE, &parts)])])
+    }
+
+    /// Its root, in DER.
+    pub(crate) fn root(&self) -> &[u8] {
+        &self.root
     }
 }
 
@@ -154,12 +175,26 @@ pub(crate) struct Form<'a> {
     pub(crate) names: Names,
     pub(crate) signers: usize,
     pub(crate) extension: bool,
+    /// Whether the signer's certificate travels in it.
+    pub(crate) carries: Carries,
+    /// `Accuracy`, in hexadecimal; nothing where it is empty.
+    pub(crate) accuracy: &'a str,
+    /// The version of its content.
+    pub(crate) version: u8,
+}
+
+/// What certificates travel in a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Nothing,
+    Signer,
 }
 
 impl Default for Form<'_> {
     fn default() -> Self {
         let hash = (SHA256_OID, &SHA256);
-        Self { time: "20261124120000Z", hash, names: Names::Itself, signers: 1, extension: false }
+        let (time, names, carries) = ("20261124120000Z", Names::Itself, Carries::Nothing);
+        Self { time, hash, names, signers: 1, extension: false, carries, accuracy: "", version: 3 }
     }
 }
 

@@ -117,7 +117,7 @@ impl Signer<'_> {
     fn trust(&self) -> Option<&str> {
         match self.who {
             Who::Identity { trust, .. } => Some(trust),
-            Who::Certificate { .. } | Who::Key(_) => None,
+            Who::Certificate { .. } | Who::Key(_) | Who::Notation { .. } => None,
         }
     }
 }
@@ -155,7 +155,7 @@ fn authority(lines: &mut String, signer: &Signer<'_>, keys: &Keys) {
             }
         }
         // Whose PKI it is the policy says alone; a survey looks for none.
-        Who::Certificate { .. } => lines.push_str("# as in your policy\n"),
+        Who::Certificate { .. } | Who::Notation { .. } => lines.push_str("# as in your policy\n"),
         Who::Identity { trust, issuer, name, claims } => {
             if trust != "sigstore" {
                 let _ = writeln!(lines, "trust = {}", quoted(trust));

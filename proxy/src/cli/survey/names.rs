@@ -34,6 +34,7 @@ fn made(who: &Who, keys: &Keys) -> String {
             None => plain(fingerprint),
         },
         Who::Certificate { ca, subject, .. } => plain(&format!("{ca}-{subject}")),
+        Who::Notation { trust, subject } => plain(&format!("{trust}-{subject}")),
         Who::Identity { trust, name, .. } => {
             let words = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
             // A workflow by its repository and file; the branch tells two of them apart.

@@ -59,6 +59,9 @@ fn evidence(shown: &mut String, piece: &Piece, indent: &str) {
         Who::Certificate { ca, subject, .. } => {
             format!("by {} (certificate of {})", text::escape(subject), text::escape(ca))
         }
+        Who::Notation { trust, subject } => {
+            format!("by {} (Notation, trust \"{}\")", text::escape(subject), text::escape(trust))
+        }
         Who::Identity { trust, issuer, name, .. } => {
             let (name, issuer) = (text::escape(name), text::escape(issuer));
             format!("by {name} (issuer {issuer}, trust \"{}\")", text::escape(trust))

@@ -1,7 +1,7 @@
 //! The command that would sign rightly.
 
 use pullgate_policy::evidence::Evidence;
-use pullgate_policy::identity::{Authority, By, Principal, Transparency, Uses};
+use pullgate_policy::identity::{Authority, By, Principal, Subjects, Transparency, Uses};
 use pullgate_policy::policy::{Asks, PolicySet, PredicateType, Requirement};
 use pullgate_policy::verdict::Subject;
 
@@ -29,6 +29,10 @@ pub(super) fn command(set: &PolicySet, subject: &Subject, requirement: &Requirem
         .collect();
     let says = says.concat();
     let image = format!("{}@{}", subject.repository, subject.digest);
+    if let By::Subjects { subjects, .. } = &authority.by {
+        let says = says.replace(" -a ", " --user-metadata ");
+        return Some(format!("notation sign{says} {image}   # with a certificate for {}", wanted(subjects)));
+    }
     let (with, remark) = means(authority);
     Some(format!("cosign {verb}{with}{what}{says} {image}{remark}"))
 }
@@ -53,6 +57,7 @@ fn means(authority: &Authority) -> (String, String) {
             let files = " --key signer.key --certificate signer.pem --certificate-chain chain.pem".to_owned();
             (files, format!("   # with a certificate for {holder}"))
         }
+        By::Subjects { .. } => (String::new(), String::new()),
         By::Keys(_) => {
             let log = match authority.transparency {
                 Transparency::Required => "",
@@ -64,6 +69,13 @@ fn means(authority: &Authority) -> (String, String) {
             let remark = format!("   # as {}, by a token of {}", pattern.as_str(), issuer.as_str());
             (String::new(), remark)
         }
+    }
+}
+
+fn wanted(subjects: &Subjects) -> String {
+    match subjects {
+        Subjects::Any => "anybody, by an authority of the trust table".to_owned(),
+        Subjects::AnyOf(asked) => asked.first().map(ToString::to_string).unwrap_or_default(),
     }
 }
 

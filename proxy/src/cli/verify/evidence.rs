@@ -9,7 +9,7 @@ use pullgate_policy::identity::{Authority, Principal, Transparency, Uses};
 use pullgate_policy::text;
 use pullgate_policy::verdict::Subject;
 
-use super::report::{Entry, Looked, Piece, Rejected, Report};
+use super::report::{Chain, Entry, Looked, Piece, Rejected, Report};
 use crate::live::Live;
 use crate::pull::collect::Collected;
 
@@ -54,6 +54,7 @@ struct Facts<'a> {
     principal: &'a Principal,
     logged: Logged,
     time: Option<Timestamp>,
+    ends: Option<Timestamp>,
     vouchers: &'a Vouchers,
     claimed: Option<&'a str>,
     annotations: &'a BTreeMap<String, String>,
@@ -68,6 +69,7 @@ fn pieces(evidence: &Evidence) -> impl Iterator<Item = Facts<'_>> {
             principal: &facts.principal,
             logged: facts.logged,
             time: facts.trusted_time,
+            ends: facts.ends,
             vouchers: &facts.vouchers,
             claimed: facts.claimed_reference.as_deref(),
             annotations: &facts.annotations,
@@ -81,6 +83,7 @@ fn pieces(evidence: &Evidence) -> impl Iterator<Item = Facts<'_>> {
             principal: &facts.principal,
             logged: facts.logged,
             time: facts.trusted_time,
+            ends: None,
             vouchers: &facts.vouchers,
             claimed: None,
             annotations: &facts.annotations,
@@ -112,12 +115,15 @@ fn piece(facts: &Facts<'_>, authorities: &[&Authority]) -> Piece {
         time: facts.time,
         clock: facts.vouchers.clock.map(|clock| match clock {
             Clock::Log => "log",
+            Clock::SigningAuthority => "signing-authority",
             Clock::TimestampAuthority => "timestamp-authority",
         }),
         sct: match facts.vouchers.sct {
             Sct::Verified => Some("verified"),
             Sct::NotAsked => None,
         },
+        ends: facts.ends,
+        chain: facts.vouchers.chained.as_deref().map(Chain::from),
         claimed_reference: facts.claimed.map(text::escape),
         annotations: facts.annotations.clone(),
         why_not: counts_as.is_empty().then(|| why_not.to_string()),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pullgate_policy::evidence::{Layout, LogEntry, LogProof, Source};
+use pullgate_policy::evidence::{Chained, Layout, LogEntry, LogProof, Revocation, Source};
 use pullgate_policy::identity::Principal;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::text;
@@ -99,10 +99,14 @@ pub(in crate::cli) struct Piece {
     /// What logs vouch for.
     pub(in crate::cli) log_entries: Vec<Entry>,
     pub(in crate::cli) time: Option<Timestamp>,
-    /// Whose clock told it: `log` or `timestamp-authority`.
+    /// Whose clock told it: `log`, `timestamp-authority` or `signing-authority`.
     pub(in crate::cli) clock: Option<&'static str>,
     /// `verified`, where a signed certificate timestamp was asked for.
     pub(in crate::cli) sct: Option<&'static str>,
+    /// When it counts no longer, where what it rests on has an end.
+    pub(in crate::cli) ends: Option<Timestamp>,
+    /// What a signature of Notation's rests on.
+    pub(in crate::cli) chain: Option<Chain>,
     /// The `docker-reference` of the payload, which opens nothing.
     pub(in crate::cli) claimed_reference: Option<String>,
     pub(in crate::cli) annotations: BTreeMap<String, String>,
@@ -115,6 +119,19 @@ pub(in crate::cli) struct Piece {
     pub(in crate::cli) found: Found,
 }
 
+/// A chain of certificates that travels with a signature.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct Chain {
+    /// `notary.x509` or `notary.x509.signingAuthority`.
+    pub(in crate::cli) scheme: &'static str,
+    /// The subjects, the signer's first.
+    pub(in crate::cli) subjects: Vec<String>,
+    /// When its signer says that it was made, which proves nothing.
+    pub(in crate::cli) claimed_time: Option<Timestamp>,
+    /// `not-revoked`, `not-revocable` or `not-asked`.
+    pub(in crate::cli) revocation: &'static str,
+}
+
 /// An entry of a transparency log about this very signature.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct Entry {
@@ -124,13 +141,14 @@ pub(in crate::cli) struct Entry {
     pub(in crate::cli) by: Vec<&'static str>,
 }
 
-/// A key, an identity, or a holder of a certificate of the policy's own authorities.
+/// A key, an identity, a holder of a certificate of the policy's own authorities, or one who signed by Notation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) enum Who {
     Certificate { trust: String, ca: String, subject: String, names: Vec<String> },
     Key(String),
     Identity { trust: String, issuer: String, name: String, claims: BTreeMap<String, String> },
+    Notation { trust: String, subject: String },
 }
 
 /// Where a piece was found.
@@ -208,6 +226,21 @@ impl From<&LogEntry> for Entry {
     }
 }
 
+impl From<&Chained> for Chain {
+    fn from(chained: &Chained) -> Self {
+        Self {
+            scheme: chained.scheme.as_str(),
+            subjects: chained.subjects.iter().map(|subject| text::escape(subject)).collect(),
+            claimed_time: chained.claimed,
+            revocation: match chained.revocation {
+                Revocation::NotAsked => "not-asked",
+                Revocation::NotRevocable => "not-revocable",
+                Revocation::NotRevoked => "not-revoked",
+            },
+        }
+    }
+}
+
 impl From<Source> for Found {
     fn from(source: Source) -> Self {
         Self { layout: source.layout, manifest: source.manifest, blob: source.blob }
@@ -230,6 +263,9 @@ impl From<&Principal> for Who {
                 name: identity.san.clone(),
                 claims: identity.claims.clone(),
             },
+            Principal::Notation(signer) => {
+                Self::Notation { trust: signer.trust.to_string(), subject: signer.shown.clone() }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use pullgate_policy::code::Code;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::text;
 
-use super::report::{Found, Piece, Reason, Rejected, Report, Requirement, Who, Word};
+use super::report::{Chain, Found, Piece, Reason, Rejected, Report, Requirement, Who, Word};
 use crate::cli::paint::Paint;
 
 /// Shows one image.
@@ -123,8 +123,15 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
             entry.by.join(" and ").replace('-', " ")
         );
     }
-    if let Some(code) = &piece.not_logged {
-        let _ = writeln!(shown, "      in no log ({code})");
+    match (&piece.chain, &piece.not_logged) {
+        (Some(one), _) => chain(shown, one),
+        (None, Some(code)) => {
+            let _ = writeln!(shown, "      in no log ({code})");
+        }
+        (None, None) => {}
+    }
+    if let Some(ends) = piece.ends {
+        let _ = writeln!(shown, "      counts until {ends}");
     }
     if let Some(claimed) = &piece.claimed_reference {
         let _ = writeln!(shown, "      names itself of {claimed}");
@@ -133,6 +140,19 @@ fn piece(shown: &mut String, piece: &Piece, paint: Paint) {
         let _ = writeln!(shown, "      says {}={}", text::escape(key), text::escape(value));
     }
     let _ = writeln!(shown, "      {}", paint.dim(&place(&piece.found)));
+}
+
+fn chain(shown: &mut String, chain: &Chain) {
+    let _ =
+        writeln!(shown, "      scheme {}, revocation: {}", chain.scheme, chain.revocation.replace('-', " "));
+    let _ = writeln!(
+        shown,
+        "      by way of {}",
+        chain.subjects.iter().skip(1).map(|subject| format!("\"{subject}\"")).collect::<Vec<_>>().join(", ")
+    );
+    if let Some(claimed) = chain.claimed_time {
+        let _ = writeln!(shown, "      says itself that it was signed at {claimed}, which proves nothing");
+    }
 }
 
 fn who(who: &Who) -> String {
@@ -146,6 +166,10 @@ fn who(who: &Who) -> String {
         Who::Identity { trust, issuer, name, .. } => {
             format!("{} (issuer {}, trust \"{trust}\")", text::escape(name), text::escape(issuer))
         }
+        Who::Notation { trust, subject } if subject.is_empty() => {
+            format!("a certificate without a subject (trust \"{trust}\")")
+        }
+        Who::Notation { trust, subject } => format!("{} (trust \"{trust}\")", text::escape(subject)),
     }
 }
 

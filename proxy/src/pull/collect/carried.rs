@@ -28,7 +28,7 @@ pub(super) fn read(only: &EvidenceOnly) -> Carried {
         let (kind, blob) = (LayerKind::of(&layer.media_type)?, layer.digest?);
         let item = pieces::item(kind, only.blob(&blob)?.clone(), layer.annotations.clone());
         let layout = match (subject, kind) {
-            (Some(_), _) | (None, LayerKind::Bundle) => Layout::Referrers,
+            (Some(_), _) | (None, LayerKind::Bundle | LayerKind::Notation(_)) => Layout::Referrers,
             (None, LayerKind::Dsse) => Layout::AttTag,
             (None, LayerKind::SimpleSigning) => Layout::SigTag,
         };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use pullgate_policy::code::Code;
 use pullgate_policy::content::Intact;
+use pullgate_policy::evidence::notation;
 use pullgate_policy::evidence::servable::LayerKind;
 use pullgate_policy::evidence::{Layout, Source};
 use pullgate_policy::limits;
@@ -172,6 +173,7 @@ pub(super) fn item(kind: LayerKind, bytes: Bytes, annotations: BTreeMap<String, 
     match kind {
         LayerKind::Bundle => Item::Bundle { json: bytes },
         LayerKind::Dsse => Item::Dsse { envelope: bytes, annotations },
+        LayerKind::Notation(form) => Item::Envelope { form, bytes },
         LayerKind::SimpleSigning => Item::SimpleSigning { payload: bytes, annotations },
     }
 }
@@ -192,6 +194,13 @@ fn wanted(carriers: &[Carrier], first: &turns::Wanted<'_>, findings: &mut Findin
         };
         if image.layers.is_empty() {
             findings.reject(*layout, manifest, manifest, Code::Unsupported, "a manifest without layers");
+        }
+        // The form of the whole manifest is part of what it is (A678).
+        if notation::is_carrier(image)
+            && let Err((code, detail)) = notation::envelope(image)
+        {
+            findings.reject(*layout, manifest, manifest, code, detail);
+            continue;
         }
         let layers = image.layers.iter().map(|layer| (turns::Hint::of(&layer.annotations, None), layer));
         for layer in turns::order(layers.collect(), first) {
@@ -232,11 +241,7 @@ fn accept(layer: &Descriptor) -> Result<(Digest, LayerKind), (Code, &'static str
         (None, _) => return Err((Code::Unsupported, "a kind of layer that is not read")),
     };
     let digest = layer.digest.ok_or((Code::Unsupported, "a digest algorithm that is not computed"))?;
-    let limit = match kind {
-        LayerKind::SimpleSigning => limits::EVIDENCE_SIGNATURE_BYTES,
-        LayerKind::Bundle | LayerKind::Dsse => limits::EVIDENCE_ITEM_BYTES,
-    };
-    if layer.size > limit {
+    if layer.size > kind.bytes_max() {
         return Err((Code::EvidenceTooLarge, "not fetched"));
     }
     if layer.annotations.values().any(|value| value.len() > limits::ANNOTATION_BYTES) {

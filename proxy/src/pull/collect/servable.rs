@@ -103,7 +103,7 @@ async fn remembered(app: &Handles, live: &Live, subject: &Subject) -> Option<Arc
     let ends = later(found, live.policy().permit_ttl);
     // What was found in the future was found by a clock that was set back (A541).
     let is_young = found <= now && now < ends;
-    (is_young && passing.counts(&subject.repository, live.revisions())).then_some(passing)
+    (is_young && passing.counts(&subject.repository, live.revisions(), now)).then_some(passing)
 }
 
 /// The answer that was remembered.

@@ -101,7 +101,13 @@ impl Hint {
 
 fn is_likely(artifact_type: &str) -> bool {
     media_type::is_bundle(artifact_type)
-        || matches!(artifact_type, media_type::SIMPLE_SIGNING | media_type::DSSE | media_type::OCI_EMPTY)
+        || matches!(
+            artifact_type,
+            media_type::DSSE
+                | media_type::NOTATION_ARTIFACT
+                | media_type::OCI_EMPTY
+                | media_type::SIMPLE_SIGNING
+        )
 }
 
 /// Orders what a list has: round by round; predicate types take turns; of each the newest and the oldest in turn. Lists

@@ -4,8 +4,9 @@ use aws_lc_rs::digest::{self as hash, Algorithm};
 use jiff::Timestamp;
 use pullgate_policy::code::Code;
 use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
-use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
+use x509_cert::der::{Decode as _, Encode as _, Tag, TagNumber, Tagged as _};
 
+use crate::asn1::{hash_of, identifier, is_marked, is_marked_plain, parts, split, whole_parts};
 use crate::certificate::profile;
 use crate::fault::PieceFault;
 use crate::key::PublicKey;
@@ -19,10 +20,6 @@ const SIGNING_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.
 const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
 const SUBJECT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 
-const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
-const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
-
 /// Signature algorithms that name their hash: ECDSA and RSA over SHA-256, SHA-384 and SHA-512 (RFC 5758, RFC 8017).
 const WITH_HASH: [(&str, &Algorithm); 6] = [
     ("1.2.840.10045.4.3.2", &hash::SHA256),
@@ -35,11 +32,15 @@ const WITH_HASH: [(&str, &Algorithm); 6] = [
 
 const SET_OF: u8 = 0x31;
 
+pub(crate) mod strict;
+
 /// A token that was read and not yet verified.
-pub(super) struct Token {
-    pub(super) time: Timestamp,
+pub(crate) struct Token {
+    pub(crate) time: Timestamp,
     /// Certificates that travel in it. None of them is trusted.
-    pub(super) certificates: Vec<Vec<u8>>,
+    pub(crate) certificates: Vec<Vec<u8>>,
+    /// The version of the CMS content (RFC 5652, section 5.1).
+    version: Vec<u8>,
     imprint: (&'static Algorithm, Vec<u8>),
     info: Vec<u8>,
     signer: Signer,
@@ -63,7 +64,7 @@ enum Id {
 
 impl Token {
     /// Reads a `TimeStampResp`, or the token in it alone.
-    pub(super) fn read(der: &[u8]) -> Option<Self> {
+    pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let whole = AnyRef::from_der(der).ok()?;
         let outer = parts(whole)?;
         let content = match outer.as_slice() {
@@ -86,17 +87,18 @@ impl Token {
         let signers = parts(*rest.last().filter(|one| one.tag() == Tag::Set)?)?;
         let [signer] = signers.as_slice() else { return None };
         let (imprint, time) = said(&info)?;
-        Some(Self { time, certificates, imprint, info, signer: Signer::read(*signer)? })
+        let version = head.first().map(|version| version.value().to_vec())?;
+        Some(Self { time, certificates, version, imprint, info, signer: Signer::read(*signer)? })
     }
 
     /// Whether it is about these bytes.
-    pub(super) fn is_about(&self, signed: &[u8]) -> bool {
+    pub(crate) fn is_about(&self, signed: &[u8]) -> bool {
         let (algorithm, imprint) = &self.imprint;
         hash::digest(algorithm, signed).as_ref() == imprint.as_slice()
     }
 
     /// Whether it names this certificate as its signer's.
-    pub(super) fn is_by(&self, certificate: &[u8]) -> bool {
+    pub(crate) fn is_by(&self, certificate: &[u8]) -> bool {
         let Ok(certificate) = profile::read(certificate) else { return false };
         let tbs = &certificate.tbs_certificate;
         match &self.signer.id {
@@ -115,7 +117,7 @@ impl Token {
 
     /// Checks that the holder of `certificate` signed it, and said that it was this very certificate (RFC 3161, section
     /// 2.4.2).
-    pub(super) fn verify(&self, certificate: &[u8]) -> Result<(), PieceFault> {
+    pub(crate) fn verify(&self, certificate: &[u8]) -> Result<(), PieceFault> {
         let invalid = |detail: &str| PieceFault::new(Code::TimestampInvalid, detail);
         let attributes = self.signer.attributes().ok_or_else(|| invalid("its signed attributes"))?;
         let one = |oid| attributes.iter().find(|(kind, _)| *kind == oid).map(|(_, value)| *value);
@@ -164,7 +166,7 @@ impl Signer {
             _ if is_marked_plain(named, TagNumber::N0) => Id::KeyId(named.value().to_vec()),
             _ => return None,
         };
-        let digest = algorithm_of(digest)?;
+        let digest = hash_of(digest)?;
         let named = identifier(algorithm)?.to_string();
         let hashed_by = WITH_HASH.iter().find(|(oid, _)| *oid == named).map_or(digest, |(_, hash)| *hash);
         let signature = (signature.tag() == Tag::OctetString).then(|| signature.value().to_vec())?;
@@ -194,7 +196,7 @@ fn identifies(attribute: AnyRef<'_>, certificate: &[u8]) -> Option<bool> {
     let listed = parts(*parts(attribute)?.first()?)?;
     let fields = parts(*listed.first()?)?;
     let (algorithm, named) = match fields.as_slice() {
-        [algorithm, named, ..] if algorithm.tag() == Tag::Sequence => (algorithm_of(*algorithm)?, named),
+        [algorithm, named, ..] if algorithm.tag() == Tag::Sequence => (hash_of(*algorithm)?, named),
         // The hash is left out: SHA-256 in the second version, and always SHA-1 in the first, told apart by their length.
         [named, ..] if named.value().len() == hash::SHA1_OUTPUT_LEN => {
             (&hash::SHA1_FOR_LEGACY_USE_ONLY, named)
@@ -217,7 +219,7 @@ fn said(info: &[u8]) -> Option<((&'static Algorithm, Vec<u8>), Timestamp)> {
     let [algorithm, hashed] = imprint.as_slice() else { return None };
     let hashed = (hashed.tag() == Tag::OctetString).then(|| hashed.value().to_vec())?;
     let time = (time.tag() == Tag::GeneralizedTime).then(|| std::str::from_utf8(time.value()).ok())??;
-    Some(((algorithm_of(*algorithm)?, hashed), moment(time)?))
+    Some(((hash_of(*algorithm)?, hashed), moment(time)?))
 }
 
 /// Extensions are ignored, except a critical one, which is refused.
@@ -244,52 +246,12 @@ fn moment(text: &str) -> Option<Timestamp> {
     format!("{date}T{time}.{fraction}Z").parse().ok()
 }
 
-fn identifier(algorithm: AnyRef<'_>) -> Option<ObjectIdentifier> {
-    parts(algorithm)?.first()?.decode_as().ok()
-}
-
-fn algorithm_of(identified: AnyRef<'_>) -> Option<&'static Algorithm> {
-    match identifier(identified)? {
-        SHA256 => Some(&hash::SHA256),
-        SHA384 => Some(&hash::SHA384),
-        SHA512 => Some(&hash::SHA512),
-        _ => None,
-    }
-}
-
 /// A type and the content that is marked with 0 beside it.
 fn typed(sequence: AnyRef<'_>) -> Option<(ObjectIdentifier, Option<AnyRef<'_>>)> {
     let fields = parts(sequence)?;
     let kind = fields.first()?.decode_as().ok()?;
     let content = fields.get(1).filter(|one| is_marked(**one, TagNumber::N0));
     Some((kind, content.and_then(|content| AnyRef::from_der(content.value()).ok())))
-}
-
-fn is_marked(one: AnyRef<'_>, number: TagNumber) -> bool {
-    one.tag() == Tag::ContextSpecific { constructed: true, number }
-}
-
-fn is_marked_plain(one: AnyRef<'_>, number: TagNumber) -> bool {
-    one.tag() == Tag::ContextSpecific { constructed: false, number }
-}
-
-/// The parts of a sequence or set.
-fn parts(whole: AnyRef<'_>) -> Option<Vec<AnyRef<'_>>> {
-    split(matches!(whole.tag(), Tag::Sequence | Tag::Set).then(|| whole.value())?)
-}
-
-fn split(content: &[u8]) -> Option<Vec<AnyRef<'_>>> {
-    let mut reader = SliceReader::new(content).ok()?;
-    let mut parts = Vec::new();
-    while !reader.is_finished() {
-        parts.push(AnyRef::decode(&mut reader).ok()?);
-    }
-    Some(parts)
-}
-
-/// The same, each with its tag and length.
-fn whole_parts(content: &[u8]) -> Option<Vec<Vec<u8>>> {
-    split(content)?.into_iter().map(|one| one.to_der().ok()).collect()
 }
 
 fn set(parts: &[Vec<u8>]) -> Option<Vec<u8>> {

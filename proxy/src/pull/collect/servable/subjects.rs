@@ -88,7 +88,8 @@ fn unknown(rejected: &Rejected) -> Option<Code> {
 
 /// Whether another hour may say something else of the same evidence.
 fn may_change(rejected: &Rejected) -> bool {
-    rejected.code == Code::TimeInFuture
+    // A certificate, or a list of revocations, may begin to hold.
+    matches!(rejected.code, Code::CertificateExpired | Code::RevocationUnknown | Code::TimeInFuture)
 }
 
 /// Whether the same subjects are tried, and are there, as they were.
