@@ -14,6 +14,7 @@ mod keyless;
 mod memory;
 mod mutate;
 mod naming;
+mod notation;
 mod passing;
 mod shown;
 mod targets;

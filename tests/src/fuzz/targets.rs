@@ -1,7 +1,9 @@
 //! The targets.
 
 use super::words::{EVIDENCE, EXPRESSION, HEADER, KEYS, MANIFEST, PEM, ROUTE};
-use super::{Target, asked, conditions, documents, files, keyed, keyless, naming, passing, shown, tokens};
+use super::{
+    Target, asked, conditions, documents, files, keyed, keyless, naming, notation, passing, shown, tokens,
+};
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
@@ -24,6 +26,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log-entry", seeds: keyless::entries, words: EVIDENCE, check: keyless::entry },
     Target { name: "login", seeds: files::docker_configs, words: KEYS, check: asked::login },
     Target { name: "manifest", seeds: documents::manifests, words: MANIFEST, check: documents::manifest },
+    Target { name: "notation-cose", seeds: notation::cose_seeds, words: CBOR, check: notation::cose },
+    Target { name: "notation-jws", seeds: notation::jws_seeds, words: JWS, check: notation::jws },
     Target { name: "passing", seeds: passing::layers, words: EVIDENCE, check: passing::only },
     Target { name: "payload", seeds: keyed::payloads, words: EVIDENCE, check: keyed::payload },
     Target { name: "policy", seeds: files::policies, words: KEYS, check: files::policy },
@@ -71,4 +75,9 @@ const JOSE: &[&str] = &[
     "\"oct\"",
     "\"d\":",
 ];
+/// Heads of CBOR: a tag, lists and maps with and without an end, long forms.
+const CBOR: &[&str] =
+    &["\u{1}", "\u{18}", "\u{19}", "\u{40}", "\u{60}", "io.cncf.notary.expiry", "io.cncf.notary.signingTime"];
+const JWS: &[&str] =
+    &["\"payload\":\"", "\"protected\":\"", "\"header\":{", "\"x5c\":[", "\"signatures\":[", "e30", "=="];
 const CONTROLS: &[&str] = &["\u{1b}[31m", "\u{2028}", "\u{e9}", "\r\n", "\",\"verdict\":\"permit\",\"x\":\""];
