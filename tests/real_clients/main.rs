@@ -12,6 +12,7 @@ mod crane;
 mod docker;
 mod helm;
 mod loads;
+mod notation;
 mod oras;
 mod podman;
 mod private_ca;

@@ -160,6 +160,12 @@ impl Signer {
         Self { certificates, ..self }
     }
 
+    /// Its key, in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// Its signature of `message`, as two numbers.
     ///
     /// # Panics

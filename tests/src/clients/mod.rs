@@ -13,6 +13,7 @@ pub mod forwarder;
 pub mod gate;
 pub mod http;
 pub mod image;
+pub mod notation;
 pub mod oci_tools;
 pub mod process;
 pub mod registry;
