@@ -119,6 +119,8 @@ pub async fn start_with(
     let key_file = config.seal_key_file.clone().unwrap_or_else(|| config.state.join("seal.key"));
     let copies = Copies::of(&config.state, Keep::Yes);
     let app = app(config, store, &key_file, clock, copies, waits).await?;
+    let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
+    app.audit.begin(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
     let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
@@ -132,10 +134,6 @@ pub async fn start_with(
     keep_policy(&app, app.live().config());
     shadow::begin(&app);
     announce(&app, addresses);
-    let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
-    // A start is no pull: the log itself counts a record that it cannot write.
-    let _ =
-        app.audit.write(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     Ok(Running { data: addresses.0, admin: addresses.1, app, stop, tasks })
 }
 

@@ -28,7 +28,7 @@ impl Log {
         let state = folder.path().join("state");
         std::fs::create_dir(&state).unwrap();
         let waits = Waits::all(Duration::from_secs(60));
-        let around = Around { waits, clock: Clock::system(), counters: Counters::default() };
+        let around = Around { waits, clock: Clock::fixed(time(31)), counters: Counters::default() };
         let settings = pullgate_config::Audit {
             log: AuditLog::File(folder.path().join("audit.jsonl")),
             retain: Duration::from_secs(400 * 86_400),
@@ -38,6 +38,7 @@ impl Log {
             key_file: None,
         };
         let audit = Audit::start(settings, &state.join("audit.db"), around).await.unwrap();
+        audit.begin(Record::new(Kind::Start, &DecisionId::random(), time(31), Word::Permit)).await;
         let mut denied = String::new();
         for n in 0..30 {
             let record = pull(n);
@@ -165,12 +166,12 @@ async fn the_log_of_last_month_is_proven_whole_and_a_changed_byte_is_found() {
     let (code, out, err) = log.run(&["verify"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(
-        out.contains("from record 1 (2026-11-01T00:00:00.000Z) to record 32")
-            && out.contains("signed up to record 31"),
+        out.contains("from record 1 (where the log begins, 2026-11-02T07:00:00.000Z) to record 34")
+            && out.contains("signed up to record 33"),
         "{out}"
     );
     let (code, month, _) = log.run(&["export", "--since", "2026-11-01"]);
-    assert_eq!((code, month.lines().count()), (0, 32));
+    assert_eq!((code, month.lines().count()), (0, 34));
     assert_eq!(month, std::fs::read_to_string(log.path("audit.jsonl")).unwrap(), "byte for byte");
     let (_, key, _) = log.run(&["key", "--format", "note"]);
     std::fs::write(log.path("month.jsonl"), &month).unwrap();
@@ -180,7 +181,7 @@ async fn the_log_of_last_month_is_proven_whole_and_a_changed_byte_is_found() {
     };
     assert_eq!(of_month(&month).0, 0);
     let (code, out, _) = of_month(&month.replacen("10.0.0.7", "10.0.0.8", 1));
-    assert!(code == 1 && out.contains("record 8 (2026-11-01T07:00:00.000Z) was changed"), "{out}");
+    assert!(code == 1 && out.contains("record 10 (2026-11-01T07:00:00.000Z) was changed"), "{out}");
     let dropped: String =
         month.lines().enumerate().filter(|(n, _)| *n != 9).map(|(_, line)| format!("{line}\n")).collect();
     let (code, out, _) = of_month(&dropped);
@@ -196,7 +197,7 @@ async fn a_siem_gets_every_record_by_its_schema_and_a_spreadsheet_a_table() {
     let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: std::collections::BTreeSet<_> =
         records.iter().map(|record| record["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["checkpoint", "manifest", "stop"]);
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["checkpoint", "manifest", "start", "stop"]);
     let (_, table, _) = log.run(&["export", "--format", "csv", "--until", "2026-11-01T03:00:00Z"]);
     assert_eq!(table.lines().count(), 4, "{table}");
     let columns = |line: &str| line.split(',').count();
@@ -231,7 +232,7 @@ async fn an_inserted_record_is_not_signed_for_and_a_log_without_a_head_is_not_wh
     let (_, month, _) = log.run(&["export"]);
     let forged = month
         .lines()
-        .next()
+        .nth(2)
         .unwrap()
         .replace("sha256:app", "sha256:evil")
         .replace("sha256:tool", "sha256:evil");
@@ -253,9 +254,19 @@ async fn an_inserted_record_is_not_signed_for_and_a_log_without_a_head_is_not_wh
     let (_, key, _) = log.run(&["key", "--format", "note"]);
     let (code, out, _) = log.run(&["verify", log.path("bare.jsonl").to_str().unwrap(), "--key", key.trim()]);
     assert!(
-        code == 1 && out.contains("from record 1 ") && out.contains("no head is signed by this key"),
+        code == 1 && out.contains("from record 2 ") && out.contains("no head is signed by this key"),
         "{out}"
     );
+    // Its first minutes are whole so far; without its beginning nobody can tell whose they are.
+    let lines: Vec<&str> = month.lines().take(2).collect();
+    for (from, code) in [(0, 0), (1, 1)] {
+        std::fs::write(log.path("young.jsonl"), lines[from..].join("\n")).unwrap();
+        let verify =
+            ["verify", log.path("young.jsonl").to_str().unwrap(), "--key", key.trim()].map(str::to_owned);
+        let (is, out, _) = log.run(&verify.each_ref().map(String::as_str));
+        assert_eq!(is, code, "{out}");
+        assert_eq!(out.contains("the next head comes within five minutes"), code == 0, "{out}");
+    }
 }
 
 #[tokio::test]
@@ -266,7 +277,7 @@ async fn an_export_of_another_gate_is_imported_and_read_like_its_own() {
     let (from, to) = (log.path("month.jsonl"), log.path("month.db"));
     let import = ["import", from.to_str().unwrap(), "--to", to.to_str().unwrap()];
     let (code, out, err) = log.run(&import);
-    assert!(code == 1 && out.starts_with("32 records") && err.contains("1 lines"), "{out}{err}");
+    assert!(code == 1 && out.starts_with("34 records") && err.contains("1 lines"), "{out}{err}");
     let search = ["--file", to.to_str().unwrap(), "search", "--gate", "gate-1", "--digest", "sha256:web"];
     let found = Command::new(env!("CARGO_BIN_EXE_pullgate")).arg("audit").args(search).output().unwrap();
     assert_eq!(String::from_utf8(found.stdout).unwrap().lines().count(), 10);

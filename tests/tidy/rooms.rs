@@ -198,9 +198,9 @@ const PACKAGES: [Rooms; 7] = [
     Rooms {
         folder: "proxy/audit/src/",
         order: &[
-            "limits", "counters", "hash", "key", "fault", "id", "record", "note", "chain", "verify", "vsa",
-            "texts", "facts", "read", "waits", "tally", "log", "lines", "status", "taken", "database",
-            "writer", "queues", "audit",
+            "limits", "exported", "counters", "hash", "key", "fault", "id", "record", "note", "chain",
+            "verify", "vsa", "texts", "facts", "read", "waits", "tally", "log", "lines", "status", "taken",
+            "database", "writer", "queues", "audit",
         ],
         circles: &[(
             "log",

@@ -19,17 +19,19 @@ use crate::chain::Chain;
 use crate::counters::Counters;
 use crate::database::{Bounds, Database, Keeping};
 use crate::fault::{StartError, Unwritable};
-use crate::key::{KeyError, LogKey, host};
+use crate::key::{LogKey, host};
 use crate::lines::End;
 use crate::log::{Log, Rotation};
-use crate::note::Head;
 use crate::queues::{Queue, Queues};
 use crate::record::Record;
 use crate::status::{Status, Whose};
-use crate::taken::Taken;
 use crate::tally::{Budget, Tally};
 use crate::waits::Waits;
 use crate::writer::{RowsFrom, Writer};
+
+mod start;
+
+use self::start::Start;
 
 /// What the pull log takes from the gate around it.
 #[derive(Debug, Clone)]
@@ -62,6 +64,9 @@ enum Mode {
 struct Written {
     queues: Arc<Queues>,
     bounds: Arc<Bounds>,
+    /// The key by which heads are signed, if there is one.
+    key: Option<Arc<LogKey>>,
+    database: PathBuf,
 }
 
 impl Audit {
@@ -82,8 +87,8 @@ impl Audit {
         let pulls = Arc::new(Status::new(Whose::Pulls, counters.clone()));
         let strangers = Arc::new(Status::new(Whose::Strangers, counters));
         let gate: Arc<str> = gate.unwrap_or_else(host).into();
-        let key =
-            log_key(&key_file.unwrap_or_else(|| database.with_file_name(LogKey::FILE)), database, &gate)?;
+        let key_file = key_file.unwrap_or_else(|| database.with_file_name(LogKey::FILE));
+        let key = start::log_key(&key_file, &gate)?;
         let (log, end) = open(target.clone(), Rotation::PULLS)?;
         let refused = refusals(&target, &strangers);
         let keeping = Keeping {
@@ -95,7 +100,7 @@ impl Audit {
         };
         let rows = Database::open(database, keeping).await?;
         let start = Start { end, newest: rows.newest(), lines: log.file().is_some() };
-        let chain = Some(Chain::new(start.head(), key));
+        let chain = Some(Chain::new(start.behind(&rows, key.as_deref(), database).await, key.clone()));
         let (taken, sequence) = start.count(on_failure, &database.with_file_name("audit.taken"), &pulls);
         let (strangers_rows, strangers_row_jobs) = mpsc::channel(AUDIT_REFUSALS_QUEUE);
         let (pull_rows, pull_row_jobs) = mpsc::channel(AUDIT_QUEUE);
@@ -134,7 +139,25 @@ impl Audit {
             unsigned: AtomicU64::new(0),
         });
         tokio::spawn(Queues::look_after(Arc::downgrade(&queues)));
-        Ok(Self(Mode::Written(Written { queues, bounds })))
+        let database = database.to_owned();
+        Ok(Self(Mode::Written(Written { queues, bounds, key, database })))
+    }
+
+    /// Signs the head that was found, or that the log begins, writes the first record behind it, and puts the public key
+    /// beside the database: before a gate serves.
+    pub async fn begin(&self, record: Record) {
+        if let Mode::Written(Written { queues, .. }) = &self.0 {
+            queues.sign_anyway().await;
+        }
+        // A start is no pull: one that cannot be recorded is counted by the log itself.
+        let _ = self.write(record).await;
+        self.flush().await;
+        if let Mode::Written(Written { key: Some(key), database, .. }) = &self.0 {
+            // Last, for where it lies there was a log already.
+            if let Err(error) = key.public().publish(database) {
+                tracing::warn!(%error, "the public key of the log cannot be put beside its database");
+            }
+        }
     }
 
     /// A log that keeps its records in memory: for tests.
@@ -247,24 +270,6 @@ impl Audit {
     }
 }
 
-/// The key of the log: beside the database, or where the configuration says. Without one that was given nothing starts; one
-/// that cannot be made beside the database leaves heads unsigned.
-fn log_key(path: &Path, database: &Path, gate: &str) -> Result<Option<Arc<LogKey>>, StartError> {
-    match LogKey::load_or_create(path, gate) {
-        Ok(key) => {
-            if let Err(error) = key.public().publish(database) {
-                tracing::warn!(%error, "the public key of the log cannot be put beside its database");
-            }
-            Ok(Some(Arc::new(key)))
-        }
-        Err(fault @ KeyError::NoKey(_)) => Err(StartError::Key(fault)),
-        Err(fault) => {
-            tracing::warn!(%fault, "heads of the pull log are not signed");
-            Ok(None)
-        }
-    }
-}
-
 /// Where the lines of strangers go: to a file beside, whose rotation is its own; where lines are not kept in a file, to the
 /// same place.
 fn of_strangers(target: &AuditLog) -> AuditLog {
@@ -276,64 +281,6 @@ fn of_strangers(target: &AuditLog) -> AuditLog {
         }
         AuditLog::File(path) => AuditLog::File(path.clone()),
         AuditLog::Stdout => AuditLog::Stdout,
-    }
-}
-
-/// What is found at a start.
-struct Start {
-    end: End,
-    /// The newest row.
-    newest: Head,
-    lines: bool,
-}
-
-impl Start {
-    /// The last record that is known, behind which the chain goes on.
-    fn head(&self) -> Option<Head> {
-        let line = Head { sequence: self.end.sequence, hash: self.end.hash };
-        let last =
-            if self.lines && line.sequence >= self.newest.sequence { line } else { self.newest.clone() };
-        Some(last).filter(|head| head.sequence > 0)
-    }
-
-    /// Counts what the process before has lost, and tells from which number on records go.
-    fn count(self, on_failure: OnFailure, taken: &Path, standing: &Status) -> (Option<Taken>, u64) {
-        let Self { end, newest: Head { sequence: newest, .. }, lines } = self;
-        let (taken, before) = match on_failure {
-            OnFailure::Count => {
-                let (taken, before) = Taken::open(taken);
-                (Some(taken), before)
-            }
-            // No answer has left before its line was on the disk.
-            OnFailure::Refuse => (None, 0),
-        };
-        // A record whose line was cut off may be a row: it is missing in the log all the same.
-        let last = if lines { end.last(newest, before) } else { newest };
-        let unwritten = newest.max(before).saturating_sub(last);
-        let lost = if lines { unwritten.max(end.torn) } else { 0 };
-        if lost > 0 {
-            tracing::warn!(
-                lost,
-                "the pull log ends before the last record that was taken: what is missing is counted as lost"
-            );
-            standing.lose(lost);
-        }
-        if !lines && unwritten > 0 {
-            tracing::warn!(
-                rows = unwritten,
-                "an end without warning cost rows of audit.db; whether their lines left cannot be known here"
-            );
-            standing.lose_rows(unwritten);
-        }
-        if lines && end.sequence > newest {
-            tracing::info!(rows = end.sequence - newest, "lines without a row are made good");
-            standing.fall_behind();
-        }
-        let last = if lines { last } else { last.max(before) };
-        if let Some(taken) = &taken {
-            taken.go_on_from(last.saturating_add(lost));
-        }
-        (taken, last)
     }
 }
 

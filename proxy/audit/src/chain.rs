@@ -4,33 +4,48 @@ use std::sync::Arc;
 
 use crate::hash::hash;
 use crate::key::LogKey;
-use crate::note::{self, Head};
+use crate::note::{self, Begins, Head, Says};
 use crate::record::{Kind, Record};
 
 /// The end of the chain, as who writes lines holds it.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    head: Option<Head>,
+    end: End,
     key: Option<Arc<LogKey>>,
 }
 
+/// Behind what the next record comes.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Behind nothing that is borne out: a checkpoint says so.
+    Begins(Begins),
+    /// Behind this record.
+    Head(Head),
+}
+
 impl Chain {
-    /// Goes on behind a record, if there is one; its heads are signed where there is a key.
-    pub(crate) fn new(head: Option<Head>, key: Option<Arc<LogKey>>) -> Self {
-        Self { head, key }
+    /// Goes on behind a record, or begins; its heads are signed where there is a key.
+    pub(crate) fn new(end: End, key: Option<Arc<LogKey>>) -> Self {
+        Self { end, key }
     }
 
     /// Binds a record to the one before; a checkpoint signs that.
     pub(crate) fn bind(&self, record: &mut Record) {
-        let Some(head) = &self.head else { return };
-        record.before = hex::encode(head.hash);
+        if let End::Head(head) = &self.end {
+            record.before = hex::encode(head.hash);
+        }
         if let (Kind::Checkpoint, Some(key)) = (record.kind, &self.key) {
-            record.note = note::sign(head, record.time, key);
+            let says = match &self.end {
+                End::Begins(begins) if record.sequence == 1 => Says::Begins(0, *begins),
+                End::Begins(_) => Says::Begins(record.sequence.saturating_sub(1), Begins::Anew),
+                End::Head(head) => Says::Covers(head.clone()),
+            };
+            record.note = note::sign(&says, record.time, key);
         }
     }
 
     /// The line that was made of it.
     pub(crate) fn advance(&mut self, sequence: u64, line: &str) {
-        self.head = Some(Head { sequence, hash: hash(line.as_bytes()) });
+        self.end = End::Head(Head { sequence, hash: hash(line.as_bytes()) });
     }
 }

@@ -20,6 +20,7 @@ mod file;
 mod horizon;
 mod import;
 mod insert;
+mod left;
 mod retention;
 mod rows;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pullgate_policy::text;
 
 /// Bytes of a public key, Ed25519 (RFC 8032).
 const PUBLIC_BYTES: usize = 32;
@@ -114,15 +115,17 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`KeyError::NoPublicKey`].
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let mut parts = text.trim().splitn(3, '+');
+    pub fn parse(written: &str) -> Result<Self, KeyError> {
+        let mut parts = written.trim().splitn(3, '+');
         let (Some(name), Some(id), Some(bytes)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(KeyError::NoPublicKey);
         };
         let bytes = STANDARD.decode(bytes).map_err(|_| KeyError::NoPublicKey)?;
         let key = bytes.strip_prefix(&[ALGORITHM]).and_then(|key| key.try_into().ok());
         let key = Self { name: name.to_owned(), key: key.ok_or(KeyError::NoPublicKey)? };
-        if hex::encode(key.id()) == id && !name.is_empty() { Ok(key) } else { Err(KeyError::NoPublicKey) }
+        // A name is shown to people: it has neither spaces nor what could steer a screen.
+        let is_name = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || text::is_unsafe(c));
+        if hex::encode(key.id()) == id && is_name { Ok(key) } else { Err(KeyError::NoPublicKey) }
     }
 
     /// The public keys of a gate's log, the newest last: they lie beside its database, for whoever may read that.
@@ -190,7 +193,7 @@ impl PublicKey {
 
 /// The name of a gate in its notes: neither spaces nor `+`, which part the fields of a note's key.
 fn named(gate: &str) -> String {
-    let plain = |c: char| if c.is_whitespace() || c == '+' || c.is_control() { '-' } else { c };
+    let plain = |c: char| if c.is_whitespace() || c == '+' || text::is_unsafe(c) { '-' } else { c };
     format!("pullgate/{}", gate.chars().map(plain).collect::<String>())
 }
 
@@ -257,6 +260,10 @@ mod tests {
         let read = PublicKey::parse(&text).unwrap();
         assert!(read.verify(b"text", &made.sign(b"text")) && !read.verify(b"other", &made.sign(b"text")));
         assert!(PublicKey::parse(&text.replace("gate-1", "gate-2")).is_err(), "the hash is of the name too");
+        for name in ["gate\u{1b}[2J", "two words", "\u{202e}gate"] {
+            let named = PublicKey { name: name.to_owned(), key: made.public().key };
+            assert!(PublicKey::parse(&named.as_note_key()).is_err(), "{name:?}");
+        }
         fs::write(&path, "nonsense").unwrap();
         assert!(matches!(LogKey::load_or_create(&path, "x"), Err(KeyError::NoKey(_))), "it is not replaced");
     }

@@ -32,3 +32,7 @@ pub const AUDIT_TALLY_SUMS: usize = 256;
 pub const AUDIT_TALLY_DENIALS: usize = 10_000;
 /// Texts of policies that were in force and are kept. Over it: the oldest go.
 pub const POLICY_TEXTS: usize = 1_000;
+/// Pieces of a log that are told apart: it began anew so often. Over it: not whole.
+pub const LOG_PIECES: usize = 1_000;
+/// Bytes of a line of an export that is read. Over it: it is no record.
+pub const LOG_LINE_BYTES: usize = 1024 * 1024;

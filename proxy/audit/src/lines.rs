@@ -14,6 +14,8 @@ const TAIL_BYTES: u64 = 1024 * 1024;
 const BEGINS: &[u8] = b"{\"time\":";
 /// What stands before its number, right behind its time.
 const SEQUENCE: &str = "\"sequence\":";
+/// What stands in a checkpoint: in a text of any other record the quotes would be escaped.
+const CHECKPOINT: &[u8] = b"\"kind\":\"checkpoint\"";
 /// Bytes of a line in which that is looked for.
 const HEAD_BYTES: usize = 96;
 /// Bytes of lines that are taken together.
@@ -70,6 +72,38 @@ pub(super) fn last_record(path: &Path) -> (u64, Hash) {
     tail(path).map(|(_, tail)| last_of(&tail)).unwrap_or_default()
 }
 
+/// The number of the newest checkpoint in a log, if it has one.
+pub(super) fn newest_checkpoint(path: &Path) -> io::Result<Option<u64>> {
+    for name in names(path) {
+        let mut file = match File::open(name) {
+            Ok(file) => BufReader::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        };
+        let (mut newest, mut line) = (None, Vec::new());
+        while (&mut file).take(TAIL_BYTES).read_until(b'\n', &mut line)? > 0 {
+            if is_checkpoint(&line) {
+                newest = Some(sequence(&line)).filter(|number| *number > 0).or(newest);
+            }
+            line.clear();
+        }
+        if newest.is_some() {
+            return Ok(newest);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a line is that of a checkpoint.
+pub(super) fn is_checkpoint(line: &[u8]) -> bool {
+    line.windows(CHECKPOINT.len()).any(|text| text == CHECKPOINT)
+}
+
+/// The files of a log, the newest first.
+fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
+    std::iter::once(path.to_owned()).chain((1..=Rotation::PULLS.files).map(|n| numbered(path, n)))
+}
+
 fn tail(path: &Path) -> io::Result<(u64, Vec<u8>)> {
     let mut reading = File::open(path)?;
     let length = reading.metadata()?.len();
@@ -112,9 +146,7 @@ impl Lines {
     /// moved aside meanwhile.
     pub(super) fn after(path: &Path, after: u64) -> io::Result<Self> {
         let mut files = VecDeque::new();
-        let names =
-            std::iter::once(path.to_owned()).chain((1..=Rotation::PULLS.files).map(|n| numbered(path, n)));
-        for name in names {
+        for name in names(path) {
             match first(&name) {
                 Ok((file, first)) => {
                     files.push_front(file);

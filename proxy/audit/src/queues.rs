@@ -126,9 +126,13 @@ impl Queues {
 
     /// Has the head signed, where there is anything new.
     pub(super) async fn sign(&self) {
-        if self.unsigned.swap(0, Ordering::Relaxed) == 0 {
-            return;
+        if self.unsigned.swap(0, Ordering::Relaxed) > 0 {
+            self.sign_anyway().await;
         }
+    }
+
+    /// Has the head signed.
+    pub(super) async fn sign_anyway(&self) {
         let record = Record::new(Kind::Checkpoint, &DecisionId::random(), self.clock.now(), Word::Permit);
         // Counted where it cannot be kept; the next one signs for it too.
         let _ = self.write(record).await;

@@ -14,6 +14,7 @@ mod search;
 mod sums;
 
 pub use self::filter::{Filter, Glob};
+pub(crate) use self::search::lines_after;
 pub use self::search::{Progress, Search, Step};
 pub use self::sums::{Sum, Sums, Total};
 
@@ -135,7 +136,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError::Unreadable`].
     pub async fn lines_after(&self, position: i64) -> Result<Vec<(i64, String)>, ReadError> {
-        search::lines_after(&self.pool, position).await
+        Ok(lines_after(&self.pool, position).await?)
     }
 
     /// A place before every record that a filter lets through by its time: `after` begins there.

@@ -218,3 +218,73 @@ fn network(address: &str) -> String {
         Err(_) => address.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Reason, Word};
+
+    /// A refusal to the client with this number, in the repository with that one.
+    fn refusal(client: u64, repository: u64) -> Record {
+        let mut record =
+            Record::new(Kind::Manifest, &DecisionId::random(), Timestamp::UNIX_EPOCH, Word::Deny);
+        let [_, _, _, _, _, a, b, c] = client.to_be_bytes();
+        record.client = Some(Client {
+            address: format!("10.{a}.{b}.{c}:1"),
+            forwarded: None,
+            names: Vec::new(),
+            user_agent: String::new(),
+        });
+        record.repository = format!("registry.test/{repository}");
+        record.reasons = vec![Reason { code: "code".to_owned(), location: None, text: String::new() }];
+        record
+    }
+
+    /// How many of these are told by themselves, and how many the sums count.
+    fn told(budget: Budget, refusals: impl Iterator<Item = Record>) -> (u64, u64) {
+        let tally = Tally::new(budget);
+        let told = refusals.filter_map(|record| tally.take(record)).count() as u64;
+        let sums = tally.drain(Timestamp::UNIX_EPOCH);
+        assert!(tally.drain(Timestamp::UNIX_EPOCH).is_empty(), "a new minute");
+        (told, sums.iter().map(|sum| sum.count).sum())
+    }
+
+    #[test]
+    fn a606_one_refusal_over_each_budget_of_a_minute_is_summed_up() {
+        let strangers =
+            (limits::AUDIT_REFUSALS_OF_ONE, limits::AUDIT_REFUSALS_OF_A_CLIENT, limits::AUDIT_REFUSALS);
+        let governed =
+            (limits::AUDIT_DENIALS_OF_ONE, limits::AUDIT_DENIALS_OF_A_CLIENT, limits::AUDIT_DENIALS);
+        let missing =
+            (limits::AUDIT_MISSING_OF_ONE, limits::AUDIT_MISSING_OF_A_CLIENT, limits::AUDIT_MISSING);
+        for (budget, (of_one, of_client, all)) in
+            [(Budget::STRANGERS, strangers), (Budget::GOVERNED, governed), (Budget::MISSING, missing)]
+        {
+            for over in [0, 1] {
+                let one = (0..of_one + over).map(|_| refusal(0, 0));
+                assert_eq!(told(budget, one), (of_one, over), "{budget:?}");
+                // As few of each repository as one may have, so that the client's own bound is met.
+                let client = (0..of_client + over).map(|n| refusal(0, n / of_one));
+                assert_eq!(told(budget, client), (of_client, over), "{budget:?}");
+                let everybody = (0..all + over).map(|n| refusal(n / of_one, 0));
+                assert_eq!(told(budget, everybody), (all, over), "{budget:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a606_more_than_are_told_apart_are_summed_up_or_told_whole() {
+        let keys = limits::AUDIT_TALLY_DENIALS as u64;
+        let everybody = |count: u64| (0..count).map(|n| refusal(n, n));
+        // Of what is missing names can be made up without end; of denials each is told, and its client is not counted.
+        let few = Budget { all: u64::MAX, ..Budget::MISSING };
+        assert_eq!(told(few, everybody(keys)), (keys, 0));
+        assert_eq!(told(few, everybody(keys + 1)), (keys, 1));
+        assert_eq!(told(Budget::GOVERNED, everybody(keys + 1)), (keys + 1, 0));
+        let tally = Tally::new(Budget::GOVERNED);
+        everybody(keys + 1).for_each(|record| drop(tally.take(record)));
+        assert_eq!(tally.table().keys.len() as u64, keys);
+        let sums = limits::AUDIT_TALLY_SUMS as u64;
+        assert_eq!(told(Budget::STRANGERS, everybody(sums + 1)), (sums, 1));
+    }
+}

@@ -1,11 +1,15 @@
 //! Whether anybody altered the log: the chain of hashes, and the signed heads in it.
+//!
+//! A gate that finds another end than it left begins anew, and signs that it does: what came before is then a piece by
+//! itself, which holds or does not.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::hash::{self, Hash};
 use crate::key::PublicKey;
-use crate::note::{self, Checked, Head};
+use crate::limits::LOG_PIECES;
+use crate::note::{self, Begins, Checked, Head, Says};
 use crate::record::Kind;
 
 /// What is wrong, and where.
@@ -31,8 +35,12 @@ pub enum Altered {
     Dropped,
     /// The signed head is not that of these records, or its signature does not hold.
     Head,
+    /// The log begins anew with this record, and what was before is not here.
+    Missing,
     /// It was not there, or stood elsewhere.
     PutIn,
+    /// It begins anew once more than is told apart.
+    TooManyPieces,
     /// From this record on no head is signed, longer than the gate ever leaves its head unsigned.
     Unsigned,
     /// It is no record.
@@ -46,6 +54,17 @@ pub struct Outcome {
     pub records: u64,
     /// Of these, those of a release that did not chain them: nothing is known of them.
     pub unchained: u64,
+    /// Records that the gate itself tells as lost.
+    pub lost: u64,
+    /// Its pieces, oldest first: one, unless it began anew.
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of a log that hangs together, as far as it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// That the gate signed that the log begins here, where it did.
+    pub begins: Option<Begins>,
     /// The first record of the chain: its number and its time.
     pub first: Option<(u64, Timestamp)>,
     /// The last record up to which all holds.
@@ -54,10 +73,16 @@ pub struct Outcome {
     pub signed: Option<(u64, Timestamp)>,
     /// Signed heads that hold.
     pub heads: u64,
-    /// Records that the gate itself tells as lost.
-    pub lost: u64,
     /// The first thing that is wrong.
     pub finding: Option<Finding>,
+}
+
+impl Outcome {
+    /// The first thing that is wrong anywhere.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.pieces.iter().find_map(|piece| piece.finding.as_ref())
+    }
 }
 
 /// What of a record is looked at.
@@ -82,17 +107,27 @@ enum Excuse {
     Taken,
 }
 
+/// Whether a later head can still cover what none covers yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Later {
+    Never,
+    Perhaps,
+}
+
 /// Follows the chain, line by line, oldest first.
 #[derive(Debug)]
 pub struct Verifier<'a> {
     keys: &'a [PublicKey],
     outcome: Outcome,
+    /// The piece that is followed.
+    piece: Piece,
     /// The record before: its number, its time and the hash of its line.
     before: Option<(u64, Timestamp, Hash)>,
     /// The first record behind the newest signed head: its number and its time.
     behind: Option<(u64, Timestamp)>,
-    /// Since when a head is due: a gate that was killed signs again only after its start, and is let off once.
-    due: Option<(Timestamp, Excuse)>,
+    /// The time without a head, from when to when: a gate that was killed signs again only after its start, and is let off
+    /// once.
+    due: Option<(Timestamp, Timestamp, Excuse)>,
     /// A link that does not hold: that the record behind it fits tells which of the two was changed.
     broken: Option<Finding>,
 }
@@ -101,64 +136,114 @@ impl<'a> Verifier<'a> {
     /// Begins; without keys only the chain is followed.
     #[must_use]
     pub fn new(keys: &'a [PublicKey]) -> Self {
-        Self { keys, outcome: Outcome::default(), before: None, behind: None, due: None, broken: None }
+        let (outcome, piece) = (Outcome::default(), Piece::default());
+        Self { keys, outcome, piece, before: None, behind: None, due: None, broken: None }
     }
 
-    /// Whether it need not go on.
+    /// The piece that is followed, counted from 0, and the signed heads in it that hold, up to here.
     #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.outcome.finding.is_some()
+    pub fn heads(&self) -> (usize, u64) {
+        (self.outcome.pieces.len(), self.piece.heads)
     }
 
-    /// Signed heads that hold, up to here.
+    /// The record that was looked at last, where all holds up to there.
     #[must_use]
-    pub fn heads(&self) -> u64 {
-        self.outcome.heads
+    pub(crate) fn end_so_far(&self) -> Option<Head> {
+        let whole = self.piece.finding.is_none() && self.broken.is_none();
+        self.before.filter(|_| whole).map(|(sequence, _, hash)| Head { sequence, hash })
     }
 
     /// The next line.
     pub fn look(&mut self, line: &str) {
-        if self.is_done() {
-            return;
-        }
         self.outcome.records += 1;
         let Ok(link) = serde_json::from_str::<Link>(line) else {
             let (sequence, time) =
                 self.before.map_or((0, None), |(number, time, _)| (number + 1, Some(time)));
-            self.outcome.finding =
-                self.broken.take().or(Some(Finding { sequence, time, what: Altered::Unreadable }));
+            self.find(sequence, time, Altered::Unreadable);
             return;
         };
+        let hash = hash::hash(line.as_bytes());
+        if let Some(begins) = self.begins(&link) {
+            if self.before.is_some() && self.outcome.pieces.len() + 1 >= LOG_PIECES {
+                self.find(link.sequence, Some(link.time), Altered::TooManyPieces);
+                return;
+            }
+            self.begin(begins, &link);
+        } else if self.piece.finding.is_some() {
+            return;
+        } else {
+            self.go_on(&link);
+        }
+        if self.piece.finding.is_none() {
+            if self.broken.is_none() {
+                self.piece.last = Some((link.sequence, link.time));
+            }
+            self.before = Some((link.sequence, link.time, hash));
+        }
+    }
+
+    /// Whether the gate says in this record that its log begins; one without a key can only take its word.
+    fn begins(&self, link: &Link) -> Option<Begins> {
+        if link.kind != Kind::Checkpoint || !link.before.is_empty() {
+            return None;
+        }
+        let said = |key| match note::check(&link.note, key) {
+            Checked::Signed(Says::Begins(after, begins)) => Some((after, begins)),
+            Checked::Signed(Says::Covers(_)) | Checked::Unsigned => None,
+        };
+        let claimed = match self.keys {
+            [] => note::claims_to_begin(&link.note),
+            keys => keys.iter().find_map(said),
+        };
+        // One that was signed once is put in nowhere else.
+        let is_next = self.before.is_none_or(|(number, ..)| link.sequence > number);
+        claimed.filter(|(after, _)| after.checked_add(1) == Some(link.sequence) && is_next).map(|(_, is)| is)
+    }
+
+    /// A new piece. What is behind the newest head of the one before is covered by none any more.
+    fn begin(&mut self, begins: Begins, link: &Link) {
+        let before = self.before.map(|(number, ..)| number);
+        let is_first = before.is_none() && self.piece == Piece::default();
+        if !is_first {
+            let gap = before.map_or(0, |number| link.sequence.saturating_sub(number).saturating_sub(1));
+            if gap > link.lost {
+                self.find(link.sequence, Some(link.time), Altered::Dropped);
+            }
+            self.outcome.lost += gap.min(link.lost);
+            self.close(Later::Never);
+        }
+        let heads = u64::from(!self.keys.is_empty());
+        let first = Some((link.sequence, link.time));
+        self.piece = Piece { begins: Some(begins), first, heads, ..Piece::default() };
+        self.piece.signed = first.filter(|_| heads > 0);
+        (self.before, self.behind, self.due) = (None, None, None);
+        if is_first && begins == Begins::Anew {
+            // It is followed all the same: what holds from here on is told too.
+            self.outcome.pieces.push(missing(link));
+        }
+    }
+
+    fn go_on(&mut self, link: &Link) {
         if link.before.is_empty() && self.before.is_none() {
             // Of a release before, or the first of all: what comes behind it tells whether it is as it was.
             self.outcome.unchained += u64::from(link.sequence != 1);
         }
-        let hash = hash::hash(line.as_bytes());
         if let Some(before) = self.before {
-            self.follow(before, &link);
-            if self.is_done() {
-                return;
-            }
+            self.follow(before, link);
         }
-        let heads = self.outcome.heads;
-        if self.broken.is_none() {
-            self.look_at_head(&link);
+        let heads = self.piece.heads;
+        if self.broken.is_none() && self.piece.finding.is_none() {
+            self.look_at_head(link);
         }
-        let is_head = self.outcome.heads > heads;
-        if self.is_done() {
+        if self.piece.finding.is_some() || link.sequence == 0 {
             return;
         }
-        let this = (link.sequence, link.time);
-        if link.sequence > 0 && (!link.before.is_empty() || link.sequence == 1) {
-            self.outcome.first.get_or_insert(this);
-            if !is_head {
-                self.fall_behind(&link);
-            }
+        if !link.before.is_empty() || link.sequence == 1 {
+            self.piece.first.get_or_insert((link.sequence, link.time));
         }
-        if self.broken.is_none() {
-            self.outcome.last = Some(this);
+        if self.piece.heads == heads {
+            self.fall_behind(link);
         }
-        self.before = Some((link.sequence, link.time, hash));
     }
 
     fn follow(&mut self, before: (u64, Timestamp, Hash), link: &Link) {
@@ -167,33 +252,35 @@ impl<'a> Verifier<'a> {
         if let Some(broken) = self.broken.take() {
             // The record between is what its successor says that it was: the one before it was changed. Else it was.
             let what = Altered::Changed;
-            self.outcome.finding =
+            self.piece.finding =
                 Some(if fits { broken } else { Finding { sequence: number, time: Some(time), what } });
             return;
         }
-        let found = |what| Some(Finding { sequence: link.sequence, time: Some(link.time), what });
         if link.sequence <= number {
-            self.outcome.finding = found(Altered::PutIn);
+            self.find(link.sequence, Some(link.time), Altered::PutIn);
             return;
         }
         let missing = link.sequence - number - 1;
         if link.before.is_empty() {
             // A release that did not chain wrote it; behind one that does, somebody took the hash away.
-            match self.outcome.first {
+            match self.piece.first {
                 None => self.outcome.unchained += 1,
-                Some(_) => self.outcome.finding = found(Altered::Changed),
+                Some(_) => self.find(link.sequence, Some(link.time), Altered::Changed),
             }
             return;
         }
         if missing > link.lost {
-            self.outcome.finding = found(Altered::Dropped);
+            self.find(link.sequence, Some(link.time), Altered::Dropped);
             return;
         }
         self.outcome.lost += missing;
         if !fits && missing == 0 {
             self.broken = Some(Finding { sequence: number, time: Some(time), what: Altered::Changed });
         }
-        // Where records were lost behind their hash, the one before them is held by no link.
+        if !fits && missing > 0 {
+            // Where records were lost behind their hash, the one before them is held by no link, and by no later head.
+            self.piece.finding = self.uncovered(Later::Perhaps);
+        }
     }
 
     fn look_at_head(&mut self, link: &Link) {
@@ -202,48 +289,68 @@ impl<'a> Verifier<'a> {
         }
         let fits = |head: &Head| hex::encode(head.hash) == link.before && head.sequence < link.sequence;
         let signed = self.keys.iter().find_map(|key| match note::check(&link.note, key) {
-            Checked::Signed(head) if fits(&head) => Some(head),
-            Checked::Signed(_) | Checked::Unsigned => None,
+            Checked::Signed(Says::Covers(head)) if fits(&head) => Some(head),
+            Checked::Signed(Says::Covers(_) | Says::Begins(..)) | Checked::Unsigned => None,
         });
         match signed {
             Some(head) => {
-                self.outcome.heads += 1;
-                self.outcome.signed = Some((head.sequence, link.time));
+                self.piece.heads += 1;
+                self.piece.signed = Some((head.sequence, link.time));
                 (self.behind, self.due) = (None, None);
             }
-            None => {
-                let what = Altered::Head;
-                self.outcome.finding = Some(Finding { sequence: link.sequence, time: Some(link.time), what });
-            }
+            None => self.find(link.sequence, Some(link.time), Altered::Head),
         }
     }
 
     fn fall_behind(&mut self, link: &Link) {
         self.behind.get_or_insert((link.sequence, link.time));
-        match (&self.due, link.kind == Kind::Start) {
-            (None, _) => self.due = Some((link.time, Excuse::Left)),
-            (Some((_, Excuse::Left)), true) => self.due = Some((link.time, Excuse::Taken)),
-            (Some(_), _) => {}
-        }
+        let now = link.time;
+        // Times that run backwards are no less time without a head.
+        self.due = Some(match (self.due, link.kind == Kind::Start) {
+            (None, _) => (now, now, Excuse::Left),
+            (Some((_, _, Excuse::Left)), true) => (now, now, Excuse::Taken),
+            (Some((from, to, excuse)), _) => (from.min(now), to.max(now), excuse),
+        });
     }
 
     /// What no head covers though one should: who has no key can write all of it anew.
-    fn uncovered(&self) -> Option<Finding> {
-        let ((sequence, since), (due, _), (_, until, _)) = (self.behind?, self.due?, self.before?);
-        let is_due = until.duration_since(due) > HEADS_APART;
-        let is_bare = self.outcome.signed.is_none() || is_due;
+    fn uncovered(&self, later: Later) -> Option<Finding> {
+        let ((sequence, since), (from, to, _)) = (self.behind?, self.due?);
+        let is_due = to.duration_since(from) > HEADS_APART;
+        let is_bare = self.piece.signed.is_none() || is_due || later == Later::Never;
         let found = Finding { sequence, time: Some(since), what: Altered::Unsigned };
         (is_bare && !self.keys.is_empty()).then_some(found)
+    }
+
+    /// Keeps the first thing that is wrong with the piece.
+    fn find(&mut self, sequence: u64, time: Option<Timestamp>, what: Altered) {
+        if self.piece.finding.is_none() {
+            self.piece.finding = self.broken.take().or(Some(Finding { sequence, time, what }));
+        }
+    }
+
+    fn close(&mut self, later: Later) {
+        if self.piece.finding.is_none() {
+            self.piece.finding = self.broken.take().or_else(|| self.uncovered(later));
+        }
+        self.broken = None;
+        self.outcome.pieces.push(std::mem::take(&mut self.piece));
     }
 
     /// What it came to.
     #[must_use]
     pub fn end(mut self) -> Outcome {
-        if self.outcome.finding.is_none() {
-            self.outcome.finding = self.broken.take().or_else(|| self.uncovered());
+        if self.outcome.records > 0 {
+            self.close(Later::Perhaps);
         }
         self.outcome
     }
+}
+
+/// The piece of which nothing is here.
+fn missing(link: &Link) -> Piece {
+    let finding = Finding { sequence: link.sequence, time: Some(link.time), what: Altered::Missing };
+    Piece { finding: Some(finding), ..Piece::default() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Exports of other gates as a database, to be read.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use pullgate_store::sqlite::OpenFault;
@@ -9,6 +9,10 @@ use sqlx::AnyPool;
 
 use super::rows::{self, Known};
 use super::{ACQUIRE, ROWS, Row, sqlite};
+use crate::exported::Exported;
+
+/// Bytes of lines that are put in together, about.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why an export is not imported.
 #[derive(Debug, thiserror::Error)]
@@ -57,14 +61,18 @@ pub async fn import(from: &[PathBuf], to: &Path) -> Result<Imported, ImportError
     let (mut imported, mut known) = (Imported::default(), Known::default());
     for path in from {
         let read = |source| ImportError::Read { path: path.clone(), source };
-        let mut batch = Vec::with_capacity(ROWS);
-        for line in BufReader::new(File::open(path).map_err(read)?).lines() {
-            match Row::from_line(line.map_err(read)?) {
-                Some(row) => batch.push(row),
+        let (mut batch, mut bytes) = (Vec::with_capacity(ROWS), 0);
+        for line in Exported::new(BufReader::new(File::open(path).map_err(read)?)) {
+            match line.map_err(read)?.and_then(Row::from_line) {
+                Some(row) => {
+                    bytes += row.line().len();
+                    batch.push(row);
+                }
                 None => imported.unread += 1,
             }
-            if batch.len() == ROWS {
+            if batch.len() == ROWS || bytes >= BATCH_BYTES {
                 put(&pool, &mut batch, &mut imported, &mut known).await?;
+                bytes = 0;
             }
         }
         put(&pool, &mut batch, &mut imported, &mut known).await?;

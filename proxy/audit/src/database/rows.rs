@@ -15,6 +15,9 @@ pub(super) use self::put::put;
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000;
 
+/// Requests that one record stands for, at most: what others wrote is summed up here too, and the sum is a number still.
+const COUNT: i64 = 1 << 32;
+
 /// A record, as it lies in the table.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -48,7 +51,7 @@ impl Row {
             id: record.id,
             time: record.time.as_millisecond(),
             story: record.story,
-            count: i64::try_from(record.count).unwrap_or(i64::MAX).max(1),
+            count: i64::try_from(record.count).unwrap_or(COUNT).clamp(1, COUNT),
             facts,
             line,
         }

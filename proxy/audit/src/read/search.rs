@@ -245,10 +245,11 @@ pub(super) async fn after(pool: &AnyPool, position: i64) -> Result<Vec<Found>, R
     Ok(all)
 }
 
-pub(super) async fn lines_after(pool: &AnyPool, position: i64) -> Result<Vec<(i64, String)>, ReadError> {
+/// Lines of rows after a place, oldest first.
+pub(crate) async fn lines_after(pool: &AnyPool, position: i64) -> Result<Vec<(i64, String)>, sqlx::Error> {
     let sql = "select position, record from audit where position > $1 order by position limit $2";
     let lines = sqlx::query_as::<_, (i64, String)>(sql).bind(position).bind(ROWS);
-    Ok(lines.fetch_all(pool).await?)
+    lines.fetch_all(pool).await
 }
 
 pub(super) async fn shown(pool: &AnyPool, id: &str) -> Result<Vec<Found>, ReadError> {

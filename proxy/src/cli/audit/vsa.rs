@@ -43,7 +43,7 @@ pub(super) async fn run(
 ) -> Result<Exit, ReadError> {
     let own: Vec<PublicKey> = public.iter().filter(|public| key.is_of(public)).cloned().collect();
     // A row that somebody put in says what he likes: it is not signed for.
-    let signed = follow(reader, &own).await?.signed;
+    let followed = follow(reader, &own).await?;
     let repository = arguments.repository.as_deref().map(Glob::new);
     let filter = Filter { digest: Some(arguments.digest.clone()), repository, ..Filter::default() };
     let (mut search, scan) = (reader.search(filter).await?, Scan::new());
@@ -56,7 +56,7 @@ pub(super) async fn run(
                 if record.digest.as_deref() != Some(&arguments.digest) || !vsa::is_summed_up(record) {
                     continue;
                 }
-                if found.position.is_none_or(|position| signed.is_none_or(|head| position >= head)) {
+                if !found.position.is_some_and(|position| followed.covers(position)) {
                     complain(&format!(
                         "what is said last of {} is covered by no head of this log that holds: ask again in five minutes, \
                          or see `audit verify`\n",

@@ -6,6 +6,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::*;
+use crate::taken::Taken;
 
 async fn put(audit: &Audit, records: usize) {
     for _ in 0..records {

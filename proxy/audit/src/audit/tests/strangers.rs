@@ -191,3 +191,29 @@ async fn a606_what_strangers_cause_is_rotated_by_itself() {
     assert_eq!((left(1).unwrap().as_str(), left(3).unwrap().as_str()), ("0000000008\n", "0000000006\n"));
     assert!(left(4).is_err());
 }
+
+#[tokio::test]
+async fn a606_so_many_rows_of_refusals_are_kept_and_over_it_the_oldest_go() {
+    let folder = tempfile::tempdir().unwrap();
+    start(AuditLog::File("/dev/null".into()), OnFailure::Count, folder.path()).await.flush().await;
+    let fill = format!(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i <= {}) \
+         insert into refused (id, time, repository, record) select i, 1800000000000, 'x', '{{}}' from n",
+        limits::AUDIT_REFUSALS_ROWS
+    );
+    wait_until(|| !folder.path().join("audit.db-wal").exists()).await;
+    execute(folder.path(), &fill).await;
+    assert_eq!(refused_rows(folder.path()).await, limits::AUDIT_REFUSALS_ROWS + 1);
+    let audit = start(AuditLog::File("/dev/null".into()), OnFailure::Count, folder.path()).await;
+    audit.flush().await;
+    let oldest = "select count(*) from refused where id = '1'";
+    let begun = std::time::Instant::now();
+    while refused_rows(folder.path()).await > limits::AUDIT_REFUSALS_ROWS {
+        assert!(begun.elapsed() < Duration::from_secs(120), "they stay");
+        audit.flush().await;
+    }
+    assert_eq!(
+        (refused_rows(folder.path()).await, count(folder.path(), oldest).await),
+        (limits::AUDIT_REFUSALS_ROWS, 0)
+    );
+}
