@@ -271,6 +271,12 @@ impl Findings {
         self.rejected.push(Rejected { source, code, detail: detail.to_owned() });
     }
 
+    /// A carrier over a limit, which is not read.
+    fn over(&mut self, carrier: &Carrier, detail: &str) {
+        let digest = carrier.document.digest();
+        self.reject(carrier.layout, digest, digest, Code::EvidenceLimit, detail);
+    }
+
     /// A layout that could not be asked may hold a good signature; a broken piece stays broken.
     fn refused(&mut self, layout: Layout, manifest: Digest, blob: Digest, refusal: &Refusal) {
         match refusal {

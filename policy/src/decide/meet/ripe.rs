@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{When, attempt, children, one, pieces};
+use super::{When, attempt, children, every, one, pieces};
 use crate::decide::unmet::{self, Unmet};
 use crate::evidence::Evidence;
 use crate::oci::{Digest, Document};
@@ -19,6 +19,7 @@ pub(super) fn any(
 ) -> Result<(Met, Timestamp), Unmet> {
     let about = (evidence, &evidence.subject);
     let each = requirement.alternatives().map(|alternative| {
+        every::of_all(set, alternative, (evidence, document), when.0)?;
         one(set, alternative, about, when)
             .or_else(|why| children::all(set, alternative, (evidence, document), when).ok_or(why))
     });

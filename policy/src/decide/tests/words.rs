@@ -177,6 +177,13 @@ fn a662_where_each_must_say_so_what_is_not_known_is_no_yes() {
     assert_eq!(codes(decided(&set, &cut)).err(), Some(vec![Code::EvidenceLimit]));
     let mut unasked = whole();
     unasked.unread.push(unread(Code::UpstreamTimeout));
+    for code in [Code::EvidenceTooLarge, Code::EvidenceIncomplete, Code::Internal] {
+        let mut not_read = whole();
+        not_read.rejected.push(rejected("x", code));
+        assert_eq!(codes(decided(&set, &not_read)).err(), Some(vec![code]));
+        not_read.rejected[0].code = Code::SignatureInvalid;
+        assert!(codes(decided(&set, &not_read)).is_ok(), "what nobody signed says nothing");
+    }
     let mut stale = whole();
     stale.rejected.push(rejected("x", Code::TrustStale));
     for evidence in [unasked, stale] {
@@ -185,4 +192,29 @@ fn a662_where_each_must_say_so_what_is_not_known_is_no_yes() {
     }
     assert!(set.asks_of_each(&subject().repository));
     assert!(!policy_set(vec![each_passes(Every::One)]).asks_of_each(&subject().repository));
+}
+
+#[test]
+fn a662_of_an_index_and_its_children_none_may_say_no_whichever_meets_it() {
+    let index = index();
+    let judged = |every, own: Option<&str>, child: Option<&str>| {
+        let about = |subject, result| AttestationFacts { subject, ..scan("a", result, result) };
+        let own = own.map(|result| about(index.digest(), result));
+        let child = child.map(|result| about(image().digest(), result));
+        let facts = evidence(vec![], own.into_iter().chain(child).collect());
+        let facts = crate::evidence::Evidence { subject: index.digest(), ..facts };
+        let (set, subject) = (policy_set(vec![each_passes(every)]), subject_in("r.io/org/app", &index));
+        codes(judge(&set, &subject, index.value(), &facts, now())).map(|_| ())
+    };
+    let no = || Err(vec![Code::WhereFalse]);
+    for (own, child, each) in [
+        (Some("passed"), None, Ok(())),
+        (None, Some("passed"), Ok(())),
+        (Some("passed"), Some("passed"), Ok(())),
+        (Some("failed"), Some("passed"), no()),
+        (Some("passed"), Some("failed"), no()),
+    ] {
+        assert_eq!(judged(Every::Each, own, child), each, "{own:?} {child:?}");
+        assert_eq!(judged(Every::One, own, child), Ok(()), "{own:?} {child:?}");
+    }
 }

@@ -56,12 +56,16 @@ pub(crate) async fn further(
         }
         let statements = statements(app, live, carrier, &mut work).await?;
         let left = limits::SIGNATURES_MAX.saturating_sub(found.len());
+        let pairs = statements.len().saturating_mul(by.len());
+        if pairs > left {
+            work.findings.over(carrier, "not verified");
+        }
         found.extend(joined(app, carrier, statements, (by, &children), left).await?);
         manifests.push((carrier.layout, carrier.document.digest()));
         manifests.extend(signing);
     }
     let Work { findings: Findings { rejected, unread }, held, .. } = work;
-    if found.is_empty() && unread.is_empty() {
+    if found.is_empty() && unread.is_empty() && rejected.is_empty() {
         return Ok(None);
     }
     let (at, held) = (before.at, held.into_iter().map(Arc::new).collect());
@@ -110,6 +114,9 @@ async fn attesting(
             work.held.push(held);
             attesting.extend(carriers.into_iter().filter(|carrier| attests(carrier, child, &[])));
         }
+    }
+    for left_out in attesting.iter().skip(limits::ATTESTATION_MANIFESTS) {
+        work.findings.over(left_out, "not looked at");
     }
     attesting.truncate(limits::ATTESTATION_MANIFESTS);
     Ok(attesting)
@@ -186,10 +193,16 @@ async fn statements(
 ) -> Result<Vec<Bytes>, Refusal> {
     let wanted = listed_statements(carrier);
     let mut held = app.evidence_budget.nothing(&carrier.repository);
+    if wanted.len() < all_statements(carrier).count() {
+        work.findings.over(carrier, "not read");
+    }
     held.grow(wanted.iter().map(|(_, size)| size).sum())
         .map_err(|_full| Refusal::undecided(Code::Overload))?;
     work.held.push(held);
     let left = limits::EVIDENCE_FETCHES.saturating_sub(work.fetched);
+    if wanted.len() > left {
+        work.findings.over(carrier, "not fetched");
+    }
     let fetched: Vec<_> = stream::iter(wanted.into_iter().take(left).map(|(digest, size)| async move {
         (digest, size, pieces::blob(app, live, &carrier.repository, digest, size).await)
     }))
@@ -212,14 +225,23 @@ async fn statements(
     Ok(statements)
 }
 
-/// The statements that a manifest lists, each once, as far as they may be read, all together too.
-fn listed_statements(carrier: &Carrier) -> Vec<(Digest, u64)> {
-    let Manifest::Image(image) = carrier.document.value().manifest() else { return Vec::new() };
-    let (mut seen, mut bytes) = (BTreeSet::new(), 0_u64);
-    let of_in_toto = image.layers.iter().filter(|layer| layer.media_type == media_type::IN_TOTO);
+/// The statements that a manifest lists, each once.
+fn all_statements(carrier: &Carrier) -> impl Iterator<Item = (Digest, u64)> {
+    let layers = match carrier.document.value().manifest() {
+        Manifest::Image(image) => image.layers.as_slice(),
+        Manifest::Index(_) => &[],
+    };
+    let of_in_toto = layers.iter().filter(|layer| layer.media_type == media_type::IN_TOTO);
     let listed = of_in_toto.filter_map(|layer| Some((layer.digest?, layer.size)));
-    listed
-        .filter(|(digest, size)| *size <= limits::EVIDENCE_ITEM_BYTES && seen.insert(*digest))
+    let mut seen = BTreeSet::new();
+    listed.filter(move |(digest, _)| seen.insert(*digest))
+}
+
+/// Those of them that may be read, all together too.
+fn listed_statements(carrier: &Carrier) -> Vec<(Digest, u64)> {
+    let mut bytes = 0_u64;
+    all_statements(carrier)
+        .filter(|(_, size)| *size <= limits::EVIDENCE_ITEM_BYTES)
         .take_while(|(_, size)| {
             bytes = bytes.saturating_add(*size);
             bytes <= limits::EVIDENCE_BYTES
