@@ -120,6 +120,10 @@ pub const SHADOW_QUEUE: usize = 1_024;
 pub const SHADOW_AFTER: Duration = Duration::from_millis(100);
 /// Manifests whose verdict by that policy is remembered. Over it: the oldest are forgotten, and judged again.
 pub const SHADOW_REMEMBERED: usize = 1_024;
+/// Bytes of memory for that. Over it: as above.
+pub const SHADOW_BYTES: usize = 8 * 1024 * 1024;
+/// Clients of one such manifest whose pulls are recorded with it. Over it: counted, and not recorded.
+pub const SHADOW_CLIENTS: usize = 1_024;
 /// For how long.
 pub const SHADOW_REMEMBERED_FOR: Duration = Duration::from_secs(60);
 /// Bytes of one file of a runtime that `node-config` and `doctor` read. Over it: `config-unread`.

@@ -259,7 +259,10 @@ async fn manifest(
         }
         Err((refusal, live)) => {
             let record = refused_manifest(app, &live, asked, &pull, &refusal);
-            tried(app, &live, &record);
+            // What was refused unasked anybody can send, and nothing of it is kept (A606).
+            if record::whose(&refusal) == Refused::Governed {
+                tried(app, &live, &record);
+            }
             (record, Err(refusal))
         }
     };

@@ -90,6 +90,11 @@ pub(super) fn of_unpassing(key: &(Subject, Revisions), unpassing: &Unservable) -
     capped(ENTRY + size_of_val(key) + size_of_val(unpassing) + of_repository(&key.0.repository) + held)
 }
 
+/// A denial by itself.
+pub(crate) fn of_texts(denial: &Denial) -> usize {
+    size_of_val(denial) + texts(denial)
+}
+
 /// Names and locations are shared with the policy, and not counted.
 fn texts(denial: &Denial) -> usize {
     let reasons = denial.reasons().chain(denial.skipped());
