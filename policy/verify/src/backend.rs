@@ -43,6 +43,8 @@ pub(crate) struct Backend {
     verifier: Verifier,
     logs: Logs,
     authorities: Vec<Path>,
+    /// How many of their roots have one name.
+    namesakes: usize,
     certificate_logs: CertificateLogs,
     clocks: Clocks,
     contents: Vec<Trusted>,
@@ -102,8 +104,23 @@ impl Backend {
             Root::read(root)?;
         let verifier = Verifier::new(&library).map_err(|error| error.to_string())?;
         let (logs, certificate_logs) = (Logs(logs), CertificateLogs(certificate_logs));
-        let clocks = Clocks(clocks);
-        Ok(Self { verifier, logs, authorities, certificate_logs, clocks, contents, unusable, ends })
+        let (clocks, namesakes) = (Clocks(clocks), Path::namesakes(&authorities));
+        Ok(Self {
+            verifier,
+            logs,
+            authorities,
+            namesakes,
+            certificate_logs,
+            clocks,
+            contents,
+            unusable,
+            ends,
+        })
+    }
+
+    /// How many roots of its certificate authorities have one name.
+    pub(crate) fn namesakes(&self) -> usize {
+        self.namesakes
     }
 
     pub(crate) fn summary(&self) -> TrustSummary {

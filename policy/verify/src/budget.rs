@@ -9,13 +9,21 @@ use pullgate_policy::identity::{Authority, By, KeyId, Name, RootsId};
 use pullgate_policy::limits;
 use pullgate_policy::oci::Digest;
 
+use crate::backend::Roots;
 use crate::certificate;
 use crate::fault::PieceFault;
 use crate::found::{Found, Request};
 use crate::material::{Signed, Signer};
+use crate::trust::TrustTable;
 
 /// Signatures that are checked for one certificate: its own, its chain's, its log's.
 const CHECKS_OF_CERTIFICATE: u64 = 8;
+/// Signatures that are checked for one more path to a root: at another proven time, or to another root of one name.
+const CHECKS_OF_PATH: u64 = 4;
+/// Signatures that a path may cost where a signature brings certificates enough to choose among: the library's own bound.
+const CHECKS_OF_MAZE: u64 = 100;
+/// Certificates between leaf and root that leave nothing to choose.
+const PLAIN_CHAIN: usize = 2;
 /// Signatures that are checked for one log entry, besides one for each line of its checkpoint.
 const CHECKS_OF_ENTRY: u64 = 2;
 /// Signatures that are checked for one timestamp, by each authority of a table.
@@ -41,14 +49,6 @@ impl Cost {
             hashed: self.hashed.saturating_add(other.hashed),
             parsed: self.parsed.saturating_add(other.parsed),
             checks: self.checks.saturating_add(other.checks),
-        }
-    }
-
-    fn times(self, n: u64) -> Self {
-        Self {
-            hashed: self.hashed.saturating_mul(n),
-            parsed: self.parsed.saturating_mul(n),
-            checks: self.checks.saturating_mul(n),
         }
     }
 
@@ -148,8 +148,15 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
                 .iter()
                 .filter_map(|authority| Some((&authority.trust, way(authority)?)))
                 .collect();
-            let each = library.and(Cost { checks: CHECKS_OF_CERTIFICATE, ..Cost::default() });
-            shared.and(each.times(ways.len() as u64))
+            let each = |(trust, way): &(&Name, Way)| {
+                let roots = match way {
+                    Way::Key => 0,
+                    Way::Own(roots) => request.keys.roots(roots).map_or(0, Roots::namesakes),
+                    Way::Table => request.trust.get(trust).map_or(0, TrustTable::namesakes),
+                };
+                library.and(Cost { checks: of_paths(signed, roots), ..Cost::default() })
+            };
+            ways.iter().map(each).fold(shared, Cost::and)
         }
         Signer::Key => {
             let keys: BTreeSet<&KeyId> = request
@@ -171,6 +178,18 @@ pub(crate) fn of_signature(request: &Request<'_>, signed: &Signed, first: bool) 
             keys.into_iter().map(key).fold(shared.and(vouched), Cost::and)
         }
     }
+}
+
+/// Signatures that are checked for a certificate: its own, and those of a path at each time that may be proven, to each of
+/// the roots that share a name (A624).
+fn of_paths(signed: &Signed, roots: usize) -> u64 {
+    let entries = signed.bundle.entries.as_deref().map_or(0, <[_]>::len);
+    let times = entries.saturating_add(signed.bundle.timestamps.len()).max(1);
+    let paths = times.saturating_mul(roots.max(1)) as u64;
+    let is_plain = signed.bundle.intermediates().len() <= PLAIN_CHAIN;
+    let (first, each) = if is_plain { (0, CHECKS_OF_PATH) } else { (CHECKS_OF_MAZE, CHECKS_OF_MAZE) };
+    let more = paths.saturating_sub(1).saturating_mul(each);
+    CHECKS_OF_CERTIFICATE.saturating_add(first).saturating_add(more)
 }
 
 /// By what a signature with a certificate may count under one trust table.

@@ -163,6 +163,11 @@ impl TrustTable {
         Ok(Self { name, sct, bytes: bytes.to_vec(), stale_from: None, backend })
     }
 
+    /// How many roots of its certificate authorities have one name.
+    pub(crate) fn namesakes(&self) -> usize {
+        self.backend.namesakes()
+    }
+
     /// The built-in table `sigstore`: the public-good instance, as of this release.
     ///
     /// # Errors

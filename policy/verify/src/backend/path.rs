@@ -4,7 +4,7 @@
 //! intermediate that expired, is for another purpose or is no CA would sign for ever (A622). Here only the root is an
 //! anchor; every certificate, the root too, is checked in full at the time in question.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,6 +50,16 @@ impl Path {
         let written = profile::read(&root).map_err(of_root)?;
         let root = Issuing::of(&root).map_err(of_root)?;
         Ok(Self { anchor, root, written, between: chain.collect(), window })
+    }
+
+    /// How many of these have a root of one name: each of them is tried for a certificate that leads to the name.
+    pub(super) fn namesakes(paths: &[Self]) -> usize {
+        let mut counts = BTreeMap::<Vec<u8>, usize>::new();
+        for path in paths {
+            *counts.entry(path.written.tbs_certificate.subject.to_der().unwrap_or_default()).or_default() +=
+                1;
+        }
+        counts.into_values().max().unwrap_or(0)
     }
 
     /// When the first of its certificates runs out.

@@ -21,6 +21,8 @@ use crate::fault::PieceFault;
 pub struct Roots {
     id: RootsId,
     paths: Vec<Path>,
+    /// How many of the roots have one name.
+    namesakes: usize,
     /// Every certificate of the file: its subject, and when it runs out.
     ends: Vec<(String, Timestamp)>,
 }
@@ -113,7 +115,13 @@ impl Roots {
             .iter()
             .map(|(der, read)| (names(read).0.to_string(), profile::until(der).unwrap_or(Timestamp::MIN)));
         let all: Vec<u8> = certificates.iter().flat_map(|(der, _)| der.iter().copied()).collect();
-        Ok(Self { id: RootsId::of_certificates(&all), paths, ends: ends.collect() })
+        let namesakes = Path::namesakes(&paths);
+        Ok(Self { id: RootsId::of_certificates(&all), paths, namesakes, ends: ends.collect() })
+    }
+
+    /// How many of the roots have one name.
+    pub(crate) fn namesakes(&self) -> usize {
+        self.namesakes
     }
 
     /// The id of these certificates.

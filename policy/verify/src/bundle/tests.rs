@@ -85,10 +85,39 @@ fn so_many_bytes_of_a_bundle_are_read_and_not_one_more() {
 }
 
 #[test]
+fn so_many_entries_timestamps_and_signatures_of_a_bundle_are_read_and_not_one_more() {
+    let with_entries = |count: usize| {
+        let mut bundle = message();
+        bundle["verificationMaterial"]["tlogEntries"] = json!(vec![entry(false, Some("note\n")); count]);
+        code(bundle.to_string().as_bytes())
+    };
+    assert_eq!(with_entries(limits::LOG_ENTRIES), None);
+    assert_eq!(with_entries(limits::LOG_ENTRIES + 1), Some(Code::BundleInvalid));
+    let with_timestamps = |count: usize| {
+        let mut bundle = message();
+        let token = |n: usize| json!({ "signedTimestamp": encoding::encode(&n.to_be_bytes()) });
+        let tokens: Vec<Value> = (0..count).map(token).collect();
+        bundle["verificationMaterial"]["timestampVerificationData"] = json!({ "rfc3161Timestamps": tokens });
+        code(bundle.to_string().as_bytes())
+    };
+    assert_eq!(with_timestamps(limits::TIMESTAMPS), None);
+    assert_eq!(with_timestamps(limits::TIMESTAMPS + 1), Some(Code::BundleInvalid));
+    let with_signatures = |count: usize| {
+        let mut bundle = envelope();
+        bundle["dsseEnvelope"]["signatures"] = json!(vec![json!({ "sig": "AAAA" }); count]);
+        code(bundle.to_string().as_bytes())
+    };
+    assert_eq!(with_signatures(limits::DSSE_SIGNATURES_BUNDLE), None);
+    for count in [0, limits::DSSE_SIGNATURES_BUNDLE + 1] {
+        assert_eq!(with_signatures(count), Some(Code::DsseSignatureCount));
+    }
+}
+
+#[test]
 fn a_path_of_so_many_hashes_is_read_and_not_of_one_more() {
     let path = |length: usize| json!({ "inclusionProof": { "hashes": vec![""; length], "checkpoint": { "envelope": "note\n" } } });
-    assert!(entry_of(path(64), Version::V03).is_ok());
-    for length in [65, 66] {
+    assert!(entry_of(path(limits::INCLUSION_PATH), Version::V03).is_ok());
+    for length in [limits::INCLUSION_PATH + 1, limits::INCLUSION_PATH + 2] {
         assert_eq!(entry_of(path(length), Version::V03).unwrap_err().code, Code::InclusionProofInvalid);
     }
 }

@@ -8,7 +8,10 @@ use pullgate_policy::code::Code;
 use pullgate_policy::evidence::{Evidence, Layout, Source};
 use pullgate_policy::identity::{Authority, By, IdentityPattern, Name, Transparency, Uses};
 use pullgate_policy::oci::Digest;
-use pullgate_verify::{Artifact, Found, Item, KeyRing, PublicKey, Request, TrustSet, TrustTable, verify_all};
+use pullgate_verify::{
+    Artifact, Found, Item, KeyRing, Progress, PublicKey, Request, TrustSet, TrustTable, Verification,
+    verify_all,
+};
 
 pub(crate) const MANIFEST: &[u8] = b"{\"schemaVersion\":2}";
 /// The trust table of every authority here.
@@ -53,10 +56,23 @@ impl Question {
     }
 
     pub(crate) fn ask_about(&self, subject: Digest, items: Vec<Item>) -> Evidence {
+        self.with(subject, items, verify_all)
+    }
+
+    /// Signatures that are checked at most to verify one piece.
+    pub(crate) fn checks(&self, item: Item) -> u64 {
+        self.with(Digest::of(MANIFEST), vec![item], |request| {
+            let mut verification = Verification::new(request);
+            while verification.go_on(request) == Progress::More {}
+            verification.cost().checks
+        })
+    }
+
+    fn with<T>(&self, subject: Digest, items: Vec<Item>, ask: impl FnOnce(&Request<'_>) -> T) -> T {
         let source = Source { layout: Layout::Referrers, manifest: subject, blob: subject };
         let found: Vec<Found> = items.into_iter().map(|item| Found { source, item }).collect();
         let authorities: Vec<&Authority> = self.authorities.iter().collect();
-        verify_all(&Request {
+        ask(&Request {
             subject,
             artifact: Artifact::Bytes(MANIFEST),
             found: &found,

@@ -341,6 +341,26 @@ fn a233_one_certificate_under_a_trust_table_and_under_the_file_is_one_signer() {
 }
 
 #[test]
+fn a604_each_root_of_one_name_is_counted_where_a_certificate_may_lead_to_it() {
+    let company = Company::new();
+    let (root, twin) = (company.pki.certificate().to_vec(), Pki::new().certificate().to_vec());
+    let named = |of: &mut CertificateParams| of.distinguished_name.push(DnType::CommonName, "other");
+    let other = Pki::with_root(named).certificate().to_vec();
+    let signed = company.services.bundle(&company.leaf(|_| {}), MANIFEST, Entry::Whole);
+    let checks = |ca: &[&[u8]]| {
+        let question = company.question(ca, Transparency::Required);
+        assert_eq!(question.code(bundle(&signed)), None);
+        question.checks(bundle(&signed))
+    };
+    let alone = checks(&[&root]);
+    assert_eq!(checks(&[&root, &other]), alone);
+    let more = checks(&[&root, &twin]) - alone;
+    assert!(more > 0);
+    let third = Pki::new().certificate().to_vec();
+    assert_eq!(checks(&[&twin, &root, &third]), alone + 2 * more);
+}
+
+#[test]
 fn a347_half_a_file_of_certificates_is_none() {
     let company = Company::new();
     let root = company.pki.certificate();
