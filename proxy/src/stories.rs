@@ -22,7 +22,16 @@ const DIGITS: usize = 16;
 #[derive(Debug, Default)]
 pub struct Stories {
     keys: RandomState,
-    table: Mutex<HashMap<u64, Story>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    stories: HashMap<u64, Story>,
+    /// Those that made room while their blobs were not told of.
+    left: Vec<Story>,
+    /// Blobs of stories that found no place there either.
+    others: u64,
 }
 
 #[derive(Debug)]
@@ -73,20 +82,15 @@ impl Stories {
 
     /// The records of blobs that were served, one for each story.
     pub fn blobs(&self, told: Told, now: Timestamp) -> Vec<Record> {
-        let mut records = Vec::new();
-        for story in self.table().values_mut() {
-            if story.blobs == 0 || (told == Told::Quiet && story.last.elapsed() < QUIET) {
-                continue;
-            }
-            let Some(of) = story.of.take() else { continue };
-            let Of { client, repository, root } = *of;
+        let mut table = self.table();
+        let is_told = |story: &Story| told == Told::All || story.last.elapsed() >= QUIET;
+        let mut records: Vec<Record> =
+            table.left.drain(..).filter_map(|mut story| story.record(now)).collect();
+        let quiet = table.stories.values_mut().filter(|story| is_told(story));
+        records.extend(quiet.filter_map(|story| story.record(now)));
+        if table.others > 0 {
             let mut record = Record::new(Kind::Blobs, &DecisionId::random(), now, Word::Permit);
-            record.count = std::mem::take(&mut story.blobs);
-            story.id.clone_into(&mut record.story);
-            record.upstream = repository.registry().to_string();
-            record.repository = repository.to_string();
-            record.root = Some(root.to_string());
-            record.client = Some(client);
+            record.count = std::mem::take(&mut table.others);
             records.push(record);
         }
         records
@@ -104,15 +108,15 @@ impl Stories {
 
     fn story(&self, key: u64, told: impl FnOnce(&mut Story)) {
         let mut table = self.table();
-        if table.len() >= STORIES && !table.contains_key(&key) {
-            table.retain(|_, story| story.last.elapsed() < IDLE);
-            if table.len() >= STORIES {
+        if table.stories.len() >= STORIES && !table.stories.contains_key(&key) {
+            table.make_room(|story| story.last.elapsed() >= IDLE);
+            if table.stories.len() >= STORIES {
                 // Then the next request of each begins another one.
-                table.clear();
+                table.make_room(|_| true);
             }
         }
         let begun = || Story { id: id(), last: Instant::now(), blobs: 0, of: None };
-        let story = table.entry(key).or_insert_with(begun);
+        let story = table.stories.entry(key).or_insert_with(begun);
         if story.last.elapsed() >= IDLE && story.blobs == 0 {
             *story = begun();
         }
@@ -120,8 +124,36 @@ impl Stories {
         told(story);
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<u64, Story>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock()
+    }
+}
+
+impl Table {
+    /// Lets stories go. What was served on them is told of all the same: one by one, as far as there is room for that.
+    fn make_room(&mut self, goes: impl Fn(&Story) -> bool) {
+        for (_, story) in self.stories.extract_if(|_, story| goes(story)) {
+            match story.blobs {
+                0 => {}
+                _ if self.left.len() < STORIES => self.left.push(story),
+                blobs => self.others = self.others.saturating_add(blobs),
+            }
+        }
+    }
+}
+
+impl Story {
+    /// The record of the blobs that were served on it and are not told of yet.
+    fn record(&mut self, now: Timestamp) -> Option<Record> {
+        let Of { client, repository, root } = *self.of.take()?;
+        let mut record = Record::new(Kind::Blobs, &DecisionId::random(), now, Word::Permit);
+        record.count = std::mem::take(&mut self.blobs);
+        self.id.clone_into(&mut record.story);
+        record.upstream = repository.registry().to_string();
+        record.repository = repository.to_string();
+        record.root = Some(root.to_string());
+        record.client = Some(client);
+        Some(record)
     }
 }
 
@@ -171,5 +203,23 @@ mod tests {
         assert_eq!(story(&stories, "10.0.0.1:1", "0"), first, "as many as may be");
         story(&stories, "10.0.0.1:1", "over");
         assert_ne!(story(&stories, "10.0.0.1:1", "0"), first);
+    }
+    #[test]
+    fn blobs_of_stories_that_make_room_are_told_of_all_the_same() {
+        let (stories, repository) = (Stories::default(), "registry.test/org/app".parse().unwrap());
+        let serve = |n: usize| stories.blob(client("10.0.0.1:1"), &repository, &Digest::of(&n.to_be_bytes()));
+        let told = || stories.blobs(Told::All, Timestamp::UNIX_EPOCH);
+        // One over the limit: all make room.
+        (0..=STORIES).for_each(serve);
+        let counts = |records: &[Record]| records.iter().map(|record| record.count).sum::<u64>();
+        let records = told();
+        assert_eq!((records.len(), counts(&records)), (STORIES + 1, STORIES as u64 + 1));
+        assert!(records.iter().all(|record| record.root.is_some()));
+        // What makes room more often than it is told of is counted together.
+        (0..=2 * STORIES).for_each(serve);
+        let records = told();
+        assert_eq!(counts(&records), 2 * STORIES as u64 + 1);
+        assert_eq!(records.iter().filter(|record| record.root.is_none()).count(), 1);
+        assert!(told().is_empty());
     }
 }
