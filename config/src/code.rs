@@ -90,6 +90,7 @@ codes! {
     Error KeyUnreadable = "key-unreadable", "A key file that cannot be read.";
     Error KeyUnsupported = "key-unsupported", "A key of a type or size that is not accepted.";
     Error LimitExceeded = "limit-exceeded", "A value beyond its maximum.";
+    Warning LogKeyInState = "log-key-in-state", "The key of the pull log lies where the log lies.";
     Error MissingKey = "missing-key", "A key that must be there is not.";
     Error NotInForce = "not-in-force", "A setting that this release reads and does not act on.";
     Warning NothingEnforced = "nothing-enforced", "No policy with requirements is in mode \"enforce\".";

@@ -41,7 +41,7 @@ pub(crate) fn read(files: &mut Files<'_>, path: &Path, now: Timestamp) -> Option
     let (listen, default_registry) = listen(&mut context, &mut file);
     let admin = admin(&mut context, &mut file, listen.address);
     let cache = cache(&mut context, &mut file);
-    let (audit, shadow) = audit(&mut context, &mut file);
+    let (audit, shadow) = audit(&mut context, &mut file, state.as_deref());
     let clients = clients::read(&mut context, &mut file, &listen);
     let upstreams = upstream::read_all(&mut context, &mut file);
     if let Some(name) = default_registry {
@@ -241,9 +241,14 @@ fn shadow(context: &mut Context<'_, '_>, name: &At<String>, around: Surroundings
     }
 }
 
-fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> (Audit, Option<At<String>>) {
+fn audit(
+    context: &mut Context<'_, '_>,
+    file: &mut Table,
+    state: Option<&Path>,
+) -> (Audit, Option<At<String>>) {
     let mut audit = defaults::audit();
     let Some(mut table) = file.table(context, "audit") else { return (audit, None) };
+    let (head, key) = (table.head.clone(), table.place_of("key_file"));
     if let Some(log) = table.filled(context, "log")
         && log.value != "stdout"
     {
@@ -257,6 +262,14 @@ fn audit(context: &mut Context<'_, '_>, file: &mut Table) -> (Audit, Option<At<S
     audit.on_failure = table.word(context, "on_failure", &words, audit.on_failure);
     audit.gate = table.filled(context, "gate").map(|gate| gate.value);
     audit.key_file = table.filled(context, "key_file").map(|key| context.text.beside(&key.value));
+    let lies_in =
+        |state: &Path| audit.key_file.as_ref().is_none_or(|key| straight(key).starts_with(straight(state)));
+    if state.is_some_and(lies_in) {
+        let message =
+            "the key of the pull log lies in `state`: whoever writes there can sign another log with it";
+        let hint = "set `key_file` to a path outside `state` that only the gate can read";
+        context.advise(&key.unwrap_or(head), Code::LogKeyInState, message, hint);
+    }
     let shadow = table.filled(context, "shadow");
     table.finish(context);
     (audit, shadow)

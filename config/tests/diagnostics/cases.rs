@@ -125,6 +125,8 @@ pub(crate) const CASES: &[Case] = &[
     case(Code::KeyUnreadable, Part::Authority("[authority.other]\nkey = \"none.pub\"\n")),
     case(Code::KeyUnsupported, Part::Authority("[authority.other]\nkey = \"other.pub\"\n")),
     case(Code::LimitExceeded, Part::Config("", "[cache]\npermit_ttl = \"3650d\"\n")),
+    case(Code::LogKeyInState, Part::Config("", "[audit]\nlog = \"audit.jsonl\"\n")),
+    case(Code::LogKeyInState, Part::Config("", "[audit]\nkey_file = \"state/log.key\"\n")),
     case(Code::MissingKey, Part::Policy("")),
     case(Code::MissingKey, Part::Whole("policy = \"policy.toml\"\n[upstream.\"ghcr.io\"]\n")),
     case(
@@ -281,10 +283,13 @@ pub(crate) const CASES: &[Case] = &[
         Code::SealKeyInState,
         Part::Whole("policy = \"policy.toml\"\nstate = \"state\"\n[upstream.\"ghcr.io\"]\n"),
     ),
-    case(Code::ShadowUnusable, Part::Config("", "[audit]\nshadow = \"absent.toml\"\n")),
+    case(
+        Code::ShadowUnusable,
+        Part::Config("", "[audit]\nshadow = \"absent.toml\"\nkey_file = \"log.key\"\n"),
+    ),
     case(Code::SizeInvalid, Part::Config("", "[cache]\nblobs_max = \"20GB\"\n")),
-    case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\n")),
-    case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\n")),
+    case(Code::SizeInvalid, Part::Config("", "[audit]\nretain_max = \"15MiB\"\nkey_file = \"log.key\"\n")),
+    case(Code::Syntax, Part::Config("", "[audit]\nlog = stdout\nkey_file = \"log.key\"\n")),
     case(
         Code::Syntax,
         Part::Whole("policy: policy.toml\nstate: state\nlisten:\n  address: 127.0.0.1:5690\n"),
