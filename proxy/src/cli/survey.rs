@@ -161,3 +161,20 @@ fn exit_of(report: &Report) -> Exit {
         report::Found::NotLookedAt => Exit::Undecided,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_so_many_bytes_is_read_and_not_of_one_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images");
+        let mut text = "r.io/app:v1\n#".to_owned();
+        text.push_str(&"x".repeat(usize::try_from(IMAGE_LIST_BYTES).unwrap() - text.len()));
+        fs::write(&path, &text).unwrap();
+        assert_eq!(listed(&path).unwrap().len(), 1);
+        fs::write(&path, text + "x").unwrap();
+        assert!(listed(&path).unwrap_err().contains("is larger than"));
+    }
+}

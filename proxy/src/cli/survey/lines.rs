@@ -40,7 +40,7 @@ pub(super) fn admitting(reports: &[Report], keys: &Keys, sources: &[TrustSource]
     let signers = signers(asked());
     let mut lines = String::new();
     for remark in repositories.values().flat_map(|repository| &repository.remarks) {
-        let _ = writeln!(lines, "# {remark}");
+        let _ = writeln!(lines, "# {}", text::escape(remark));
     }
     if signers.is_empty() {
         return lines;

@@ -61,7 +61,7 @@ fn one(shown: &mut String, change: &Change) {
     let _ = writeln!(shown, "  {} {}", name(&change.repository, &change.tags), change.digest);
     for reason in &change.reasons {
         let location = reason.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
-        let _ = writeln!(shown, "    {location}{}: {}", reason.code, reason.text);
+        let _ = writeln!(shown, "    {location}{}: {}", reason.code, text::escape(&reason.text));
     }
     if change.children > 0 {
         let _ = writeln!(shown, "    and {} manifests that were pulled under it", change.children);
