@@ -320,3 +320,10 @@ fn a236_an_issuer_by_a_pattern_is_met_whole() {
         assert_eq!(by(other), Err(Code::UnknownAuthority), "{other}");
     }
 }
+
+#[test]
+fn a_regular_expression_that_compiles_to_more_than_its_limit_is_none() {
+    assert!(WholeRegex::new(r"\pL{8}").is_ok());
+    let fault = WholeRegex::new(r"\pL{800}").unwrap_err();
+    assert!(fault.to_string().contains(&limits::REGEX_BYTES.to_string()), "{fault}");
+}

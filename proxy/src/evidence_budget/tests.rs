@@ -62,3 +62,14 @@ async fn a175_whatever_others_hold_there_is_room_for_one_more_upstream_and_repos
     let mut third = evidence_budget.begin(&repository(1, 0)).await.unwrap();
     assert_eq!(third.grow(16 * MIB + limits::VERDICT_BYTES), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a547_one_upstream_alone_gets_its_part_of_the_room_and_no_more() {
+    let evidence_budget = EvidenceBudget::default();
+    let held = fill(&evidence_budget, 1).await;
+    let most = limits::IN_FLIGHT_BYTES_OF_ONE;
+    assert!(evidence_budget.held_by_fullest() <= most, "{}", evidence_budget.held());
+    assert!(evidence_budget.held_by_fullest() > most / 4 * 3, "{}", evidence_budget.held());
+    drop(held);
+    assert_eq!(evidence_budget.held(), 0);
+}

@@ -216,3 +216,15 @@ fn a414_the_canary_is_one_in_every_registry_and_no_other_name_is() {
         assert_eq!(repository(target), name);
     }
 }
+
+#[test]
+fn a_query_value_of_so_many_bytes_is_read_and_not_of_one_more() {
+    let listed = |key: &str, bytes: usize| {
+        get(&format!("/v2/ghcr.io/org/app/tags/list?{key}={}", "a".repeat(bytes))).map(|_| ())
+    };
+    // Whether it is known or not.
+    for key in ["last", "else"] {
+        assert_eq!(listed(key, limits::QUERY_VALUE_BYTES), Ok(()), "{key}");
+        assert_eq!(listed(key, limits::QUERY_VALUE_BYTES + 1), Err(RouteFault::QueryInvalid), "{key}");
+    }
+}

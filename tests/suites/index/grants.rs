@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pullgate::clock::Clock;
+use pullgate::limits::ROOTS_JUDGED;
 use pullgate_tests::asking::ask;
 use pullgate_tests::made::{LAYER, Layer, Made};
 use pullgate_tests::signing::Signer;
@@ -121,7 +122,7 @@ async fn a616_a_permitted_layer_is_served_however_many_newer_roots_are_not_permi
 
 #[tokio::test]
 async fn a616_what_the_search_did_not_come_to_is_not_refused_and_found_in_the_end() {
-    let (mut stage, signed) = hidden_below_unsigned(70).await;
+    let (mut stage, signed) = hidden_below_unsigned(2 * ROOTS_JUDGED + 6).await;
     stage.gate.stop().await;
     // As an earlier release left it: which of them was proven is not known.
     edit(&stage, "update grants set proven = 0").await;

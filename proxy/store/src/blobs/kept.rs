@@ -330,3 +330,21 @@ fn hash<E: UpstreamError>(digest: &Digest, file: &File, progress: &Sender<E>) ->
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_hashes_are_remembered_and_with_one_more_all_are_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let kept = BlobFiles::new(&StateFolder::open(root.path()).unwrap(), 0, 0);
+        let file = File::create(root.path().join("file")).unwrap();
+        let stamp = || Stamp::of(&file).unwrap().unwrap();
+        let learn = |n: usize| kept.learn(&Digest::of(&n.to_be_bytes()), stamp());
+        (0..KNOWN_BLOBS).for_each(learn);
+        assert_eq!(lock(&kept.known).len(), KNOWN_BLOBS);
+        learn(KNOWN_BLOBS);
+        assert_eq!(lock(&kept.known).len(), 1);
+    }
+}
