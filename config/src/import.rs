@@ -21,6 +21,7 @@ use crate::policy_file;
 use crate::source::Source;
 
 mod area;
+mod connaisseur;
 mod containers;
 mod expression;
 mod fault;
@@ -28,6 +29,7 @@ mod join;
 mod json;
 mod kyverno;
 mod model;
+mod notation;
 mod predicate;
 mod reader;
 mod remark;
@@ -124,6 +126,8 @@ struct Document {
 enum Kind {
     ClusterImagePolicy,
     ContainersPolicy,
+    Connaisseur,
+    Notation,
     /// A policy of Kyverno's with `verifyImages`.
     Kyverno,
     /// An `ImageValidatingPolicy` of Kyverno's.
@@ -141,6 +145,8 @@ impl Kind {
                 Some("policies of a cluster")
             }
             Self::ContainersPolicy => Some("policy.json"),
+            Self::Connaisseur => Some("a configuration of Connaisseur"),
+            Self::Notation => Some("trustpolicy.json"),
             Self::Object(_) | Self::Other => None,
         }
     }
@@ -159,6 +165,8 @@ impl Kind {
             ("policy.sigstore.dev", "TrustRoot") => Self::Object(Object::TrustRoot),
             ("", "Secret") => Self::Object(Object::Secret),
             ("", "ConfigMap") => Self::Object(Object::ConfigMap),
+            ("", "") if node.at(&["trustPolicies"]).is_some() => Self::Notation,
+            ("", "") if node.at(&["application", "policy"]).is_some() => Self::Connaisseur,
             ("", "") if node.at(&["default"]).is_some() || node.at(&["transports"]).is_some() => {
                 Self::ContainersPolicy
             }
@@ -207,13 +215,15 @@ fn originals(reader: &mut Reader<'_>, documents: &[Document]) -> Result<Original
         return Err(Fault::Nothing { file: "these files".to_owned() });
     };
     // A file of a system whose policy is one file counts alone.
-    let alone = first.kind == Kind::ContainersPolicy;
+    let alone = matches!(first.kind, Kind::ContainersPolicy | Kind::Connaisseur | Kind::Notation);
     let strange = policies().skip(1).find(|(other, _)| *other != system || alone);
     if let Some((other, document)) = strange {
         return Err(Fault::Mixed { place: document.node.place.clone(), one: system, other });
     }
     match first.kind {
         Kind::ContainersPolicy => containers::read(reader, &first.node),
+        Kind::Connaisseur => connaisseur::read(reader, &first.node),
+        Kind::Notation => notation::read(&first.node),
         Kind::ClusterImagePolicy
         | Kind::Kyverno
         | Kind::KyvernoValidating
@@ -236,7 +246,7 @@ fn cluster(reader: &mut Reader<'_>, documents: &[Document]) -> Result<Originals,
                 parts.push(kyverno::validating::read(reader, &document.node)?);
             }
             Kind::ClusterImagePolicy => parts.push(sigstore::read(reader, &document.node)?),
-            Kind::ContainersPolicy | Kind::Object(_) | Kind::Other => {}
+            Kind::Connaisseur | Kind::ContainersPolicy | Kind::Notation | Kind::Object(_) | Kind::Other => {}
         }
     }
     Ok(Originals { parts, joined: Joined::All, unmatched: Unmatched::Deny, remarks })

@@ -83,6 +83,7 @@ codes! {
     Refused Authority = "authority", "A policy file takes no such key or identity: `check` would refuse it.";
     Refused CertificateAuthority = "certificate-authority", "Any certificate of an authority, whoever holds it.";
     Refused Code = "code", "A program or an expression that is none of the known forms.";
+    Refused ContentTrust = "content-trust", "Docker Content Trust (Notary v1).";
     Refused Gpg = "gpg", "GPG signatures.";
     Refused HashAlgorithm = "hash-algorithm", "Another hash than SHA-256.";
     Refused IdentityOpen = "identity-open", "Nobody is named: the subject or the issuer is absent, or everybody's.";

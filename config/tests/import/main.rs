@@ -10,10 +10,13 @@
 #[path = "../../../tests/src/skip.rs"]
 mod skip;
 
+mod connaisseur;
 mod containers;
 mod corpus;
 mod documented;
 mod judge;
 mod kyverno;
+mod notation;
+mod properties;
 mod sigstore;
 mod transcript;

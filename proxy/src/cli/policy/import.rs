@@ -21,6 +21,8 @@ which they refer: here one policy governs an image, and one that was imported al
   containers            policy.json, with --registries-d /etc/containers/registries.d
   policy-controller     ClusterImagePolicy, TrustRoot
   Kyverno               ClusterPolicy and Policy with verifyImages, ImageValidatingPolicy
+  Connaisseur           the values of its chart
+  Notation              trustpolicy.json
 
 Nothing is permitted that an original refuses. What cannot be said is denied, or made stricter; each remark has a code, and
 the line of the original. policy/README.md says what the codes mean.
