@@ -334,6 +334,13 @@ impl Authority {
 }
 
 impl Identity {
+    /// An identity of which a record tells this much: for people, who ask which authority it would be.
+    #[must_use]
+    pub fn told(trust: Name, issuer: String, san: String, source: Option<String>) -> Self {
+        let claims = source.into_iter().map(|source| ("source_repository_uri".to_owned(), source)).collect();
+        Self { trust, issuer, kind: SanKind::of_text(&san), san, claims, held: None }
+    }
+
     /// A workflow's identity must lie below the repository it ran for, or anybody who calls it would be it (A242).
     fn speaks_for_its_own_repository(&self) -> bool {
         match (self.kind, self.claims.get("source_repository_uri")) {

@@ -34,7 +34,7 @@ use crate::time::later;
 mod denial;
 mod message;
 
-pub use denial::{Denial, Failed, Judged, Reason, Signer};
+pub use denial::{Denial, Failed, Judged, Named, Reason, Signer};
 
 /// What is judged: a digest in a repository. The same digest elsewhere is another subject (A155).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

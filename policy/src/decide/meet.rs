@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::holders::Holders;
-use super::signers::Seen;
+use super::signers::{Seen, Who};
 use super::unmet::{Near, Skipped, Unmet};
 use super::{matching, unmet};
 use crate::code::Code;
@@ -74,7 +74,7 @@ struct Piece<'a> {
 impl Piece<'_> {
     fn seen(&self, counted: Result<Vec<Name>, Code>) -> Seen {
         Seen {
-            by: self.principal.to_string(),
+            by: Who::of(self.principal, self.logged),
             layout: self.source.layout,
             attests: self.attested.map(|facts| text::escape(&facts.predicate_type)),
             counted,

@@ -47,6 +47,25 @@ pub struct Signer {
     pub authorities: Vec<Name>,
     /// Why it counted for none.
     pub code: Option<Code>,
+    /// Whom its certificate names; none of a key, and of a certificate of the policy's own authorities.
+    #[serde(default)]
+    pub identity: Option<Named>,
+    /// Whether a log vouches for it.
+    #[serde(default)]
+    pub logged: bool,
+}
+
+/// Whom a certificate of a trust table names: what a policy must say to mean exactly that one. As it is, not escaped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The trust table.
+    pub trust: Name,
+    /// The OIDC issuer.
+    pub issuer: String,
+    /// The subject alternative name.
+    pub name: String,
+    /// The repository for which a workflow ran, where the certificate says so (A242).
+    pub source: Option<String>,
 }
 
 /// A piece of evidence whose cryptography or form does not hold.

@@ -38,5 +38,5 @@ pub use fault::{StartError, Unwritable};
 pub use hash::{Hash, hash};
 pub use id::DecisionId;
 pub use key::{KeyError, LogKey, PublicKey, host};
-pub use record::{Client, Failed, Kind, Reason, Record, Signer, Word};
+pub use record::{Client, Failed, Identity, Kind, Reason, Record, Signer, Word};
 pub use waits::Waits;

@@ -55,6 +55,26 @@ pub struct Signer {
     /// Why it counted for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Whom its certificate names; absent of a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Whether a log vouches for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logged: bool,
+}
+
+/// Whom a certificate of a trust table names: what a policy must say to mean exactly that one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The trust table.
+    pub trust: String,
+    /// The OIDC issuer, escaped.
+    pub issuer: String,
+    /// The subject alternative name, escaped.
+    pub name: String,
+    /// The repository for which a workflow ran, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A piece of evidence that does not hold.

@@ -14,7 +14,7 @@ use pullgate_policy::policy::Governing;
 use pullgate_policy::verdict::{Basis, Denial, Ground, Permit};
 
 use super::respond;
-use crate::audit::{Client, DecisionId, Failed, Kind, Reason, Record, Refused, Signer, Word};
+use crate::audit::{Client, DecisionId, Failed, Identity, Kind, Reason, Record, Refused, Signer, Word};
 use crate::live::Live;
 use crate::metrics::Said;
 use crate::pull::replay::{Content as Replayable, Replayed};
@@ -244,6 +244,13 @@ fn denied(record: &mut Record, denial: &Denial) {
         attests: signer.attests.clone(),
         authorities: signer.authorities.iter().map(ToString::to_string).collect(),
         code: signer.code.map(|code| code.as_str().to_owned()),
+        identity: signer.identity.as_ref().map(|named| Identity {
+            trust: named.trust.to_string(),
+            issuer: named.issuer.clone(),
+            name: named.name.clone(),
+            source: named.source.clone(),
+        }),
+        logged: signer.logged,
     }));
     record.failed.extend(denial.failed().iter().map(|failed| Failed {
         digest: failed.digest.to_string(),

@@ -101,11 +101,15 @@ fn texts(denial: &Denial) -> usize {
     let judged = denial.judged().map_or(0, |judged| judged.media_type.len());
     let signers = denial.signers().iter().map(|signer| {
         let names = size_of_val(signer.authorities.as_slice());
+        let identity = signer.identity.as_ref().map_or(0, |named| {
+            named.issuer.len() + named.name.len() + named.source.as_ref().map_or(0, String::len)
+        });
         size_of_val(signer)
             + signer.by.len()
             + signer.layout.len()
             + signer.attests.as_ref().map_or(0, String::len)
             + names
+            + identity
     });
     let failed = size_of_val(denial.failed()) + size_of_val(denial.met());
     let reasons = reasons.map(|reason| size_of::<Reason>() + reason.text.len());

@@ -168,8 +168,15 @@ mod tests {
         record.reasons =
             vec![Reason { code: "no-signature".to_owned(), location: None, text: String::new() }];
         let by = "ci".to_owned();
-        record.signers =
-            vec![Signer { by, layout: String::new(), attests: None, authorities: vec![], code: None }];
+        record.signers = vec![Signer {
+            by,
+            layout: String::new(),
+            attests: None,
+            authorities: vec![],
+            code: None,
+            identity: None,
+            logged: false,
+        }];
         let row = Row::new(record);
         let again = Row::from_line(row.line.clone()).unwrap();
         assert_eq!((&row.facts, row.time, row.day()), (&again.facts, again.time, 20_787));

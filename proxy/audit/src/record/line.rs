@@ -2,7 +2,7 @@
 
 use pullgate_policy::text;
 
-use super::{Client, Failed, Reason, Record, Signer};
+use super::{Client, Failed, Identity, Reason, Record, Signer};
 
 /// Entries of one list in one record. More would say no more to people; they are counted.
 const LIST_ENTRIES: usize = 64;
@@ -126,8 +126,11 @@ fn of_reason(reason: &mut Reason) -> impl Iterator<Item = &mut String> {
 }
 
 fn of_signer(signer: &mut Signer) -> impl Iterator<Item = &mut String> {
-    let Signer { by, layout, attests, authorities, code } = signer;
-    [by, layout].into_iter().chain(attests).chain(code).chain(authorities)
+    let Signer { by, layout, attests, authorities, code, identity, logged: _ } = signer;
+    let identity = identity
+        .iter_mut()
+        .flat_map(|Identity { trust, issuer, name, source }| [trust, issuer, name].into_iter().chain(source));
+    [by, layout].into_iter().chain(attests).chain(code).chain(authorities).chain(identity)
 }
 
 fn of_failed(failed: &mut Failed) -> impl Iterator<Item = &mut String> {

@@ -32,6 +32,8 @@ fn pull(day: i64, image: &str, client: &str, verdict: Word) -> Record {
                 attests: None,
                 authorities: vec![],
                 code: None,
+                identity: None,
+                logged: false,
             });
         }
     }
