@@ -10,10 +10,12 @@ use sqlx::AnyPool;
 use crate::record::Record;
 
 mod filter;
+mod moment;
 mod search;
 mod sums;
 
 pub use self::filter::{Filter, Glob};
+pub use self::moment::moment;
 pub(crate) use self::search::lines_after;
 pub use self::search::{Progress, Search, Step};
 pub use self::sums::{Sum, Sums, Total};
@@ -129,6 +131,22 @@ impl Reader {
     /// [`ReadError::Unreadable`].
     pub async fn after(&self, position: i64) -> Result<Vec<Found>, ReadError> {
         search::after(&self.pool, position).await
+    }
+
+    /// The records at these places, as far as they are kept.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    pub async fn at(&self, positions: &[i64]) -> Result<Vec<Found>, ReadError> {
+        search::at(&self.pool, positions).await
+    }
+
+    /// Requests that were refused before any upstream was asked, the newest first.
+    ///
+    /// # Errors
+    /// [`ReadError::Unreadable`].
+    pub async fn strangers(&self, filter: Filter) -> Result<Vec<Found>, ReadError> {
+        search::strangers(&self.pool, filter).await
     }
 
     /// Lines of records after a place, whatever they are, oldest first; none is left when there are none.

@@ -86,6 +86,8 @@ pub struct Filter {
     pub story: Option<String>,
     /// The beginning of the id.
     pub id: Option<String>,
+    /// Before this place among the records of pulls: where a page before this one ended.
+    pub before: Option<i64>,
 }
 
 /// A value of a question.
@@ -129,6 +131,7 @@ impl Filter {
             code,
             story: _,
             id: _,
+            before: _,
         } = self;
         let text = |text: &str| Value::Text(text.to_owned());
         let equal =
@@ -189,10 +192,16 @@ impl Filter {
         }
     }
 
+    /// The last place that may be looked at.
+    pub(super) fn last_place(&self) -> i64 {
+        self.before.map_or(i64::MAX, |before| before.saturating_sub(1))
+    }
+
     /// Whether whole days are asked for, and nothing but facts.
     pub(super) fn is_of_whole_days(&self) -> bool {
         let whole = |time: Option<Timestamp>| time.is_none_or(|time| time.as_millisecond() % DAY == 0);
-        let of_facts = self.story.is_none() && self.id.is_none() && self.identity.is_none();
+        let of_facts =
+            self.story.is_none() && self.id.is_none() && self.identity.is_none() && self.before.is_none();
         of_facts && whole(self.since) && whole(self.until)
     }
 
@@ -219,6 +228,7 @@ impl Filter {
             code,
             story: told,
             id: begins,
+            before: _,
         } = self;
         let is = |wanted: &Option<String>, text: &str| wanted.as_ref().is_none_or(|wanted| wanted == text);
         since.is_none_or(|since| time >= since)

@@ -14,6 +14,8 @@ use crate::record::Record;
 const STEP: i64 = 50_000;
 /// Places between two ranges that are read rather than skipped: a question costs more.
 const GAP: i64 = 200;
+/// Places of one question.
+const PLACES: usize = 200;
 /// Digits of an id that people are shown.
 const SHORT: usize = 12;
 
@@ -118,6 +120,10 @@ impl Search {
             self.ranges = ranges(&self.pool, &self.filter, day).await?;
         }
         let Some((first, last)) = self.ranges.pop_front() else { return Ok(()) };
+        let last = last.min(self.filter.last_place());
+        if last < first {
+            return Ok(());
+        }
         let from = last.saturating_sub(STEP - 1).max(first);
         let mut conditions = Conditions {
             sql: String::new(),
@@ -250,6 +256,41 @@ pub(crate) async fn lines_after(pool: &AnyPool, position: i64) -> Result<Vec<(i6
     let sql = "select position, record from audit where position > $1 order by position limit $2";
     let lines = sqlx::query_as::<_, (i64, String)>(sql).bind(position).bind(ROWS);
     lines.fetch_all(pool).await
+}
+
+/// The records at these places.
+pub(super) async fn at(pool: &AnyPool, positions: &[i64]) -> Result<Vec<Found>, ReadError> {
+    let mut all = Vec::new();
+    for some in positions.chunks(PLACES) {
+        let places: Vec<String> = some.iter().map(i64::to_string).collect();
+        let sql = format!(
+            "select position, record, time from audit where position in ({}) order by position",
+            places.join(", ")
+        );
+        for row in &bound(sql, &Conditions::default()).fetch_all(pool).await? {
+            all.extend(found(row, Some(row.try_get(0)?))?);
+        }
+    }
+    Ok(all)
+}
+
+/// What strangers caused, the newest first: the table has a bound of its own.
+pub(super) async fn strangers(pool: &AnyPool, filter: Filter) -> Result<Vec<Found>, ReadError> {
+    let mut search = Search {
+        pool: pool.clone(),
+        filter,
+        ranges: VecDeque::new(),
+        day: 0,
+        days: VecDeque::new(),
+        progress: Progress { done: 0, all: 0 },
+        pulls: VecDeque::new(),
+        strangers: VecDeque::new(),
+        strangers_before: Some(i64::MAX),
+    };
+    while search.strangers_before.is_some() {
+        search.look_at_strangers().await?;
+    }
+    Ok(search.strangers.into())
 }
 
 pub(super) async fn shown(pool: &AnyPool, id: &str) -> Result<Vec<Found>, ReadError> {

@@ -14,7 +14,7 @@ use crate::facts::{COLUMNS, Facts};
 const FACTS: &str = "w.gate, w.kind, w.repository, w.reference, w.digest, w.root, w.client, w.names, w.agent, w.policy, \
     w.verdict, w.ground, w.code, w.signers";
 /// Columns before them.
-const BEFORE: usize = 5;
+const BEFORE: usize = 6;
 
 /// What came of the same facts in one day, UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Sum {
     pub first: Timestamp,
     /// The last of them.
     pub last: Timestamp,
+    /// The place of the last record of them, for [`Reader::at`](super::Reader::at).
+    pub position: i64,
     /// Who pulled what, by which policy, on what ground.
     pub facts: Facts,
 }
@@ -74,7 +76,7 @@ impl Sums {
         self.filter.days(&mut conditions);
         self.filter.facts(&mut conditions);
         let sql = format!(
-            "select d.day, d.what, d.count, d.first, d.last, {FACTS} from days d join what w on w.what = d.what \
+            "select d.day, d.what, d.count, d.first, d.last, d.last_position, {FACTS} from days d join what w on w.what = d.what \
              where (d.day > $1 or (d.day = $1 and d.what > x'{}')){} order by d.day, d.what limit $2",
             hex::encode(what),
             conditions.sql
@@ -119,6 +121,7 @@ fn sum(row: &AnyRow) -> Result<Sum, sqlx::Error> {
         count: row.try_get::<i64, _>(2)?.unsigned_abs(),
         first: time(row.try_get(3)?),
         last: time(row.try_get(4)?),
+        position: row.try_get(5)?,
         facts: Facts::from_columns(columns),
     })
 }
