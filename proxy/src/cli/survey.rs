@@ -3,26 +3,29 @@
 //! It judges as `verify` does, by a policy of its own under which everybody counts whose signature can be checked: every
 //! trust table and every key that is known.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pullgate_policy::oci::Reference;
+use jiff::Timestamp;
+use pullgate_policy::oci::{Digest, Reference, Repository};
 
 use self::everybody::Keys;
-use self::names::Names;
 use self::report::{Report, Reports};
+use super::audit::{DATABASE, since};
 use super::paint::Paint;
 use super::verify::judge;
 use super::{Exit, Format, Image, complain, configuration, print, progress, serve};
 use crate::app::App;
+use crate::audit::read::{Filter, ReadError, Reader};
 use crate::limits::IMAGE_LIST_BYTES;
 use crate::server;
+use crate::signers::Names;
 
 mod everybody;
 mod lines;
-mod names;
 mod report;
 mod text;
 
@@ -37,6 +40,7 @@ Examples:
   pullgate survey --key release.pub ghcr.io/myorg/app:v1
                                                        is it by this key?
   pullgate survey --images images.txt > policy.toml    begin a policy from what runs now
+  pullgate survey --config pullgate.toml --from-log    the same from what the gate's clients pulled
   kubectl get pods -A -o jsonpath='{..image}' | tr ' ' '\\n' | sort -u | pullgate survey --images -
 
 Exit codes: 0 somebody signed each image, 1 nobody signed one, 2 usage or configuration, 3 one could
@@ -46,8 +50,14 @@ not be looked at, or not everywhere; the worst counts: 2 before 3 before 1 befor
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The images
-    #[arg(value_name = "IMAGE", required_unless_present = "list")]
+    #[arg(value_name = "IMAGE", required_unless_present_any = ["list", "from_log"])]
     images: Vec<Image>,
+    /// Look at what the pull log says was pulled, beside the gate that writes it: each index and image once, by digest
+    #[arg(long)]
+    from_log: bool,
+    /// Of that, pulls since then: an age (30d), a day or a moment
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = since)]
+    since: Timestamp,
     /// Read more of them from this file, one a line, or from standard input where it is `-`
     #[arg(long = "images", value_name = "FILE")]
     list: Option<PathBuf>,
@@ -71,13 +81,15 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
             return Exit::Usage;
         }
     };
-    let (images, keys) = match (images(arguments), Keys::of(&loaded.config.policy, &arguments.keys)) {
-        (Ok(images), Ok(keys)) => (images, keys),
-        (Err(why), _) | (_, Err(why)) => {
-            complain(&format!("error: {why}\n"));
-            return Exit::Usage;
-        }
-    };
+    let log = loaded.config.state.join(DATABASE);
+    let (images, keys) =
+        match (images(arguments, &log).await, Keys::of(&loaded.config.policy, &arguments.keys)) {
+            (Ok(images), Ok(keys)) => (images, keys),
+            (Err(why), _) | (_, Err(why)) => {
+                complain(&format!("error: {why}\n"));
+                return Exit::Usage;
+            }
+        };
     let sources = loaded.config.policy.sources.clone();
     let mut config = loaded.config;
     config.policy = everybody::policies(&config.policy, &keys);
@@ -108,13 +120,38 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
     reports.iter().fold(Exit::Success, |exit, report| exit.worse(exit_of(report)))
 }
 
-/// The images of the command line, then those of the list.
-fn images(arguments: &Arguments) -> Result<Vec<Image>, String> {
+/// The images of the command line, then those of the list, then those of the pull log.
+async fn images(arguments: &Arguments, log: &Path) -> Result<Vec<Image>, String> {
     let mut images = arguments.images.clone();
+    if arguments.from_log {
+        let pulled = pulled(log, arguments.since).await;
+        images.extend(pulled.map_err(|error| format!("the pull log cannot be read: {error}"))?);
+    }
     if let Some(path) = &arguments.list {
         images.extend(listed(path)?);
     }
     if images.is_empty() { Err("no image is named".to_owned()) } else { Ok(images) }
+}
+
+/// What was pulled, each once; what an index carried is looked at with it.
+async fn pulled(log: &Path, since: Timestamp) -> Result<Vec<Image>, ReadError> {
+    let reader = Reader::open(log).await?;
+    let mut sums = reader.sums(Filter { since: Some(since), ..Filter::default() });
+    let mut pulled = BTreeSet::new();
+    while let Some(sum) = sums.next().await? {
+        let facts = &sum.facts;
+        if sum.last < since || facts.kind != "manifest" || facts.ground == "evidence" {
+            continue;
+        }
+        let digest = if facts.root.is_empty() { &facts.digest } else { &facts.root };
+        if let (Ok(repository), Ok(digest)) =
+            (facts.repository.parse::<Repository>(), digest.parse::<Digest>())
+        {
+            pulled.insert((repository, digest));
+        }
+    }
+    let image = |(repository, digest)| Image { repository, reference: Reference::Digest(digest) };
+    Ok(pulled.into_iter().map(image).collect())
 }
 
 /// The images of a file, or of standard input; empty lines and those that begin with `#` are none.

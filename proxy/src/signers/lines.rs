@@ -5,39 +5,55 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pullgate_config::{TrustOrigin, TrustSource};
-use pullgate_policy::oci::Image;
 use pullgate_policy::{limits, text};
 
-use super::everybody::Keys;
-use super::report::{Found, Kind, Piece, Report};
-use crate::cli::verify::report::Who;
+use super::{KeyNames, Who};
 
 /// Tables that every policy has.
 const BUILT_IN: [&str; 2] = ["github", "sigstore"];
 
+/// A signature or an attestation that was seen.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// By whom.
+    pub who: Who,
+    /// What the lines call the signer.
+    pub name: String,
+    /// Whether it is in a log.
+    pub logged: bool,
+    /// The predicate type of an attestation; none for a signature.
+    pub attests: Option<String>,
+}
+
+/// What the images of one repository ask for together.
+#[derive(Debug, Default)]
+pub struct Repository {
+    /// Signatures; where there are some, attestations are not asked for.
+    pub signatures: Vec<Piece>,
+    /// Attestations.
+    pub attestations: Vec<Piece>,
+    /// Of an index whose children stand for themselves.
+    pub each_child: bool,
+    /// What stands above the lines as comments.
+    pub remarks: Vec<String>,
+}
+
 /// A signer, as an authority.
 struct Signer<'a> {
     who: &'a Who,
-    name: String,
+    name: &'a str,
     /// Whether each of its signatures is in a log.
     logged: bool,
 }
 
-/// What the images of one repository ask for together.
-#[derive(Default)]
-struct Repository<'a> {
-    signatures: Vec<&'a Piece>,
-    attestations: Vec<&'a Piece>,
-    /// Of an index whose children stand for themselves.
-    each_child: bool,
-    remarks: Vec<String>,
-}
-
-/// The lines for all images together; empty where nobody signed any.
-pub(super) fn admitting(reports: &[Report], keys: &Keys, sources: &[TrustSource]) -> String {
-    let repositories = repositories(reports);
-    let asked = || repositories.values().flat_map(Repository::asked);
-    let signers = signers(asked());
+/// The lines for all repositories together; nothing but remarks where nobody signed any.
+#[must_use]
+pub fn admitting(
+    repositories: &BTreeMap<String, Repository>,
+    keys: &dyn KeyNames,
+    sources: &[TrustSource],
+) -> String {
+    let signers = signers(repositories.values().flat_map(Repository::asked));
     let mut lines = String::new();
     for remark in repositories.values().flat_map(|repository| &repository.remarks) {
         let _ = writeln!(lines, "# {}", text::escape(remark));
@@ -55,60 +71,27 @@ pub(super) fn admitting(reports: &[Report], keys: &Keys, sources: &[TrustSource]
     for signer in &signers {
         authority(&mut lines, signer, keys);
     }
-    for (name, repository) in &repositories {
+    for (name, repository) in repositories {
         policy(&mut lines, name, repository, &signers);
     }
     lines
 }
 
-fn repositories(reports: &[Report]) -> BTreeMap<String, Repository<'_>> {
-    let mut repositories: BTreeMap<String, Repository<'_>> = BTreeMap::new();
-    for report in reports {
-        let Ok(image) = report.image.parse::<Image>() else { continue };
-        let repository = repositories.entry(image.repository.to_string()).or_default();
-        match report.found() {
-            Found::Admissible => {}
-            Found::Nobody => repository.remarks.push(format!("{}: nobody signed it", report.image)),
-            Found::NotLookedAt => repository.remarks.push(format!("{}: {}", report.image, report.says)),
-        }
-        if report.stands_by_its_children() {
-            repository.each_child = true;
-            let children = report.children.iter().flat_map(|child| child.signers(Kind::Signature));
-            repository.signatures.extend(children);
-        } else {
-            repository.signatures.extend(report.signers(Kind::Signature));
-            if report.signers(Kind::Signature).is_empty() {
-                repository.attestations.extend(report.signers(Kind::Attestation));
-            }
-        }
-    }
-    for (name, repository) in &mut repositories {
-        if !repository.signatures.is_empty() && !repository.attestations.is_empty() {
-            let remark =
-                format!("{name}: some images are only attested, and are not admitted by a signature");
-            repository.remarks.push(remark);
-        }
-    }
-    repositories
-}
-
-impl<'a> Repository<'a> {
+impl Repository {
     /// The pieces that its requirement is about.
-    fn asked(&self) -> impl Iterator<Item = &'a Piece> {
-        let pieces = if self.signatures.is_empty() { &self.attestations } else { &self.signatures };
-        pieces.iter().copied()
+    fn asked(&self) -> impl Iterator<Item = &Piece> {
+        if self.signatures.is_empty() { self.attestations.iter() } else { self.signatures.iter() }
     }
 }
 
-/// Each signer once.
 fn signers<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Signer<'a>> {
     let mut signers: Vec<Signer<'a>> = Vec::new();
     for piece in pieces {
-        if let Some(known) = signers.iter_mut().find(|signer| *signer.who == piece.signed_by) {
+        if let Some(known) = signers.iter_mut().find(|known| *known.who == piece.who) {
             known.logged &= piece.logged;
             continue;
         }
-        signers.push(Signer { who: &piece.signed_by, name: piece.name.clone(), logged: piece.logged });
+        signers.push(Signer { who: &piece.who, name: &piece.name, logged: piece.logged });
     }
     signers
 }
@@ -144,11 +127,11 @@ fn trust(lines: &mut String, name: &str, sources: &[TrustSource]) {
     }
 }
 
-fn authority(lines: &mut String, signer: &Signer<'_>, keys: &Keys) {
+fn authority(lines: &mut String, signer: &Signer<'_>, keys: &dyn KeyNames) {
     let _ = writeln!(lines, "\n[authority.{}]", signer.name);
     match signer.who {
         Who::Key(fingerprint) => {
-            let file = keys.find(fingerprint).map(|known| known.file.to_string_lossy().into_owned());
+            let file = keys.find(fingerprint).map(|(_, file)| file.to_string_lossy().into_owned());
             let _ = writeln!(lines, "key = {} # {fingerprint}", quoted(&file.unwrap_or_default()));
             if !signer.logged {
                 lines.push_str("transparency = \"optional\" # not every signature is in a log\n");
@@ -172,11 +155,11 @@ fn authority(lines: &mut String, signer: &Signer<'_>, keys: &Keys) {
     }
 }
 
-fn policy(lines: &mut String, repository: &str, asks: &Repository<'_>, signers: &[Signer<'_>]) {
+fn policy(lines: &mut String, repository: &str, asks: &Repository, signers: &[Signer<'_>]) {
     let by: BTreeSet<&str> = signers
         .iter()
-        .filter(|signer| asks.asked().any(|piece| piece.signed_by == *signer.who))
-        .map(|signer| signer.name.as_str())
+        .filter(|signer| asks.asked().any(|piece| piece.who == *signer.who))
+        .map(|signer| signer.name)
         .collect();
     if by.is_empty() {
         return;
@@ -191,7 +174,7 @@ fn policy(lines: &mut String, repository: &str, asks: &Repository<'_>, signers: 
     lines.push_str("[[policy.require]]\n");
     if asks.signatures.is_empty() {
         let types: BTreeSet<&str> =
-            asks.attestations.iter().filter_map(|piece| piece.predicate_type.as_deref()).collect();
+            asks.attestations.iter().filter_map(|piece| piece.attests.as_deref()).collect();
         let types: Vec<String> = types.into_iter().map(quoted).collect();
         match types.as_slice() {
             [one] => {

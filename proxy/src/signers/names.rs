@@ -1,18 +1,17 @@
 //! What a signer is called: as the policy calls its key, else in words of its identity.
 
-use super::everybody::Keys;
-use crate::cli::verify::report::Who;
+use super::{KeyNames, Who};
 
 /// Characters of a name that is made of an identity.
 const NAME_LENGTH: usize = 60;
 
 /// The names that were given: two signers never have one, however alike they are.
-#[derive(Default)]
-pub(super) struct Names(Vec<(Who, String)>);
+#[derive(Debug, Default)]
+pub struct Names(Vec<(Who, String)>);
 
 impl Names {
     /// The name of a signer; of another signer whose words are the same, with a number behind it.
-    pub(super) fn of(&mut self, who: &Who, keys: &Keys) -> String {
+    pub fn of(&mut self, who: &Who, keys: &dyn KeyNames) -> String {
         if let Some((_, name)) = self.0.iter().find(|(known, _)| known == who) {
             return name.clone();
         }
@@ -27,10 +26,10 @@ impl Names {
 }
 
 /// The name of an authority for a signer: letters, digits and dashes, so that it is a bare key of TOML.
-fn made(who: &Who, keys: &Keys) -> String {
+fn made(who: &Who, keys: &dyn KeyNames) -> String {
     match who {
         Who::Key(fingerprint) => match keys.find(fingerprint) {
-            Some(known) => plain(&known.name),
+            Some((name, _)) => plain(name),
             None => plain(fingerprint),
         },
         Who::Certificate { ca, subject, .. } => plain(&format!("{ca}-{subject}")),
@@ -68,6 +67,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signers::PolicyKeys;
 
     #[test]
     fn two_signers_never_have_one_name() {
@@ -77,7 +77,7 @@ mod tests {
             name: name.to_owned(),
             claims: std::collections::BTreeMap::new(),
         };
-        let (keys, mut names) = (Keys::none(), Names::default());
+        let (keys, mut names) = (PolicyKeys::default(), Names::default());
         let given = ["me@a.example", "me-a@example", "me@a.example", "me@a-example"]
             .map(|name| names.of(&who(name), &keys));
         assert_eq!(given, ["me-a-example", "me-a-example-2", "me-a-example", "me-a-example-3"]);

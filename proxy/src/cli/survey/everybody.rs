@@ -15,6 +15,8 @@ use pullgate_policy::policy::{
 use pullgate_policy::scope::Scope;
 use pullgate_verify::{KeyRing, PublicKey};
 
+use crate::signers::KeyNames;
+
 /// The keys that are looked for, each with the name and the file of the policy that would trust it.
 pub(super) struct Keys {
     ring: KeyRing,
@@ -22,18 +24,13 @@ pub(super) struct Keys {
 }
 
 /// What a key is called, and where it lies.
-pub(super) struct Known {
-    pub(super) name: String,
-    pub(super) file: PathBuf,
+struct Known {
+    name: String,
+    file: PathBuf,
     trust: Name,
 }
 
 impl Keys {
-    #[cfg(test)]
-    pub(super) fn none() -> Self {
-        Self { ring: KeyRing::default(), known: BTreeMap::new() }
-    }
-
     /// Those of the policy, and those of the command line.
     pub(super) fn of(policies: &Policies, more: &[PathBuf]) -> Result<Self, String> {
         let mut keys = Self { ring: policies.keys.as_ref().clone(), known: BTreeMap::new() };
@@ -67,10 +64,12 @@ impl Keys {
         }
         Ok(())
     }
+}
 
-    /// What is known of a key, by its fingerprint.
-    pub(super) fn find(&self, fingerprint: &str) -> Option<&Known> {
-        self.known.iter().find(|(id, _)| id.to_string() == fingerprint).map(|(_, known)| known)
+impl KeyNames for Keys {
+    fn find(&self, fingerprint: &str) -> Option<(&str, &Path)> {
+        let found = self.known.iter().find(|(id, _)| id.to_string() == fingerprint);
+        found.map(|(_, known)| (known.name.as_str(), known.file.as_path()))
     }
 }
 

@@ -7,8 +7,8 @@ use pullgate_policy::oci::Digest;
 use serde::Serialize;
 
 use super::everybody::Keys;
-use super::names::Names;
-use crate::cli::verify::report::{self as judged, Rejected, Who};
+use crate::cli::verify::report::{self as judged, Rejected};
+use crate::signers::{Names, Who};
 
 /// The version of the JSON shape.
 pub(super) const VERSION: u32 = 1;

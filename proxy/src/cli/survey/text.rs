@@ -6,7 +6,7 @@ use pullgate_policy::text;
 
 use super::report::{Found, Piece, Report};
 use crate::cli::paint::Paint;
-use crate::cli::verify::report::Who;
+use crate::signers::Who;
 
 /// Shows one image.
 pub(super) fn render(report: &Report, paint: Paint) -> String {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pullgate_policy::evidence::{Chained, Layout, LogEntry, LogProof, Revocation, Source};
-use pullgate_policy::identity::Principal;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::text;
 use serde::Serialize;
+
+use crate::signers::Who;
 
 /// The version of the JSON shape.
 pub(in crate::cli) const VERSION: u32 = 1;
@@ -141,16 +142,6 @@ pub(in crate::cli) struct Entry {
     pub(in crate::cli) by: Vec<&'static str>,
 }
 
-/// A key, an identity, a holder of a certificate of the policy's own authorities, or one who signed by Notation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::cli) enum Who {
-    Certificate { trust: String, ca: String, subject: String, names: Vec<String> },
-    Key(String),
-    Identity { trust: String, issuer: String, name: String, claims: BTreeMap<String, String> },
-    Notation { trust: String, subject: String },
-}
-
 /// Where a piece was found.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::cli) struct Found {
@@ -244,28 +235,5 @@ impl From<&Chained> for Chain {
 impl From<Source> for Found {
     fn from(source: Source) -> Self {
         Self { layout: source.layout, manifest: source.manifest, blob: source.blob }
-    }
-}
-
-impl From<&Principal> for Who {
-    fn from(principal: &Principal) -> Self {
-        match principal {
-            Principal::Certificate(certified) => Self::Certificate {
-                trust: certified.trust.to_string(),
-                ca: certified.roots.to_string(),
-                subject: certified.subject.clone(),
-                names: certified.names.iter().map(|name| name.as_str().to_owned()).collect(),
-            },
-            Principal::Key(id) => Self::Key(id.to_string()),
-            Principal::Identity(identity) => Self::Identity {
-                trust: identity.trust.to_string(),
-                issuer: identity.issuer.clone(),
-                name: identity.san.clone(),
-                claims: identity.claims.clone(),
-            },
-            Principal::Notation(signer) => {
-                Self::Notation { trust: signer.trust.to_string(), subject: signer.shown.clone() }
-            }
-        }
     }
 }

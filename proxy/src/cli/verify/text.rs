@@ -6,8 +6,9 @@ use pullgate_policy::code::Code;
 use pullgate_policy::oci::Digest;
 use pullgate_policy::text;
 
-use super::report::{Chain, Found, Piece, Reason, Rejected, Report, Requirement, Who, Word};
+use super::report::{Chain, Found, Piece, Reason, Rejected, Report, Requirement, Word};
 use crate::cli::paint::Paint;
+use crate::signers::Who;
 
 /// Shows one image.
 pub(super) fn render(report: &Report, paint: Paint) -> String {
