@@ -15,6 +15,7 @@ use pullgate_policy::code::Code;
 
 mod connections;
 mod costs;
+mod exemptions;
 mod labels;
 mod rooms;
 mod shadow;
@@ -23,6 +24,7 @@ mod upstreams;
 
 pub use self::connections::{ClosedFor, ConnectionSeries};
 use self::costs::CostSeries;
+use self::exemptions::ExemptionSeries;
 use self::labels::Names;
 use self::rooms::RoomSeries;
 pub use self::rooms::{Look, Room};
@@ -60,6 +62,7 @@ struct Families {
     trust: TrustSeries,
     upstreams: UpstreamSeries,
     enforcing: Gauge,
+    exemptions: ExemptionSeries,
     blobs: Family<UpstreamLabels, Counter>,
     connections: ConnectionSeries,
     rooms: RoomSeries,
@@ -150,6 +153,7 @@ impl Families {
             trust: TrustSeries::default(),
             upstreams: UpstreamSeries::default(),
             enforcing: Gauge::default(),
+            exemptions: ExemptionSeries::default(),
             blobs: Family::default(),
             connections: ConnectionSeries::default(),
             rooms: RoomSeries::default(),
@@ -176,6 +180,7 @@ impl Families {
         self.trust.register(registry);
         self.upstreams.register(registry);
         registry.register("enforcing_scopes", "Scopes of policies that enforce", self.enforcing.clone());
+        self.exemptions.register(registry);
         self.rooms.register(registry);
         self.costs.register(registry);
         registry.register("blobs_served", "Blobs that were served", self.blobs.clone());
@@ -264,7 +269,7 @@ impl Metrics {
     }
 
     /// Says how many scopes are enforced.
-    pub fn enforcing_scopes(&self, count: usize) {
+    fn enforcing_scopes(&self, count: usize) {
         self.0.families.enforcing.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 

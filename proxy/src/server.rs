@@ -209,7 +209,7 @@ async fn app(
     let database = config.state.join("audit.db");
     let audit = Audit::start(config.audit.clone(), &database, around).await.map_err(ServeError::Audit)?;
     let live = Live::new(config).map_err(ServeError::Setup)?;
-    metrics.enforcing_scopes(live.policy().enforcing_scopes());
+    metrics.policy(live.policy());
     let roots = Roots::new(copies);
     let pull = Parts { live, store: state, seal, metrics, clock, waits };
     let app = App::new(pull, audit, health, roots);

@@ -185,6 +185,7 @@ class Scraped(unittest.TestCase):
         (folder / "next.toml").write_text(strict)
         (folder / "policy.toml").write_text(
             strict + '[[policy]]\nname = "lax"\nscope = ["lax.example/**"]\ninsecure_permit_anything = true\n'
+            '[[exempt]]\nscope = ["away.example/old/*"]\nuntil = 2999-01-01\nowner = "ops"\nreason = "INC-1"\n'
         )
 
     def prometheus(self, folder, targets, port):

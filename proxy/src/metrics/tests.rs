@@ -1,3 +1,5 @@
+use pullgate_policy::policy::{Covers, Exemption, Location, PolicySet, Revision, Revisions, Unmatched};
+
 use super::*;
 use crate::upstream::Quota;
 
@@ -22,11 +24,49 @@ fn used() -> Metrics {
     metrics.trust("sigstore", TRUST);
     metrics.trust_refresh("sigstore", "trust-rollback");
     metrics.verified(pullgate_verify::Cost { hashed: 4096, parsed: 5000, checks: 3 });
+    metrics.policy(&policy(1));
     metrics.enforcing_scopes(4);
     metrics.blob_served("ghcr.io");
     let upstream = UpstreamLabels { upstream: "ghcr.io".to_owned() };
     metrics.0.families.upstreams.set(&upstream, Some(Quota { limit: 100, remaining: 7 }), 1);
     metrics
+}
+
+/// A policy with this many exemptions, each of which ends a second later.
+fn policy(exemptions: u32) -> PolicySet {
+    let revision = Revision::of([]);
+    let exemption = |line: u32| Exemption {
+        covers: Covers::Scopes(Vec::new()),
+        until: jiff::Timestamp::from_second(1_799_999_999 + i64::from(line)).unwrap(),
+        owner: "me".to_owned(),
+        reason: "INC-1".to_owned(),
+        location: Location { file: "policy.toml".into(), line },
+    };
+    PolicySet {
+        revisions: Revisions { policy: revision, trust: revision },
+        unmatched: Unmatched::Deny,
+        authorities: std::collections::BTreeMap::new(),
+        policies: Vec::new(),
+        blocks: Vec::new(),
+        exemptions: (1..=exemptions).map(exemption).collect(),
+        permit_ttl: Duration::ZERO,
+    }
+}
+
+#[test]
+fn a526_exemptions_have_as_many_series_as_are_allowed_and_those_that_went_have_none() {
+    let metrics = Metrics::new();
+    let series = |exemptions: u32| {
+        metrics.policy(&policy(exemptions));
+        let text = metrics.encode();
+        let of = "pullgate_exemption_end_timestamp_seconds{exemption=";
+        text.lines().filter(|line| line.starts_with(of)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let other = "pullgate_exemption_end_timestamp_seconds{exemption=\"other\"} 1800000512.0";
+    assert_eq!((series(512).len(), series(512).iter().any(|line| line == other)), (512, false));
+    assert_eq!((series(600).len(), series(600).iter().any(|line| line == other)), (513, true));
+    assert_eq!(series(2).len(), 2);
+    assert!(series(0).is_empty());
 }
 
 #[test]
@@ -53,6 +93,7 @@ fn names_and_labels_are_those_of_the_documentation() {
         "pullgate_trust_root_unusable{trust=\"sigstore\"} 0",
         "pullgate_trust_refresh_total{trust=\"sigstore\",result=\"trust-rollback\"} 1",
         "pullgate_enforcing_scopes 4",
+        "pullgate_exemption_end_timestamp_seconds{exemption=\"policy.toml:1\"} 1800000000.0",
         "pullgate_blobs_served_total{upstream=\"ghcr.io\"} 1",
         "pullgate_connections 0",
         "pullgate_connections_of_one 0",

@@ -101,7 +101,7 @@ pub async fn apply(app: &App, loaded: Loaded) -> ReloadResult {
             app.memory.live_for(config.cache.deny_ttl, config.cache.tag_ttl);
             app.store.blobs().keep_at_most(config.cache.blobs_max).await;
             let policy = live.revisions().policy;
-            app.metrics.enforcing_scopes(live.policy().enforcing_scopes());
+            app.metrics.policy(live.policy());
             super::keep_policy(app, config);
             app.replace(&live);
             // A table that is new, or follows from another root now, may have a copy from before.
