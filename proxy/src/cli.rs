@@ -26,6 +26,7 @@ mod node_config;
 mod paint;
 mod policy;
 mod progress;
+mod report;
 mod serve;
 mod survey;
 mod trust;
@@ -205,6 +206,9 @@ enum Command {
         #[command(subcommand)]
         command: policy::Command,
     },
+    /// Tell who pulled what, signed by whom, and what a stricter policy would refuse
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Arguments),
     /// Run the gate
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgument),
@@ -292,6 +296,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Man { command } => man(command.as_deref()),
         Command::NodeConfig(arguments) => node_config::run(&arguments),
         Command::Policy { command } => with_runtime(policy::run(command)),
+        Command::Report(arguments) => with_runtime(report::run(&arguments)),
         Command::Serve(ConfigArgument { config }) => {
             heaps::settle();
             with_runtime(serve::run(config))

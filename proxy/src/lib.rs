@@ -21,10 +21,12 @@ pub mod memory;
 pub mod metrics;
 pub mod pull;
 pub mod refusal;
+pub mod report;
 pub mod route;
 mod seal_key;
 pub mod server;
 pub mod shadow;
+pub mod signers;
 pub mod slots;
 pub mod state;
 #[cfg(test)]

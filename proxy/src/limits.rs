@@ -142,3 +142,7 @@ pub const NODE_PROGRAM_BYTES: u64 = 4 * MIB;
 pub const CANARY_ANSWER: Duration = Duration::from_secs(15);
 /// How far two clocks may be apart before `doctor` tells of it.
 pub const CLOCK_APART: Duration = Duration::from_secs(120);
+/// Manifests, and as many repositories, clients and signers, that a report tells apart. Over it: counted together.
+pub const REPORT_ENTRIES: usize = 100_000;
+/// Clients of one manifest that a report names. Over it: counted together.
+pub const REPORT_CLIENTS_OF_ONE: usize = 1_000;

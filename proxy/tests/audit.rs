@@ -1,117 +1,13 @@
 //! `pullgate audit` as an auditor meets it: on the log of thirty mixed pulls, beside no gate, from a copy, and altered.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panic")]
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use jiff::Timestamp;
-use pullgate::audit::{
-    Around, Audit, Client, Counters, DecisionId, Kind, Reason, Record, Signer, Waits, Word, texts,
-};
-use pullgate::clock::Clock;
-use pullgate_config::{AuditLog, OnFailure};
 use serde_json::Value;
-use tempfile::TempDir;
 
-const RELEASE: &str = "release@corp.example (https://issuer.example)";
-const MALLORY: &str = "mallory@corp.example (https://issuer.example)";
+use self::thirty::{Log, MALLORY, RELEASE};
 
-/// A state folder with the log of thirty pulls: ten clients, three images, of which one is not signed as it should be.
-struct Log {
-    folder: TempDir,
-    denied: String,
-}
-
-impl Log {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        std::fs::create_dir(&state).unwrap();
-        let waits = Waits::all(Duration::from_secs(60));
-        let around = Around { waits, clock: Clock::fixed(time(31)), counters: Counters::default() };
-        let settings = pullgate_config::Audit {
-            log: AuditLog::File(folder.path().join("audit.jsonl")),
-            retain: Duration::from_secs(400 * 86_400),
-            retain_max: None,
-            on_failure: OnFailure::Count,
-            gate: Some("gate-1".to_owned()),
-            key_file: None,
-        };
-        let audit = Audit::start(settings, &state.join("audit.db"), around).await.unwrap();
-        audit.begin(Record::new(Kind::Start, &DecisionId::random(), time(31), Word::Permit)).await;
-        let mut denied = String::new();
-        for n in 0..30 {
-            let record = pull(n);
-            if n == 5 {
-                denied = record.id.chars().take(12).collect();
-            }
-            audit.write(record).await.unwrap();
-        }
-        let stop = Record::new(Kind::Stop, &DecisionId::random(), time(30), Word::Permit);
-        audit.end(stop).await;
-        texts::keep(&state.join(texts::FOLDER), "sha256:3f8a91c0", "unmatched = \"deny\"\n\n[[policy]]\n")
-            .unwrap();
-        Self { folder, denied }
-    }
-
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let database = self.folder.path().join("state/audit.db");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pullgate"));
-        command.args(["audit", "--file"]).arg(database).args(arguments).stdin(Stdio::null());
-        let output = command.env("HOME", self.folder.path()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-fn time(n: i64) -> Timestamp {
-    "2026-11-01T00:00:00Z"
-        .parse::<Timestamp>()
-        .unwrap()
-        .checked_add(jiff::SignedDuration::from_hours(n))
-        .unwrap()
-}
-
-fn pull(n: i64) -> Record {
-    let is_denied = n % 3 == 2;
-    let verdict = if is_denied { Word::Deny } else { Word::Permit };
-    let mut record = Record::new(Kind::Manifest, &DecisionId::random(), time(n), verdict);
-    let image = match n % 3 {
-        0 => "app",
-        1 => "web",
-        _ => "tool",
-    };
-    record.method = "GET".to_owned();
-    record.repository = format!("ghcr.io/myorg/{image}");
-    record.reference = "v1".to_owned();
-    record.digest = Some(format!("sha256:{image}"));
-    record.policy = Some("production".to_owned());
-    record.policy_revision = "sha256:3f8a91c0".to_owned();
-    record.client = Some(Client {
-        address: format!("10.0.0.{}:4000", n % 10),
-        forwarded: None,
-        names: Vec::new(),
-        user_agent: "containerd/2.1.0".to_owned(),
-    });
-    if is_denied {
-        record.unmet = vec!["policy.toml:3".to_owned()];
-        let code = "unknown-authority".to_owned();
-        let location = Some("policy.toml:3".to_owned());
-        record.reasons =
-            vec![Reason { code: code.clone(), location, text: "signed by somebody else".to_owned() }];
-        let (by, layout) = (MALLORY.to_owned(), "sig-tag".to_owned());
-        record.signers =
-            vec![Signer { by, layout, attests: None, authorities: Vec::new(), code: Some(code) }];
-    } else {
-        record.ground = "satisfied".to_owned();
-        record.identities = vec![RELEASE.to_owned()];
-    }
-    record
-}
+mod thirty;
 
 #[tokio::test]
 async fn who_ran_an_image_between_two_dates_and_who_signed_it_is_one_command() {

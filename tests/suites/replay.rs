@@ -2,6 +2,7 @@
 
 mod diff;
 mod expected;
+mod report;
 mod run;
 mod shadow;
 mod survey;

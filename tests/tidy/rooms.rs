@@ -223,6 +223,8 @@ const PACKAGES: [Rooms; 7] = [
             "compute_pool",
             "seal_key",
             "refusal",
+            "signers",
+            "report",
             "metrics",
             "admin",
             "memory",

@@ -4,7 +4,7 @@ use pullgate_tests::made::Made;
 use pullgate_tests::signing::{Signer, carrier, evidence_tag};
 
 use super::run::{pullgate, with_input};
-use crate::stage::{Stage, assert_denied, assert_serves};
+use crate::stage::{KEYED, Stage, assert_denied, assert_serves};
 
 /// An index of two platforms, each signed by `signer`; the index itself by nobody.
 fn signed_platforms(stage: &Stage, signer: &Signer, repository: &str) -> Made {
@@ -110,4 +110,30 @@ async fn a_survey_prints_the_documented_json() {
     for key in [index, piece].into_iter().flat_map(|one| one.as_object().unwrap().keys()) {
         assert!(page.contains(&format!("`{key}`")), "{key} is not documented");
     }
+}
+
+#[tokio::test]
+async fn a_survey_of_the_log_looks_at_what_was_pulled_each_once_and_at_nothing_else() {
+    let stage = Stage::on(&format!("unmatched = \"permit\"\n{KEYED}")).await;
+    stage.signed("org/app", "v1");
+    stage.signed("org/app", "never-pulled");
+    let index = signed_platforms(&stage, &stage.signer, "org/multi");
+    for (repository, reference) in [
+        ("org/app", "v1"),
+        ("org/app", "v1"),
+        ("org/multi", "v1"),
+        ("org/multi", &index.children[0].digest()),
+    ] {
+        stage.manifest(repository, reference).await;
+    }
+    stage.gate.app().audit.flush().await;
+    let survey = pullgate(&stage, &["survey", "--from-log", "--format", "json"]).await;
+    let images = survey.json()["images"].as_array().unwrap().clone();
+    let names: Vec<_> = images.iter().map(|image| image["image"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(survey.status, 0, "{survey:?}");
+    assert_eq!(names.len(), 3, "the platform was refused as an image of its own: {names:?}");
+    assert!(names.iter().all(|name| name.contains("@sha256:")), "{names:?}");
+    let lines = pullgate(&stage, &["survey", "--from-log"]).await;
+    lines.has(0, &["[authority.release]", "scope = [\"registry.test/org/app\"]"]);
+    pullgate(&stage, &["survey", "--from-log", "--since", "2999-01-01"]).await.has(2, &[]);
 }

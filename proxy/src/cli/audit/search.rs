@@ -125,6 +125,7 @@ impl Arguments {
             code: self.code.clone(),
             story: self.story.clone(),
             id: None,
+            before: None,
         }
     }
 }
