@@ -1,4 +1,4 @@
-//! The admin port: is it alive, is it ready and why not, and the counters. Never on the data port; no pages, no writes.
+//! The admin port: is it alive, is it ready and why not, the counters, and pages for people. Never on the data port; no writes.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -31,6 +35,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// What is wrong.
     pub health: Health,
+    /// Pages, for whoever reaches this port over loopback; none where nobody reads them.
+    pub pages: Option<Router>,
 }
 
 /// Connections at once: probes and a few scrapers. Over it: accepting pauses.
@@ -85,9 +91,14 @@ fn connection(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Where it cannot be told, the stricter rule holds.
     let reached = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&admin, &request, reached);
-        async move { Ok::<_, Infallible>(answer) }
+        async move {
+            match answer {
+                Answer::Here(response) => Ok::<_, Infallible>(response.map(Body::new)),
+                Answer::Page(pages) => pages.oneshot(request.map(Body::new)).await,
+            }
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -104,25 +115,45 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-fn answer<B>(admin: &Admin, request: &Request<B>, reached: IpAddr) -> Response<Full<Bytes>> {
+/// Who answers.
+enum Answer {
+    Here(Response<Full<Bytes>>),
+    Page(Router),
+}
+
+fn answer<B>(admin: &Admin, request: &Request<B>, reached: IpAddr) -> Answer {
+    match (probe(admin, request, reached), &admin.pages) {
+        (Some(response), _) => Answer::Here(response),
+        // Pages tell who pulls what: they are for who is on this machine already.
+        (None, Some(pages)) if reached.is_loopback() => Answer::Page(pages.clone()),
+        (None, Some(_) | None) => {
+            let paths = "/livez, /readyz, /metrics\n".to_owned();
+            Answer::Here(respond(StatusCode::NOT_FOUND, TEXT, paths))
+        }
+    }
+}
+
+/// The answer to what machines ask for, and to what nobody may; none for anything else.
+fn probe<B>(admin: &Admin, request: &Request<B>, reached: IpAddr) -> Option<Response<Full<Bytes>>> {
     if reached.is_loopback() && !names_this_machine(request.headers()) {
         // A page elsewhere whose name was made to mean this machine must read nothing here (A525).
-        return respond(StatusCode::MISDIRECTED_REQUEST, TEXT, "Host: an address or localhost\n".to_owned());
+        let text = "Host: an address or localhost\n".to_owned();
+        return Some(respond(StatusCode::MISDIRECTED_REQUEST, TEXT, text));
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n".to_owned());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return Some(response);
     }
-    match request.uri().path() {
+    Some(match request.uri().path() {
         "/livez" => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
         "/readyz" => {
             let (status, report) = admin.health.report();
             respond(status, JSON, format!("{report}\n"))
         }
         "/metrics" => respond(StatusCode::OK, OPEN_METRICS, admin.metrics.encode()),
-        _ => respond(StatusCode::NOT_FOUND, TEXT, "/livez, /readyz, /metrics\n".to_owned()),
-    }
+        _ => return None,
+    })
 }
 
 /// Whether `Host` is an address or `localhost`: what no name server can point here. Probes of HTTP/1.0 send none; browsers

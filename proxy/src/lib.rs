@@ -19,6 +19,7 @@ pub mod limits;
 pub mod live;
 pub mod memory;
 pub mod metrics;
+pub mod pages;
 pub mod pull;
 pub mod refusal;
 pub mod report;

@@ -19,6 +19,7 @@ use crate::health::{Condition, Health};
 use crate::http;
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
+use crate::pages;
 use crate::pull::handles::Parts;
 use crate::seal_key;
 use crate::state::State;
@@ -123,7 +124,8 @@ pub async fn start_with(
     app.audit.begin(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
-    let health = Admin { metrics: app.metrics.clone(), health: app.health.clone() };
+    let pages = Some(pages::router(&app));
+    let health = Admin { metrics: app.metrics.clone(), health: app.health.clone(), pages };
     let tasks = vec![
         tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), DrainPhase::Draining))),
         tokio::spawn(admin::serve(admin, health, reached(stopping, DrainPhase::Stopped))),

@@ -14,6 +14,7 @@ mod helm;
 mod loads;
 mod notation;
 mod oras;
+mod pages;
 mod podman;
 mod private_ca;
 mod regctl;

@@ -3,3 +3,4 @@
 mod admin;
 mod documented;
 mod mistakes;
+mod pages;

@@ -238,6 +238,7 @@ const PACKAGES: [Rooms; 7] = [
             "shadow",
             "app",
             "http",
+            "pages",
             "server",
             "cli",
             "main",

@@ -9,12 +9,29 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const BEYOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 fn admin() -> Admin {
-    Admin { metrics: Metrics::new(), health: Health::new() }
+    Admin { metrics: Metrics::new(), health: Health::new(), pages: None }
 }
 
 fn ask(admin: &Admin, method: &str, path: &str, host: &str, reached: IpAddr) -> Response<Full<Bytes>> {
     let request = Request::builder().method(method).uri(path).header(HOST, host).body(()).unwrap();
-    answer(admin, &request, reached)
+    match answer(admin, &request, reached) {
+        Answer::Here(response) => response,
+        Answer::Page(_) => respond(StatusCode::IM_A_TEAPOT, TEXT, String::new()),
+    }
+}
+
+#[test]
+fn pages_are_for_loopback_and_probes_for_all_who_reach_the_port() {
+    let admin = Admin { pages: Some(Router::new()), ..admin() };
+    for path in ["/", "/search", "/answers/7f3c00d1e2a4"] {
+        assert_eq!(ask(&admin, "GET", path, "127.0.0.1", HERE).status(), StatusCode::IM_A_TEAPOT, "{path}");
+        assert_eq!(ask(&admin, "GET", path, "127.0.0.1", BEYOND).status(), 404, "{path}");
+        assert_eq!(ask(&admin, "GET", path, "rebound.example", HERE).status(), 421, "{path}");
+        assert_eq!(ask(&admin, "POST", path, "127.0.0.1", HERE).status(), 405, "{path}");
+    }
+    for reached in [HERE, BEYOND] {
+        assert_eq!(ask(&admin, "GET", "/livez", "127.0.0.1", reached).status(), 200);
+    }
 }
 
 #[test]

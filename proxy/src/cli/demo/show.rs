@@ -69,9 +69,11 @@ pub(super) struct Places<'a> {
 /// Where the parts listen, before the table.
 pub(super) fn intro(places: &Places<'_>) -> String {
     format!(
-        "upstream  {}  a registry of recorded images, really signed by cosign; the gate knows it as {REGISTRY}\n\
+        "http://{}/  shows what is pulled, refused and why: open it in a browser\n\n\
+         upstream  {}  a registry of recorded images, really signed by cosign; the gate knows it as {REGISTRY}\n\
          gate      {}  answers clients\n\
          policy    {}\n\n",
+        places.admin,
         places.upstream,
         places.gate,
         places.folder.join("policy.toml").display(),
