@@ -1,4 +1,4 @@
-//! The admin port: is it alive, is it ready and why not, the counters, and pages for people. Never on the data port; no writes.
+//! The admin port: is it alive, is it ready and why not, the counters, and pages. Never on the data port; no writes.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};

@@ -14,6 +14,7 @@ use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
+use crate::admin::Admin;
 use crate::app::App;
 
 mod answer;
@@ -29,15 +30,17 @@ mod reports;
 mod search;
 mod series;
 mod shadow;
+#[cfg(test)]
+mod tests;
 
 use self::fault::Fault;
 use self::log::Log;
 use self::reports::Reports;
 
-/// How long a page waits for what it shows; what takes longer goes on, for whoever asks again.
+/// Time within which a page must have its content; a longer count goes on for the next request.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What may be on a page: a sheet of style, a script and an icon of our own, and forms that lead back here.
+/// The content of a page: a sheet of style, a script and an icon of our own, and forms that lead back here.
 const CONTENT: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'",
@@ -46,7 +49,7 @@ const SHEET: &str = include_str!("../templates/pullgate.css");
 const SCRIPT: &str = include_str!("../templates/live.js");
 const ICON: &str = include_str!("../templates/icon.svg");
 
-/// What pages are made of.
+/// The sources of pages.
 #[derive(Debug)]
 struct Pages {
     app: Arc<App>,
@@ -57,8 +60,12 @@ struct Pages {
 /// A page, or why there is none.
 type Answer = Result<Html<String>, Fault>;
 
-/// All pages of a gate.
-pub fn router(app: &Arc<App>) -> Router {
+/// The admin port of a gate, with its pages.
+pub fn admin(app: &Arc<App>) -> Admin {
+    Admin { metrics: app.metrics.clone(), health: app.health.clone(), pages: Some(router(app)) }
+}
+
+fn router(app: &Arc<App>) -> Router {
     let log = Log::new(&app.started.state);
     let pages = Arc::new(Pages { app: Arc::clone(app), reports: Reports::new(log.clone()), log });
     Router::new()
@@ -81,7 +88,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
 
-/// What every answer says of itself.
+/// The headers of every answer.
 async fn sealed(mut response: Response) -> Response {
     const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! What the pull log comes to: who pulled what, signed by whom, and what a stricter policy would refuse. It is read from the
+//! The sums of the pull log: pulls, their signers, and images that a stricter policy would refuse. They are read from the
 //! roll-up; a record is read only where the roll-up does not say why a signature counted for nothing.
 
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub use self::unserved::Unserved;
 /// The version of the JSON shape.
 const VERSION: u32 = 1;
 
-/// What is asked.
+/// The question.
 #[derive(Debug, Clone)]
 pub struct About<'a> {
     /// Not before.
@@ -44,7 +44,7 @@ pub struct About<'a> {
     pub policies: Option<&'a Policies>,
     /// An authority, or a signer as the log names it: what rests on it.
     pub authority: Option<&'a str>,
-    /// How many of each kind are told apart.
+    /// Entries of each kind that are told apart.
     pub most: usize,
 }
 
@@ -67,19 +67,19 @@ pub struct Report {
     pub clients: Vec<Group>,
     /// By gate.
     pub gates: Vec<Group>,
-    /// What was served with a warning, and would be refused.
+    /// Images served with a warning, which would be refused.
     pub would_deny: Vec<Image>,
-    /// What was refused.
+    /// Refused images.
     pub refused: Vec<Image>,
-    /// What was served and nobody is known to have signed.
+    /// Served images without a known signer.
     pub unsigned: Vec<Image>,
-    /// Who signed what was pulled.
+    /// Signers of pulled images.
     pub signers: Vec<Signer>,
-    /// Who signed and is named by no requirement.
+    /// Signers that no requirement names.
     pub strangers: Vec<Stranger>,
     /// The lines of a policy that would admit them.
     pub lines: String,
-    /// What rests on the authority that was asked for.
+    /// Images that rest on the authority of the question.
     pub rests: Vec<Rests>,
     /// The exemptions of the policy.
     pub exemptions: Vec<Exemption>,
@@ -87,7 +87,7 @@ pub struct Report {
     pub moved: Vec<Moved>,
     /// Registries that were asked for and are not served.
     pub unserved: Vec<Unserved>,
-    /// Of what the policy of `audit.shadow` said another thing.
+    /// Images on which the policy of `audit.shadow` differs.
     pub shadow: Vec<Image>,
     /// Answers about manifests that are told of in the sums alone: there were too many to tell apart.
     pub left_out: u64,

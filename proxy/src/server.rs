@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Admin};
+use crate::admin;
 use crate::app::App;
 use crate::audit::{self, Audit, Kind, Record, texts};
 use crate::clock::{Clock, Plausible};
@@ -124,8 +124,7 @@ pub async fn start_with(
     app.audit.begin(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
-    let pages = Some(pages::router(&app));
-    let health = Admin { metrics: app.metrics.clone(), health: app.health.clone(), pages };
+    let health = pages::admin(&app);
     let tasks = vec![
         tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), DrainPhase::Draining))),
         tokio::spawn(admin::serve(admin, health, reached(stopping, DrainPhase::Stopped))),

@@ -1,4 +1,4 @@
-//! Who signed, as reports tell it: what a signer is called, and the lines of a policy that would admit exactly that one.
+//! Signers as reports tell of them: their names, and the policy lines that would admit exactly them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,9 +72,9 @@ impl From<&Principal> for Who {
     }
 }
 
-/// What is known of keys, by their fingerprints.
+/// Names and files of keys, by their fingerprints.
 pub trait KeyNames {
-    /// What a key is called, and where it lies.
+    /// The name and the file of a key.
     fn find(&self, fingerprint: &str) -> Option<(&str, &Path)>;
 }
 

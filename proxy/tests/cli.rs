@@ -123,6 +123,7 @@ fn help_teaches_by_example_and_the_version_is_told() {
         "init",
         "man",
         "node-config",
+        "report",
         "serve",
         "survey",
         "verify",
@@ -246,6 +247,7 @@ fn the_demo_comes_out_as_it_should() {
     let (code, out, error) = run(&["demo", "--once"]);
     assert_eq!((code, error.as_str()), (0, ""), "{out}");
     assert!(out.contains("13 of 13 are as they should be."), "{out}");
+    assert!(out.starts_with("http://127.0.0.1:"), "the pages come first: {out}");
     assert!(!out.contains('\u{1b}') && !out.contains("Try it by hand"), "{out}");
     for image in ["shop/key:v1", "shop/stranger:v1", "built/other-branch:v1"] {
         assert!(out.lines().any(|line| line.starts_with(image) && line.contains("policy.toml:")), "{out}");

@@ -1,5 +1,5 @@
-//! The pages of the admin port in a real browser, headless: it reads them as people do, runs their script, and says what their
-//! content security policy refuses.
+//! The pages of the admin port in a real browser, headless: it reads them as people do, runs their script, and tells of
+//! everything that their content security policy refuses.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -52,16 +52,16 @@ pub(super) struct Arguments {
     /// Pulls before then
     #[arg(long, value_name = "TIME", value_parser = since)]
     until: Option<Timestamp>,
-    /// What was served with a warning and would be refused, by image and client
+    /// Images served with a warning that would be refused, by image and client
     #[arg(long)]
     would_deny: bool,
-    /// Who signed what was pulled, and the policy lines for those whom none names
+    /// Signers of pulled images, and the policy lines for those that none names
     #[arg(long)]
     signers: bool,
-    /// What rests on this authority, or on this key or identity as the log names it
+    /// Images that rest on this authority, or on this key or identity as the log names it
     #[arg(long, value_name = "NAME")]
     authority: Option<String>,
-    /// Of that, what nobody else carries
+    /// Of those, images that nobody else carries
     #[arg(long, requires = "authority")]
     only: bool,
     /// Exemptions: which end soon, which nobody uses
@@ -78,7 +78,7 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-/// What sums are of.
+/// The key of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum By {
     Client,
@@ -86,7 +86,7 @@ enum By {
     Repository,
 }
 
-/// How a report is printed.
+/// The form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One page that needs nothing else, for a browser or a mail
@@ -98,7 +98,7 @@ enum Format {
 }
 
 impl Arguments {
-    /// What is told; all of it where nothing is named.
+    /// The named sections; all of them where none is named.
     fn sections(&self) -> Sections {
         let named = [
             (self.would_deny, Section::WouldDeny),

@@ -18,7 +18,7 @@ use crate::report::fit;
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=32;
 /// Other answers of its story.
 const OF_STORY: usize = 100;
-/// How far around it they are looked for.
+/// The time around an answer in which its story is looked for.
 const AROUND: SignedDuration = SignedDuration::from_hours(1);
 
 /// A signature, and what it was worth.
@@ -71,7 +71,7 @@ async fn find(reader: &Reader, id: &str) -> Result<Found, Fault> {
     if let Some(found) = reader.shown(id).await?.into_iter().next() {
         return Ok(found);
     }
-    // What was served is shown to nobody by its id: it is looked for.
+    // The id of a permit is shown to nobody: it is looked for.
     let filter = Filter { id: Some(id.to_owned()), ..Filter::default() };
     let looked = async { reader.search(filter).await?.next().await };
     match tokio::time::timeout(super::WAIT, looked).await {

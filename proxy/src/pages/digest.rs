@@ -1,4 +1,4 @@
-//! One digest: the tree of its evidence with what each signature was worth, what carries it and what it carries, who pulled it.
+//! One digest: its signatures and the worth of each, its index and its children, its clients.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const CLIENTS: usize = 500;
 /// Children, and indexes that carry it, that are shown.
 const AROUND: usize = 500;
 
-/// What was said of it in one repository, and what it rests on.
+/// The verdict on it in one repository, and the evidence under it.
 struct Place {
     image: Image,
     /// The id of the last answer about it.

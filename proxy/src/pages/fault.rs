@@ -12,7 +12,7 @@ use crate::audit::read::ReadError;
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// What was asked is none.
+    /// The question is malformed.
     #[error("{0}")]
     Asked(String),
     /// The log does not have it.
@@ -24,7 +24,7 @@ pub(super) enum Fault {
     /// The log cannot be read.
     #[error("the pull log cannot be read: {0}")]
     Log(Arc<ReadError>),
-    /// It takes longer than a page waits.
+    /// The count takes longer than a page waits.
     #[error("the pull log is long: it is still being counted. Ask again in a moment.")]
     StillCounting,
     /// The page cannot be written.

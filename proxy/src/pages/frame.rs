@@ -1,4 +1,4 @@
-//! What all pages have around them.
+//! The frame of all pages.
 
 /// The heading of a page, and which place of the navigation it is.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ impl Log {
         Self { file: Arc::new(state.join("audit.db")), open: Arc::default() }
     }
 
-    /// Who reads it; opened when the first page is asked for.
+    /// Its reader; opened when the first page is asked for.
     pub(super) async fn reader(&self) -> Result<Reader, ReadError> {
         let held = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(reader) = held {

@@ -7,31 +7,31 @@ use jiff::{SignedDuration, Timestamp};
 use crate::report::{Counts, Day};
 
 /// Days of the picture.
-const DAYS: i64 = 30;
+const DAYS: u16 = 30;
 /// Its size, in units of its own.
-const WIDTH: u64 = 900;
-const HEIGHT: u64 = 200;
+const WIDTH: u16 = 900;
+const HEIGHT: u16 = 200;
 /// Room for words on the left and below.
-const LEFT: u64 = 60;
-const BELOW: u64 = 24;
+const LEFT: u16 = 60;
+const BELOW: u16 = 24;
 /// Between two bars.
-const GAP: u64 = 4;
+const GAP: u16 = 4;
 
 /// A bar's part.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) class: &'static str,
-    pub(super) y: u64,
-    pub(super) height: u64,
+    pub(super) y: u16,
+    pub(super) height: u16,
 }
 
 /// A bar: a day.
 #[derive(Debug)]
 pub(super) struct Bar {
-    pub(super) x: u64,
-    pub(super) width: u64,
+    pub(super) x: u16,
+    pub(super) width: u16,
     pub(super) parts: Vec<Part>,
-    /// What is told to whoever points at it, or has it read to them.
+    /// The text under a pointer, and of a screen reader.
     pub(super) says: String,
 }
 
@@ -47,16 +47,16 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    pub(super) const WIDTH: u64 = WIDTH;
-    pub(super) const HEIGHT: u64 = HEIGHT;
-    pub(super) const LEFT: u64 = LEFT;
-    pub(super) const GROUND: u64 = HEIGHT - BELOW;
+    pub(super) const WIDTH: u16 = WIDTH;
+    pub(super) const HEIGHT: u16 = HEIGHT;
+    pub(super) const LEFT: u16 = LEFT;
+    pub(super) const GROUND: u16 = HEIGHT - BELOW;
 
     /// The days up to now.
     pub(super) fn of(days: &[Day], now: Timestamp) -> Self {
         let known: BTreeMap<&str, Counts> = days.iter().map(|day| (day.day.as_str(), day.counts)).collect();
-        let day = |back: i64| {
-            let at = now.checked_sub(SignedDuration::from_hours(24 * back)).unwrap_or(now);
+        let day = |back: u16| {
+            let at = now.checked_sub(SignedDuration::from_hours(24 * i64::from(back))).unwrap_or(now);
             at.strftime("%Y-%m-%d").to_string()
         };
         let shown: Vec<(String, Counts)> = (0..DAYS)
@@ -68,8 +68,8 @@ impl Picture {
             })
             .collect();
         let most = shown.iter().map(|(_, counts)| counts.pulls).max().unwrap_or(0);
-        let step = (WIDTH - LEFT) / DAYS.unsigned_abs();
-        let bar = |(at, (name, counts)): (u64, &(String, Counts))| Bar {
+        let step = (WIDTH - LEFT) / DAYS;
+        let bar = |(at, (name, counts)): (u16, &(String, Counts))| Bar {
             x: LEFT + at * step,
             width: step - GAP,
             parts: parts(*counts, most.max(1)),
@@ -107,7 +107,7 @@ fn parts(counts: Counts, most: u64) -> Vec<Part> {
     let mut parts = Vec::new();
     for (class, count) in classes.into_iter().filter(|(_, count)| *count > 0) {
         let room = u128::from(Picture::GROUND - GAP * 2);
-        let height = u64::try_from(u128::from(count) * room / u128::from(most)).unwrap_or(0).max(1);
+        let height = u16::try_from(u128::from(count) * room / u128::from(most)).unwrap_or(0).max(1);
         y = y.saturating_sub(height);
         parts.push(Part { class, y, height });
     }

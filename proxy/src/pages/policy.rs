@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use super::fault::Fault;
 use super::frame::Frame;
 use super::{Answer, Pages, WAIT, shown};
+use crate::audit::Word;
 use crate::audit::read::{Filter, ReadError, Reader};
 use crate::report::fit;
 
@@ -75,7 +76,7 @@ struct Counted {
     others: u64,
 }
 
-/// What repeats from answer to answer is decided by the same lines: one record tells for all of a kind.
+/// Equal facts are decided by the same lines: one record tells for all of a kind.
 async fn count(reader: &Reader, filter: Filter, revision: &str) -> Result<Counted, ReadError> {
     let mut ways: BTreeMap<[String; 5], (i64, u64)> = BTreeMap::new();
     let mut sums = reader.sums(filter);
@@ -100,15 +101,20 @@ async fn count(reader: &Reader, filter: Filter, revision: &str) -> Result<Counte
             counted.others = counted.others.saturating_add(count);
             continue;
         }
-        for line in record.requirements {
+        let (mut met, mut unmet) = (record.requirements, record.unmet);
+        let locations = record.reasons.into_iter().filter_map(|reason| reason.location);
+        match (record.verdict, record.ground.as_str()) {
+            // The line of an exemption, or of a policy that denies by name, stands in the reason alone.
+            (Word::Permit, "exempt") => met.extend(locations),
+            (Word::Permit, "warn-only") | (Word::Deny, _) => unmet.extend(locations),
+            (Word::Permit | Word::Missing | Word::Refused | Word::Undecided, _) => {}
+        }
+        unmet.sort_unstable();
+        unmet.dedup();
+        for line in met {
             let (met, _) = counted.lines.entry(line).or_default();
             *met = met.saturating_add(count);
         }
-        let mut unmet = record.unmet;
-        // What only an exemption or a name decides has its line in the reason.
-        unmet.extend(record.reasons.into_iter().filter_map(|reason| reason.location));
-        unmet.sort_unstable();
-        unmet.dedup();
         for line in unmet {
             let (_, unmet) = counted.lines.entry(line).or_default();
             *unmet = unmet.saturating_add(count);

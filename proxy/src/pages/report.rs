@@ -10,7 +10,7 @@ use super::reports::Window;
 use super::{Answer, Pages, shown};
 use crate::report::{Report, Sections};
 
-/// What is asked.
+/// The question.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {

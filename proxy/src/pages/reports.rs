@@ -17,10 +17,10 @@ use crate::limits::REPORT_ENTRIES;
 use crate::live::Live;
 use crate::report::{self, About, Report};
 
-/// How long a report is shown before it is counted anew.
+/// Time for which a report is shown before it is counted anew.
 const KEEP: Duration = Duration::from_secs(5);
 
-/// How far back a report goes.
+/// The period of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Window {
     Day,

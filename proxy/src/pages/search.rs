@@ -17,12 +17,12 @@ use crate::report::fit;
 
 /// Rows of a page.
 const ROWS: usize = 100;
-/// How long a page looks before it shows what it has.
+/// Time after which a page shows the rows that it has.
 const LOOK: Duration = Duration::from_secs(5);
 /// Bytes of one field of the form.
 const FIELD: usize = 1_024;
 
-/// What is asked, as the form sends it: a field that is empty asks nothing.
+/// The question as the form sends it: an empty field asks nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -37,7 +37,7 @@ pub(super) struct Asked {
     verdict: String,
     code: String,
     story: String,
-    /// Where the page before ended: its place, and its time in milliseconds.
+    /// The end of the page before: its place, and its time in milliseconds.
     before: String,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Row {
     pub(super) digest: String,
     pub(super) client: String,
     pub(super) by: String,
-    /// How many requests it sums up; none where it is one.
+    /// The number of requests that it sums up; 0 where it is one.
     pub(super) count: u64,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Row {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) rows: Vec<Row>,
-    /// Where the next page goes on; empty where this is the last one.
+    /// The beginning of the next page; empty on the last one.
     next: String,
     /// Whether not all of it was looked at.
     is_cut: bool,
@@ -136,7 +136,7 @@ impl Asked {
             let wrong = || Fault::Asked("`before` is no place of a page".to_owned());
             let (place, time) = before.split_once('-').ok_or_else(wrong)?;
             filter.before = Some(place.parse().map_err(|_| wrong())?);
-            // What strangers caused has no place: what was shown of it is not shown again.
+            // Records of strangers have no place: the time keeps those that were shown from a second page.
             let ended = time
                 .parse()
                 .ok()
@@ -265,7 +265,7 @@ pub(super) fn verdict(record: &Record) -> (&'static str, &'static str) {
     }
 }
 
-/// Who asked: proven names, else the address.
+/// The client: its proven names, else its address.
 pub(super) fn client(record: &Record) -> String {
     let Some(client) = &record.client else { return String::new() };
     if !client.names.is_empty() {

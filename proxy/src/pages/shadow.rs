@@ -1,4 +1,4 @@
-//! What a second policy says of what is pulled.
+//! Verdicts of a second policy on what is pulled.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What what is not told apart is counted under.
+/// The name under which the rest is counted.
 const OTHERS: &str = "(others)";
 /// Signers of one group that are named.
 const SIGNERS: usize = 100;
@@ -48,7 +48,7 @@ impl Counts {
 pub struct Day {
     /// As a calendar has it, UTC.
     pub day: String,
-    /// How many there are.
+    /// Their number.
     #[serde(flatten)]
     pub counts: Counts,
 }
@@ -64,12 +64,12 @@ impl Day {
 /// Answers that have something in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {
-    /// What they have in common.
+    /// The value that they have in common.
     pub name: String,
-    /// How many there are.
+    /// Their number.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Who signed what was served.
+    /// Signers of the served images.
     pub signers: BTreeSet<String>,
     /// The last of them.
     pub last: Timestamp,

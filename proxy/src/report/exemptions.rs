@@ -9,7 +9,7 @@ use super::images::Seen;
 use super::told::Told;
 use super::{About, fit};
 
-/// How long before its end an exemption ends soon.
+/// The time before its end within which an exemption ends soon.
 pub(crate) const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// An exemption.
@@ -17,11 +17,11 @@ pub(crate) const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub struct Exemption {
     /// `FILE:LINE`.
     pub location: String,
-    /// What it covers: scopes, or a digest.
+    /// Its scopes, or its digest.
     pub covers: Vec<String>,
     /// The first moment at which it no longer counts.
     pub until: Timestamp,
-    /// Who answers for it.
+    /// Its owner.
     pub owner: String,
     /// Why, in the owner's words.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! What was pulled: each manifest once, with what was said of it the last time.
+//! Pulled manifests, each once, with the last verdict on it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +13,12 @@ use crate::limits::REPORT_CLIENTS_OF_ONE;
 
 /// Tags of one manifest that are told apart.
 const TAGS: usize = 256;
-/// What clients that are not told apart are counted under.
+/// The name under which further clients are counted.
 const OTHERS: &str = "(others)";
 /// Codes of denials for which nobody looks who signed: the name alone says no.
 const BY_NAME: [&str; 4] = ["blocked", "foreign-layer", "policy-denies", "scope-unmatched"];
 
-/// What was said of a manifest.
+/// The verdict on a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
@@ -45,7 +45,7 @@ pub struct Image {
     pub root: String,
     /// Manifests that were pulled under it and go its way.
     pub children: u64,
-    /// What was said of it, the last time.
+    /// The last verdict on it.
     pub said: Said,
     /// On what ground it was served.
     pub ground: String,
@@ -53,11 +53,11 @@ pub struct Image {
     pub policy: String,
     /// Why it was refused or warned of: the first code.
     pub code: String,
-    /// Who signed it; of what was not served without a warning, by signatures that hold.
+    /// Its signers; without a permit, those whose signatures hold.
     pub signers: BTreeSet<String>,
     /// Answers about it.
     pub pulls: u64,
-    /// Who asked, and how often.
+    /// Clients, and the number of their answers.
     pub clients: BTreeMap<String, u64>,
     /// The first time.
     pub first: Timestamp,
@@ -119,7 +119,7 @@ impl Images {
         self.all.values()
     }
 
-    /// Those that are so, those with most pulls first; what was pulled under a root that is so stands with it.
+    /// The images of a predicate, those with most pulls first; a manifest under such a root stands with it.
     pub(super) fn images(&self, are: impl Fn(&Seen) -> bool) -> Vec<Image> {
         let so: Vec<&Seen> = self.all.values().filter(|seen| are(seen)).collect();
         let roots: BTreeSet<(&str, &str)> =
@@ -204,7 +204,7 @@ impl Seen {
         }
     }
 
-    /// What was said of it, the last time.
+    /// The last verdict on it.
     pub(super) fn said(&self) -> Said {
         self.image.said
     }

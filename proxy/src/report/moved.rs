@@ -15,11 +15,11 @@ pub struct Moved {
     pub repository: String,
     /// The tag.
     pub tag: String,
-    /// What it was, the first one first.
+    /// Its digests, the first one first.
     pub was: Vec<Held>,
 }
 
-/// What a tag was for a while, as far as it was pulled.
+/// A digest of a tag, and the pulls of it.
 #[derive(Debug, Serialize)]
 pub struct Held {
     /// The digest.
@@ -30,7 +30,7 @@ pub struct Held {
     pub last: Timestamp,
     /// Answers.
     pub pulls: u64,
-    /// Who signed it.
+    /// Its signers.
     pub signers: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What rests on one authority, or on one signer.
+//! Images that rest on one authority, or on one signer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::audit::read::{ReadError, Reader};
 /// A manifest that was served by an authority's signature.
 #[derive(Debug, Serialize)]
 pub struct Rests {
-    /// What was served.
+    /// The image.
     #[serde(flatten)]
     pub image: Image,
     /// The authorities that counted.
@@ -21,7 +21,7 @@ pub struct Rests {
     pub without: Without,
 }
 
-/// What becomes of a manifest without an authority.
+/// The verdict on a manifest without an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Without {
@@ -35,7 +35,7 @@ pub enum Without {
     Unknown,
 }
 
-/// What was served the last time because of the authority, or the signer, of this name.
+/// Images whose last permit rests on the authority, or the signer, of this name.
 pub(super) async fn on(reader: &Reader, told: &Told, name: &str) -> Result<Vec<Rests>, ReadError> {
     let (signer, key) = (name, format!("key {name}"));
     let served: Vec<_> =

@@ -15,15 +15,15 @@ pub enum Section {
     Clients,
     /// Sums of each gate.
     Gates,
-    /// What would be refused, if warnings became refusals.
+    /// Images that would be refused, if warnings became refusals.
     WouldDeny,
-    /// What was refused.
+    /// Refused images.
     Refused,
-    /// What was served and nobody is known to have signed.
+    /// Served images without a known signer.
     Unsigned,
-    /// Who signed, and who is named by no requirement.
+    /// Signers, and those that no requirement names.
     Signers,
-    /// What rests on an authority.
+    /// Images that rest on an authority.
     Rests,
     /// Exemptions.
     Exemptions,
@@ -31,7 +31,7 @@ pub enum Section {
     Moved,
     /// Registries that are not served.
     Unserved,
-    /// What `audit.shadow` says.
+    /// Verdicts of `audit.shadow`.
     Shadow,
 }
 

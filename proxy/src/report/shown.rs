@@ -1,4 +1,4 @@
-//! How templates write times, names and words: values in, texts out. Templates escape all of it.
+//! Times, names and words as templates write them: values in, texts out. Templates escape all of it.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub fn short(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
 }
 
-/// Who asked for a manifest, and how often.
+/// The clients of a manifest, with their pulls.
 #[must_use]
 pub fn clients(image: &Image) -> String {
     let clients = image.asked_by();
@@ -44,7 +44,7 @@ pub fn why(image: &Image) -> &str {
     if image.code.is_empty() { &image.ground } else { &image.code }
 }
 
-/// What was said of a manifest.
+/// The verdict on a manifest.
 #[must_use]
 pub fn said(image: &Image) -> &'static str {
     match image.said {
@@ -74,7 +74,7 @@ pub fn used(exemption: &Exemption) -> String {
     }
 }
 
-/// What becomes of a manifest without an authority.
+/// The verdict on a manifest without an authority.
 #[must_use]
 pub fn without(without: &Without) -> &'static str {
     match without {

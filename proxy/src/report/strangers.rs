@@ -1,4 +1,4 @@
-//! Who signed what was pulled; and who signed it and is named by no requirement, with the lines that would admit them.
+//! Signers of pulled images; signers that no requirement names, with the policy lines that would admit them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ const REPOSITORIES: usize = 1_000;
 /// The code of a signature by somebody whom the requirement does not name.
 const UNKNOWN: &str = "unknown-authority";
 
-/// Who signed something that was pulled.
+/// A signer of a pulled image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Signer {
     /// The identity with its issuer, or the key by its fingerprint.
@@ -62,7 +62,7 @@ impl Signers {
         }
     }
 
-    /// Those who signed most of what was pulled first.
+    /// The signers of most pulls first.
     pub(super) fn sorted(&self) -> Vec<Signer> {
         let mut all: Vec<Signer> = self.all.values().cloned().collect();
         all.sort_by(|a, b| {
@@ -80,7 +80,7 @@ pub(super) enum Counted {
     Yes,
 }
 
-/// Who signed and is named by no requirement of the policy that governs.
+/// A signer that no requirement of the governing policy names.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stranger {
     /// The identity with its issuer, or the key by its fingerprint.
@@ -133,13 +133,13 @@ pub(super) async fn of(
         }
     }
     let sources = policies.map(|policies| policies.sources.as_slice()).unwrap_or_default();
-    // What is no name of a repository was put into the log by somebody else.
+    // An invalid repository name was put into the log by somebody else.
     repositories.retain(|name, _| name.parse::<pullgate_policy::oci::Repository>().is_ok());
     let lines = lines::admitting(&repositories, &keys, sources);
     Ok(Strangers { all: all.into_values().collect(), lines })
 }
 
-/// Who it is, where the record says as much as a policy must.
+/// The signer, where the record says as much as a policy must.
 fn who(signer: &Recorded) -> Option<Who> {
     match &signer.identity {
         Some(identity) => Some(Who::Identity {

@@ -1,4 +1,4 @@
-//! What a walk over the roll-up comes to.
+//! The sums of a walk over the roll-up.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Told {
         self.images.each()
     }
 
-    /// Who signed.
+    /// The signers.
     pub(super) fn signers(&self) -> Vec<Signer> {
         self.signers.sorted()
     }
@@ -103,7 +103,7 @@ impl Told {
     }
 }
 
-/// Who asked: the names that were proven, else the address.
+/// The client: its proven names, else its address.
 pub(super) fn client(facts: &Facts) -> String {
     fit(&if facts.names.is_empty() { facts.client.clone() } else { facts.names.replace('\n', ", ") })
 }

@@ -17,7 +17,7 @@ pub struct Unserved {
     pub registry: String,
     /// Requests.
     pub requests: u64,
-    /// Who asked.
+    /// Clients that asked for it.
     pub clients: BTreeSet<String>,
     /// The last time.
     pub last: Timestamp,

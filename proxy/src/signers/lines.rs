@@ -17,7 +17,7 @@ const BUILT_IN: [&str; 2] = ["github", "sigstore"];
 pub struct Piece {
     /// By whom.
     pub who: Who,
-    /// What the lines call the signer.
+    /// The name of the signer in the lines.
     pub name: String,
     /// Whether it is in a log.
     pub logged: bool,
@@ -25,7 +25,7 @@ pub struct Piece {
     pub attests: Option<String>,
 }
 
-/// What the images of one repository ask for together.
+/// The requirements of all images of one repository.
 #[derive(Debug, Default)]
 pub struct Repository {
     /// Signatures; where there are some, attestations are not asked for.
@@ -34,7 +34,7 @@ pub struct Repository {
     pub attestations: Vec<Piece>,
     /// Of an index whose children stand for themselves.
     pub each_child: bool,
-    /// What stands above the lines as comments.
+    /// Comments above the lines.
     pub remarks: Vec<String>,
 }
 

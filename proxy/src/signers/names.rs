@@ -1,4 +1,4 @@
-//! What a signer is called: as the policy calls its key, else in words of its identity.
+//! Names of signers: the policy's name of a key, else words of an identity.
 
 use super::{KeyNames, Who};
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pullgate_tests::clients::have;
+use pullgate_tests::clients::tool::require_installed;
 use serde_json::Value;
 
 use super::run::pullgate;
@@ -132,4 +134,22 @@ async fn registries_that_are_asked_for_and_not_served_are_told() {
         (&"quay.io".into(), &2.into())
     );
     assert_eq!(told["unserved"][0]["clients"][0], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_key_is_named_by_the_fingerprint_that_the_documented_line_prints() {
+    if !have("suites/openssl", &[require_installed(&["openssl", "sh"])]) {
+        return;
+    }
+    let stage = Stage::new().await;
+    let image = stage.signed("org/app", "v1");
+    assert_serves(&stage.manifest("org/app", "v1").await, &image);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../proxy/README.md")).unwrap();
+    let line = page.lines().find(|line| line.starts_with("openssl pkey -pubin")).unwrap();
+    let mut command = std::process::Command::new("sh");
+    let output = command.args(["-c", line]).current_dir(stage.gate.path("")).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let told = report(&stage, &["--signers"]).await;
+    let fingerprint = told["signers"][0]["by"].as_str().unwrap().strip_prefix("key sha256:").unwrap();
+    assert_eq!(printed.split_whitespace().next(), Some(fingerprint), "{printed}");
 }

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 /// A time as people write it: `30d` ago, a day in UTC, or a date-time with its offset.
 ///
 /// # Errors
-/// What would be one.
+/// A text that is no time, with the forms that are.
 pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     const SECONDS: [(char, i64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
     for (unit, seconds) in SECONDS {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::cli::paint::Paint;
 use crate::report::{Ends, Exemption, Group, Image, Moved, Report, Rests, Section, Sections, Use, Without};
 
-/// How many clients of a manifest are named.
+/// Clients of a manifest that are named.
 const CLIENTS: usize = 8;
 
 /// Shows the parts that are told.

@@ -1,4 +1,4 @@
-//! What becomes of manifests without an authority: they are judged again, by the policy of now without it.
+//! Verdicts without an authority: manifests are judged again, by the present policy without it.
 
 use std::sync::Arc;
 
