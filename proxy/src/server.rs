@@ -124,10 +124,9 @@ pub async fn start_with(
     app.audit.begin(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
     let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
-    let health = pages::admin(&app);
     let tasks = vec![
         tokio::spawn(http::serve(Arc::clone(&app), data, reached(stopping.clone(), DrainPhase::Draining))),
-        tokio::spawn(admin::serve(admin, health, reached(stopping, DrainPhase::Stopped))),
+        tokio::spawn(admin::serve(admin, pages::admin(&app), reached(stopping, DrainPhase::Stopped))),
     ];
     watch_health(&app);
     watch_blobs(&app);
