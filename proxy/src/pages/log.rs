@@ -1,7 +1,9 @@
 //! The pull log as pages read it: on connections of their own, beside the gate that writes it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::audit::read::{ReadError, Reader};
 
@@ -19,16 +21,16 @@ impl Log {
 
     /// Its reader; opened when the first page is asked for.
     pub(super) async fn reader(&self) -> Result<Reader, ReadError> {
-        let held = self.open.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = self.open.lock().clone();
         if let Some(reader) = held {
             // The file may be another one since.
             match reader.newest().await {
                 Ok(_) => return Ok(reader),
-                Err(_) => *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None,
+                Err(_) => *self.open.lock() = None,
             }
         }
         let reader = Reader::open(&self.file).await?;
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.clone());
+        *self.open.lock() = Some(reader.clone());
         Ok(reader)
     }
 }

@@ -1,12 +1,13 @@
 //! Reports for pages: each is counted once at a time, however many look at it, and stays a moment.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::WAIT;
@@ -117,7 +118,7 @@ impl Reports {
     }
 
     fn begun(&self, window: Window, live: &Arc<Live>, now: Timestamp) -> Work {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if let Some(one) = kept.get(&window)
             && (one.work.peek().is_none() || one.begun.elapsed() < KEEP)
         {
