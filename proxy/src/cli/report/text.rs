@@ -43,7 +43,7 @@ pub(super) fn render(report: &Report, sections: &Sections, paint: Paint) -> Stri
         (Section::Shadow, paint.odd("of which `audit.shadow` says another thing"), &report.shadow),
     ];
     for (_, name, images) in images.into_iter().filter(|(section, ..)| sections.has(*section)) {
-        list(&mut shown, (&name, images), |shown, image| one(shown, image));
+        list(&mut shown, (&name, images), one);
     }
     if sections.has(Section::Signers) {
         signers(&mut shown, report, paint);
