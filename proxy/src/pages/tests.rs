@@ -6,7 +6,7 @@ use super::SHEET;
 fn colours(block: &str) -> BTreeMap<String, [u8; 3]> {
     let declared =
         block.split(['{', ';', '}']).filter_map(|part| part.trim().strip_prefix("--")?.split_once(':'));
-    let channel = |hex: &str, at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let channel = |hex: &str, at: usize| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap();
     declared
         .filter_map(|(name, value)| {
             let hex = value.trim().strip_prefix('#')?;
