@@ -10,8 +10,8 @@ use self::thirty::{CI, Log, MALLORY, RELEASE};
 mod thirty;
 
 fn json(log: &Log, arguments: &[&str]) -> Value {
-    let (_, out, err) = log.report(&[arguments, &["--format", "json"]].concat());
-    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
+    let (_, out, _) = log.report(&[arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&out).unwrap()
 }
 
 fn names<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
