@@ -37,7 +37,7 @@ impl Who {
                 name: identity.san.clone(),
                 source: identity.claims.get("source_repository_uri").cloned(),
             }),
-            Principal::Certificate(_) | Principal::Key(_) => None,
+            Principal::Certificate(_) | Principal::Key(_) | Principal::Notation(_) => None,
         };
         Self { text: principal.to_string(), identity, logged: logged == Logged::Yes }
     }

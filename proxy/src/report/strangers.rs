@@ -166,7 +166,7 @@ fn known_as(policies: &Policies, signer: &Recorded) -> BTreeSet<String> {
     let authorities = policies.set.authorities.values().filter(|authority| match (&told, &authority.by) {
         (Some(told), _) => authority.recognises(told).is_ok(),
         (None, By::Keys(ids)) => ids.iter().any(|id| Some(id.to_string().as_str()) == fingerprint),
-        (None, By::Certificate { .. } | By::Identity { .. }) => false,
+        (None, By::Certificate { .. } | By::Identity { .. } | By::Subjects { .. }) => false,
     });
     authorities.map(|authority| authority.name.to_string()).collect()
 }
