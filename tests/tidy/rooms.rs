@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::{File, assert_none, files};
 
-/// A package's rooms, lowest first.
 struct Rooms {
     folder: &'static str,
     /// Whatever stands earlier may be imported by whatever stands later.
@@ -247,7 +246,6 @@ const PACKAGES: [Rooms; 7] = [
     },
 ];
 
-/// An import of one room by another: where, whom.
 struct Import {
     from: String,
     line: usize,
@@ -294,7 +292,6 @@ fn a_planted_import_upwards_is_found_with_its_file_and_line() {
     }
 }
 
-/// What is wrong in a package.
 fn against(package: &Rooms, all: &[File]) -> Vec<String> {
     let place: BTreeMap<&str, usize> =
         package.order.iter().enumerate().map(|(at, room)| (*room, at)).collect();
