@@ -14,14 +14,13 @@ mod pattern;
 pub(super) mod validating;
 
 /// Fields of an entry that say nothing about what an image must have.
-const NOTHING: [&str; 7] = [
+const NOTHING: [&str; 6] = [
     "mutateDigest",
     "verifyDigest",
     "required",
     "useCache",
     "imageRegistryCredentials",
     "cosignOCI11",
-    "additionalExtensions",
 ];
 
 /// Reads one policy: each entry of each rule is a part.

@@ -208,8 +208,11 @@ fn what_asks_for_nothing_governs_nothing() {
 #[test]
 fn a_field_that_is_not_known_is_a_denial_and_a_lost_pattern_too() {
     let good = entry("'r.io/*'", &set("", &[by_key(&["one"])]));
-    let with = gate(&format!("{good}onlyOn: fridays\n"));
-    assert_eq!(with.says("r.io/a:v1", &[Signed::key("one")]), Says::Deny);
+    // The second pins the caller where an entry is keyless.
+    for unknown in ["onlyOn: fridays", "additionalExtensions: {githubWorkflowName: release}"] {
+        let with = gate(&format!("{good}{unknown}\n"));
+        assert_eq!(with.says("r.io/a:v1", &[Signed::key("one")]), Says::Deny, "{unknown}");
+    }
     let lost = entry("'ghcr.*'", &set("", &[by_key(&["two"])]));
     assert_eq!(gate(&lost).says("ghcr.io/a:v1", &[Signed::key("two")]), Says::Deny);
     let both = policy("good", &good.replace("r.io/*", "ghcr.io/*")) + &policy("lost", &lost);
