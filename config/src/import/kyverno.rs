@@ -14,14 +14,8 @@ mod pattern;
 pub(super) mod validating;
 
 /// Fields of an entry that say nothing about what an image must have.
-const NOTHING: [&str; 6] = [
-    "mutateDigest",
-    "verifyDigest",
-    "required",
-    "useCache",
-    "imageRegistryCredentials",
-    "cosignOCI11",
-];
+const NOTHING: [&str; 6] =
+    ["mutateDigest", "verifyDigest", "required", "useCache", "imageRegistryCredentials", "cosignOCI11"];
 
 /// Reads one policy: each entry of each rule is a part.
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Result<Vec<Part>, Fault> {
