@@ -143,17 +143,19 @@ impl Audit {
         Ok(Self(Mode::Written(Written { queues, bounds, key, database })))
     }
 
-    /// Signs the head that was found, or that the log begins, writes the first record behind it, and puts the public key
-    /// beside the database: before a gate serves.
+    /// Signs the head that was found, or that the log begins, and writes the first record behind it: before a gate serves.
     pub async fn begin(&self, record: Record) {
         if let Mode::Written(Written { queues, .. }) = &self.0 {
             queues.sign_anyway().await;
         }
         // A start is no pull: one that cannot be recorded is counted by the log itself.
         let _ = self.write(record).await;
+    }
+
+    /// Puts the public key beside the database, once the first record is kept: where the key lies there was a log already.
+    pub async fn publish_key(&self) {
         self.flush().await;
         if let Mode::Written(Written { key: Some(key), database, .. }) = &self.0 {
-            // Last, for where it lies there was a log already.
             if let Err(error) = key.public().publish(database) {
                 tracing::warn!(%error, "the public key of the log cannot be put beside its database");
             }

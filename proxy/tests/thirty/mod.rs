@@ -72,6 +72,7 @@ impl Log {
         };
         let audit = Audit::start(settings, &state.join("audit.db"), around).await.unwrap();
         audit.begin(Record::new(Kind::Start, &DecisionId::random(), time(31), Word::Permit)).await;
+        audit.publish_key().await;
         let mut denied = String::new();
         for n in 0..30 {
             let record = pull(n);

@@ -21,6 +21,7 @@ async fn run_to(log: AuditLog, on_failure: OnFailure, folder: &Path, records: us
     let audit = settings.start(&folder.join("audit.db")).await.unwrap();
     let of_gate = |kind| Record { kind, ..record() };
     audit.begin(of_gate(Kind::Start)).await;
+    audit.publish_key().await;
     for _ in 0..records {
         audit.write(record()).await.unwrap();
     }
@@ -90,6 +91,7 @@ async fn the_chain_goes_on_behind_an_idle_time_in_which_all_rows_got_too_old() {
     for start in 1..=2 {
         let audit = settings().start(&folder.path().join("audit.db")).await.unwrap();
         audit.begin(Record { kind: Kind::Start, time: clock.now(), ..record() }).await;
+        audit.publish_key().await;
         for _ in 0..5 {
             audit.write(Record { time: clock.now(), ..record() }).await.unwrap();
         }
@@ -180,6 +182,7 @@ async fn a_gate_that_was_killed_goes_on_behind_what_it_wrote() {
     for log in [AuditLog::File(folder.path().join("log")), AuditLog::File("/dev/null".into())] {
         let audit = settings(log.clone()).start(&folder.path().join("audit.db")).await.unwrap();
         audit.begin(record()).await;
+        audit.publish_key().await;
         for _ in 0..5 {
             audit.write(record()).await.unwrap();
         }
