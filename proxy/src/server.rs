@@ -122,10 +122,7 @@ pub async fn start_with(
     let app = app(config, store, &key_file, clock, copies, waits).await?;
     let said = [format!("pullgate {}", env!("CARGO_PKG_VERSION"))];
     app.audit.begin(Record::of_gate(Kind::Start, app.live().revisions(), app.clock.now(), &said)).await;
-    tokio::spawn({
-        let app = Arc::clone(&app);
-        async move { app.audit.publish_key().await }
-    });
+    tokio::spawn(app.audit.publish_key());
     let (stop, stopping) = watch::channel(DrainPhase::Serving);
     let addresses = (local(&data)?, local(&admin)?);
     let tasks = vec![

@@ -153,10 +153,18 @@ impl Audit {
     }
 
     /// Puts the public key beside the database, once the first record is kept: where the key lies there was a log already.
-    pub async fn publish_key(&self) {
-        self.flush().await;
-        if let Mode::Written(Written { key: Some(key), database, .. }) = &self.0 {
-            if let Err(error) = key.public().publish(database) {
+    /// It holds nothing of the gate but the log.
+    pub fn publish_key(&self) -> impl Future<Output = ()> + use<> {
+        let parts = match &self.0 {
+            Mode::Written(Written { queues, key: Some(key), database, .. }) => {
+                Some((Arc::clone(queues), Arc::clone(key), database.clone()))
+            }
+            Mode::Kept(_) | Mode::Written(_) => None,
+        };
+        async move {
+            let Some((queues, key, database)) = parts else { return };
+            flushed(&queues).await;
+            if let Err(error) = key.public().publish(&database) {
                 tracing::warn!(%error, "the public key of the log cannot be put beside its database");
             }
         }
@@ -263,12 +271,14 @@ impl Audit {
     pub async fn flush(&self) {
         match &self.0 {
             Mode::Kept(_) => {}
-            Mode::Written(Written { queues, .. }) => {
-                if tokio::time::timeout(queues.waits.flush, queues.flush()).await.is_err() {
-                    tracing::error!("the pull log takes nothing: what is queued may be lost");
-                }
-            }
+            Mode::Written(Written { queues, .. }) => flushed(queues).await,
         }
+    }
+}
+
+async fn flushed(queues: &Queues) {
+    if tokio::time::timeout(queues.waits.flush, queues.flush()).await.is_err() {
+        tracing::error!("the pull log takes nothing: what is queued may be lost");
     }
 }
 
