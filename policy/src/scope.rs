@@ -187,7 +187,8 @@ impl Component {
 }
 
 /// Tells whether `*`, each for any characters, makes `glob` the whole of `text`.
-pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob_matches(glob: &str, text: &str) -> bool {
     let mut pieces = glob.split('*');
     let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
     let mut pieces = pieces.peekable();

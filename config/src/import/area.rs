@@ -1,7 +1,7 @@
 //! Which repositories a scope means, and what two of them have in common.
 
 use pullgate_policy::oci::Registry;
-use pullgate_policy::scope::Scope;
+use pullgate_policy::scope::{Scope, glob_matches};
 
 /// A scope, component by component; the first is the registry, but of `**`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,11 +121,11 @@ impl Part {
             (Self::Any | Self::Rest, part) | (part, Self::Any | Self::Rest) => Ok(Some(part.clone())),
             (Self::Literal(a), Self::Literal(b)) => Ok((a == b).then(|| self.clone())),
             (Self::Literal(text), Self::Partial(glob)) | (Self::Partial(glob), Self::Literal(text)) => {
-                Ok(matches(glob, text).then(|| Self::Literal(text.clone())))
+                Ok(glob_matches(glob, text).then(|| Self::Literal(text.clone())))
             }
             // A `*` is no character of a name: what a pattern matches as a text lies within it.
-            (Self::Partial(a), Self::Partial(b)) if matches(a, b) => Ok(Some(other.clone())),
-            (Self::Partial(a), Self::Partial(b)) if matches(b, a) => Ok(Some(self.clone())),
+            (Self::Partial(a), Self::Partial(b)) if glob_matches(a, b) => Ok(Some(other.clone())),
+            (Self::Partial(a), Self::Partial(b)) if glob_matches(b, a) => Ok(Some(self.clone())),
             (Self::Partial(a), Self::Partial(b)) => {
                 if overlap(a, b) {
                     Err(())
@@ -135,23 +135,6 @@ impl Part {
             }
         }
     }
-}
-
-/// Tells whether `*`, each for any characters, makes `glob` the whole of `text`.
-pub(super) fn matches(glob: &str, text: &str) -> bool {
-    let mut pieces = glob.split('*');
-    let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else { return false };
-    let mut pieces = pieces.peekable();
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            return rest.ends_with(piece);
-        }
-        match rest.split_once(piece) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.is_empty()
 }
 
 /// Tells whether some text is matched by both patterns, in which `*` stands for any characters and `?` for one.

@@ -42,16 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Result<Originals, Fa
     let (mut parts, mut tagged) = (Vec::new(), Vec::new());
     for rule in rules {
         let pattern = rule.text_at(&["pattern"]).ok_or_else(|| rule.unexpected("a `pattern`"))?;
-        let mut part = Part {
-            name: pattern.to_owned(),
-            place: rule.place.clone(),
-            areas: Vec::new(),
-            except: Vec::new(),
-            lost: Vec::new(),
-            mode,
-            asks: Asks::Nothing,
-            remarks: Vec::new(),
-        };
+        let mut part = Part::new(pattern, &rule.place, mode);
         part.asks = asked(reader, validators, rule, &mut part)?;
         match scopes(pattern) {
             Some((areas, Tag::Any)) => {

@@ -206,8 +206,8 @@ impl<'n> All<'_, '_, 'n> {
             areas.into_iter().partition(|area| area.text().ends_with("/**") && own_name_only);
         if !below.is_empty() {
             let asks = Asks::Denial("the payload must name the repository above".to_owned());
-            let (name, place) = (format!("{scope}/**"), node.place.clone());
-            self.parts.push(Part { name, place, areas: below, asks, ..empty() });
+            let empty = Part::new(format!("{scope}/**"), &node.place, Mode::Enforce);
+            self.parts.push(Part { areas: below, asks, ..empty });
         }
         part.areas = own;
         self.parts.push(part);
@@ -278,22 +278,9 @@ impl<'n> All<'_, '_, 'n> {
     }
 
     fn left_out(&mut self, scope: &str, node: &Node, why: &str) {
-        let mut part = Part { name: scope.to_owned(), place: node.place.clone(), ..empty() };
+        let mut part = Part::new(scope, &node.place, Mode::Enforce);
         part.remark(RemarkCode::LeftOut, &node.place, why);
         self.parts.push(part);
-    }
-}
-
-fn empty() -> Part {
-    Part {
-        name: String::new(),
-        place: Place { file: "".into(), line: 0 },
-        areas: Vec::new(),
-        except: Vec::new(),
-        lost: Vec::new(),
-        mode: Mode::Enforce,
-        asks: Asks::Nothing,
-        remarks: Vec::new(),
     }
 }
 
@@ -308,7 +295,7 @@ fn part(name: &str, place: &Place, asked: Asked, attachments: attachments::Are) 
             Piece::Nothing => {}
         }
     }
-    let mut part = Part { name: name.to_owned(), place: place.clone(), remarks: asked.remarks, ..empty() };
+    let mut part = Part { remarks: asked.remarks, ..Part::new(name, place, Mode::Enforce) };
     if signed && attachments == attachments::Are::Off && denial.is_none() {
         part.remark(RemarkCode::Attachments, place, "`use-sigstore-attachments` is not on for it");
         denial = Some("signatures beside images are not looked for".to_owned());

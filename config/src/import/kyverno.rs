@@ -47,16 +47,7 @@ fn one(
 ) -> Result<Vec<Part>, Fault> {
     let mut fields = entry.fields()?;
     let mode = mode(fields.text("failureAction")?, spec)?;
-    let mut part = Part {
-        name,
-        place: entry.place.clone(),
-        areas: Vec::new(),
-        except: Vec::new(),
-        lost: Vec::new(),
-        mode,
-        asks: Asks::Nothing,
-        remarks: Vec::new(),
-    };
+    let mut part = Part::new(name, &entry.place, mode);
     let skipped = references(&mut fields, &mut part)?;
     objects(rule, &mut part);
     let kind = fields.text("type")?.unwrap_or("Cosign");
@@ -162,16 +153,7 @@ fn references(fields: &mut Fields<'_>, part: &mut Part) -> Result<Vec<(Place, Sk
 fn opened(part: &Part, skipped: Vec<(Place, Skipped)>) -> Vec<Part> {
     let mut open = Vec::new();
     for (place, skipped) in skipped {
-        let mut one = Part {
-            name: format!("{} skips", part.name),
-            place: place.clone(),
-            areas: Vec::new(),
-            except: Vec::new(),
-            lost: Vec::new(),
-            mode: part.mode,
-            asks: Asks::Nothing,
-            remarks: Vec::new(),
-        };
+        let mut one = Part::new(format!("{} skips", part.name), &place, part.mode);
         match skipped {
             Skipped::Areas(areas) => {
                 // Only what it governs can be skipped by it.

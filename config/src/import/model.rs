@@ -156,6 +156,20 @@ impl Need {
 }
 
 impl Part {
+    /// A part that governs nothing yet, and asks for nothing.
+    pub(super) fn new(name: impl Into<String>, place: &Place, mode: Mode) -> Self {
+        Self {
+            name: name.into(),
+            place: place.clone(),
+            areas: Vec::new(),
+            except: Vec::new(),
+            lost: Vec::new(),
+            mode,
+            asks: Asks::Nothing,
+            remarks: Vec::new(),
+        }
+    }
+
     /// How much of it could be said.
     pub(super) fn weight(&self) -> Weight {
         self.remarks.iter().map(|remark| remark.code.weight()).max().unwrap_or(Weight::Said)

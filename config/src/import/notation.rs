@@ -23,16 +23,7 @@ pub(super) fn read(node: &Node) -> Result<Originals, Fault> {
         if scopes.is_empty() {
             return Err(invalid(policy, "a policy has no `registryScopes`"));
         }
-        let mut part = Part {
-            name: name.to_owned(),
-            place: policy.place.clone(),
-            areas: Vec::new(),
-            except: Vec::new(),
-            lost: Vec::new(),
-            mode: Mode::Enforce,
-            asks: Asks::Nothing,
-            remarks: Vec::new(),
-        };
+        let mut part = Part::new(name, &policy.place, Mode::Enforce);
         for scope in scopes {
             let text = scope.text()?;
             if !seen.insert(text) || (text == "*" && scopes.len() > 1) {

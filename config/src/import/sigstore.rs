@@ -25,16 +25,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Result<Part, Fault> 
         Some("warn") => Mode::Warn,
         Some(_) => return Err(invalid(spec, "`mode` is neither \"enforce\" nor \"warn\"")),
     };
-    let mut part = Part {
-        name: name.to_owned(),
-        place: node.place.clone(),
-        areas: Vec::new(),
-        except: Vec::new(),
-        lost: Vec::new(),
-        mode,
-        asks: Asks::Nothing,
-        remarks: Vec::new(),
-    };
+    let mut part = Part::new(name, &node.place, mode);
     images(&mut fields, spec, &mut part)?;
     let objects = fields.take("match");
     if let Some(objects) = objects {

@@ -25,16 +25,11 @@ const NOTHING: [&str; 8] = [
 ];
 
 pub(in crate::import) fn read(reader: &mut Reader<'_>, node: &Node) -> Result<Part, Fault> {
-    let mut part = Part {
-        name: node.text_at(&["metadata", "name"]).unwrap_or("ImageValidatingPolicy").to_owned(),
-        place: node.place.clone(),
-        areas: Vec::new(),
-        except: Vec::new(),
-        lost: Vec::new(),
-        mode: Mode::Warn,
-        asks: Asks::Nothing,
-        remarks: Vec::new(),
-    };
+    let mut part = Part::new(
+        node.text_at(&["metadata", "name"]).unwrap_or("ImageValidatingPolicy"),
+        &node.place,
+        Mode::Warn,
+    );
     let Some(spec) = node.at(&["spec"]) else { return Ok(part) };
     let mut fields = spec.fields()?;
     let actions = fields.take("validationActions");
