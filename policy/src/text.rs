@@ -10,7 +10,7 @@ pub fn escape(text: &str) -> String {
     }
     let mut shown = String::with_capacity(text.len().min(limits::LOG_FIELD_BYTES));
     for c in text.chars() {
-        let piece = if is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() };
+        let piece = escaped(c);
         if shown.len() + piece.len() > limits::LOG_FIELD_BYTES - MARK.len() {
             shown.push_str(MARK);
             break;
@@ -18,6 +18,16 @@ pub fn escape(text: &str) -> String {
         shown.push_str(&piece);
     }
     shown
+}
+
+/// The same in full: for a text that is not to be cut.
+#[must_use]
+pub fn escape_whole(text: &str) -> String {
+    if text.contains(is_unsafe) { text.chars().map(escaped).collect() } else { text.to_owned() }
+}
+
+fn escaped(c: char) -> String {
+    if is_unsafe(c) { c.escape_unicode().to_string() } else { c.into() }
 }
 
 const MARK: &str = "[cut]";

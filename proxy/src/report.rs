@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use pullgate_config::Policies;
-use pullgate_policy::text;
+/// A text fit for a screen: a copy of a log, or a row that somebody put in, says whatever it likes (A522).
+pub(crate) use pullgate_policy::text::escape_whole as fit;
 use serde::Serialize;
 
 use crate::audit::read::{Filter, ReadError, Reader};
@@ -156,15 +157,6 @@ impl Report {
     pub fn would_deny(&self) -> bool {
         !self.would_deny.is_empty()
     }
-}
-
-/// A text fit for a screen: a copy of a log, or a row that somebody put in, says whatever it likes (A522).
-pub(crate) fn fit(said: &str) -> String {
-    if said.contains(text::is_unsafe) { said.chars().map(escaped).collect() } else { said.to_owned() }
-}
-
-fn escaped(c: char) -> String {
-    if text::is_unsafe(c) { c.escape_unicode().to_string() } else { c.into() }
 }
 
 #[cfg(test)]

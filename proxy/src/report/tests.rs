@@ -1,4 +1,6 @@
 use super::told::Told;
+use pullgate_policy::text;
+
 use super::*;
 use crate::audit::Facts;
 use crate::audit::read::Sum;

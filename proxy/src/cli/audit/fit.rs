@@ -27,8 +27,7 @@ fn escape(value: &mut Value) -> Texts {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => Texts::Fit,
         Value::String(said) if said.contains(text::is_unsafe) => {
-            let shown = |c: char| if text::is_unsafe(c) { c.escape_unicode().to_string() } else { c.into() };
-            *said = said.chars().map(shown).collect();
+            *said = text::escape_whole(said);
             Texts::Escaped
         }
         Value::String(_) => Texts::Fit,
