@@ -1,14 +1,12 @@
 //! `pullgate audit`: what the pull log says, beside the gate that writes it or from a copy of its database.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::paint::Paint;
-use super::{Exit, complain, configuration, failed};
+use super::{Exit, configuration, failed};
 use crate::audit::read::{Progress, ReadError, Reader};
 use crate::audit::{LogKey, PublicKey};
 
@@ -85,12 +83,9 @@ enum Format {
 pub(super) async fn run(arguments: &Arguments) -> Exit {
     let (file, key) = match &arguments.file {
         Some(file) => (file.clone(), None),
-        None => match configuration::load(arguments.config.as_deref()) {
+        None => match configuration::usable(arguments.config.as_deref()) {
             Ok(loaded) => (loaded.config.state.join(DATABASE), loaded.config.audit.key_file),
-            Err(faults) => {
-                complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-                return Exit::Usage;
-            }
+            Err(exit) => return exit,
         },
     };
     let keys = PublicKey::read(&file);

@@ -122,12 +122,9 @@ pub(super) async fn run(arguments: &Arguments) -> Exit {
     // A log by itself needs no configuration; who names neither means that of the gate.
     let config = match (&arguments.config, &arguments.file) {
         (None, Some(_)) => None,
-        (path, _) => match configuration::load(path.as_deref()) {
+        (path, _) => match configuration::usable(path.as_deref()) {
             Ok(loaded) => Some(loaded.config),
-            Err(faults) => {
-                complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-                return Exit::Usage;
-            }
+            Err(exit) => return exit,
         },
     };
     let mut report = match progress::during("the pull log is read", read(arguments, config.as_ref())).await {

@@ -1,10 +1,8 @@
 //! `pullgate serve`.
 
-use std::io;
 use std::path::PathBuf;
 
-use super::paint::Paint;
-use super::{Exit, complain, configuration, failed};
+use super::{Exit, configuration, failed};
 use crate::server::{self, ServeError};
 use crate::store::{StoreError, folder::FolderError};
 use crate::telemetry;
@@ -21,10 +19,7 @@ pub(super) async fn run(config: Option<PathBuf>) -> Exit {
 /// Prints why the gate does not run.
 pub(super) fn report(error: &ServeError) -> Exit {
     match error {
-        ServeError::Config(faults) => {
-            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-            Exit::Usage
-        }
+        ServeError::Config(faults) => configuration::refused(faults),
         ServeError::Store(StoreError::Folder(FolderError::Held(_))) => {
             failed(error);
             Exit::Usage

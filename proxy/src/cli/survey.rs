@@ -74,12 +74,9 @@ pub(super) struct Arguments {
 
 /// Looks at the images, one after the other.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let loaded = match configuration::load(arguments.config.as_deref()) {
+    let loaded = match configuration::usable(arguments.config.as_deref()) {
         Ok(loaded) => loaded,
-        Err(faults) => {
-            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     let log = loaded.config.state.join(DATABASE);
     let (images, keys) =

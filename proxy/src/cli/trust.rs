@@ -60,12 +60,9 @@ enum Action {
 
 /// Shows or refreshes.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let config = match configuration::load(arguments.config.as_deref()) {
+    let config = match configuration::usable(arguments.config.as_deref()) {
         Ok(loaded) => loaded.config,
-        Err(faults) => {
-            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     match &arguments.action {
         None | Some(Action::Show) => show(&config, arguments.format),

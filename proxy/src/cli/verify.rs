@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use self::report::{Report, Reports, Word};
 use super::paint::Paint;
-use super::{Exit, Format, Image, complain, configuration, explain, print, progress, serve};
+use super::{Exit, Format, Image, configuration, explain, print, progress, serve};
 use crate::app::App;
 use crate::server;
 
@@ -36,12 +36,9 @@ pub(super) struct Arguments {
 
 /// Judges the images, one after the other.
 pub(super) async fn run(arguments: &Arguments) -> Exit {
-    let loaded = match configuration::load(arguments.config.as_deref()) {
+    let loaded = match configuration::usable(arguments.config.as_deref()) {
         Ok(loaded) => loaded,
-        Err(faults) => {
-            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     // The folder lives as long as the judging.
     let (app, _folder) = match server::ephemeral(loaded.config).await {

@@ -1,7 +1,6 @@
 //! The images that are on the node already, judged now by the gate's own policy: they are started without a request.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::Path;
 
 use pullgate_policy::oci::Image;
@@ -9,10 +8,9 @@ use pullgate_policy::text::escape;
 
 use super::report::{JudgedImage, Report};
 use crate::cli::node::{Finding, Node, Runtime, Way, images};
-use crate::cli::paint::Paint;
 use crate::cli::verify::judge;
 use crate::cli::verify::report::Word;
-use crate::cli::{Exit, complain, configuration, serve};
+use crate::cli::{Exit, configuration, serve};
 use crate::limits::NODE_IMAGES;
 use crate::server;
 
@@ -26,10 +24,7 @@ pub(super) async fn judged(
     runtimes: &BTreeSet<Runtime>,
     report: &mut Report,
 ) -> Result<(), Exit> {
-    let loaded = configuration::load(Some(path)).map_err(|faults| {
-        complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-        Exit::Usage
-    })?;
+    let loaded = configuration::usable(Some(path))?;
     // The folder lives as long as the judging.
     let (app, _folder) = server::ephemeral(loaded.config).await.map_err(|error| {
         serve::report(&error);

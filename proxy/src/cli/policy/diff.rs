@@ -118,13 +118,8 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> Exit {
 }
 
 fn read(arguments: &Arguments) -> Result<(Config, Policies), Exit> {
-    let style = Paint::of(&io::stderr()).style();
-    let faults = |faults: pullgate_config::Diagnostics| {
-        complain(&format!("{}\n", faults.render(style)));
-        Exit::Usage
-    };
-    let config = configuration::load(arguments.config.as_deref()).map_err(faults)?.config;
-    let policies = policies(&arguments.new, &config).map_err(faults)?;
+    let config = configuration::usable(arguments.config.as_deref())?.config;
+    let policies = policies(&arguments.new, &config).map_err(|faults| configuration::refused(&faults))?;
     Ok((config, policies))
 }
 

@@ -13,7 +13,7 @@ use super::{diff, pulled};
 use crate::app::App;
 use crate::cli::paint::Paint;
 use crate::cli::verify::judge;
-use crate::cli::{Exit, complain, configuration, print, progress, serve};
+use crate::cli::{Exit, configuration, print, progress, serve};
 use crate::clock::Clock;
 use crate::pull::replay::{self, Content, Replayed, Unknown};
 use crate::server;
@@ -79,10 +79,7 @@ enum Format {
 pub(super) async fn run(arguments: &Arguments) -> Exit {
     let (config, expectations) = match read(arguments) {
         Ok(read) => read,
-        Err(faults) => {
-            complain(&format!("{}\n", faults.render(Paint::of(&io::stderr()).style())));
-            return Exit::Usage;
-        }
+        Err(faults) => return configuration::refused(&faults),
     };
     let clock = expectations.at.map_or_else(Clock::system, Clock::fixed);
     let (app, _folder) = match server::beside(config, arguments.record.as_deref(), clock).await {
